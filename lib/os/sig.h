@@ -1,0 +1,11 @@
+/* sig - dying of a signal properly, and keeping signals out for a while. */
+#ifndef OS_SIG_H
+#define OS_SIG_H
+
+#include <signal.h>
+
+_Noreturn void	sig_reraise(int sig);	/* default action, unblocked, raised: the parent sees death by sig */
+void	sig_block(sigset_t *old);	/* blocks all in this thread */
+void	sig_restore(const sigset_t *old);
+
+#endif
