@@ -46,7 +46,7 @@ struct opt_state {
 
 int	opt_next(struct opt_state *o, int argc, char *argv[]);	/* a letter, or -1 at the end of the options */
 
-/* "prog: 'jbo' is no verb; did you mean 'job'? see prog -h" and exit 2: what names the kind, "verb", "list". */
+/* "prog: no list 'job'; did you mean 'jobs'? see prog -h" and exit 2: what is the kind, "list", "verb". */
 _Noreturn void	opt_unknown(const char *what, const char *w, const char *const *words);
 /* "prog: cannot use '12q' for -t: expected a duration" and so on: wrong value of an option, exit 2. */
 _Noreturn void	opt_bad(const char *option, const char *value, const char *expected);

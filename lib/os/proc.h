@@ -32,7 +32,7 @@ int	proc_status(int e);		/* exit status for proc_spawn's failure: 127 not found,
 int	proc_pidfd(pid_t pid);		/* a descriptor, readable once pid ended; -errno */
 bool	proc_pid_alive(pid_t pid);	/* a zombie is not */
 uint64_t proc_start_time(pid_t pid);	/* clock ticks since boot; with the pid it names a process; 0 if none */
-int	proc_pdeathsig(int sig);	/* be sent sig when the parent ends; -ESRCH if it has ended */
+int	proc_pdeathsig(int sig);	/* be sent sig when the parent ends; it may have, so then compare getppid() */
 int	proc_cpus(void);		/* CPUs we may use: affinity and cgroup quota; at least 1 */
 
 static inline unsigned

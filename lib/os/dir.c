@@ -1,0 +1,84 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/err.h"
+#include "os/dir.h"
+
+static _Thread_local char why[512];
+
+/* The name; -ENAMETOOLONG. */
+static int
+choose(char *path, size_t n)
+{
+	const char *own = getenv("ROTA_DIR"), *run = getenv("XDG_RUNTIME_DIR");
+	struct stat st;
+	int len;
+
+	if (own && *own)
+		len = snprintf(path, n, "%s", own);
+	else if (run && *run && stat(run, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid())
+		len = snprintf(path, n, "%s/rota", run);	/* su keeps another user's: that one is no use */
+	else
+		len = snprintf(path, n, "/tmp/rota-%u", (unsigned)geteuid());
+	return len >= (int)n ? -ENAMETOOLONG : 0;
+}
+
+static int
+check(int fd, const char *path)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0) {
+		snprintf(why, sizeof why, "cannot look at '%.400s': %s", path, err_str(-errno));
+		return -errno;
+	}
+	if (st.st_uid != geteuid()) {
+		snprintf(why, sizeof why, "'%.400s' belongs to uid %u", path, (unsigned)st.st_uid);
+		return -EPERM;
+	}
+	if ((st.st_mode & 07777) != 0700) {
+		snprintf(why, sizeof why, "'%.400s' has mode %04o, expected 0700", path, (unsigned)st.st_mode & 07777);
+		return -EACCES;
+	}
+	return 0;
+}
+
+int
+dir_open(char *path, size_t n)
+{
+	int fd, e;
+	struct stat st;
+
+	why[0] = '\0';
+	if ((e = choose(path, n)) < 0) {
+		snprintf(why, sizeof why, "'%.400s...' is too long a name", path);
+		return e;
+	}
+	if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+		e = -errno;
+		snprintf(why, sizeof why, "cannot create '%.400s': %s", path, err_str(e));
+		return e;
+	}
+	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0) {
+		e = -errno;
+		if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode)) {
+			snprintf(why, sizeof why, "'%.400s' is a symbolic link", path);
+			return -ELOOP;		/* with O_DIRECTORY the kernel says ENOTDIR */
+		}
+		snprintf(why, sizeof why, e == -ENOTDIR ? "'%.400s' is no directory" : "cannot open '%.400s': %s", path,
+			err_str(e));
+		return e;
+	}
+	if ((e = check(fd, path)) < 0)
+		close(fd);
+	return e < 0 ? e : fd;
+}
+
+const char *
+dir_why(void)
+{
+	return why;
+}
