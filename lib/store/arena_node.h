@@ -1,0 +1,91 @@
+/*
+ * arena_node - rlet's side of the arena: who borrowed which extent, recovery of what a dead borrower left,
+ * freeing and evicting what nobody reads.
+ *
+ * The file's head holds a word for each granule: an extent's first one says who has it and how long it is.  That
+ * and the headers in the extents are all the truth: arena_node_adopt rebuilds everything else.
+ * An extent is FREE, LENT to a live process, or OWNED by rlet (its borrower died with sealed objects in it).
+ * One thread at a time.
+ */
+#ifndef STORE_ARENA_NODE_H
+#define STORE_ARENA_NODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/buf.h"
+#include "base/id.h"
+#include "store/arena.h"
+
+struct arena_run;
+struct arena_victim;
+
+struct arena_hooks {			/* any may be NULL */
+	/* the i-th pin table of a live process: false after the last one */
+	bool (*pins)(void *ctx, unsigned i, const _Atomic uint64_t **slot, unsigned *n);
+	bool (*alive)(void *ctx, uint32_t node, uint32_t proc);	/* does this owner live?  NULL: all do */
+	void (*freed)(void *ctx, struct id id);			/* an object is gone: the index forgets it */
+	void (*kept)(void *ctx, struct id id, uint64_t off, uint32_t gen);	/* found alive where a borrower died */
+	void (*tell)(void *ctx, uint32_t proc, uint64_t off, uint32_t gen);	/* proc is to arena_free this */
+	void *ctx;
+};
+
+struct arena_node {
+	int fd;				/* ro: to be passed to every process */
+	uint64_t bytes;			/* ro */
+	uint64_t lent, owned, free;	/* ro: bytes; with the head they add up to bytes */
+	uint64_t warm;			/* ro: bytes of free that have pages */
+	uint64_t reserve;		/* rw: arena_node_trim leaves this many warm */
+	uint64_t limit;			/* rw: lend no more than this many bytes in all (tests; 0: no limit) */
+	struct arena_hooks hook;	/* rw */
+	unsigned char *base;		/* private from here */
+	uint64_t first;			/* first granule after the head */
+	struct arena_run *run;		/* free runs in order */
+	size_t nrun, caprun;
+	struct arena_victim *victim;	/* to be freed by arena_node_flush */
+	size_t nvictim, capvictim;
+};
+#define ARENA_NODE_INIT { .fd = -1 }
+
+int	arena_node_create(struct arena_node *an, uint64_t bytes);	/* sparse; 0 or -errno */
+/* Takes over the arena of an rlet that died; fd becomes an's.  Then arena_node_dead for all who are gone. */
+int	arena_node_adopt(struct arena_node *an, int fd);
+void	arena_node_release(struct arena_node *an);			/* closes fd; others' mappings stay */
+
+/*
+ * Lends an extent of at least bytes, preferably one that proc had before.  0; ERR_FULL: no such run (collect, free,
+ * evict, then try again); -ENOSPC: the machine has no memory.
+ */
+int	arena_node_lend(struct arena_node *an, uint32_t proc, uint64_t bytes, uint64_t *off, uint64_t *len);
+int	arena_node_unlend(struct arena_node *an, uint32_t proc, uint64_t off, uint64_t len);	/* 0 or -EPERM: not proc's */
+/*
+ * proc is dead: unfinished objects are freed, sealed ones stay (now ours) unless their owner is dead too, whole
+ * free granules can be lent again.  Number of extents that made no sense: their space is given up to nobody's
+ * objects and is free again only once nothing pins it.
+ */
+unsigned arena_node_dead(struct arena_node *an, uint32_t proc);
+/*
+ * Frees an object in an extent of ours: 0, it is queued for arena_node_flush; -EPERM: lent to *borrower, who is to
+ * be told; ERR_NOTFOUND.  Kept objects (arena_node_keep) are freed as well: the caller decides.
+ */
+int	arena_node_free(struct arena_node *an, uint64_t off, uint32_t gen, uint32_t *borrower);
+size_t	arena_node_flush(struct arena_node *an);	/* frees what was queued and nobody pins; how many wait: call again later */
+/* An owner is dead: each of its objects that the node does not keep is freed here, or hook.tell names it. */
+void	arena_node_owner_dead(struct arena_node *an, uint32_t node, uint32_t proc);
+int	arena_node_keep(struct arena_node *an, uint64_t off, uint32_t gen, bool keep);	/* 0 or ERR_NOTFOUND */
+bool	arena_node_trim(struct arena_node *an, uint64_t most);	/* gives pages beyond reserve back, at most so many bytes now; more? */
+
+enum arena_extent_state { EXTENT_FREE, EXTENT_LENT, EXTENT_OWNED };
+struct arena_item {			/* a sealed object */
+	struct id id;
+	uint64_t off, size, run;
+	uint32_t gen, maker, borrower;	/* borrower 0: the extent is ours */
+	bool kept;
+};
+/* Every sealed object, in order; fn returns false to stop.  Extents of live borrowers are seen as they change. */
+void	arena_node_each(struct arena_node *an, bool (*fn)(void *ctx, const struct arena_item *it), void *ctx);
+void	arena_node_extents(struct arena_node *an,
+	    void (*fn)(void *ctx, uint64_t off, uint64_t len, uint32_t borrower), void *ctx);
+int	arena_node_report(struct arena_node *an, struct buf *b);	/* one clause of text: who holds what; 0 or -ENOMEM */
+int	arena_node_check(struct arena_node *an);	/* tests: 0 if every byte is accounted for once, else ERR_LAYOUT */
+
+#endif
