@@ -1,0 +1,164 @@
+# make                 builds all programs into build/bin, to be run in place: . build/env
+# make demo            the main job on this machine's manual pages; installs what it needs first
+# make check           all tests; make check-long: the same with longer crash loops and searches
+# make bench           a table of speeds; PEERS=1 measures the peers beside us
+# make install         PREFIX=/usr/local DESTDIR=; make uninstall
+# make deps lint clean
+# O=DIR builds elsewhere, CFLAGS adds to ours, WERROR=1 makes warnings errors, READY= skips the look for packages.
+# A sanitized tree of its own: make check O=build/own CFLAGS='-O1 -g -fsanitize=address,undefined'
+ifneq ($(shell uname -s),Linux)
+$(error rota needs Linux 5.10 or later (memfd, pidfd, futex))
+endif
+
+PREFIX = /usr/local
+O = build
+CFLAGS = -O2 -g
+WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
+PACKAGES = gcc libc6-dev liblua5.4-dev libev-dev liblmdb-dev perl mandoc man-db
+override CPPFLAGS += -Ilib -D_GNU_SOURCE -I/usr/include/lua5.4 -MMD -MP
+override CFLAGS += -std=c11 -fPIC -pthread $(WARN)
+override LDFLAGS += -Wl,--as-needed
+LDLIBS = -llua5.4 -lev -llmdb -lm
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+# The layout is the file list.
+HERE := $(abspath $(O))
+LIB := $(wildcard lib/*/*.c)
+SBIN := rgcs rlet rdash
+PROGRAMS := $(filter-out rwork,$(patsubst cmd/%/,%,$(dir $(wildcard cmd/*/*.c))))
+PROGRAMS := $(sort $(PROGRAMS))
+LIBEXEC := $(sort $(patsubst cmd/%/,%,$(dir $(wildcard cmd/rwork/*.c))))
+MODULE := $(if $(wildcard lib/script/*.c),$(O)/lua/rota.so)
+PAGES := $(wildcard man/*.[1578])
+TESTC := $(wildcard t/*.c t/*/*.c)
+TESTS := $(TESTC:%.c=$(O)/%.t)
+
+# The C tests once more with sanitizers, unless the whole tree is.  TSan: what several processes share.
+SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+TSAN := -O1 -g -fsanitize=thread
+ifeq ($(findstring -fsanitize,$(CFLAGS)),)
+SANTESTS := $(TESTC:%.c=$(O)/san/%.t)
+TSANTESTS := $(patsubst %.c,$(O)/tsan/%.t,$(wildcard t/ring_*.c t/store_*.c))
+endif
+
+# Goals for users do their own set-up; the others only say what is missing.
+READY := $(if $(filter deps demo check check-long bench,$(MAKECMDGOALS)),deps,have)
+
+all: $(PROGRAMS:%=$(O)/bin/%) $(LIBEXEC:%=$(O)/libexec/rota/%) $(MODULE) $(O)/env
+	@if command -v nvcc >/dev/null; then echo 'cuda: found; no part of this release uses it'; \
+	else echo 'without: cuda (no nvcc)'; fi
+	@echo 'to use it from here: . $(O)/env'
+.SECONDEXPANSION:
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+# Three flavours of objects and tests: plain, $(O)/san, $(O)/tsan.
+$(O)/librota.a: $(LIB:%.c=$(O)/%.o)
+$(O)/san/librota.a: $(LIB:%.c=$(O)/san/%.o)
+$(O)/tsan/librota.a: $(LIB:%.c=$(O)/tsan/%.o)
+%/librota.a:
+	rm -f $@ && $(AR) rcs $@ $^
+$(O)/%.o: %.c | $(READY)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+$(O)/san/%.o: %.c | $(READY)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN) -c -o $@ $<
+$(O)/tsan/%.o: %.c | $(READY)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(TSAN) -c -o $@ $<
+$(O)/t/%.t: $(O)/t/%.o $(O)/librota.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(O)/san/t/%.t: $(O)/san/t/%.o $(O)/san/librota.a
+	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(O)/tsan/t/%.t: $(O)/tsan/t/%.o $(O)/tsan/librota.a
+	$(CC) $(CFLAGS) $(TSAN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# A program is a directory.  Exported dynamically are the Lua library's symbols only, by the shared one itself.
+$(O)/bin/% $(O)/libexec/rota/%: $$(addprefix $(O)/,$$(addsuffix .o,$$(basename $$(wildcard cmd/$$*/*.c)))) $(O)/librota.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# The module for other Lua interpreters: it brings no Lua of its own and shows nothing but its doors.
+$(O)/lua/rota.so: $(patsubst %.c,$(O)/%.o,$(wildcard lib/script/*.c)) $(O)/librota.a
+	@mkdir -p $(@D)
+	echo '{ global: luaopen_rota*; local: *; };' >$(O)/lua/rota.map
+	$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,--version-script=$(O)/lua/rota.map -o $@ $^ $(filter-out -llua%,$(LDLIBS))
+
+# build/env, and the tree that it and the programs point to: man/manN, share/lua/5.4 as after an installation.
+$(O)/env: Makefile $(PAGES) | $(O)/share/lua/5.4
+	@rm -rf $(O)/man && mkdir -p $(O)/man
+	@for p in $(PAGES); do mkdir -p $(O)/man/man$${p##*.} && ln -s $(CURDIR)/$$p $(O)/man/man$${p##*.}/; done
+	@{ echo '# . $(O)/env - rota in place: programs, pages, Lua modules, completion'; \
+	echo 'case ":$$PATH:" in *":$(HERE)/bin:"*) ;; *)'; \
+	echo '	export PATH="$(HERE)/bin:$$PATH"'; \
+	echo '	export MANPATH="$(HERE)/man:$${MANPATH-}"'; \
+	echo '	export LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH:-;}"'; \
+	echo '	export LUA_CPATH="$(HERE)/lua/?.so;$${LUA_CPATH:-;}"'; \
+	echo 'esac'; \
+	echo 'if [ -n "$${ZSH_VERSION-}" ]; then autoload -U +X bashcompinit && bashcompinit; fi'; \
+	echo 'if [ -n "$${BASH_VERSION-}$${ZSH_VERSION-}" ]; then . "$(CURDIR)/contrib/completion/rota.bash"; fi'; } >$@
+$(O)/share/lua/5.4:
+	@mkdir -p $(@D) && ln -sfn $(CURDIR)/lua $@
+
+# What is missing of PACKAGES.  Nothing is asked of dpkg where there is no dpkg.
+missing = dpkg-query -W -f '$${db:Status-Status} $${Package}\n' $(PACKAGES) 2>/dev/null | \
+	awk -v want='$(PACKAGES)' '$$1 == "installed" { have[$$2] = 1 } \
+	END { n = split(want, w); for (i = 1; i <= n; i++) if (!(w[i] in have)) printf "%s%s", sep++ ? " " : "", w[i] }'
+have:
+	@command -v dpkg-query >/dev/null || exit 0; need=$$($(missing)); [ -z "$$need" ] || \
+	{ echo "make: not installed: $$need; 'make deps' installs them with apt" >&2; exit 2; }
+deps:
+	@command -v apt-get >/dev/null || { echo 'make: this is no Debian; rota is built with what it calls: $(PACKAGES)'; \
+		echo "make: once they are installed: make $(MAKECMDGOALS) READY="; exit 2; } >&2; \
+	need=$$($(missing)); [ -n "$$need" ] || exit 0; \
+	sudo=; [ "$$(id -u)" -eq 0 ] || sudo=sudo; \
+	echo "make: will install with apt: $$need$${sudo:+ (sudo will ask)}"; \
+	apt() { $$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$$@" >/dev/null; }; \
+	ls /var/lib/apt/lists/*Packages* >/dev/null 2>&1 || apt update || exit 2; \
+	apt install -y --no-install-recommends $$need || { apt update && apt install -y --no-install-recommends $$need; } || exit 2
+
+PROVE = PATH="$(HERE)/bin:$$PATH" O="$(HERE)" LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;" \
+	LUA_CPATH="$(HERE)/lua/?.so;;" prove
+LIMIT = timeout -k 5 $(if $(ROTA_LONG),3600,300)
+check-long: export ROTA_LONG = 1
+check check-long: deps all $(TESTS) $(SANTESTS) $(TSANTESTS)
+	@bad=0; units='$(TESTS) $(SANTESTS) $(TSANTESTS)' lua='$(wildcard t/*.lua)' tools='$(wildcard t/*.t)'; \
+	[ -z "$${units# }" ] || $(PROVE) -j 2 -e '$(LIMIT)' $$units || bad=1; \
+	[ -z "$$lua" ] || $(PROVE) -e '$(LIMIT) rlua' $$lua || bad=1; \
+	[ -z "$$tools" ] || $(PROVE) -e '$(LIMIT)' $$tools || bad=1; \
+	exit $$bad
+demo: deps all
+	@. $(HERE)/env && examples/demo
+bench: deps all
+	@. $(HERE)/env && PEERS=$(PEERS) contrib/bench/bench
+lint:
+	mandoc -Tlint -W warning man/*
+	shellcheck -e SC1091,SC2317 t/*.t t/lib.sh
+
+# A file at a time, each noted in the manifest that uninstall reads.
+D = $(DESTDIR)$(PREFIX)
+install: all
+	@set -e; list=$(O)/manifest; : >$$list; \
+	put() { mode=$$1 to=$$2 from=$$3; install -D -m $$mode $$from "$(D)/$$to"; echo "$$to" >>$$list; }; \
+	for p in $(filter-out $(SBIN),$(PROGRAMS)); do put 755 bin/$$p $(O)/bin/$$p; done; \
+	for p in $(filter $(SBIN),$(PROGRAMS)); do put 755 sbin/$$p $(O)/bin/$$p; done; \
+	for p in $(LIBEXEC); do put 755 libexec/rota/$$p $(O)/libexec/rota/$$p; done; \
+	for f in $(patsubst lua/%,%,$(shell find lua -name '*.lua' 2>/dev/null)); do put 644 share/lua/5.4/$$f lua/$$f; done; \
+	for f in $(MODULE); do put 755 lib/lua/5.4/rota.so $$f; done; \
+	for p in $(PAGES); do put 644 share/man/man$${p##*.}/$${p##*/} $$p; done; \
+	for p in $(PROGRAMS); do put 644 share/bash-completion/completions/$$p contrib/completion/rota.bash; done; \
+	for f in LICENSE $(wildcard README); do put 644 share/doc/rota/$$f $$f; done; \
+	echo lib/rota/manifest >>$$list; install -D -m 644 $$list "$(D)/lib/rota/manifest"; \
+	echo "installed in $(D); make uninstall removes it"
+uninstall:
+	@[ -r "$(D)/lib/rota/manifest" ] || { echo "make: no rota in '$(D)'" >&2; exit 1; }; \
+	while read -r f; do echo "$(D)/$$f"; done <"$(D)/lib/rota/manifest" | tr '\n' '\0' | xargs -0 rm -f --; \
+	cd "$(D)" && for d in lib/rota libexec/rota libexec share/lua/5.4/rota share/lua/5.4 share/lua lib/lua/5.4 lib/lua \
+		share/doc/rota; do rmdir "$$d" 2>/dev/null || :; done
+clean:
+	rm -rf $(O)
+.PHONY: all check check-long demo bench deps have lint install uninstall clean
+-include $(shell find $(O) -name '*.d' 2>/dev/null)
