@@ -15,15 +15,14 @@ cmp(const struct idmap_slot *s, uint64_t mix, struct id key)
 }
 
 static int
-grow(struct idmap *m)
+grow(struct idmap *m, unsigned shift, size_t tail)
 {
-	unsigned shift = m->slot ? m->shift - 1 : 64 - LEAST;
-	size_t len = ((size_t)1 << (64 - shift)) + TAIL, i, at = 0;
+	size_t len = ((size_t)1 << (64 - shift)) + tail, i, at = 0;
 	struct idmap_slot *t = calloc(len, sizeof *t);
 
 	if (!t)
 		return -ENOMEM;
-	for (i = 0; i < m->len; i++)		/* in order, so each goes at its home or behind the one before */
+	for (i = 0; i < m->len; i++)		/* in order: each at its home or behind the one before, not deeper */
 		if (m->slot[i].val) {
 			if (at < m->slot[i].mix >> shift)
 				at = m->slot[i].mix >> shift;
@@ -56,6 +55,8 @@ idmap_put(struct idmap *m, struct id key, void *val)
 	if (!val)
 		return -EINVAL;
 	for (;;) {
+		size_t homes = m->slot ? (size_t)1 << (64 - m->shift) : 0;
+
 		if (m->slot) {
 			i = find(m, mix, key);
 			if (m->slot[i].val && cmp(&m->slot[i], mix, key) == 0) {
@@ -64,10 +65,14 @@ idmap_put(struct idmap *m, struct id key, void *val)
 			}
 			for (end = i; m->slot[end].val; end++)
 				;
-			if (end < m->len - 1 && m->n < (m->len - TAIL) / 4 * 3)
+			if (end < m->len - 1 && m->n < homes / 4 * 3)
 				break;
 		}
-		if ((e = grow(m)) < 0)
+		if (m->n >= homes / 4 * 3)
+			e = grow(m, homes ? m->shift - 1 : 64 - LEAST, homes ? m->len - homes : TAIL);
+		else				/* a crowd in the last homes: only more room behind them helps */
+			e = grow(m, m->shift, 2 * (m->len - homes));
+		if (e < 0)
 			return e;
 	}
 	memmove(&m->slot[i + 1], &m->slot[i], (end - i) * sizeof m->slot[0]);

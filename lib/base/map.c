@@ -1,7 +1,7 @@
 /*
  * Slots are ordered by mix all along the array, because homes (mix >> shift) are: a new entry shifts the larger
  * ones of its cluster up, a deletion shifts them back.  The array is longer than the homes by a tail that the
- * last cluster grows into; when it is full the table doubles.
+ * last cluster grows into, and that grows alone if keys crowd there.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,15 +11,14 @@
 enum { TAIL = 32, LEAST = 4 };		/* spare slots; log2 of the smallest table */
 
 static int
-grow(struct map *m)
+grow(struct map *m, unsigned shift, size_t tail)
 {
-	unsigned shift = m->slot ? m->shift - 1 : 64 - LEAST;
-	size_t len = ((size_t)1 << (64 - shift)) + TAIL, i, at = 0;
+	size_t len = ((size_t)1 << (64 - shift)) + tail, i, at = 0;
 	struct map_slot *t = calloc(len, sizeof *t);
 
 	if (!t)
 		return -ENOMEM;
-	for (i = 0; i < m->len; i++)		/* in order, so each goes at its home or behind the one before */
+	for (i = 0; i < m->len; i++)		/* in order: each at its home or behind the one before, not deeper */
 		if (m->slot[i].val) {
 			if (at < m->slot[i].mix >> shift)
 				at = m->slot[i].mix >> shift;
@@ -52,6 +51,8 @@ map_put(struct map *m, uint64_t key, void *val)
 	if (!val)
 		return -EINVAL;
 	for (;;) {
+		size_t homes = m->slot ? (size_t)1 << (64 - m->shift) : 0;
+
 		if (m->slot) {
 			i = find(m, mix);
 			if (m->slot[i].val && m->slot[i].mix == mix) {
@@ -60,10 +61,14 @@ map_put(struct map *m, uint64_t key, void *val)
 			}
 			for (end = i; m->slot[end].val; end++)
 				;
-			if (end < m->len - 1 && m->n < (m->len - TAIL) / 4 * 3)
+			if (end < m->len - 1 && m->n < homes / 4 * 3)
 				break;
 		}
-		if ((e = grow(m)) < 0)
+		if (m->n >= homes / 4 * 3)
+			e = grow(m, homes ? m->shift - 1 : 64 - LEAST, homes ? m->len - homes : TAIL);
+		else				/* a crowd in the last homes: only more room behind them helps */
+			e = grow(m, m->shift, 2 * (m->len - homes));
+		if (e < 0)
 			return e;
 	}
 	memmove(&m->slot[i + 1], &m->slot[i], (end - i) * sizeof m->slot[0]);
