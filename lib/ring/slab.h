@@ -88,9 +88,11 @@ slab_rec_free(struct slab *s, struct rec *r)
 static inline const void *
 peerslab_at(const struct peerslab *p, uint32_t unit, size_t n)
 {
-	if (unit == 0 || (uint64_t)unit * SLAB_UNIT + n > SLAB_BYTES)
+	uint64_t off = (uint64_t)unit * SLAB_UNIT;
+
+	if (unit == 0 || off >= SLAB_BYTES || n > SLAB_BYTES - off)
 		return NULL;
-	return p->base + (size_t)unit * SLAB_UNIT;
+	return p->base + off;
 }
 
 #endif
