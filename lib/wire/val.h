@@ -14,14 +14,14 @@
  *	ACTOR	nested values, of lib/script (number, class, methods)
  *	BUFFER	u8 dtype, u8 ndim, u64 shape[ndim], u8 where: 0 the elements follow; 1 u32 index of the
  *		out-of-band buffer of the object that holds them
- *	ERROR	one nested map with string keys, all optional but message and code: message str, code str (a
- *		code word of base/err.h), traceback str, task str, node str, attempt int, value any, cause any
+ *	ERROR	one nested map with string keys: message str, code str (a code word of base/err.h), traceback str,
+ *		task str, node str, attempt int, value any, cause any; what is not known is not there
  *	MODULE	module name, at least one byte: require of it
  *	MODFN	module name, NUL, name of a function in it
  *	GLOBALS	nested values, of lib/script; empty: the table of globals itself
- *	SHARED	u32 number: the value right after it has that number.  A prefix: not counted as an element
- *	BACK	u32 number: the very same table again.  Numbers count from 0 in the order of the bytes of the
- *		payload, nested bodies included; a BACK may lie inside the value it names
+ *	SHARED	u32 number: the value right after it (no SHARED or BACK) has that number.  A prefix: not counted
+ *		as an element.  Numbers count from 0 in the order of the bytes of the payload, nested bodies included
+ *	BACK	u32 number: the very same value again; may lie inside the value it names, not before it
  *	CLASS	nested: str name, then one value
  *	NULL	empty
  *	OOB	u32 index of the out-of-band buffer, u64 length, u8 kind: 0 string, 1 raw bytes
@@ -42,7 +42,10 @@
 #include "base/id.h"
 #include "wire/le.h"
 
-/* X(name, number, smallest body, largest body, class); class: l leaf, n nested, c nested code, k leaf that loads code */
+/*
+ * X(name, number, smallest body, largest body, class)
+ * class: l leaf, n nested, c nested and code, k leaf that loads code
+ */
 #define VAL_EXT_MAP(X) \
 	X(REF, 1, WREF_SIZE, WREF_SIZE, 'l') \
 	X(VALREF, 2, WREF_SIZE, WREF_SIZE, 'l') \
@@ -130,7 +133,7 @@ struct val_buffer {
 	uint64_t shape[VAL_NDIM_MAX];
 	const unsigned char *p;		/* not oob: the elements, in the body; unaligned */
 };
-int	val_buffer_put(struct buf *b, const struct val_buffer *v);	/* appends the whole ext; v->p borrowed; 0, -ENOMEM, ERR_VALUE */
+int	val_buffer_put(struct buf *b, const struct val_buffer *v);	/* appends the ext; 0, -ENOMEM, ERR_VALUE */
 int	val_buffer_get(struct val_buffer *v, const unsigned char *body, size_t n);	/* 0 or ERR_PROTO */
 
 /* Bytes of the first value at p, its SHARED prefix included; ERR_PROTO if there is no whole one. */
@@ -140,28 +143,29 @@ enum val_flag { VAL_ALLOW_CODE = 1 };	/* FUNC TASK GLOBALS CLASS MODULE MODFN ar
 /*
  * Checks that p holds exactly nvals well-formed values: msgpack, depth, known exts with bodies as above,
  * keys, numbers of SHARED and BACK.  0; ERR_PROTO; ERR_VALUE for well-formed values that are not for us: an
- * integer above INT64_MAX, code without VAL_ALLOW_CODE.  Bounds of out-of-band indices are the object's to check.
+ * integer above INT64_MAX, code without VAL_ALLOW_CODE.  Out-of-band indices are the object's to check.
  */
 int	val_check(const unsigned char *p, size_t n, unsigned nvals, unsigned flags);
 
 /*
  * Calls fn for each REF and VALREF in nvals values, nested bodies included, in the order of the bytes.
- * 0; ERR_PROTO (fn may have been called for what came before); a negative result of fn ends the walk and is returned.
+ * A negative result of fn ends the walk and is returned.  0; ERR_PROTO or ERR_VALUE as val_check, for
+ * structure only (code is fine); then fn may have been called for what came before.
  */
 int	val_walk_refs(const unsigned char *p, size_t n, unsigned nvals,
 	    int (*fn)(void *arg, const struct wref *ref, bool valref), void *arg);
 
 /* An error made or read without Lua.  NULL or 0: absent. */
 struct val_err {
-	int code;			/* < 0: travels as its word, so an -errno comes back as the enum err nearest to it */
+	int code;			/* travels as its word: an -errno comes back as the nearest enum err */
 	const char *message, *traceback, *task, *node;
 	unsigned attempt;
 	const unsigned char *value, *cause;	/* one encoded value each, or NULL */
 	size_t nvalue, ncause;
 };
 int	val_error_put(struct buf *b, const struct val_err *v);		/* appends the ERROR ext; 0 or -ENOMEM */
-int	val_error(struct buf *b, int code, const char *message, const char *task, const char *node, unsigned attempt,
-	    const char *traceback);						/* the same, without value and cause */
+int	val_error(struct buf *b, int code, const char *message, const char *task, const char *node,
+	    unsigned attempt, const char *traceback);		/* the same, without value and cause */
 /*
  * Reads message (cut to cap - 1 bytes, NUL-terminated) and code (ERR_TASK if it is no word known here) of
  * the ERROR that is the first value at p.  0; ERR_PROTO; ERR_NOTFOUND if that value is something else.
@@ -170,9 +174,16 @@ int	val_error(struct buf *b, int code, const char *message, const char *task, co
 int	val_error_text(const unsigned char *p, size_t n, char *out, size_t cap, int *code);
 
 /*
- * Appends the value at p (nvals of them: separated by tabs, as programs print a result) as JSON for people
- * and -J; the mapping is in rota-values(7).  0, -ENOMEM, ERR_PROTO; b unchanged on error.
+ * Appends nvals values, tabs between them, as JSON for -J and for people; the mapping is in rota-values(7).
+ * oob are the out-of-band buffers that the caller has at hand; contents of others are left out.
+ * 0, -ENOMEM, ERR_PROTO, ERR_VALUE; b unchanged on error.
  */
+struct val_oob {
+	const unsigned char *p;
+	size_t n;
+};
 int	val_to_json(struct buf *b, const unsigned char *p, size_t n, unsigned nvals);
+int	val_to_json_oob(struct buf *b, const unsigned char *p, size_t n, unsigned nvals, const struct val_oob *oob,
+	    unsigned noob);
 
 #endif

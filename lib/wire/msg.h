@@ -1,0 +1,336 @@
+/*
+ * msg - every message of the protocol, declared once.  From this table come the structs, the encoder, the
+ * decoder with its bounds (msg.c) and the tables of rota-protocol(7) (t/protocol.t compares them).
+ *
+ * A body is one msgpack array of the fields in the order given here.  A decoder skips elements past those
+ * it knows and leaves missing ones zero, so that a newer peer may append fields.  Decoded spans point into
+ * the frame's body and live as long as it does.
+ *
+ * Field kinds: U unsigned 64, I signed 64, S text (at most MSG_TEXT bytes), B bytes, D id (16 bytes).
+ * Directions: c client (driver, tool, worker), n node (rlet), g control store (rgcs), z zygote.
+ * The fourth column is the number of descriptors that travel with the frame (local sockets only).
+ */
+#ifndef WIRE_MSG_H
+#define WIRE_MSG_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "base/buf.h"
+#include "base/id.h"
+
+#define MSG_PROTO 1u		/* the protocol version spoken here */
+#define MSG_TEXT 65536u		/* longest text field */
+
+struct span {			/* borrowed bytes */
+	const unsigned char *p;
+	size_t n;
+};
+
+enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
+
+/* --- joining and leaving ------------------------------------------------------------------------ */
+#define MSG_HELLO(F) \
+	F(U, proto_min, "lowest protocol version understood") \
+	F(U, proto_max, "highest") \
+	F(U, role, "driver 1, tool 2, worker 3, node 4") \
+	F(U, pid, "process id, for people only") \
+	F(S, name, "program and first arguments, for listings") \
+	F(S, namespace, "namespace asked for; empty: the job's own") \
+	F(S, lua, "Lua release; another one may not exchange functions")
+#define MSG_WELCOME(F) \
+	F(U, proto, "protocol version to speak") \
+	F(U, node, "node number, never used again") \
+	F(U, proc, "process number, never used again on this node") \
+	F(U, job, "job number") \
+	F(U, bell, "index of this process's bell in the node page") \
+	F(U, cpus, "CPUs of the node in thousandths") \
+	F(U, arena, "bytes of the arena") \
+	F(S, node_name, "name of the node") \
+	F(S, namespace, "namespace given") \
+	F(U, spin, "longest spin in ns; 0 never spin")
+#define MSG_FAIL(F) \
+	F(U, req, "the request that failed") \
+	F(I, code, "negative error code, base/err.h") \
+	F(S, text, "one line for people")
+#define MSG_OK(F) F(U, req, "the request that was done")
+#define MSG_BYE(F) F(U, reason, "0: an orderly end")
+
+/* --- leases and rings --------------------------------------------------------------------------- */
+#define MSG_LEASE(F) \
+	F(U, req, "request number, repeated in the answers") \
+	F(U, shape, "number of the resource shape, of the sender's own counting") \
+	F(U, cpus, "CPUs in thousandths") \
+	F(U, gpus, "GPUs in thousandths") \
+	F(U, memory, "bytes of private memory; 0 no claim") \
+	F(B, resources, "msgpack map name -> amount in thousandths") \
+	F(I, priority, "higher first") \
+	F(U, backlog, "tasks that wait for such a lease") \
+	F(U, want, "leases wanted in all of this shape") \
+	F(U, wait, "1: an infeasible request waits instead of failing")
+#define MSG_GRANT(F) \
+	F(U, req, "the request answered; an actor's ring: the number of ACTOR_OPEN") \
+	F(U, lease, "lease number; also the ring's number") \
+	F(U, shape, "shape of the request") \
+	F(U, proc, "process number of the worker") \
+	F(U, bell, "its bell") \
+	F(U, actor, "actor number if this is an actor's ring, else 0") \
+	F(U, incarnation, "the actor's incarnation, 1 first")
+#define MSG_RETURN(F) F(U, lease, "lease given back; its ring is empty")
+#define MSG_WANT(F) F(U, lease, "lease called back: feed it no more, take back, return it")
+#define MSG_RING(F) \
+	F(U, lease, "ring number") \
+	F(U, proc, "process number of the submitter") \
+	F(U, bell, "its bell") \
+	F(U, job, "job of the submitter") \
+	F(U, cpus, "CPUs granted in thousandths, for OMP_NUM_THREADS and nested work") \
+	F(U, actor, "actor number if calls come through this ring, else 0") \
+	F(U, memory, "bytes granted; 0 none")
+#define MSG_UNRING(F) F(U, lease, "the ring is gone: unmap it")
+#define MSG_BLOCKED(F) F(U, on, "1: this worker waits and gives up its CPUs; 0: it runs again")
+#define MSG_KILL(F) \
+	F(U, lease, "lease whose worker is to be killed") \
+	F(U, task, "only if it still runs this task of the sender; 0 whatever it runs")
+#define MSG_DEAD(F) \
+	F(U, proc, "process number that died") \
+	F(I, code, "ERR_CRASHED, ERR_OOM, ERR_CLOSED for an orderly end, …") \
+	F(S, text, "how, e.g. 'worker 4711 killed by SIGSEGV'")
+
+/* --- memory ------------------------------------------------------------------------------------- */
+#define MSG_EXTENT(F) \
+	F(U, req, "request number") \
+	F(U, bytes, "bytes wanted in one run") \
+	F(U, wait, "milliseconds to wait for room before FAIL")
+#define MSG_LENT(F) \
+	F(U, req, "request number") \
+	F(U, off, "offset in the arena") \
+	F(U, bytes, "length")
+#define MSG_UNLEND(F) \
+	F(U, off, "an empty extent given back") \
+	F(U, bytes, "length")
+#define MSG_FREE(F) F(B, objects, "packed u64 offset, u32 generation pairs, 12 bytes each, of objects nobody holds")
+#define MSG_COLLECT(F) F(U, round, "collect garbage: the arena is full")
+#define MSG_COLLECTED(F) F(U, round, "done")
+#define MSG_KEEP(F) \
+	F(U, req, "request number") \
+	F(D, id, "object given to the node") \
+	F(U, off, "where it lies") \
+	F(U, gen, "its generation") \
+	F(S, name, "name, may be empty") \
+	F(U, ttl, "nanoseconds to live; 0 until removed")
+#define MSG_LOOKUP(F) \
+	F(U, req, "request number") \
+	F(S, text, "full id, unique prefix of 4 or more hex digits, or name")
+#define MSG_FOUND(F) \
+	F(U, req, "request number") \
+	F(D, id, "the object") \
+	F(U, off, "where it lies") \
+	F(U, gen, "generation") \
+	F(U, size, "bytes of payload") \
+	F(S, name, "its name")
+#define MSG_REMOVE(F) \
+	F(U, req, "request number") \
+	F(D, id, "kept object to forget")
+
+/* --- between processes of a node, carried by rlet ------------------------------------------------ */
+#define MSG_ROUTE(F) \
+	F(U, proc, "to; the node rewrites it to the sender when it passes the frame on") \
+	F(U, kind, "enum route_kind") \
+	F(D, id, "object it is about") \
+	F(U, arg, "HOLD: the holder; ANSWER: enum route_state; NAME: request number") \
+	F(B, body, "ANSWER: payload or location; DROP: packed ids; NAME, NAMED: kind byte and text or value")
+enum route_kind {
+	ROUTE_ASK = 1,		/* where is it, what is it: ANSWER when ready */
+	ROUTE_ANSWER,		/* arg: 1 payload in body (nvals u16 first), 2 location (wref) in body, 3 error payload */
+	ROUTE_HOLD,		/* process arg now holds id; answered by HELD */
+	ROUTE_HELD,
+	ROUTE_DROP,		/* the sender no longer holds the ids in body */
+	ROUTE_NAME,		/* a worker lacks a global or module; body: 'g' or 'm', then the name */
+	ROUTE_NAMED,		/* body: 'v' encoded value | 's' source text | '0' absent, then reason */
+};
+
+/* --- actors -------------------------------------------------------------------------------------- */
+#define MSG_ACTOR_NEW(F) \
+	F(U, req, "request number") \
+	F(S, name, "name in the namespace, or empty") \
+	F(S, class, "name of the class, for people and messages") \
+	F(B, methods, "msgpack array of method names") \
+	F(B, spec, "what the worker needs: packed function block and constructor payload (client/actor.h)") \
+	F(U, cpus, "as in LEASE") \
+	F(U, gpus, "") \
+	F(U, memory, "") \
+	F(B, resources, "") \
+	F(U, restarts, "restarts allowed; 2^32-1 without end") \
+	F(U, detached, "1: outlives its creator") \
+	F(U, wait, "as in LEASE")
+#define MSG_ACTOR(F) \
+	F(U, req, "request number") \
+	F(U, actor, "actor number, never used again") \
+	F(S, class, "its class") \
+	F(B, methods, "msgpack array of method names")
+#define MSG_ACTOR_START(F) \
+	F(U, actor, "actor that this worker is from now on") \
+	F(U, incarnation, "1 first") \
+	F(S, name, "its name") \
+	F(S, class, "its class") \
+	F(B, spec, "as in ACTOR_NEW")
+#define MSG_ACTOR_UP(F) \
+	F(U, actor, "actor that was constructed, or not") \
+	F(U, ok, "1 it serves, 0 its constructor failed") \
+	F(B, error, "encoded error value")
+#define MSG_ACTOR_OPEN(F) \
+	F(U, req, "request number; answered by GRANT or FAIL, again after each restart") \
+	F(U, actor, "actor number")
+#define MSG_ACTOR_STATE(F) \
+	F(U, actor, "actor number") \
+	F(U, state, "enum actor_state") \
+	F(U, incarnation, "of which") \
+	F(S, text, "why it died") \
+	F(B, error, "encoded error value of a failed constructor, or empty")
+enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD };
+#define MSG_ACTOR_HOLD(F) F(U, actor, "the sender has a handle now")
+#define MSG_ACTOR_DROP(F) F(U, actor, "the sender has no handle any more; the last one ends the actor after its queued calls")
+#define MSG_ACTOR_KILL(F) \
+	F(U, req, "request number; 0: no answer wanted") \
+	F(U, actor, "actor number") \
+	F(U, stop, "1: after the calls already sent; 0: at once") \
+	F(U, restart, "1: it may be restarted")
+#define MSG_ACTOR_STOP(F) F(U, actor, "worker: finish what is in the rings, then exit")
+#define MSG_ACTOR_FIND(F) \
+	F(U, req, "request number; answered by ACTOR or FAIL") \
+	F(S, namespace, "empty: the sender's") \
+	F(S, name, "its name")
+
+/* --- looking -------------------------------------------------------------------------------------- */
+#define MSG_LIST(F) \
+	F(U, req, "request number; answered by ROWS until one has last = 1") \
+	F(S, what, "nodes workers tasks actors objects") \
+	F(U, job, "only this job; 0 all")
+#define MSG_ROWS(F) \
+	F(U, req, "request number") \
+	F(U, last, "1: no more") \
+	F(B, rows, "msgpack array of maps, column name -> value")
+#define MSG_STOP(F) F(U, force, "end the node; 1 although work runs")
+
+/* --- node and zygote, node and control store ------------------------------------------------------- */
+#define MSG_ZFORK(F) \
+	F(U, proc, "process number of the new worker") \
+	F(U, job, "its job") \
+	F(S, env, "NAME=VALUE strings, NUL between them, to set")
+#define MSG_ZFORKED(F) \
+	F(U, proc, "process number") \
+	F(I, pid, "process id, or negative errno; with a pidfd if positive")
+#define MSG_ZEXIT(F) \
+	F(U, proc, "worker that was reaped") \
+	F(U, status, "as of waitpid(2)")
+#define MSG_NODE_JOIN(F) \
+	F(S, name, "host name") \
+	F(U, cpus, "in thousandths") \
+	F(U, memory, "bytes") \
+	F(B, resources, "msgpack map") \
+	F(U, pid, "process id of the node daemon")
+#define MSG_NODE_JOINED(F) \
+	F(U, node, "node number") \
+	F(U, epoch, "of the control store, raised at each start")
+#define MSG_JOB_NEW(F) \
+	F(U, req, "request number; answered by JOB") \
+	F(S, name, "program") \
+	F(S, namespace, "asked for")
+#define MSG_JOB(F) \
+	F(U, req, "request number") \
+	F(U, job, "job number")
+#define MSG_JOB_END(F) F(U, job, "the job is over")
+#define MSG_ACTOR_NOTE(F) \
+	F(U, actor, "actor number") \
+	F(U, state, "enum actor_state, told by its node") \
+	F(U, incarnation, "") \
+	F(S, text, "why")
+
+/* X(NAME, name, code, descriptors, direction) */
+#define MSG_MAP(X) \
+	X(HELLO, hello, 1, 1, "c>n g>n") \
+	X(WELCOME, welcome, 2, 5, "n>c") \
+	X(FAIL, fail, 3, 0, "any") \
+	X(OK, ok, 4, 0, "any") \
+	X(BYE, bye, 5, 0, "c>n") \
+	X(LEASE, lease, 10, 0, "c>n") \
+	X(GRANT, grant, 11, 2, "n>c") \
+	X(RETURN, return, 12, 0, "c>n") \
+	X(WANT, want, 13, 0, "n>c") \
+	X(RING, ring, 14, 2, "n>c") \
+	X(UNRING, unring, 15, 0, "n>c") \
+	X(BLOCKED, blocked, 16, 0, "c>n") \
+	X(KILL, kill, 17, 0, "c>n") \
+	X(DEAD, dead, 18, 0, "n>c") \
+	X(EXTENT, extent, 20, 0, "c>n") \
+	X(LENT, lent, 21, 0, "n>c") \
+	X(UNLEND, unlend, 22, 0, "c>n") \
+	X(FREE, free, 23, 0, "c>n") \
+	X(COLLECT, collect, 24, 0, "n>c") \
+	X(COLLECTED, collected, 25, 0, "c>n") \
+	X(KEEP, keep, 26, 0, "c>n") \
+	X(LOOKUP, lookup, 27, 0, "c>n") \
+	X(FOUND, found, 28, 0, "n>c") \
+	X(REMOVE, remove, 29, 0, "c>n") \
+	X(ROUTE, route, 30, 0, "c>n n>c") \
+	X(ACTOR_NEW, actor_new, 40, 0, "c>n n>g") \
+	X(ACTOR, actor, 41, 0, "g>n n>c") \
+	X(ACTOR_START, actor_start, 42, 0, "n>c") \
+	X(ACTOR_UP, actor_up, 43, 0, "c>n") \
+	X(ACTOR_OPEN, actor_open, 44, 0, "c>n") \
+	X(ACTOR_STATE, actor_state, 45, 0, "n>c") \
+	X(ACTOR_HOLD, actor_hold, 46, 0, "c>n") \
+	X(ACTOR_DROP, actor_drop, 47, 0, "c>n") \
+	X(ACTOR_KILL, actor_kill, 48, 0, "c>n") \
+	X(ACTOR_STOP, actor_stop, 49, 0, "n>c") \
+	X(ACTOR_FIND, actor_find, 50, 0, "c>n n>g") \
+	X(LIST, list, 60, 0, "c>n") \
+	X(ROWS, rows, 61, 0, "n>c") \
+	X(STOP, stop, 62, 0, "c>n") \
+	X(ZFORK, zfork, 70, 3, "n>z") \
+	X(ZFORKED, zforked, 71, 1, "z>n") \
+	X(ZEXIT, zexit, 72, 0, "z>n") \
+	X(NODE_JOIN, node_join, 80, 0, "n>g") \
+	X(NODE_JOINED, node_joined, 81, 0, "g>n") \
+	X(JOB_NEW, job_new, 82, 0, "n>g") \
+	X(JOB, job, 83, 0, "g>n") \
+	X(JOB_END, job_end, 84, 0, "n>g") \
+	X(ACTOR_NOTE, actor_note, 85, 0, "n>g")
+
+enum msg_type {
+#define X(NAME, name, code, fds, dir) MSG_##NAME##_T = code,
+	MSG_MAP(X)
+#undef X
+};
+
+/* the structs: struct msg_hello { uint64_t proto_min; … struct span name; … }; */
+#define MSG_KIND_U uint64_t
+#define MSG_KIND_I int64_t
+#define MSG_KIND_S struct span
+#define MSG_KIND_B struct span
+#define MSG_KIND_D struct id
+#define MSG_FIELD(kind, field, doc) MSG_KIND_##kind field;
+#define X(NAME, name, code, fds, dir) struct msg_##name { MSG_##NAME(MSG_FIELD) };
+MSG_MAP(X)
+#undef X
+
+/*
+ * msg_put_NAME appends a whole frame (header and body) to b: 0, -ENOMEM, or ERR_VALUE for a text over
+ * MSG_TEXT or a body over FRAME_MAX, which no peer would take; b unchanged on error.  Request and number of
+ * descriptors in the header are 0: frame_set_req, frame_set_nfd.
+ * msg_get_NAME decodes a body: 0, or ERR_PROTO; *m is zeroed first, spans point into p.
+ */
+#define X(NAME, name, code, fds, dir) \
+	int	msg_put_##name(struct buf *b, const struct msg_##name *m); \
+	int	msg_get_##name(struct msg_##name *m, const unsigned char *p, size_t n);
+MSG_MAP(X)
+#undef X
+
+const char *msg_name(unsigned type);		/* "HELLO", or NULL */
+int	msg_fds(unsigned type);			/* most descriptors that may come with it; 0 for unknown types */
+static inline struct span
+span_of(const void *p, size_t n)
+{
+	return (struct span){ p, n };
+}
+
+#endif
