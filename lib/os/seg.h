@@ -14,7 +14,7 @@ int	seg_create(const char *name, size_t bytes);	/* a descriptor (close-on-exec),
 /* Maps all of it; *bytes is its size.  NULL with *err = ERR_LAYOUT (not sealed, empty) or -errno. */
 void	*seg_map(int fd, size_t *bytes, bool write, int *err);
 void	seg_unmap(void *p, size_t bytes);		/* p may be NULL */
-int	seg_seal_future(int fd);	/* from now on nobody can map it writable or add seals; existing maps stay */
+int	seg_seal_future(int fd);	/* who maps it from now on can never write, nor add seals; earlier maps stay */
 int	seg_reserve(int fd, uint64_t off, uint64_t n);	/* takes the pages now: -ENOSPC instead of SIGBUS later */
 int	seg_punch(int fd, uint64_t off, uint64_t n);	/* gives the pages back; they read as zeros */
 
