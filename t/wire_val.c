@@ -131,18 +131,18 @@ checks(void)
 static void
 depth(void)
 {
-	static unsigned char s[VAL_DEPTH + 2];
+	static unsigned char s[VAL_DEPTH_READ + 2];
 	size_t i;
 
 	memset(s, 0x91, sizeof s);
-	s[VAL_DEPTH] = 1;
-	ok(val_check(guard(s, VAL_DEPTH + 1), VAL_DEPTH + 1, 1, 0) == 0);
-	s[VAL_DEPTH] = 0x91;
-	s[VAL_DEPTH + 1] = 1;
-	ok(val_check(guard(s, VAL_DEPTH + 2), VAL_DEPTH + 2, 1, 0) == ERR_PROTO);
+	s[VAL_DEPTH_READ] = 1;
+	ok(val_check(guard(s, VAL_DEPTH_READ + 1), VAL_DEPTH_READ + 1, 1, 0) == 0);
+	s[VAL_DEPTH_READ] = 0x91;
+	s[VAL_DEPTH_READ + 1] = 1;
+	ok(val_check(guard(s, VAL_DEPTH_READ + 2), VAL_DEPTH_READ + 2, 1, 0) == ERR_PROTO);
 	ok(val_first(s, sizeof s) == (ssize_t)sizeof s);
 	b.len = 0;
-	for (i = 0; i < VAL_DEPTH; i++) {	/* a nested body within a nested body counts the same */
+	for (i = 0; i < VAL_DEPTH_READ; i++) {	/* a nested body within a nested body counts the same */
 		struct buf outer = BUF_INIT;
 
 		mp_put_ext(&outer, VAL_ACTOR, b.data, b.len);

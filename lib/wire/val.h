@@ -72,7 +72,8 @@ enum val_ext {
 #define VAL_INLINE_MAX 32	/* bytes of a payload that lies in the record itself */
 #define VAL_BLOCK_MAX 4096	/* of one that lies in a block of the slab; larger ones are arena objects */
 #define VAL_OOB_MIN 1024	/* strings and buffers longer than this lie out of band */
-#define VAL_DEPTH 200		/* containers and nested bodies within each other */
+#define VAL_DEPTH 200		/* tables and nested bodies within each other that are written */
+#define VAL_DEPTH_READ (2 * VAL_DEPTH + 8)	/* that are read: writers count differently at the edge */
 #define VAL_NDIM_MAX 16		/* dimensions of a buffer */
 
 /* element types of buffers: X(NAME, number, bytes, "word") */

@@ -105,7 +105,7 @@ open_level(struct walk *w, const struct mp_tok *t)
 {
 	struct walk_level *l;
 
-	if (w->depth == VAL_DEPTH)
+	if (w->depth == VAL_DEPTH_READ)
 		return ERR_PROTO;
 	l = &w->level[++w->depth];
 	*l = (struct walk_level){ .end = w->m.end, .left = t->n, .kind = t->kind };

@@ -21,7 +21,7 @@ struct walk {
 	unsigned depth;			/* the level that the next token is in */
 	bool key;			/* the token just returned is a key of a map, or opens one */
 	uint32_t shared;		/* numbers given so far */
-	struct walk_level level[VAL_DEPTH + 1];
+	struct walk_level level[VAL_DEPTH_READ + 1];
 };
 
 enum { WALK_END, WALK_TOKEN, WALK_CLOSE };
