@@ -1,0 +1,67 @@
+/*
+ * bell - the one thing that a process sleeps on (M3).
+ *
+ * All bells of a node lie in its node page, one cache line each, writable by every process of the user:
+ * whatever is in them, a wrong bell can only wake somebody for nothing or keep its own process asleep.
+ * Producer: publish, bell_ring.  Sleeper: bell_arm; look at every source once more; bell_sleep or bell_disarm.
+ * The node counts the processes that are awake, so that a waiter knows whether spinning can pay (M7); the
+ * count changes only where a system call is made anyway.
+ */
+#ifndef RING_BELL_H
+#define RING_BELL_H
+
+#include <assert.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define NODEPAGE_MAGIC 0x61746f72u
+#define NODEPAGE_LAYOUT 1u
+#ifndef NODEPAGE_BELLS			/* t/model has few */
+#define NODEPAGE_BELLS 16384u		/* processes that a node can have at one time */
+#endif
+
+struct bell {
+	alignas(64) _Atomic uint32_t word;	/* 0 awake, 1 armed: about to sleep, 2 asleep */
+	_Atomic uint32_t cpu;			/* where its process ran last, + 1; 0 unknown */
+};
+static_assert(sizeof(struct bell) == 64, "layout changed: bump NODEPAGE_LAYOUT");
+
+struct nodepage {
+	uint32_t magic, layout;			/* fixed at creation */
+	uint32_t node;				/* node number */
+	uint32_t cpus;				/* usable CPUs: cpuset and quota counted */
+	alignas(64) _Atomic uint64_t valid_until; /* CLOCK_MONOTONIC ns: work must stop then (M17); UINT64_MAX: no limit */
+	alignas(64) _Atomic int32_t awake;	/* processes not asleep; corrected by rlet at deaths */
+	alignas(64) struct bell bell[NODEPAGE_BELLS];
+};
+
+void	bell_wake(struct nodepage *np, struct bell *b);		/* the slow half of bell_ring */
+/* sleeps until rung or until timeout_ns (-1: none) are over; the bell is disarmed on return; 0, -ETIMEDOUT or -EINTR */
+int	bell_sleep(struct nodepage *np, struct bell *b, int64_t timeout_ns);
+
+/* after publishing: wakes the owner if it sleeps.  The fence pairs with the one in bell_arm. */
+static inline void
+bell_ring(struct nodepage *np, struct bell *b)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&b->word, memory_order_relaxed) != 0)
+		bell_wake(np, b);
+}
+
+static inline void
+bell_arm(struct bell *b)
+{
+	atomic_store_explicit(&b->word, 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);	/* what was published before is seen by the look that follows */
+}
+
+static inline void
+bell_disarm(struct bell *b)
+{
+	atomic_store_explicit(&b->word, 0, memory_order_relaxed);
+}
+
+#endif
