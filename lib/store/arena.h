@@ -105,8 +105,8 @@ bool	arena_spare(struct arena *a, uint64_t *off, uint64_t *bytes);
 
 /* Bytes of a block for such an object, 0 if that overflows. */
 uint64_t arena_run(const uint64_t *size, unsigned nbuf, uint64_t headlen);
-/* Size of the extent to ask rlet for when arena_new of a block of run bytes said -EAGAIN. */
-uint64_t arena_want(const struct arena *a, uint64_t run);
+/* Bytes of extent to ask rlet for when arena_new of a block of run bytes said -EAGAIN; rlet may lend more. */
+uint64_t arena_want(uint64_t run);
 
 /*
  * A new object in our extents, its memory ready to be written (pages are taken now, never by a fault later).
@@ -125,7 +125,6 @@ void	arena_abort(struct arena *a, uint64_t off);	/* instead of arena_seal */
  */
 int	arena_free(struct arena *a, uint64_t off, uint32_t gen);
 bool	arena_mine(const struct arena *a, uint64_t off);	/* in an extent lent to us? */
-uint64_t arena_each(const struct arena *a, void (*fn)(void *ctx, const struct obj_view *v), void *ctx); /* our sealed ones; how many */
 
 /*
  * Reads what lies at off.  0; ERR_NOTFOUND: not sealed there in this generation; ERR_PROTO: nonsense.

@@ -32,7 +32,8 @@ struct arena_hooks {			/* any may be NULL */
 struct arena_node {
 	int fd;				/* ro: to be passed to every process */
 	uint64_t bytes;			/* ro */
-	uint64_t lent, owned, free;	/* ro: bytes; with the head they add up to bytes */
+	uint64_t lent, owned, free;	/* ro: bytes; with the head's they add up to bytes */
+	uint64_t lost;			/* ro: bytes of owned that bad headers made unusable */
 	uint64_t warm;			/* ro: bytes of free that have pages */
 	uint64_t reserve;		/* rw: arena_node_trim leaves this many warm */
 	uint64_t limit;			/* rw: lend no more than this many bytes in all (tests; 0: no limit) */
@@ -52,15 +53,16 @@ int	arena_node_adopt(struct arena_node *an, int fd);
 void	arena_node_release(struct arena_node *an);			/* closes fd; others' mappings stay */
 
 /*
- * Lends an extent of at least bytes, preferably one that proc had before.  0; ERR_FULL: no such run (collect, free,
- * evict, then try again); -ENOSPC: the machine has no memory.
+ * Lends an extent of at least bytes, preferably one that proc had before; more for one that already has much (1 MiB,
+ * doubling to 64 MiB) if there is room.  0; ERR_FULL: no such run (collect, free, evict, then try again); -ENOSPC:
+ * the machine has no memory.
  */
 int	arena_node_lend(struct arena_node *an, uint32_t proc, uint64_t bytes, uint64_t *off, uint64_t *len);
 int	arena_node_unlend(struct arena_node *an, uint32_t proc, uint64_t off, uint64_t len);	/* 0 or -EPERM: not proc's */
 /*
- * proc is dead: unfinished objects are freed, sealed ones stay (now ours) unless their owner is dead too, whole
- * free granules can be lent again.  Number of extents that made no sense: their space is given up to nobody's
- * objects and is free again only once nothing pins it.
+ * proc is dead: unfinished objects are freed, sealed ones stay (now ours) and hook.kept names them, unless
+ * hook.alive says that their owner is gone too; whole free granules can be lent again.
+ * Number of extents whose headers made no sense: what lies behind the first bad one is given up (an->lost).
  */
 unsigned arena_node_dead(struct arena_node *an, uint32_t proc);
 /*

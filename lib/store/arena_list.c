@@ -1,0 +1,147 @@
+/* arena_list.c - what is in the arena: for listings, for the message of a full one, for tests */
+#include <inttypes.h>
+#include <string.h>
+#include "base/err.h"
+#include "base/num.h"
+#include "store/arena_own.h"
+
+void
+arena_node_each(struct arena_node *an, bool (*fn)(void *ctx, const struct arena_item *it), void *ctx)
+{
+	struct own_extent x;
+
+	for (uint64_t g = 0; own_next(an, &g, &x); ) {
+		uint64_t end = (x.g + x.n) << ARENA_SHIFT;
+		struct arena_block b = { .off = x.g << ARENA_SHIFT };
+
+		while (arena_block_next(an->base, end, &b) > 0) {
+			struct arena_item it = { .id = b.id, .off = b.off, .size = b.size, .run = b.run, .gen = b.gen,
+			    .maker = b.proc, .borrower = x.borrower, .kept = b.keep != 0 };
+
+			if (b.state == OBJ_SEALED && !fn(ctx, &it))
+				return;
+		}
+	}
+}
+
+void
+arena_node_extents(struct arena_node *an, void (*fn)(void *ctx, uint64_t off, uint64_t len, uint32_t borrower), void *ctx)
+{
+	struct own_extent x;
+
+	for (uint64_t g = 0; own_next(an, &g, &x); )
+		fn(ctx, x.g << ARENA_SHIFT, x.n << ARENA_SHIFT, x.borrower);
+}
+
+enum { TOP = 3, HOLDERS = 64 };
+
+struct report {
+	struct {
+		uint32_t proc;
+		uint64_t bytes;
+	} by[HOLDERS];
+	unsigned nby;
+	struct arena_item top[TOP];
+	unsigned ntop;
+	uint64_t objects, bytes;
+};
+
+static void
+count_extent(void *ctx, uint64_t off, uint64_t len, uint32_t borrower)
+{
+	struct report *r = ctx;
+	unsigned i;
+
+	(void)off;
+	for (i = 0; i < r->nby && r->by[i].proc != borrower; i++)
+		;
+	if (i == HOLDERS)
+		return;		/* the largest are wanted, and 64 is plenty to find one */
+	if (i == r->nby)
+		r->by[r->nby++].proc = borrower;
+	r->by[i].bytes += len;
+	for (; i > 0 && r->by[i].bytes > r->by[i - 1].bytes; i--) {
+		uint64_t bytes = r->by[i].bytes;
+		uint32_t proc = r->by[i].proc;
+
+		r->by[i] = r->by[i - 1];
+		r->by[i - 1].bytes = bytes;
+		r->by[i - 1].proc = proc;
+	}
+}
+
+static bool
+count_object(void *ctx, const struct arena_item *it)
+{
+	struct report *r = ctx;
+	unsigned i = r->ntop;
+
+	r->objects++;
+	r->bytes += it->size;
+	if (i == TOP && it->size <= r->top[TOP - 1].size)
+		return true;
+	if (i < TOP)
+		r->ntop++;
+	else
+		i--;
+	for (; i > 0 && r->top[i - 1].size < it->size; i--)
+		r->top[i] = r->top[i - 1];
+	r->top[i] = *it;
+	return true;
+}
+
+int
+arena_node_report(struct arena_node *an, struct buf *b)
+{
+	struct report r = { 0 };
+	char s[16], t[16], id[ID_TEXT];
+	int e;
+
+	arena_node_extents(an, count_extent, &r);
+	arena_node_each(an, count_object, &r);
+	e = buf_printf(b, "%s of %s are lent or hold objects, %" PRIu64 " object%s of %s;",
+	    num_fmt_size(s, an->lent + an->owned), num_fmt_size(t, an->bytes), r.objects, r.objects == 1 ? "" : "s",
+	    num_fmt_size((char[16]){ 0 }, r.bytes));
+	for (unsigned i = 0; e >= 0 && i < r.nby && i < TOP; i++)
+		e = r.by[i].proc == 0 ?
+		    buf_printf(b, "%s the node %s", i ? "," : "", num_fmt_size(s, r.by[i].bytes)) :
+		    buf_printf(b, "%s process %" PRIu32 " %s", i ? "," : "", r.by[i].proc, num_fmt_size(s, r.by[i].bytes));
+	for (unsigned i = 0; e >= 0 && i < r.ntop; i++)
+		e = buf_printf(b, "%s %s %s made by process %" PRIu32, i ? "," : "; largest:", id_format(id, r.top[i].id),
+		    num_fmt_size(s, r.top[i].size), r.top[i].maker);
+	return e < 0 ? e : 0;
+}
+
+int
+arena_node_check(struct arena_node *an)
+{
+	uint64_t at = an->first, lent = 0, owned = 0, free = 0, warm = 0, w;
+	size_t i = 0;
+
+	while (at < an->bytes >> ARENA_SHIFT) {
+		w = atomic_load_explicit(&own_log(an, at)->word, memory_order_relaxed);
+		if (w) {
+			uint64_t n = log_n(w), end = (at + n) << ARENA_SHIFT;
+			struct arena_block b = { .off = at << ARENA_SHIFT };
+			int r;
+
+			while ((r = arena_block_next(an->base, end, &b)) > 0)
+				;
+			if (r < 0 || n == 0 || end > an->bytes)
+				return ERR_LAYOUT;
+			*(log_state(w) == EXTENT_LENT ? &lent : &owned) += n << ARENA_SHIFT;
+			at += n;
+			continue;
+		}
+		if (i >= an->nrun || an->run[i].g != at || an->run[i].n == 0)
+			return ERR_LAYOUT;
+		free += an->run[i].n << ARENA_SHIFT;
+		warm += an->run[i].warm ? an->run[i].n << ARENA_SHIFT : 0;
+		for (uint64_t k = 0; k < an->run[i].n; k++)
+			if (atomic_load_explicit(&own_log(an, at + k)->word, memory_order_relaxed))
+				return ERR_LAYOUT;
+		at += an->run[i++].n;
+	}
+	return i == an->nrun && lent == an->lent && owned == an->owned && free == an->free && warm == an->warm &&
+	    at << ARENA_SHIFT == an->bytes ? 0 : ERR_LAYOUT;
+}
