@@ -4,7 +4,7 @@
 # make bench           a table of speeds; PEERS=1 measures the peers beside us
 # make install         PREFIX=/usr/local DESTDIR=; make uninstall
 # make deps lint clean
-# O=DIR builds elsewhere, CFLAGS adds to ours, WERROR=1 makes warnings errors, READY= skips the look for packages.
+# O=DIR builds elsewhere, CFLAGS adds to ours, WERROR=1 makes warnings errors, V=1 shows commands, READY= skips the look for packages.
 # A sanitized tree of its own: make check O=build/own CFLAGS='-O1 -g -fsanitize=address,undefined'
 ifneq ($(shell uname -s),Linux)
 $(error rota needs Linux 5.10 or later (memfd, pidfd, futex))
@@ -23,6 +23,9 @@ ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
+# One short line a command; V=1 shows them whole.
+say = $(if $(V),,@echo '  $1' && )
+
 # The layout is the file list.
 HERE := $(abspath $(O))
 LIB := $(wildcard lib/*/*.c)
@@ -37,7 +40,7 @@ TESTS := $(TESTC:%.c=$(O)/%.t)
 
 # The C tests once more with sanitizers, unless the whole tree is.  TSan: what several processes share.
 SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-TSAN := -O1 -g -fsanitize=thread
+TSAN := -O1 -g -fsanitize=thread -Wno-tsan -Wno-unknown-warning-option
 ifeq ($(findstring -fsanitize,$(CFLAGS)),)
 SANTESTS := $(TESTC:%.c=$(O)/san/%.t)
 TSANTESTS := $(patsubst %.c,$(O)/tsan/%.t,$(wildcard t/ring_*.c t/store_*.c))
@@ -59,33 +62,33 @@ $(O)/librota.a: $(LIB:%.c=$(O)/%.o)
 $(O)/san/librota.a: $(LIB:%.c=$(O)/san/%.o)
 $(O)/tsan/librota.a: $(LIB:%.c=$(O)/tsan/%.o)
 %/librota.a:
-	rm -f $@ && $(AR) rcs $@ $^
+	$(call say,ar $@)rm -f $@ && $(AR) rcs $@ $^
 $(O)/%.o: %.c | $(READY)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(call say,cc $<)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 $(O)/san/%.o: %.c | $(READY)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN) -c -o $@ $<
+	$(call say,cc $< (ASan))$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN) -c -o $@ $<
 $(O)/tsan/%.o: %.c | $(READY)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(TSAN) -c -o $@ $<
+	$(call say,cc $< (TSan))$(CC) $(CPPFLAGS) $(CFLAGS) $(TSAN) -c -o $@ $<
 $(O)/t/%.t: $(O)/t/%.o $(O)/librota.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,ld $@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(O)/san/t/%.t: $(O)/san/t/%.o $(O)/san/librota.a
-	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,ld $@)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(O)/tsan/t/%.t: $(O)/tsan/t/%.o $(O)/tsan/librota.a
-	$(CC) $(CFLAGS) $(TSAN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,ld $@)$(CC) $(CFLAGS) $(TSAN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # A program is a directory.  Exported dynamically are the Lua library's symbols only, by the shared one itself.
 $(O)/bin/% $(O)/libexec/rota/%: $$(addprefix $(O)/,$$(addsuffix .o,$$(basename $$(wildcard cmd/$$*/*.c)))) $(O)/librota.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,ld $@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # The module for other Lua interpreters: it brings no Lua of its own and shows nothing but its doors.
 $(O)/lua/rota.so: $(patsubst %.c,$(O)/%.o,$(wildcard lib/script/*.c)) $(O)/librota.a
 	@mkdir -p $(@D)
-	echo '{ global: luaopen_rota*; local: *; };' >$(O)/lua/rota.map
-	$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,--version-script=$(O)/lua/rota.map -o $@ $^ $(filter-out -llua%,$(LDLIBS))
+	@echo '{ global: luaopen_rota*; local: *; };' >$(O)/lua/rota.map
+	$(call say,ld $@)$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,--version-script=$(O)/lua/rota.map -o $@ $^ $(filter-out -llua%,$(LDLIBS))
 
 # build/env, and the tree that it and the programs point to: man/manN, share/lua/5.4 as after an installation.
 $(O)/env: Makefile $(PAGES) | $(O)/share/lua/5.4

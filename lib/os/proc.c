@@ -49,6 +49,8 @@ child(const struct proc_spawn *p, pid_t parent, const char *path)
 	for (s = 1; s < NSIG; s++)		/* handlers go by themselves at exec, but not what is ignored */
 		if (s != SIGKILL && s != SIGSTOP && sigaction(s, NULL, &old) == 0 && old.sa_handler != SIG_DFL)
 			sigaction(s, &dfl, NULL);
+	for (s = 32; s < 34; s++)		/* glibc's own, which it hides and make ignores */
+		syscall(SYS_rt_sigaction, s, (unsigned long[4]){ 0 }, NULL, 8);
 	if (p->pdeath && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent))
 		return -ESRCH;
 	if (p->group && setpgid(0, 0) < 0)
