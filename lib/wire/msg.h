@@ -161,7 +161,9 @@ enum route_kind {
 	F(B, resources, "") \
 	F(U, restarts, "restarts allowed; 2^32-1 without end") \
 	F(U, detached, "1: outlives its creator") \
-	F(U, wait, "as in LEASE")
+	F(U, wait, "as in LEASE") \
+	F(U, job, "job of the creator, filled in by the node") \
+	F(S, namespace, "its namespace, filled in by the node")
 #define MSG_ACTOR(F) \
 	F(U, req, "request number") \
 	F(U, actor, "actor number, never used again") \
@@ -227,7 +229,8 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, cpus, "in thousandths") \
 	F(U, memory, "bytes") \
 	F(B, resources, "msgpack map") \
-	F(U, pid, "process id of the node daemon")
+	F(U, pid, "process id of the node daemon") \
+	F(U, node, "number from an earlier join of the same incarnation; 0 first")
 #define MSG_NODE_JOINED(F) \
 	F(U, node, "node number") \
 	F(U, epoch, "of the control store, raised at each start")

@@ -1,0 +1,116 @@
+/*
+ * actor - the lives of a node's actors, decided purely: placed, started, alive, restarted, stopped, dead.
+ *
+ * Who may call an actor has it open; who has a handle holds it.  An actor that nobody holds ends after the calls
+ * already sent, unless it is detached.  When its worker dies it gets another one while restarts are left: the next
+ * incarnation, the same specification, and new rings to all who had it open.  Names and numbers are the control
+ * store's (core/control.h).
+ *
+ * Sans I/O: inputs and the time come in, effects go out; it calls nobody.
+ */
+#ifndef CORE_ACTOR_H
+#define CORE_ACTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/buf.h"
+#include "base/heap.h"
+#include "base/map.h"
+#include "core/lease.h"
+#include "wire/msg.h"
+
+struct actor_opener {
+	uint32_t proc;
+	uint64_t req;
+	bool granted;			/* has a ring to the present incarnation */
+};
+
+enum actor_stage { STAGE_NONE, STAGE_PLACING, STAGE_STARTING, STAGE_UP };
+
+struct actor_life {			/* ro for all but actor.c */
+	uint64_t number;
+	struct buf name, class, namespace, methods, spec, error;
+	char text[240];			/* why it died */
+	struct res need;
+	uint32_t job, creator, restarts, incarnation, worker;
+	enum actor_state state;
+	enum actor_stage stage;
+	bool detached, ending, final;	/* ending: told to stop; final: its worker's death is the end */
+	bool wait;
+	unsigned crashes;
+	uint64_t crashed;		/* time of the last one */
+	struct heap_node timer;
+	uint32_t *holder;
+	struct actor_opener *opener;
+	unsigned nholder, nopener;
+};
+
+struct actor_core {
+	struct map actors;		/* number -> struct actor_life * */
+	struct heap timers;
+};
+
+enum actor_in_kind {
+	ACTOR_IN_NEW,		/* proc, job, namespace, new: registered under number actor */
+	ACTOR_IN_PLACED,	/* actor, worker: a process was forked for it */
+	ACTOR_IN_NOPLACE,	/* actor, text: infeasible */
+	ACTOR_IN_UP,		/* actor, worker, ok, error */
+	ACTOR_IN_OPEN,		/* actor, proc, req */
+	ACTOR_IN_HOLD,		/* actor, proc */
+	ACTOR_IN_DROP,		/* actor, proc */
+	ACTOR_IN_KILL,		/* actor, stop, restart */
+	ACTOR_IN_GONE,		/* proc died, text */
+	ACTOR_IN_JOB_END,	/* job */
+	ACTOR_IN_TICK,
+};
+
+struct actor_in {
+	enum actor_in_kind kind;
+	uint64_t actor, req;
+	uint32_t proc, worker, job;
+	bool ok, stop, restart;
+	const char *text;
+	struct span error, namespace;
+	const struct msg_actor_new *new;
+	struct res need;
+};
+
+enum actor_fx_kind {
+	ACTOR_FX_PLACE,		/* actor: ask the leases for its resources */
+	ACTOR_FX_UNPLACE,	/* actor: no longer */
+	ACTOR_FX_START,		/* actor, worker: tell the worker what it is */
+	ACTOR_FX_RING,		/* actor, proc, req, worker: connect them */
+	ACTOR_FX_FAIL,		/* proc, req, text: answer of an OPEN */
+	ACTOR_FX_STATE,		/* actor, proc: tell it the state */
+	ACTOR_FX_STOP,		/* actor, worker: finish and exit */
+	ACTOR_FX_KILL,		/* worker: at once */
+	ACTOR_FX_NOTE,		/* actor: its state changed, the control store should know */
+	ACTOR_FX_FORGET,	/* actor: free it (actor_forget) once the other effects are done */
+};
+
+struct actor_fx {
+	enum actor_fx_kind kind;
+	uint64_t actor, req;
+	uint32_t proc, worker;
+	char text[240];
+};
+
+struct actor_out {
+	struct actor_fx *fx;
+	size_t n, cap;
+	uint64_t at;		/* when to come with ACTOR_IN_TICK; 0: no need */
+};
+
+void	actor_init(struct actor_core *c);
+void	actor_release(struct actor_core *c);
+int	actor_step(struct actor_core *c, uint64_t now, const struct actor_in *in, struct actor_out *o);	/* 0 or -ENOMEM */
+void	actor_forget(struct actor_core *c, uint64_t number);	/* if it is dead and nobody knows it any more */
+
+static inline struct actor_life *
+actor_get(const struct actor_core *c, uint64_t number)		/* NULL: unknown */
+{
+	return map_get(&c->actors, number);
+}
+
+#endif

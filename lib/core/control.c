@@ -1,0 +1,556 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/err.h"
+#include "base/hash.h"
+#include "core/control.h"
+#include "wire/mp.h"
+
+struct node {
+	uint32_t number;
+	uint64_t peer;			/* 0: not connected */
+	uint64_t lost;			/* when it is given up, if it is not connected */
+};
+
+struct job {
+	uint64_t number;
+	uint32_t node;
+};
+
+struct act {
+	uint64_t number, job;
+	uint32_t node;
+	bool detached;
+	uint64_t state;
+	struct act *next;		/* same hash of namespace and name */
+	struct buf namespace, name, class, methods;
+};
+
+/* --- effects ---------------------------------------------------------------------------------------- */
+
+static struct control_fx *
+fx_add(struct control_out *o, enum control_fx_kind kind)
+{
+	static struct control_fx lost;
+
+	if (o->n == o->cap) {
+		size_t cap = o->cap ? 2 * o->cap : 16;
+		struct control_fx *p = realloc(o->fx, cap * sizeof *p);
+
+		if (p == NULL)
+			return &lost;
+		o->fx = p;
+		o->cap = cap;
+	}
+	o->fx[o->n] = (struct control_fx){ .kind = kind };
+	return &o->fx[o->n++];
+}
+
+/* commit is that of the step under way: c->commit is raised by its first write, see control_step */
+static void
+put(const struct control *c, struct control_out *o, const char *key, const void *val, size_t n)
+{
+	size_t at = o->bytes.len, nkey = strlen(key);
+	struct control_fx *fx;
+
+	if (buf_add(&o->bytes, key, nkey) < 0 || (n && buf_add(&o->bytes, val, n) < 0))
+		return;
+	fx = fx_add(o, val ? CONTROL_FX_PUT : CONTROL_FX_DEL);
+	fx->commit = c->commit + 1;
+	fx->key = at;
+	fx->nkey = nkey;
+	fx->val = at + nkey;
+	fx->nval = n;
+}
+
+static void
+put_number(const struct control *c, struct control_out *o, const char *key, uint64_t v)
+{
+	struct buf b = BUF_INIT;
+
+	if (mp_put_uint(&b, v) == 0)
+		put(c, o, key, b.data, b.len);
+	buf_release(&b);
+}
+
+#define SEND(o, to, name, ...) do { \
+	size_t at_ = (o)->bytes.len; \
+	if (msg_put_##name(&(o)->bytes, &(struct msg_##name){ __VA_ARGS__ }) == 0) { \
+		struct control_fx *fx_ = fx_add((o), CONTROL_FX_SEND); \
+		fx_->peer = (to); \
+		fx_->val = at_; \
+		fx_->nval = (o)->bytes.len - at_; \
+	} \
+} while (0)
+
+static void
+fail(struct control_out *o, uint64_t peer, uint64_t req, int code, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+
+static void
+fail(struct control_out *o, uint64_t peer, uint64_t req, int code, const char *fmt, ...)
+{
+	char text[768];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	SEND(o, peer, fail, .req = req, .code = code, .text = span_of(text, strlen(text)));
+}
+
+/* --- actors ------------------------------------------------------------------------------------------ */
+
+static uint64_t
+name_hash(struct span ns, struct span name)
+{
+	return hash64(ns.p, ns.n) * UINT64_C(0x9e3779b97f4a7c15) ^ hash64(name.p, name.n);
+}
+
+static struct span
+span_buf(const struct buf *b)
+{
+	return span_of(b->data, b->len);
+}
+
+static bool
+same(struct span a, struct span b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+static struct act *
+act_named(const struct control *c, struct span ns, struct span name)
+{
+	struct act *a = map_get(&c->names, name_hash(ns, name));
+
+	while (a && !(same(span_buf(&a->namespace), ns) && same(span_buf(&a->name), name)))
+		a = a->next;
+	return a;
+}
+
+static void
+act_free(struct act *a)
+{
+	buf_release(&a->namespace);
+	buf_release(&a->name);
+	buf_release(&a->class);
+	buf_release(&a->methods);
+	free(a);
+}
+
+static int
+act_add(struct control *c, struct act *a)
+{
+	uint64_t h = name_hash(span_buf(&a->namespace), span_buf(&a->name));
+
+	if (map_put(&c->actors, a->number, a) < 0)
+		return -ENOMEM;
+	if (a->name.len) {
+		a->next = map_get(&c->names, h);
+		if (map_put(&c->names, h, a) < 0) {
+			map_del(&c->actors, a->number);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static void
+act_key(char key[32], uint64_t number)
+{
+	snprintf(key, 32, "actor/%016" PRIx64, number);
+}
+
+static void
+act_del(struct control *c, struct act *a, struct control_out *o)
+{
+	uint64_t h = name_hash(span_buf(&a->namespace), span_buf(&a->name));
+	struct act *p = map_get(&c->names, h);
+	char key[32];
+
+	if (a->name.len && p == a) {
+		map_del(&c->names, h);
+		if (a->next)
+			map_put(&c->names, h, a->next);	/* it was there before: there is room */
+	} else if (a->name.len) {
+		while (p->next != a)
+			p = p->next;
+		p->next = a->next;
+	}
+	map_del(&c->actors, a->number);
+	act_key(key, a->number);
+	put(c, o, key, NULL, 0);
+	act_free(a);
+}
+
+static void
+act_save(const struct control *c, const struct act *a, struct control_out *o)
+{
+	struct buf b = BUF_INIT;
+	char key[32];
+
+	act_key(key, a->number);
+	if (mp_put_array(&b, 8) == 0 && mp_put_uint(&b, a->number) == 0 && mp_put_uint(&b, a->job) == 0 &&
+	    mp_put_uint(&b, a->node) == 0 && mp_put_uint(&b, a->detached) == 0 &&
+	    mp_put_bin(&b, a->namespace.data, a->namespace.len) == 0 && mp_put_bin(&b, a->name.data, a->name.len) == 0 &&
+	    mp_put_bin(&b, a->class.data, a->class.len) == 0 && mp_put_bin(&b, a->methods.data, a->methods.len) == 0)
+		put(c, o, key, b.data, b.len);
+	buf_release(&b);
+}
+
+static int
+set(struct buf *b, struct span s)
+{
+	return s.n ? buf_add(b, s.p, s.n) : 0;
+}
+
+/* --- messages ------------------------------------------------------------------------------------------ */
+
+static struct node *
+node_of(const struct control *c, uint64_t peer)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&c->nodes, &it))
+		if (((struct node *)it.val)->peer == peer)
+			return it.val;
+	return NULL;
+}
+
+static int
+on_join(struct control *c, uint64_t peer, const struct frame *f, struct control_out *o)
+{
+	struct msg_node_join m;
+	struct node *n;
+	int e;
+
+	if ((e = msg_get_node_join(&m, f->body, f->len)) < 0)
+		return e;
+	if (node_of(c, peer) || m.node > UINT32_MAX)
+		return ERR_PROTO;
+	n = m.node ? map_get(&c->nodes, m.node) : NULL;
+	if (n == NULL) {
+		if ((n = calloc(1, sizeof *n)) == NULL)
+			return -ENOMEM;
+		n->number = (uint32_t)(c->next_node + 1);
+		if (map_put(&c->nodes, n->number, n) < 0) {
+			free(n);
+			return -ENOMEM;
+		}
+		c->next_node++;
+		put_number(c, o, "next/node", c->next_node);
+	}
+	n->peer = peer;
+	SEND(o, peer, node_joined, .node = n->number, .epoch = c->epoch);
+	return 0;
+}
+
+static int
+on_job_new(struct control *c, struct node *n, const struct frame *f, struct control_out *o)
+{
+	struct msg_job_new m;
+	struct job *j;
+	int e;
+
+	if ((e = msg_get_job_new(&m, f->body, f->len)) < 0)
+		return e;
+	if ((j = calloc(1, sizeof *j)) == NULL || map_put(&c->jobs, c->next_job + 1, j) < 0) {
+		free(j);
+		fail(o, n->peer, m.req, -ENOMEM, "the control store is out of memory");
+		return 0;
+	}
+	*j = (struct job){ .number = ++c->next_job, .node = n->number };
+	put_number(c, o, "next/job", c->next_job);
+	SEND(o, n->peer, job, .req = m.req, .job = j->number);
+	return 0;
+}
+
+static int
+on_job_end(struct control *c, const struct frame *f)
+{
+	struct msg_job_end m;
+	int e;
+
+	if ((e = msg_get_job_end(&m, f->body, f->len)) == 0)
+		free(map_del(&c->jobs, m.job));
+	return e;
+}
+
+static int
+on_actor_new(struct control *c, struct node *n, const struct frame *f, struct control_out *o)
+{
+	struct msg_actor_new m;
+	struct act *a;
+	int e;
+
+	if ((e = msg_get_actor_new(&m, f->body, f->len)) < 0)
+		return e;
+	if (m.name.n > 255) {
+		fail(o, n->peer, m.req, -ENAMETOOLONG, "a name has at most 255 bytes");
+		return 0;
+	}
+	if (m.name.n && act_named(c, m.namespace, m.name)) {
+		fail(o, n->peer, m.req, -EEXIST, "an actor '%.*s' exists in namespace '%.*s'", (int)m.name.n,
+		    (const char *)m.name.p, (int)(m.namespace.n < 255 ? m.namespace.n : 255), (const char *)m.namespace.p);
+		return 0;
+	}
+	if ((a = calloc(1, sizeof *a)) == NULL)
+		return -ENOMEM;
+	*a = (struct act){ .number = c->next_actor + 1, .job = m.job, .node = n->number, .detached = m.detached != 0,
+	    .state = ACTOR_PENDING };
+	if (set(&a->namespace, m.namespace) < 0 || set(&a->name, m.name) < 0 || set(&a->class, m.class) < 0 ||
+	    set(&a->methods, m.methods) < 0 || act_add(c, a) < 0) {
+		act_free(a);
+		fail(o, n->peer, m.req, -ENOMEM, "the control store is out of memory");
+		return 0;
+	}
+	c->next_actor++;
+	put_number(c, o, "next/actor", c->next_actor);
+	act_save(c, a, o);
+	SEND(o, n->peer, actor, .req = m.req, .actor = a->number, .class = m.class, .methods = m.methods);
+	return 0;
+}
+
+static int
+on_actor_find(struct control *c, struct node *n, const struct frame *f, struct control_out *o)
+{
+	struct msg_actor_find m;
+	struct act *a;
+	int e;
+
+	if ((e = msg_get_actor_find(&m, f->body, f->len)) < 0)
+		return e;
+	if (m.name.n && (a = act_named(c, m.namespace, m.name)) != NULL)
+		SEND(o, n->peer, actor, .req = m.req, .actor = a->number, .class = span_buf(&a->class),
+		    .methods = span_buf(&a->methods));
+	else
+		fail(o, n->peer, m.req, ERR_NOTFOUND, "no actor '%.*s' in namespace '%.*s'",
+		    (int)(m.name.n < 255 ? m.name.n : 255), (const char *)m.name.p,
+		    (int)(m.namespace.n < 255 ? m.namespace.n : 255), (const char *)m.namespace.p);
+	return 0;
+}
+
+static int
+on_actor_note(struct control *c, struct node *n, const struct frame *f, struct control_out *o)
+{
+	struct msg_actor_note m;
+	struct act *a;
+	int e;
+
+	if ((e = msg_get_actor_note(&m, f->body, f->len)) < 0)
+		return e;
+	if ((a = map_get(&c->actors, m.actor)) == NULL || a->node != n->number)
+		return 0;
+	a->state = m.state;
+	if (m.state == ACTOR_DEAD)
+		act_del(c, a, o);
+	return 0;
+}
+
+static int
+take(struct control *c, uint64_t peer, const struct frame *f, struct control_out *o)
+{
+	struct node *n;
+
+	if (f->type == MSG_NODE_JOIN_T)
+		return on_join(c, peer, f, o);
+	if ((n = node_of(c, peer)) == NULL)
+		return ERR_PROTO;
+	switch (f->type) {
+	case MSG_JOB_NEW_T: return on_job_new(c, n, f, o);
+	case MSG_JOB_END_T: return on_job_end(c, f);
+	case MSG_ACTOR_NEW_T: return on_actor_new(c, n, f, o);
+	case MSG_ACTOR_FIND_T: return on_actor_find(c, n, f, o);
+	case MSG_ACTOR_NOTE_T: return on_actor_note(c, n, f, o);
+	}
+	return 0;			/* a newer peer's: not for us */
+}
+
+/* What was written since fx number `from` is one commit; what is sent depends on all that was ever written. */
+static void
+seal(struct control *c, size_t from, struct control_out *o)
+{
+	bool wrote = false;
+
+	for (size_t i = from; i < o->n; i++)
+		wrote |= o->fx[i].kind != CONTROL_FX_SEND;
+	c->commit += wrote;
+	for (size_t i = from; i < o->n; i++)
+		o->fx[i].commit = c->commit;
+}
+
+int
+control_step(struct control *c, uint64_t now, uint64_t peer, const struct frame *f, struct control_out *o)
+{
+	size_t from = o->n;
+	int e;
+
+	(void)now;
+	e = take(c, peer, f, o);
+	seal(c, from, o);
+	return e;
+}
+
+void
+control_gone(struct control *c, uint64_t now, uint64_t peer, struct control_out *o)
+{
+	struct node *n = node_of(c, peer);
+
+	if (n == NULL)
+		return;
+	n->peer = 0;
+	n->lost = now + CONTROL_LOST;
+	control_tick(c, now, o);
+}
+
+void
+control_tick(struct control *c, uint64_t now, struct control_out *o)
+{
+	struct map_iter it = MAP_ITER, ia;
+	size_t from = o->n;
+
+	o->at = 0;
+	while (map_next(&c->nodes, &it)) {
+		struct node *n = it.val;
+
+		if (n->peer)
+			continue;
+		if (n->lost == 0)		/* known from before our start */
+			n->lost = now + CONTROL_LOST;
+		if (n->lost > now) {
+			if (o->at == 0 || n->lost < o->at)
+				o->at = n->lost;
+			continue;
+		}
+		ia = (struct map_iter)MAP_ITER;
+		while (map_next(&c->actors, &ia))
+			if (((struct act *)ia.val)->node == n->number)
+				act_del(c, ia.val, o);
+		ia = (struct map_iter)MAP_ITER;
+		while (map_next(&c->jobs, &ia))
+			if (((struct job *)ia.val)->node == n->number)
+				free(map_del(&c->jobs, ia.key));
+		map_del(&c->nodes, n->number);
+		free(n);
+	}
+	seal(c, from, o);
+}
+
+/* --- start and end --------------------------------------------------------------------------------------- */
+
+void
+control_init(struct control *c, uint64_t epoch)
+{
+	*c = (struct control){ .epoch = epoch };
+}
+
+static int
+load_act(struct control *c, struct mp *r)
+{
+	uint64_t u[4];
+	struct span s[4];
+	struct mp_tok t;
+	struct act *a;
+	struct node *n;
+
+	if (mp_next(r, &t) < 0 || t.kind != MP_ARRAY || t.n < 8)
+		return ERR_PROTO;
+	for (int i = 0; i < 4; i++) {
+		if (mp_next(r, &t) < 0 || t.kind != MP_INT)
+			return ERR_PROTO;
+		u[i] = t.u;
+	}
+	for (int i = 0; i < 4; i++) {
+		if (mp_next(r, &t) < 0 || t.kind != MP_BIN)
+			return ERR_PROTO;
+		s[i] = span_of(t.p, t.n);
+	}
+	if ((a = calloc(1, sizeof *a)) == NULL)
+		return -ENOMEM;
+	*a = (struct act){ .number = u[0], .job = u[1], .node = (uint32_t)u[2], .detached = u[3] != 0, .state = ACTOR_ALIVE };
+	if (set(&a->namespace, s[0]) < 0 || set(&a->name, s[1]) < 0 || set(&a->class, s[2]) < 0 ||
+	    set(&a->methods, s[3]) < 0 || act_add(c, a) < 0) {
+		act_free(a);
+		return -ENOMEM;
+	}
+	/* its node has until CONTROL_LOST after our start to come back */
+	if (map_get(&c->nodes, a->node) == NULL && (n = calloc(1, sizeof *n)) != NULL) {
+		n->number = a->node;
+		n->lost = 0;
+		if (map_put(&c->nodes, n->number, n) < 0)
+			free(n);
+	}
+	return 0;
+}
+
+int
+control_load(struct control *c, const void *key, size_t nkey, const void *val, size_t nval)
+{
+	static const struct {
+		const char *key;
+		size_t at;
+	} numbers[] = {
+		{ "next/node", offsetof(struct control, next_node) },
+		{ "next/job", offsetof(struct control, next_job) },
+		{ "next/actor", offsetof(struct control, next_actor) },
+	};
+	struct mp r = { val, (const unsigned char *)val + nval };
+	struct mp_tok t;
+
+	if (nkey > 6 && memcmp(key, "actor/", 6) == 0)
+		return load_act(c, &r);
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+		if (strlen(numbers[i].key) == nkey && memcmp(numbers[i].key, key, nkey) == 0) {
+			if (mp_next(&r, &t) < 0 || t.kind != MP_INT)
+				return ERR_PROTO;
+			*(uint64_t *)(void *)((char *)c + numbers[i].at) = t.u;
+			return 0;
+		}
+	return 0;			/* a key of a newer release, or the host's own */
+}
+
+#define CHECK(x) do { if (!(x)) return __LINE__; } while (0)
+int
+control_check(const struct control *c)
+{
+	struct map_iter it = MAP_ITER;
+	size_t named = 0, chained = 0;
+
+	while (map_next(&c->actors, &it)) {
+		const struct act *a = it.val;
+
+		CHECK(a->number == it.key && a->number <= c->next_actor);
+		CHECK(map_get(&c->nodes, a->node) != NULL);
+		CHECK(a->name.len == 0 || act_named(c, span_buf(&a->namespace), span_buf(&a->name)) == a);
+		named += a->name.len != 0;
+	}
+	it = (struct map_iter)MAP_ITER;
+	while (map_next(&c->names, &it))
+		for (const struct act *a = it.val; a; a = a->next)
+			chained++;
+	CHECK(named == chained);
+	return 0;
+}
+
+void
+control_release(struct control *c)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&c->actors, &it))
+		act_free(it.val);
+	it = (struct map_iter)MAP_ITER;
+	while (map_next(&c->nodes, &it))
+		free(it.val);
+	it = (struct map_iter)MAP_ITER;
+	while (map_next(&c->jobs, &it))
+		free(it.val);
+	map_release(&c->actors);
+	map_release(&c->nodes);
+	map_release(&c->jobs);
+	map_release(&c->names);
+}

@@ -1,0 +1,62 @@
+/*
+ * control - the control store's decisions: nodes, jobs, and actors by number and by name, purely.
+ *
+ * Peers are nodes; they send NODE_JOIN, JOB_NEW, JOB_END, ACTOR_NEW, ACTOR_FIND and ACTOR_NOTE (wire/msg.h) and get
+ * frames back.  Numbers of nodes, jobs and actors are never used again.  A name is taken as long as its actor is
+ * not dead.  What must survive a restart goes out as PUT and DEL effects with the number of their commit, and every
+ * frame names the commit that it depends on: it may leave once that is durable (M16).  A daemon without a disk
+ * ignores both.
+ *
+ * Sans I/O: frames and the time come in, effects go out; it calls nobody.
+ */
+#ifndef CORE_CONTROL_H
+#define CORE_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "wire/frame.h"
+#include "wire/msg.h"
+
+#define CONTROL_LAYOUT 1u		/* of the durable keys and values */
+#define CONTROL_LOST UINT64_C(3000000000)	/* ns that a node may be disconnected */
+
+struct control {
+	uint64_t epoch;			/* ro: raised at each start */
+	uint64_t commit;		/* ro: number of the last commit asked for */
+	uint64_t next_node, next_job, next_actor;	/* private from here: last numbers given */
+	struct map nodes, jobs, actors, names;
+};
+
+enum control_fx_kind {
+	CONTROL_FX_SEND,	/* frame for peer, once commit is durable */
+	CONTROL_FX_PUT,		/* key, val: part of commit */
+	CONTROL_FX_DEL,		/* key: part of commit */
+};
+
+struct control_fx {
+	enum control_fx_kind kind;
+	uint64_t peer, commit;
+	size_t key, nkey, val, nval;	/* in bytes; a frame is val */
+};
+
+struct control_out {
+	struct control_fx *fx;		/* the caller frees both, or sets n and bytes.len to 0 */
+	size_t n, cap;
+	struct buf bytes;
+	uint64_t at;			/* when to call control_tick; 0: no need */
+};
+
+void	control_init(struct control *c, uint64_t epoch);
+void	control_release(struct control *c);
+int	control_load(struct control *c, const void *key, size_t nkey, const void *val, size_t nval); /* at start: 0, ERR_PROTO, -ENOMEM */
+/* One frame from peer, the caller's number of it.  0; < 0: it broke the protocol and is to be dropped. */
+int	control_step(struct control *c, uint64_t now, uint64_t peer, const struct frame *f, struct control_out *o);
+void	control_gone(struct control *c, uint64_t now, uint64_t peer, struct control_out *o);	/* disconnected */
+void	control_tick(struct control *c, uint64_t now, struct control_out *o);
+int	control_check(const struct control *c);		/* tests: 0, or the line that found the fault */
+
+#endif

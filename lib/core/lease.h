@@ -1,0 +1,104 @@
+/*
+ * lease - who may use how much of a node, decided purely (M22, M6).
+ *
+ * A process says how many leases of a resource shape it wants in all; each lease is one worker of its job for a
+ * while.  Grants go by priority, then to the job that uses least, then to the process that waited longest.  What is
+ * idle is lent beyond anybody's share; when somebody waits, leases are called back (level 1), after a grace their
+ * workers are told to claim no more (2), and then they are taken as soon as the worker is idle (3).
+ * A blocked worker's CPUs return to the pool.  Actors are placed by the same rules and never called back.
+ *
+ * Sans I/O: inputs and the time come in, effects go out; it calls nobody.  Amounts are thousandths, memory bytes.
+ */
+#ifndef CORE_LEASE_H
+#define CORE_LEASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/list.h"
+#include "base/map.h"
+
+enum { RES_CPU, RES_GPU, RES_MEM, RES_CUSTOM, RES_MAX = 16 };
+
+#define LEASE_HOLD	UINT64_C(10000000)	/* ns: nobody is called back sooner */
+#define LEASE_SLICE	UINT64_C(100000000)	/* ns: turn of a lease when there are more jobs than room */
+#define LEASE_GRACE	UINT64_C(100000000)	/* ns: from level 1 to level 2 */
+#define LEASE_TAKE	UINT64_C(20000000)	/* ns: first try to take it, then ever later */
+#define LEASE_RESERVE	UINT64_C(200000000)	/* ns: room is kept free for a large request that calls back */
+
+struct res {
+	int64_t v[RES_MAX];
+};
+
+struct lease_limits {
+	unsigned workers;		/* task workers, idle ones included */
+	unsigned actors;
+	unsigned idle;			/* idle workers kept warm for a job */
+};
+
+struct lease_core {
+	struct res total, free;		/* ro; free is negative while woken workers overshoot */
+	char name[RES_MAX][64];		/* custom resources; "" unused */
+	struct lease_limits limit;
+	unsigned nworker, nactor;	/* ro */
+	uint64_t hold_until;		/* private from here: forks fail, no grants before this time */
+	uint64_t last, turn;		/* last lease number; order of requests and grants */
+	struct list demands, leases;
+	struct map by_lease, by_worker, jobs;
+	struct list idle;
+};
+
+enum lease_in_kind {
+	LEASE_IN_ASK,		/* proc, job, shape, need, priority, want, req, wait */
+	LEASE_IN_PLACE,		/* the same for an actor: proc 0, actor; once */
+	LEASE_IN_UNPLACE,	/* actor: it waits no more */
+	LEASE_IN_RETURN,	/* proc, lease */
+	LEASE_IN_BLOCKED,	/* proc (the worker), on */
+	LEASE_IN_GONE,		/* proc died, submitter or worker */
+	LEASE_IN_NOFORK,	/* proc, a worker, could not be forked: it is gone, and forks rest for a while */
+	LEASE_IN_TICK,		/* the time that lease_out.at asked for */
+};
+
+struct lease_in {
+	enum lease_in_kind kind;
+	uint32_t proc, job;
+	uint64_t shape, actor, lease, req, want;
+	struct res need;
+	int64_t priority;
+	bool wait, on;
+};
+
+enum lease_fx_kind {
+	LEASE_FX_GRANT,		/* lease to proc (or actor): worker, or 0: fork one and lease_bind it before the next step */
+	LEASE_FX_FAIL,		/* proc, req (or actor), text: it can never be */
+	LEASE_FX_CALL,		/* lease, level */
+	LEASE_FX_END,		/* worker: idle and in the way, to be ended */
+};
+
+struct lease_fx {
+	enum lease_fx_kind kind;
+	uint32_t proc, job, worker;
+	uint64_t lease, actor, req, shape;
+	struct res need;
+	unsigned level;
+	char text[160];
+};
+
+struct lease_out {
+	struct lease_fx *fx;	/* the caller frees it, or uses it again with n = 0 */
+	size_t n, cap;
+	uint64_t at;		/* when to come with LEASE_IN_TICK; 0: no need */
+};
+
+void	lease_init(struct lease_core *c, const struct res *total, const struct lease_limits *limit);
+void	lease_release(struct lease_core *c);
+/* number of a custom resource, or RES_MAX; with make it gets one if there is room */
+unsigned lease_resource(struct lease_core *c, const char *name, size_t n, bool make);
+/* Takes one input, appends the effects to o->fx and sets o->at: 0 or -ENOMEM, then the input was not taken. */
+int	lease_step(struct lease_core *c, uint64_t now, const struct lease_in *in, struct lease_out *o);
+void	lease_bind(struct lease_core *c, uint64_t lease, uint32_t worker);
+bool	lease_of(const struct lease_core *c, uint32_t worker, uint64_t *lease, uint32_t *submitter);
+struct res lease_need(const struct lease_core *c, uint32_t worker);	/* what its lease holds; zeros if idle */
+int	lease_check(const struct lease_core *c);	/* tests: 0 if all figures agree, else the line that found the fault */
+
+#endif

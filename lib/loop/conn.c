@@ -1,0 +1,278 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/err.h"
+#include "loop/conn.h"
+#include "os/fd.h"
+#include "wire/le.h"
+
+static void
+close_fds(int *fds, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+static void
+dirty(struct conn *c)
+{
+	if (!c->ended && list_empty(&c->link))
+		list_add_tail(&c->set->dirty, &c->link);
+}
+
+static int
+fill(struct conn *c)
+{
+	int nfd = (int)(CONN_FDS - c->nfds < FD_MAX ? CONN_FDS - c->nfds : FD_MAX);
+	ssize_t n;
+	int e;
+
+	if ((e = buf_reserve(&c->in, CONN_TURN)) < 0)
+		return e;
+	n = fd_recv(c->io.fd, c->in.data + c->in.len, CONN_TURN, c->fds + c->nfds, &nfd);
+	if (n < 0)
+		return n == -EAGAIN || n == -EINTR ? 0 : (int)n;
+	c->nfds += (unsigned)nfd;
+	c->in.len += (size_t)n;
+	return n == 0 ? ERR_CLOSED : 0;
+}
+
+static int
+consume(struct conn *c)
+{
+	size_t used = 0;
+	int e = 0;
+
+	while (e >= 0 && !c->ended && !c->paused && used < c->in.len) {
+		struct frame f;
+		ssize_t n = frame_parse(&f, c->in.data + used, c->in.len - used, c->max);
+
+		if (n == ERR_PARTIAL)
+			break;
+		if (n < 0 || f.nfd > c->nfds) {
+			e = n < 0 ? (int)n : ERR_PROTO;
+			break;
+		}
+		e = c->on_frame(c, &f, c->fds, f.nfd);
+		close_fds(c->fds, f.nfd);
+		c->nfds -= f.nfd;
+		memmove(c->fds, c->fds + f.nfd, c->nfds * sizeof *c->fds);
+		used += (size_t)n;
+	}
+	buf_drop(&c->in, used);
+	if (c->in.len == 0 && c->in.cap > 4 * CONN_TURN)
+		buf_release(&c->in);
+	return e;
+}
+
+/* One sendmsg: all bytes up to the first descriptors that no longer fit in it. */
+static int
+send_some(struct conn *c)
+{
+	int fds[FD_MAX], n;
+	unsigned nfd = 0, m;
+	size_t len = c->out.len;
+
+	for (m = 0; m < c->nmark; m++) {
+		if (nfd + c->mark[m].n > FD_MAX)
+			break;
+		memcpy(fds + nfd, c->mark[m].fd, c->mark[m].n * sizeof *fds);
+		nfd += c->mark[m].n;
+	}
+	if (m < c->nmark)
+		len = (size_t)(c->mark[m].at - c->sent);
+	if ((n = fd_send(c->io.fd, c->out.data, len, fds, (int)nfd)) < 0)
+		return n;
+	for (unsigned i = 0; i < m; i++)
+		for (unsigned j = 0; j < c->mark[i].n; j++)
+			if (c->mark[i].take >> j & 1)
+				close(c->mark[i].fd[j]);
+	c->nmark -= m;
+	memmove(c->mark, c->mark + m, c->nmark * sizeof *c->mark);
+	buf_drop(&c->out, (size_t)n);
+	c->sent += (uint64_t)n;
+	return n;
+}
+
+static int
+flush(struct conn *c)
+{
+	bool some = false;
+	int e = 0;
+
+	while (c->out.len && (e = send_some(c)) > 0)
+		some = true;
+	if (some && c->on_sent)
+		c->on_sent(c);
+	if (c->out.len == 0 && c->out.cap > 1 << 20)
+		buf_release(&c->out);
+	return e < 0 && e != -EAGAIN && e != -EINTR && e != -ETOOMANYREFS ? e : 0;
+}
+
+static void
+want(struct conn *c)
+{
+	int ev = (c->paused ? 0 : EV_READ) | (c->out.len ? EV_WRITE : 0);
+
+	if (c->ended || ev == (c->io.events & (EV_READ | EV_WRITE)))
+		return;
+	ev_io_stop(c->set->loop, &c->io);
+	ev_io_set(&c->io, c->io.fd, ev);
+	if (ev)
+		ev_io_start(c->set->loop, &c->io);
+}
+
+static void
+lost(struct conn *c, int e)
+{
+	if (c->ended)
+		return;
+	c->on_close(c, e);
+	conn_end(c);
+}
+
+static void
+io_cb(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct conn *c = (struct conn *)(void *)((char *)w - offsetof(struct conn, io));
+	int e = 0, end = 0;
+
+	(void)loop;
+	if (revents & EV_READ) {
+		end = fill(c);
+		e = consume(c);		/* what came before the end still counts */
+	}
+	if (e >= 0 && end >= 0 && (revents & EV_WRITE))
+		dirty(c);
+	if (e < 0 || end < 0)
+		lost(c, e < 0 ? e : end);
+}
+
+void
+conn_set_flush(struct conn_set *s)
+{
+	struct list *l;
+
+	while ((l = list_shift(&s->dirty)) != NULL) {
+		struct conn *c = list_entry(l, struct conn, link);
+		int e = c->broken ? -ENOBUFS : flush(c);
+
+		if (e < 0)
+			lost(c, e);
+		else {
+			want(c);
+			if (!c->paused && c->in.len && (e = consume(c)) < 0)
+				lost(c, e);
+		}
+	}
+	while ((l = list_shift(&s->ended)) != NULL) {
+		struct conn *c = list_entry(l, struct conn, link);
+
+		buf_release(&c->in);
+		buf_release(&c->out);
+		free(c->mark);
+		free(c);
+	}
+}
+
+static void
+prepare_cb(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+	(void)loop, (void)revents;
+	conn_set_flush((struct conn_set *)(void *)((char *)w - offsetof(struct conn_set, prepare)));
+}
+
+void
+conn_set_init(struct conn_set *s, struct ev_loop *loop)
+{
+	s->loop = loop;
+	list_init(&s->dirty);
+	list_init(&s->ended);
+	ev_prepare_init(&s->prepare, prepare_cb);
+	ev_prepare_start(loop, &s->prepare);
+	ev_unref(loop);
+}
+
+void
+conn_set_release(struct conn_set *s)
+{
+	conn_set_flush(s);
+	ev_ref(s->loop);
+	ev_prepare_stop(s->loop, &s->prepare);
+}
+
+struct conn *
+conn_new(struct conn_set *s, int fd)
+{
+	struct conn *c;
+
+	if (fd_nonblock(fd) < 0 || (c = calloc(1, sizeof *c)) == NULL)
+		return NULL;
+	c->set = s;
+	c->max = FRAME_HELLO_MAX;
+	list_init(&c->link);
+	ev_io_init(&c->io, io_cb, fd, EV_READ);
+	ev_io_start(s->loop, &c->io);
+	return c;
+}
+
+/* Bytes already put get one try: a FAIL before the end is worth reading. */
+void
+conn_end(struct conn *c)
+{
+	if (c->ended)
+		return;
+	while (!c->broken && c->out.len && send_some(c) > 0)
+		;
+	c->ended = true;
+	ev_io_stop(c->set->loop, &c->io);
+	close(c->io.fd);
+	close_fds(c->fds, c->nfds);
+	for (unsigned i = 0; i < c->nmark; i++)
+		for (unsigned j = 0; j < c->mark[i].n; j++)
+			if (c->mark[i].take >> j & 1)
+				close(c->mark[i].fd[j]);
+	list_del(&c->link);
+	list_add_tail(&c->set->ended, &c->link);
+}
+
+void
+conn_rest(struct conn *c, bool on)
+{
+	c->paused = on;
+	dirty(c);			/* what is in the buffer already goes on at the end of the turn */
+	want(c);
+}
+
+void
+conn_done(struct conn *c, size_t at, int e, const int *fds, unsigned n, unsigned take)
+{
+	struct conn_fds *m;
+
+	if (e >= 0 && n && c->nmark == c->capmark) {
+		unsigned cap = c->capmark ? 2 * c->capmark : 4;
+
+		if ((m = realloc(c->mark, cap * sizeof *m)) == NULL)
+			e = -ENOMEM;
+		else
+			c->mark = m, c->capmark = cap;
+	}
+	if (e < 0 || c->ended || c->broken || c->out.len > CONN_MARK) {
+		for (unsigned i = 0; i < n; i++)
+			if (take >> i & 1)
+				close(fds[i]);
+		c->out.len = c->ended || c->out.len > at ? at : c->out.len;
+		c->broken = true;
+		dirty(c);
+		return;
+	}
+	le_put16(c->out.data + at + 22, (uint16_t)n);
+	if (n) {
+		m = &c->mark[c->nmark++];
+		*m = (struct conn_fds){ .at = c->sent + at, .n = n, .take = take };
+		memcpy(m->fd, fds, n * sizeof *fds);
+	}
+	dirty(c);
+}

@@ -1,0 +1,82 @@
+/*
+ * conn - a stream socket that carries frames and descriptors, on a libev loop.
+ *
+ * Frames in: whole ones go to on_frame with the descriptors that their header names, in the order in which
+ * both came.  Frames out: msg_put_NAME into conn_out(), then conn_done(); everything put during one turn of
+ * the loop leaves together, right before the loop blocks, and then on_sent is called.
+ *
+ * The owner may call conn_end() at any time, also inside the callbacks; the conn is freed later in the turn and
+ * calls nobody any more.  When the peer ends, breaks the protocol or does not read (CONN_MARK unsent bytes),
+ * on_close is called once, and the conn is freed after it.
+ */
+#ifndef LOOP_CONN_H
+#define LOOP_CONN_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/buf.h"
+#include "base/list.h"
+#include "wire/frame.h"
+
+enum {
+	CONN_TURN = 65536,		/* bytes read per turn, so that one peer cannot starve the rest */
+	CONN_MARK = 8 << 20,		/* unsent bytes beyond which the peer is dropped */
+	CONN_FDS = 32,			/* descriptors that may wait for their frames */
+};
+
+struct conn_set {			/* the conns of one loop */
+	struct ev_loop *loop;
+	ev_prepare prepare;		/* private */
+	struct list dirty, ended;	/* private */
+};
+
+struct conn_fds {			/* private: descriptors that go with the frame at byte `at` of the stream */
+	uint64_t at;
+	unsigned n, take;
+	int fd[8];
+};
+
+struct conn {
+	ev_io io;			/* private, as all up to owner */
+	struct conn_set *set;
+	struct list link;		/* in set->dirty or set->ended */
+	struct buf in, out;
+	int fds[CONN_FDS];
+	unsigned nfds;
+	struct conn_fds *mark;
+	unsigned nmark, capmark;
+	uint64_t sent;			/* stream position of out.data[0] */
+	bool ended, broken, paused;
+	uint32_t max;			/* rw: longest body accepted, FRAME_HELLO_MAX first */
+	void *owner;			/* rw */
+	/* takes the descriptors that it wants by setting them to -1; the rest are closed.  < 0: on_close with it */
+	int (*on_frame)(struct conn *c, const struct frame *f, int *fds, unsigned nfd);
+	void (*on_close)(struct conn *c, int e);	/* ERR_CLOSED at end of file */
+	void (*on_sent)(struct conn *c);		/* may be NULL: bytes have left */
+};
+
+void	conn_set_init(struct conn_set *s, struct ev_loop *loop);
+void	conn_set_flush(struct conn_set *s);	/* what the end of the turn does */
+void	conn_set_release(struct conn_set *s);	/* all its conns have been ended */
+
+/* Takes fd, which becomes non-blocking.  NULL when out of memory; fd is then still the caller's. */
+struct conn *conn_new(struct conn_set *s, int fd);
+void	conn_end(struct conn *c);
+void	conn_rest(struct conn *c, bool on);	/* stop or go on reading */
+
+static inline struct buf *
+conn_out(struct conn *c)
+{
+	return &c->out;
+}
+
+/*
+ * The frame that was put at c->out.data + at is complete; e is what msg_put_NAME said.  The n <= 8 descriptors
+ * go with it; those whose bit is set in take are closed once sent, the others must live as long as the conn.
+ * Failure breaks the conn: on_close comes at the end of the turn.
+ */
+void	conn_done(struct conn *c, size_t at, int e, const int *fds, unsigned n, unsigned take);
+
+#endif

@@ -1,0 +1,66 @@
+#include <errno.h>
+#include <stddef.h>
+#include <unistd.h>
+#include "loop/listener.h"
+#include "os/fd.h"
+#include "os/sock.h"
+
+enum { TURN = 64 };		/* connections taken per turn */
+
+void
+listener_poll(struct listener *l)
+{
+	pid_t pid;
+	uid_t uid;
+	int fd;
+
+	for (int i = 0; i < TURN; i++) {
+		if ((fd = sock_accept(l->io.fd)) < 0) {
+			if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS) {
+				ev_io_stop(l->loop, &l->io);
+				ev_timer_set(&l->rest, 1, 0);
+				ev_timer_start(l->loop, &l->rest);
+			}
+			return;
+		}
+		if (sock_peer(fd, &pid, &uid) < 0 || uid != geteuid()) {
+			close(fd);
+			continue;
+		}
+		l->on_accept(l, fd, pid);
+	}
+}
+
+static void
+io_cb(struct ev_loop *loop, ev_io *w, int revents)
+{
+	(void)loop, (void)revents;
+	listener_poll((struct listener *)(void *)((char *)w - offsetof(struct listener, io)));
+}
+
+static void
+rest_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct listener *l = (struct listener *)(void *)((char *)w - offsetof(struct listener, rest));
+
+	(void)revents;
+	ev_io_start(loop, &l->io);
+}
+
+void
+listener_start(struct listener *l, struct ev_loop *loop, int fd)
+{
+	l->loop = loop;
+	fd_nonblock(fd);
+	ev_io_init(&l->io, io_cb, fd, EV_READ);
+	ev_timer_init(&l->rest, rest_cb, 1, 0);
+	ev_io_start(loop, &l->io);
+}
+
+void
+listener_stop(struct listener *l)
+{
+	ev_io_stop(l->loop, &l->io);
+	ev_timer_stop(l->loop, &l->rest);
+	close(l->io.fd);
+}

@@ -1,0 +1,24 @@
+/*
+ * listener - accepts connections of this user on a listening socket of a libev loop.
+ * A peer with another uid is closed at once.  When descriptors run out it rests for a second.
+ */
+#ifndef LOOP_LISTENER_H
+#define LOOP_LISTENER_H
+
+#include <ev.h>
+#include <sys/types.h>
+
+struct listener {
+	ev_io io;		/* private */
+	ev_timer rest;		/* private */
+	struct ev_loop *loop;	/* private */
+	void *owner;		/* rw */
+	void (*on_accept)(struct listener *l, int fd, pid_t pid);	/* takes fd */
+};
+
+/* Takes fd; owner and on_accept are set. */
+void	listener_start(struct listener *l, struct ev_loop *loop, int fd);
+void	listener_poll(struct listener *l);	/* accepts what waits now */
+void	listener_stop(struct listener *l);	/* closes fd */
+
+#endif
