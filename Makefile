@@ -139,7 +139,7 @@ bench: deps all
 	@. $(HERE)/env && PEERS=$(PEERS) contrib/bench/bench
 lint:
 	mandoc -Tlint -W warning man/*
-	shellcheck -e SC1091,SC2317 t/*.t t/lib.sh
+	shellcheck -S warning -e SC1091,SC2317 t/*.t t/lib.sh
 
 # A file at a time, each noted in the manifest that uninstall reads.
 D = $(DESTDIR)$(PREFIX)
