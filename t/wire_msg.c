@@ -266,10 +266,8 @@ static void
 rows(void)
 {
 #define X(NAME, name, code, fds, dir) \
-	printf(".Ss %u " #NAME " (" dir ")\n", code); \
-	if (fds) \
-		printf("Descriptors: at most %d.\n", fds); \
-	fputs(".Bl -column B proto_minimum description\n" MSG_##NAME(ROW) ".El\n", stdout);
+	printf(".Ss " #NAME "\nType %d, " dir "%s%.*d.\n", code, fds ? ", descriptors: " : "", fds != 0, fds); \
+	fputs(".Bl -column kind incarnation meaning -offset indent -compact\n" MSG_##NAME(ROW) ".El\n", stdout);
 	MSG_MAP(X)
 #undef X
 }

@@ -47,7 +47,8 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(U, arena, "bytes of the arena") \
 	F(S, node_name, "name of the node") \
 	F(S, namespace, "namespace given") \
-	F(U, spin, "longest spin in ns; 0 never spin")
+	F(U, spin, "longest spin in ns; 0 never spin") \
+	F(U, driver, "process number of the job's driver, whom a worker asks for names; 0: we are it")
 #define MSG_FAIL(F) \
 	F(U, req, "the request that failed") \
 	F(I, code, "negative error code, base/err.h") \
@@ -156,9 +157,9 @@ enum route_kind {
 	F(B, methods, "msgpack array of method names") \
 	F(B, spec, "what the worker needs: packed function block and constructor payload (client/actor.h)") \
 	F(U, cpus, "as in LEASE") \
-	F(U, gpus, "") \
-	F(U, memory, "") \
-	F(B, resources, "") \
+	F(U, gpus, "as in LEASE") \
+	F(U, memory, "as in LEASE") \
+	F(B, resources, "as in LEASE") \
 	F(U, restarts, "restarts allowed; 2^32-1 without end") \
 	F(U, detached, "1: outlives its creator") \
 	F(U, wait, "as in LEASE") \
@@ -245,7 +246,7 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 #define MSG_ACTOR_NOTE(F) \
 	F(U, actor, "actor number") \
 	F(U, state, "enum actor_state, told by its node") \
-	F(U, incarnation, "") \
+	F(U, incarnation, "of which") \
 	F(S, text, "why")
 
 /* X(NAME, name, code, descriptors, direction) */

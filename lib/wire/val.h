@@ -74,7 +74,7 @@ enum val_ext {
 #define VAL_OOB_MIN 1024	/* strings and buffers longer than this lie out of band */
 #define VAL_DEPTH 200		/* tables and nested bodies within each other that are written */
 #define VAL_DEPTH_READ (2 * VAL_DEPTH + 8)	/* that are read: writers count differently at the edge */
-#define VAL_NDIM_MAX 16		/* dimensions of a buffer */
+#define VAL_NDIM_MAX 8		/* dimensions of a buffer */
 
 /* element types of buffers: X(NAME, number, bytes, "word") */
 #define VAL_DTYPE_MAP(X) \
