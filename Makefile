@@ -9,6 +9,9 @@
 ifneq ($(shell uname -s),Linux)
 $(error rota needs Linux 5.10 or later (memfd, pidfd, futex))
 endif
+ifeq ($(wildcard /proc/self/fd),)
+$(error rota needs /proc: mount -t proc proc /proc)
+endif
 
 PREFIX = /usr/local
 O = build
