@@ -38,6 +38,7 @@ PROGRAMS := $(sort $(PROGRAMS))
 LIBEXEC := $(sort $(patsubst cmd/%/,%,$(dir $(wildcard cmd/rwork/*.c))))
 MODULE := $(if $(wildcard lib/script/*.c),$(O)/lua/rota.so)
 PAGES := $(wildcard man/*.[1578])
+BENCH := $(patsubst %.c,$(O)/%,$(wildcard contrib/bench/*.c))
 TESTC := $(wildcard t/*.c t/*/*.c)
 TESTS := $(TESTC:%.c=$(O)/%.t)
 
@@ -81,6 +82,9 @@ $(O)/san/t/%.t: $(O)/san/t/%.o $(O)/san/librota.a
 	$(call say,ld $@)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(O)/tsan/t/%.t: $(O)/tsan/t/%.o $(O)/tsan/librota.a
 	$(call say,ld $@)$(CC) $(CFLAGS) $(TSAN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(O)/contrib/bench/%: $(O)/contrib/bench/%.o $(O)/librota.a
+	$(call say,ld $@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # A program is a directory.  Exported dynamically are the Lua library's symbols only, by the shared one itself.
 $(O)/bin/% $(O)/libexec/rota/%: $$(addprefix $(O)/,$$(addsuffix .o,$$(basename $$(wildcard cmd/$$*/*.c)))) $(O)/librota.a
@@ -138,8 +142,8 @@ check check-long: deps all $(TESTS) $(SANTESTS) $(TSANTESTS)
 	exit $$bad
 demo: deps all
 	@. $(HERE)/env && examples/demo
-bench: deps all
-	@. $(HERE)/env && PEERS=$(PEERS) contrib/bench/bench
+bench: deps all $(BENCH)
+	@. $(HERE)/env && PATH="$(HERE)/contrib/bench:$$PATH" O="$(HERE)" PEERS=$(PEERS) contrib/bench/bench
 lint:
 	mandoc -Tlint -W warning man/*
 	shellcheck -S warning -e SC1091,SC2317 t/*.t t/lib.sh

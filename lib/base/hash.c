@@ -1,3 +1,4 @@
+#include <string.h>
 #include "base/hash.h"
 
 #define C1 UINT64_C(0x87c37b91114253d5)
@@ -10,7 +11,19 @@ rotl(uint64_t x, unsigned r)
 }
 
 static inline uint64_t
-load(const unsigned char *p, size_t n)		/* n <= 8 bytes, little-endian; one load where n is 8 */
+word(const unsigned char *p)			/* 8 bytes, little-endian, at any address */
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof v);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	v = __builtin_bswap64(v);
+#endif
+	return v;
+}
+
+static inline uint64_t
+load(const unsigned char *p, size_t n)		/* the last n <= 8 bytes */
 {
 	uint64_t v = 0;
 	size_t i;
@@ -28,9 +41,9 @@ hash128(const void *data, size_t n)
 	size_t i, rest = n & 15;
 
 	for (i = n / 16; i; i--, p += 16) {
-		a ^= rotl(load(p, 8) * C1, 31) * C2;
+		a ^= rotl(word(p) * C1, 31) * C2;
 		a = (rotl(a, 27) + b) * 5 + 0x52dce729;
-		b ^= rotl(load(p + 8, 8) * C2, 33) * C1;
+		b ^= rotl(word(p + 8) * C2, 33) * C1;
 		b = (rotl(b, 31) + a) * 5 + 0x38495ab5;
 	}
 	if (rest > 8)
