@@ -22,8 +22,8 @@ forged() {		# the test itself: an upward and a sideways include are found
 	! upward "$TMP/lib/os" && ! upward "$TMP/lib/ring"
 }
 quiet() {		# die, opt and table are for cmd/ and say so
-	! grep -nE '(^|[^a-z_])(printf|puts|putchar|exit|abort|die|warn) ?\(' lib/*/*.c /dev/null |
-		grep -vE '^lib/base/(die|opt|table)\.c:|^[^:]*:[0-9]*:[[:space:]]*(/?\*|//)|/\*.*(printf|puts|exit|abort|die|warn) ?\('
+	! grep -nE '(^|[^a-z_.>])(printf|puts|putchar|perror|exit|abort) ?\(|(stdout|stderr)[,)]|"base/(die|opt|table)\.h"' lib/*/*.c |
+		grep -vE '^lib/base/(die|opt|table)\.c:|^[^:]*:[0-9]*:[[:space:]]*(/?\*|//)'
 }
 check 'a forged upward include is seen' forged
 check 'every layer is known' known
