@@ -5,8 +5,8 @@
  * without a hook such a value cannot travel.  Functions and modules are the work of script/func.h, which is
  * called from here; buffers of script/buffer.h, classes and error objects are below.
  *
- * Nothing here raises, not even for want of memory: on failure a message is pushed, nothing else is left on the
- * stack, and the result is negative: ERR_VALUE (the value cannot travel), ERR_PROTO (bytes that are no values),
+ * Encoding and decoding do not raise (but for memory, while plain scalars are pushed): on failure a message is
+ * pushed, nothing else is left on the stack, and the result is negative: ERR_VALUE (the value cannot travel), ERR_PROTO (bytes that are no values),
  * ERR_TASK (an error raised by a hook, a __pack, an unpack or a require), -ENOMEM.
  *
  * Identity: what is the same table or function twice within one call is the same after the journey (SHARED,
@@ -33,7 +33,7 @@ struct enc_seg {		/* an out-of-band buffer of the object to be made */
 	size_t n;
 };
 
-struct enc_slot;		/* private: what was met, by address */
+struct enc_slot;		/* private to enc.c: what was met, by address */
 
 struct enc {
 	struct buf b;		/* ro: the payload */
@@ -42,7 +42,7 @@ struct enc {
 	unsigned nvals;		/* ro: values in b */
 	unsigned flags;		/* ENC_WANT of the caller, kept; ENC_SEEN set by each call */
 	void *arg;		/* the caller's, for its hooks */
-	/* private */
+	/* private to enc.c and func.c */
 	struct enc_slot *slot;
 	unsigned segcap, slots, nslot, stamp;
 	unsigned nshared, ncell;
@@ -123,6 +123,7 @@ struct codec_hooks {
  * those metatables may be made later.
  */
 void	codec_open(lua_State *L, const struct codec_hooks *hooks);
+bool	codec_is_open(lua_State *L);
 
 /* --- error objects (l_error.c) -------------------------------------------------------------------- */
 
@@ -134,17 +135,12 @@ void	errobj_push(lua_State *L, int code, const char *msg);	/* pushes one; code <
 /* Pushes the error object for the raised value at idx: itself if it is one, else a new one; traceback may be NULL. */
 void	errobj_wrap(lua_State *L, int idx, const char *traceback);
 bool	errobj_test(lua_State *L, int idx);
+void	errobj_open(lua_State *L);		/* makes the metatable; codec_open calls it */
 
 /* --- functions for the table rota ----------------------------------------------------------------- */
 
 int	codec_l_array(lua_State *L);	/* rota.array{...} -> the same table, marked */
 int	codec_l_map(lua_State *L);	/* rota.map{...}: only for a table as its only argument */
 int	class_l_class(lua_State *L);	/* rota.class(name, class [, module]) -> class (class.c) */
-
-/* --- private to codec.c, func.c, class.c ------------------------------------------------------------- */
-
-struct codec_path;			/* where in a value we are, for messages */
-struct codec_state;
-struct codec_dec;
 
 #endif

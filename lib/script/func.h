@@ -29,12 +29,12 @@ void	func_name(lua_State *L, int idx);
 /*
  * --- the resolver ---
  * On a worker: a global that is nil, and a Lua module that is not found, are asked of the job's driver, once.
- * ask asks it (kind 'g' global, 'm' module) and pushes the driver's answer, a string as func_answer wrote it:
+ * ask asks it (kind 'g' global, 'm' module, 'c' class) and pushes the driver's answer, a string as func_answer wrote it:
  * 0; or negative, nothing pushed, when there is nobody to ask: then the name counts as absent, this time only.
  * ask may raise.  It is called where Lua cannot yield.
  */
 void	func_install_resolver(lua_State *L, int (*ask)(lua_State *L, char kind, const char *name, size_t n));
-/* On the driver: appends the answer to out; never raises.  0 or -ENOMEM. */
+/* On the driver: appends the answer to out; never raises.  0 or -ENOMEM.  Hooks are called with e->arg NULL. */
 int	func_answer(lua_State *L, char kind, const char *name, size_t n, struct buf *out);
 /*
  * If the message at idx says that a global is nil which the driver could not send, pushes the message with the
