@@ -217,6 +217,7 @@ limits(void)
 	struct msg_rows rows = { .rows = span_of(text, (size_t)FRAME_MAX + 1) };
 	struct msg_fail f = { .req = UINT64_MAX, .code = INT64_MIN };
 	struct msg_fail q;
+	struct msg_remove r;
 	unsigned char s[64], *p;
 
 	ok(msg_put_hello(&b, &h) == 0 && msg_get_hello(&g, b.data + FRAME_HEAD, b.len - FRAME_HEAD) == 0 && g.name.n == MSG_TEXT);
@@ -241,6 +242,12 @@ limits(void)
 	p = mp_w_map_head(s, 0);
 	ok(msg_get_fail(&q, s, (size_t)(p - s)) == ERR_PROTO);
 	ok(msg_get_fail(&q, s, 0) == ERR_PROTO);
+	p = mp_w_bin(mp_w_uint(mp_w_array_head(s, 2), 1), text, 15);
+	ok(msg_get_remove(&r, guard(s, (size_t)(p - s)), (size_t)(p - s)) == ERR_PROTO);
+	p = mp_w_bin(mp_w_uint(mp_w_array_head(s, 2), 1), text, 17);
+	ok(msg_get_remove(&r, guard(s, (size_t)(p - s)), (size_t)(p - s)) == ERR_PROTO);
+	p = mp_w_bin(mp_w_uint(mp_w_array_head(s, 2), 1), text, 16);
+	ok(msg_get_remove(&r, guard(s, (size_t)(p - s)), (size_t)(p - s)) == 0);
 	buf_release(&b);
 }
 

@@ -124,6 +124,13 @@ checks(void)
 	mp_put_ext(&b, VAL_MODFN, "string\0a\0b", 10);
 	ok(val_check(b.data, b.len, 1, VAL_ALLOW_CODE) == ERR_PROTO);
 	b.len = 0;
+	mp_put_ext(&b, VAL_SHARED, "\0\0\0\0\0", 5);
+	val("{0");
+	ok(val_check(b.data, b.len, 1, 0) == ERR_PROTO);
+	b.len = 0;
+	mp_put_ext(&b, VAL_SHARED, "\0", 1);
+	ok(val_check(guard(b.data, b.len), b.len, 1, 0) == ERR_PROTO);
+	b.len = 0;
 	mp_put_ext(&b, VAL_MODULE, "a\0b", 3);
 	ok(val_check(b.data, b.len, 1, VAL_ALLOW_CODE) == ERR_PROTO);
 }
@@ -293,6 +300,8 @@ errors(void)
 	ok(strcmp(text, "task sq.lua:2: timed out") == 0);
 	ok(val_error_text(b.data, b.len, text, 5, NULL) == 0 && strcmp(text, "task") == 0);
 	ok(val_error_text(b.data, b.len, NULL, 0, &code) == 0);
+	memset(text, 'z', sizeof text);
+	ok(val_error_text(b.data, b.len, text, 24, NULL) == 0 && text[23] == '\0' && text[24] == 'z');
 	b.len = 0;
 	ok(val_error_put(&b, &e) == 0 && val_error_text(guard(b.data, b.len), b.len, text, sizeof text, &code) == 0);
 	ok(code == ERR_CRASHED && strcmp(text, "worker 12 died") == 0);
@@ -339,6 +348,8 @@ jsons(void)
 	val("o");
 	ok(val_to_json(&out, b.data, b.len, 1) == 0 && out.len == 11 && memcmp(out.data, "\"[5 bytes]\"", 11) == 0);
 	ok(val_to_json(&out, b.data, b.len, 2) == ERR_PROTO && out.len == 11);
+	out.len = 0;
+	ok(val_to_json_oob(&out, b.data, b.len, 1, &(struct val_oob){ guard("four", 4), 4 }, 1) == 0 && out.len == 11);
 	buf_release(&out);
 }
 

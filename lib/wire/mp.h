@@ -332,13 +332,50 @@ mp_ext_close(struct buf *b, size_t at, int type)
 
 /* --- reading ------------------------------------------------------------------------------------------ */
 
-static inline uint64_t
-mp_get_be(const unsigned char *p, unsigned bytes)
+static inline uint16_t
+mp_be16(const unsigned char *p)
 {
-	uint64_t v = 0;
+	uint16_t v;
 
-	memcpy(&v, p, bytes);
-	return be64toh(v) >> (64 - 8 * bytes);
+	memcpy(&v, p, sizeof v);
+	return be16toh(v);
+}
+
+static inline uint32_t
+mp_be32(const unsigned char *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof v);
+	return be32toh(v);
+}
+
+static inline uint64_t
+mp_be64(const unsigned char *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof v);
+	return be64toh(v);
+}
+
+/* a token with a body or elements, t->n of them at p: are they there? */
+static inline int
+mp_sized(struct mp *m, struct mp_tok *t, enum mp_kind kind, const unsigned char *p)
+{
+	size_t left = (size_t)(m->end - p);
+
+	t->kind = kind;
+	if (kind == MP_EXT) {
+		if (left-- == 0)
+			return ERR_PROTO;
+		t->ext = (int8_t)*p++;
+	}
+	if (t->n > (kind == MP_MAP ? left / 2 : left))
+		return ERR_PROTO;
+	t->p = p;
+	m->p = kind == MP_ARRAY || kind == MP_MAP ? p : p + t->n;
+	return 0;
 }
 
 /*
@@ -349,19 +386,17 @@ mp_get_be(const unsigned char *p, unsigned bytes)
 static inline int
 mp_next(struct mp *m, struct mp_tok *t)
 {
-	/* for 0xc0..0xdf: bytes of the number after the head byte; for fixext: of the body */
+	/* for 0xc0..0xdf: bytes of the number after the head byte */
 	static const unsigned char width[32] = { 0, 0, 0, 0, 1, 2, 4, 1, 2, 4, 4, 8, 1, 2, 4, 8,
-	    1, 2, 4, 8, 1, 2, 4, 8, 16, 1, 2, 4, 2, 4, 2, 4 };
+	    1, 2, 4, 8, 0, 0, 0, 0, 0, 1, 2, 4, 2, 4, 2, 4 };
 	const unsigned char *p = m->p;
-	size_t left = (size_t)(m->end - p);
-	unsigned c, w;
-	uint64_t v;
-	float f;
+	unsigned c;
 	uint32_t u;
+	float f;
 
-	if (left == 0)
+	if (p == m->end)
 		return ERR_PROTO;
-	c = *p++, left--;
+	c = *p++;
 	if (c < 0x80 || c >= 0xe0) {
 		t->kind = MP_INT;
 		t->i = (int8_t)c;
@@ -370,19 +405,10 @@ mp_next(struct mp *m, struct mp_tok *t)
 	}
 	if (c < 0xc0) {
 		t->n = c & (c < 0xa0 ? 0x0f : 0x1f);
-		t->kind = c < 0x90 ? MP_MAP : c < 0xa0 ? MP_ARRAY : MP_STR;
-		goto sized;
+		return mp_sized(m, t, c < 0x90 ? MP_MAP : c < 0xa0 ? MP_ARRAY : MP_STR, p);
 	}
-	w = width[c - 0xc0];
-	if (w > left)
+	if (width[c - 0xc0] > (size_t)(m->end - p))
 		return ERR_PROTO;
-	if (c >= 0xd4 && c <= 0xd8) {		/* fixext: type, then w bytes */
-		t->n = w;
-		t->kind = MP_EXT;
-		goto ext;
-	}
-	v = w ? mp_get_be(p, w) : 0;
-	p += w, left -= w;
 	t->kind = MP_INT;
 	switch (c) {
 	case 0xc0: t->kind = MP_NIL; break;
@@ -390,41 +416,36 @@ mp_next(struct mp *m, struct mp_tok *t)
 	case 0xc2: case 0xc3: t->kind = MP_BOOL; t->b = c & 1; break;
 	case 0xca:
 		t->kind = MP_FLOAT;
-		u = (uint32_t)v;
+		u = mp_be32(p);
 		memcpy(&f, &u, sizeof f);
 		t->d = (double)f;
+		p += 4;
 		break;
-	case 0xcb: t->kind = MP_FLOAT; memcpy(&t->d, &v, sizeof v); break;
-	case 0xcc: case 0xcd: case 0xce: t->i = (int64_t)v; break;
-	case 0xcf:
-		t->u = v;
-		m->p = p;
-		return v > INT64_MAX ? ERR_VALUE : 0;
-	case 0xd0: t->i = (int8_t)v; break;
-	case 0xd1: t->i = (int16_t)v; break;
-	case 0xd2: t->i = (int32_t)v; break;
-	case 0xd3: t->i = (int64_t)v; break;
-	case 0xc4: case 0xc5: case 0xc6: t->kind = MP_BIN; t->n = v; goto sized;
-	case 0xc7: case 0xc8: case 0xc9: t->kind = MP_EXT; t->n = v; goto ext;
-	case 0xd9: case 0xda: case 0xdb: t->kind = MP_STR; t->n = v; goto sized;
-	case 0xdc: case 0xdd: t->kind = MP_ARRAY; t->n = v; goto sized;
-	case 0xde: case 0xdf: t->kind = MP_MAP; t->n = v; goto sized;
-	}
-	m->p = p;
-	return 0;
-ext:
-	if (left == 0)
-		return ERR_PROTO;
-	t->ext = (int8_t)*p++, left--;
-sized:
-	if (t->kind == MP_MAP) {
-		if (t->n > left / 2)
-			return ERR_PROTO;
-	} else if (t->n > left)
-		return ERR_PROTO;
-	else if (t->kind != MP_ARRAY) {
-		t->p = p;
-		p += t->n;
+	case 0xcb: t->kind = MP_FLOAT; t->u = mp_be64(p); p += 8; break;	/* d is the same bits */
+	case 0xcc: t->i = *p; p += 1; break;
+	case 0xcd: t->i = mp_be16(p); p += 2; break;
+	case 0xce: t->i = mp_be32(p); p += 4; break;
+	case 0xcf: t->u = mp_be64(p); m->p = p + 8; return t->u > INT64_MAX ? ERR_VALUE : 0;
+	case 0xd0: t->i = (int8_t)*p; p += 1; break;
+	case 0xd1: t->i = (int16_t)mp_be16(p); p += 2; break;
+	case 0xd2: t->i = (int32_t)mp_be32(p); p += 4; break;
+	case 0xd3: t->i = (int64_t)mp_be64(p); p += 8; break;
+	case 0xc4: t->n = *p; return mp_sized(m, t, MP_BIN, p + 1);
+	case 0xc5: t->n = mp_be16(p); return mp_sized(m, t, MP_BIN, p + 2);
+	case 0xc6: t->n = mp_be32(p); return mp_sized(m, t, MP_BIN, p + 4);
+	case 0xc7: t->n = *p; return mp_sized(m, t, MP_EXT, p + 1);
+	case 0xc8: t->n = mp_be16(p); return mp_sized(m, t, MP_EXT, p + 2);
+	case 0xc9: t->n = mp_be32(p); return mp_sized(m, t, MP_EXT, p + 4);
+	case 0xd4: case 0xd5: case 0xd6: case 0xd7: case 0xd8:
+		t->n = (size_t)1 << (c - 0xd4);
+		return mp_sized(m, t, MP_EXT, p);
+	case 0xd9: t->n = *p; return mp_sized(m, t, MP_STR, p + 1);
+	case 0xda: t->n = mp_be16(p); return mp_sized(m, t, MP_STR, p + 2);
+	case 0xdb: t->n = mp_be32(p); return mp_sized(m, t, MP_STR, p + 4);
+	case 0xdc: t->n = mp_be16(p); return mp_sized(m, t, MP_ARRAY, p + 2);
+	case 0xdd: t->n = mp_be32(p); return mp_sized(m, t, MP_ARRAY, p + 4);
+	case 0xde: t->n = mp_be16(p); return mp_sized(m, t, MP_MAP, p + 2);
+	case 0xdf: t->n = mp_be32(p); return mp_sized(m, t, MP_MAP, p + 4);
 	}
 	m->p = p;
 	return 0;
