@@ -73,7 +73,7 @@ struct arena_block {		/* private copy of a header */
 
 /* Copies the header at off, which lies wholly before end: false if it is none, or its block does not end by end. */
 bool	arena_block_load(const unsigned char *base, uint64_t off, uint64_t end, struct arena_block *b);
-/* The block after b (b->run == 0: the first, at b->off) and before end: 1, 0 at the end, ERR_PROTO. */
+/* The block after b (b->run == 0: the first, at b->off) and before end: 1, 0 at the end, ERR_PROTO and b as it was. */
 int	arena_block_next(const unsigned char *base, uint64_t end, struct arena_block *b);
 
 static inline struct obj_hdr *

@@ -79,8 +79,12 @@ int
 arena_block_next(const unsigned char *base, uint64_t end, struct arena_block *b)
 {
 	uint64_t off = b->off + b->run;
+	struct arena_block next;
 
 	if (off == end)
 		return 0;
-	return arena_block_load(base, off, end, b) ? 1 : ERR_PROTO;
+	if (!arena_block_load(base, off, end, &next))
+		return ERR_PROTO;		/* b still says where the good ones end */
+	*b = next;
+	return 1;
 }

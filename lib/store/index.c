@@ -1,5 +1,6 @@
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -11,7 +12,7 @@
 #define INDEX_MAGIC 0x78656469u		/* "idex" */
 #define INDEX_LAYOUT 1u
 
-enum { ENTRIES = 2, SPINS = 10000 };
+enum { ENTRIES = 2, SPINS = 64, TRIES = 1000 };
 
 struct entry {			/* off 0: empty.  Readers may look while it changes: lock tells them */
 	_Atomic uint64_t where;	/* node << 32 | proc */
@@ -193,12 +194,15 @@ index_del(struct index *ix, struct id id)
 static int
 look(const struct bucket *b, struct id id, uint64_t *off, uint32_t *gen, uint32_t *more)
 {
-	for (int spin = 0; spin < SPINS; spin++) {
+	for (int try = 0; try < TRIES; try++) {
 		uint32_t lock = atomic_load_explicit(&b->lock, memory_order_acquire);
 		int found = 0;
 
-		if (lock & 1)
+		if (lock & 1) {
+			if (try > SPINS)
+				sched_yield();	/* the writer lost its CPU in here */
 			continue;
+		}
 		for (int k = 0; k < ENTRIES; k++)
 			if (is(&b->e[k], id)) {
 				*off = atomic_load_explicit(&b->e[k].off, memory_order_acquire);
