@@ -16,6 +16,14 @@ bell_wake(struct nodepage *np, struct bell *b)
 	}
 }
 
+void
+bell_rescue(struct nodepage *np, struct bell *b)
+{
+	if (atomic_exchange(&b->word, 0) == 2)
+		atomic_fetch_add_explicit(&np->awake, 1, memory_order_relaxed);
+	futex_wake(&b->word, 1);
+}
+
 int
 bell_sleep(struct nodepage *np, struct bell *b, int64_t timeout_ns)
 {

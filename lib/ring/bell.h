@@ -39,6 +39,11 @@ struct nodepage {
 };
 
 void	bell_wake(struct nodepage *np, struct bell *b);		/* the slow half of bell_ring */
+/*
+ * After a death, in place of bell_ring: whoever died may have disarmed the bell of a sleeper and not have come to
+ * wake it.  One system call, always.
+ */
+void	bell_rescue(struct nodepage *np, struct bell *b);
 /* sleeps until rung or until timeout_ns (-1: none) are over; the bell is disarmed on return; 0, -ETIMEDOUT or -EINTR */
 int	bell_sleep(struct nodepage *np, struct bell *b, int64_t timeout_ns);
 
