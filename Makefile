@@ -39,8 +39,9 @@ LIBEXEC := $(sort $(patsubst cmd/%/,%,$(dir $(wildcard cmd/rwork/*.c))))
 MODULE := $(if $(wildcard lib/script/*.c),$(O)/lua/rota.so)
 PAGES := $(wildcard man/*.[1578])
 BENCH := $(patsubst %.c,$(O)/%,$(wildcard contrib/bench/*.c))
-TESTC := $(wildcard t/*.c t/*/*.c)
-TESTS := $(TESTC:%.c=$(O)/%.t)
+MODELC := $(if $(findstring -fsanitize,$(CFLAGS)),,$(wildcard t/model/*.c))
+TESTC := $(filter-out t/model/%,$(wildcard t/*.c t/*/*.c))
+TESTS := $(TESTC:%.c=$(O)/%.t) $(MODELC:%.c=$(O)/%.t)
 
 # The C tests once more with sanitizers, unless the whole tree is.  TSan: what several processes share.
 SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -85,6 +86,9 @@ $(O)/tsan/t/%.t: $(O)/tsan/t/%.o $(O)/tsan/librota.a
 
 $(O)/contrib/bench/%: $(O)/contrib/bench/%.o $(O)/librota.a
 	$(call say,ld $@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# The explorer brings atomics of its own, and stacks that no sanitizer can follow.
+$(O)/t/model/%.o: override CPPFLAGS := -It/model/include $(CPPFLAGS)
 
 # A program is a directory.  Exported dynamically are the Lua library's symbols only, by the shared one itself.
 $(O)/bin/% $(O)/libexec/rota/%: $$(addprefix $(O)/,$$(addsuffix .o,$$(basename $$(wildcard cmd/$$*/*.c)))) $(O)/librota.a
