@@ -143,6 +143,8 @@ dec_buffer(struct dec_run *d, const struct mp_tok *t)
 			memcpy(b->p, v.p, v.bytes);
 		b->readonly = true;
 	}
+	if (v.ndim == 0)
+		return;			/* one element: as a list of one */
 	b = lua_touserdata(L, -1);
 	b->ndim = v.ndim;
 	for (i = 0; i < v.ndim; i++)
@@ -154,10 +156,27 @@ dec_error(struct dec_run *d, int depth, long num)
 {
 	lua_State *L = d->L;
 	struct mp_tok t;
+	size_t n;
 
 	if (mp_next(&d->m, &t) < 0 || t.kind != MP_MAP)
 		malformed(d);
-	dec_map(d, t.n, depth + 1, num);
+	n = t.n;
+	lua_createtable(L, 0, ahead(d, n));
+	dec_share(d, num);
+	for (; n; n--) {
+		if (mp_next(&d->m, &t) < 0 || t.kind != MP_STR)
+			malformed(d);
+		lua_pushlstring(L, (const char *)t.p, t.n);
+		dec_any(d, depth + 2, DEC_NONE);
+		lua_rawset(L, -3);
+	}
+	lua_pushliteral(L, "message");
+	lua_rawget(L, -2);
+	lua_pushliteral(L, "code");
+	lua_rawget(L, -3);
+	if (lua_type(L, -1) != LUA_TSTRING || lua_type(L, -2) != LUA_TSTRING)
+		malformed(d);
+	lua_pop(L, 2);
 	luaL_setmetatable(L, "rota.error");
 }
 

@@ -54,6 +54,20 @@ mods_add(lua_State *L, struct codec_state *st, int idx, const char *mod, const c
 	free(old);
 }
 
+static bool
+is_standard(const char *name)		/* a global that every Lua has */
+{
+	static const char *const names[] = { "assert", "collectgarbage", "dofile", "error", "getmetatable", "ipairs", "load",
+	    "loadfile", "next", "pairs", "pcall", "print", "rawequal", "rawget", "rawlen", "rawset", "require", "select",
+	    "setmetatable", "tonumber", "tostring", "type", "warn", "xpcall" };
+	size_t i;
+
+	for (i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
 static void
 mods_module(lua_State *L, struct codec_state *st, int idx, const char *mod)	/* what is in the module at idx */
 {
@@ -68,9 +82,10 @@ mods_module(lua_State *L, struct codec_state *st, int idx, const char *mod)	/* w
 		return;
 	lua_pushnil(L);
 	while (lua_next(L, idx)) {
-		/* a Lua function among the globals is the script's own */
+		/* of the globals only what every Lua has: the rest is the script's own */
 		if (lua_type(L, -2) == LUA_TSTRING && strlen(lua_tostring(L, -2)) == lua_rawlen(L, -2)
-		    && (lua_type(L, -1) == LUA_TUSERDATA || lua_iscfunction(L, -1) || (lua_isfunction(L, -1) && !globals)))
+		    && (globals ? lua_iscfunction(L, -1) && is_standard(lua_tostring(L, -2))
+		    : lua_type(L, -1) == LUA_TUSERDATA || lua_isfunction(L, -1)))
 			mods_add(L, st, lua_gettop(L), mod, lua_tostring(L, -2));
 		lua_pop(L, 1);
 	}
@@ -381,7 +396,8 @@ dec_named(struct dec_run *d, const char *s, size_t n, bool fn)
 		}
 	}
 	if (fn) {
-		if (!lua_istable(L, -1) || lua_getfield(L, -1, field) == LUA_TNIL)
+		if (!lua_istable(L, -1) || (strcmp(name, "_G") == 0 ? (lua_pushstring(L, field), lua_rawget(L, -2))
+		    : lua_getfield(L, -1, field)) == LUA_TNIL)	/* raw: the resolver is for programs */
 			dec_fail(d, ERR_VALUE, "module '%s' has no '%s'%s%s", name, field, node ? " on " : "", node ? node : "");
 	}
 	lua_replace(L, top + 1);
