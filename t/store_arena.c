@@ -1,11 +1,16 @@
 /* store_arena.c - objects are made, sealed, read, freed and lent back; nothing overlaps; random use agrees with a model */
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/err.h"
+#include "os/seg.h"
 #include "store/arena_node.h"
 #include "tap.h"
 
@@ -242,7 +247,8 @@ two_processes(void)
 	int status;
 	pid_t pid;
 
-	ok(arena_node_create(&an, 32 << 20) == 0 && arena_attach(&a, an.fd, 1) == 0);
+	/* this time in a memfd, as where there are no user namespaces */
+	ok(arena_node_create_on(&an, seg_create("test", 32 << 20)) == 0 && arena_attach(&a, an.fd, 1) == 0);
 	ok(make(&a, id_make(1, 1, 1, 0), &size, 1, 0, &o) == 0);
 	memset(obj_buf(&a, &o, 0, NULL), 42, size);
 	arena_seal(&a, o.off);
@@ -268,6 +274,74 @@ two_processes(void)
 	arena_node_release(&an);
 }
 
+static void
+put_text(const char *path, const char *s)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd >= 0 && write(fd, s, strlen(s)) < 0)
+		perror(path);
+	close(fd);
+}
+
+/* In a child: an arena of 64 MiB on a tmpfs of 8: objects until it is full, none damaged, and room again after one is freed. */
+static int
+full_child(void)
+{
+	static struct item item[64];
+	struct arena a = ARENA_INIT;
+	char uid[32], gid[32];
+	int fs, n = 0, e = 0, fd;
+
+	snprintf(uid, sizeof uid, "0 %u 1", geteuid());
+	snprintf(gid, sizeof gid, "0 %u 1", getegid());
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+		return 77;
+	put_text("/proc/self/setgroups", "deny");
+	put_text("/proc/self/uid_map", uid);
+	put_text("/proc/self/gid_map", gid);
+	if ((fs = (int)syscall(SYS_fsopen, "tmpfs", 0)) < 0 ||
+	    syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "size", "8M", 0) < 0 ||
+	    syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ||
+	    (fs = (int)syscall(SYS_fsmount, fs, 0, 0)) < 0 ||
+	    (fd = openat(fs, ".", O_TMPFILE | O_RDWR, 0600)) < 0)
+		return 77;
+	if (ftruncate(fd, 64 << 20) < 0 || arena_node_create_on(&an, fd) < 0 || arena_attach(&a, fd, 1) < 0)
+		return 1;
+	for (; n < 64; n++) {
+		item[n].size = 100000 + (uint64_t)n * 20000;
+		item[n].fill = (unsigned char)n;
+		if ((e = make(&a, id_make(1, 1, (uint64_t)n, 0), &item[n].size, 1, 0, &item[n].o)) < 0)
+			break;
+		memset(obj_buf(&a, &item[n].o, 0, NULL), n, item[n].size);
+		arena_seal(&a, item[n].o.off);
+	}
+	if ((e != ERR_FULL && e != -ENOSPC) || n < 8)
+		return 2;
+	for (int i = 0; i < n; i++)
+		if (!whole(&a, &item[i]))
+			return 3;
+	if (arena_free(&a, item[n - 1].o.off, item[n - 1].o.gen) < 0 ||
+	    make(&a, id_make(1, 1, 1, 0), &item[n - 1].size, 1, 0, &item[n - 1].o) < 0)
+		return 4;
+	return arena_node_check(&an) == 0 ? 0 : 5;
+}
+
+static void
+full_machine(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(full_child());
+	waitpid(pid, &status, 0);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		printf("# no user namespaces here: a full tmpfs is not tried\n");
+	else if (!ok(status == 0))
+		printf("# status %x\n", (unsigned)status);
+}
+
 int
 main(void)
 {
@@ -276,5 +350,6 @@ main(void)
 	growing();
 	random_use();
 	two_processes();
+	full_machine();
 	return tap_done();
 }

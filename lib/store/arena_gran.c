@@ -4,10 +4,6 @@
 #include "base/err.h"
 #include "store/arena_impl.h"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23		/* Linux 5.14 */
-#endif
-
 #define POPULATE_STEP (UINT64_C(4) << 20)
 #define PAGE UINT64_C(4096)
 

@@ -11,7 +11,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include "store/arena.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23		/* Linux 5.14 */
+#endif
 
 #define ARENA_MAGIC 0x616e7261u		/* "arna" */
 #define ARENA_LAYOUT 1u
@@ -60,7 +65,7 @@ arena_first(uint64_t bytes)	/* granules that the head takes */
 	return (n + ARENA_GRANULE - 1) >> ARENA_SHIFT;
 }
 
-/* Maps a sealed segment at a multiple of ARENA_HUGE; NULL and *err */
+/* Maps a sealed segment or an unnamed file on a tmpfs at a multiple of ARENA_HUGE; NULL and *err */
 void	*arena_map(int fd, uint64_t *bytes, bool write, int *err);
 
 struct arena_block {		/* private copy of a header */

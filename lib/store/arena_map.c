@@ -1,20 +1,36 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include "base/err.h"
 #include "store/arena_layout.h"
+
+/*
+ * Files on a tmpfs cannot be sealed.  One without a name is as good here: who can cut it short was given the
+ * descriptor for writing and could as well scribble over every object.
+ */
+static bool
+may_map(int fd, const struct stat *st)
+{
+	int seals = fcntl(fd, F_GET_SEALS), sized = F_SEAL_SHRINK | F_SEAL_GROW;
+	struct statfs fs;
+
+	if (seals >= 0 && (seals & sized) == sized)
+		return true;
+	return S_ISREG(st->st_mode) && st->st_nlink == 0 && fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
 
 void *
 arena_map(int fd, uint64_t *bytes, bool write, int *err)
 {
-	int seals = fcntl(fd, F_GET_SEALS), sized = F_SEAL_SHRINK | F_SEAL_GROW;
 	unsigned char *room, *p;
 	size_t n, extra;
 	struct stat st;
 
 	*err = ERR_LAYOUT;
-	if (seals < 0 || (seals & sized) != sized || fstat(fd, &st) < 0)
+	if (fstat(fd, &st) < 0 || !may_map(fd, &st))
 		return NULL;
 	if (st.st_size < (off_t)ARENA_GRANULE * 2 || (uint64_t)st.st_size > ARENA_MAX ||
 	    (uint64_t)st.st_size % ARENA_GRANULE)

@@ -201,26 +201,39 @@ setup(struct arena_node *an, int fd)
 }
 
 int
-arena_node_create(struct arena_node *an, uint64_t bytes)
+arena_node_create_on(struct arena_node *an, int fd)
 {
 	struct arena_head *head;
-	int fd, e;
+	int e;
 
-	bytes = (bytes + ARENA_GRANULE - 1) & ~(ARENA_GRANULE - 1);
-	if (bytes < ARENA_LEND_MIN + ARENA_GRANULE || bytes > ARENA_MAX)
-		return -ERANGE;
-	if ((fd = seg_create("rota-arena", bytes)) < 0)
-		return fd;
-	if ((e = seg_reserve(fd, 0, ARENA_GRANULE)) < 0 || (e = setup(an, fd)) < 0) {
-		close(fd);
+	if ((e = seg_reserve(fd, 0, ARENA_GRANULE)) < 0 || (e = setup(an, fd)) < 0)
 		return e;
-	}
 	head = (struct arena_head *)(void *)an->base;
+	if (head->magic || ngran(an) <= an->first) {
+		an->fd = -1;		/* stays the caller's */
+		arena_node_release(an);
+		return ERR_LAYOUT;
+	}
 	head->layout = ARENA_LAYOUT;
 	head->bytes = an->bytes;
 	head->magic = ARENA_MAGIC;
 	own_give(an, an->first, ngran(an) - an->first, 0, false);
 	return 0;
+}
+
+int
+arena_node_create(struct arena_node *an, uint64_t bytes)
+{
+	int fd, e;
+
+	bytes = (bytes + ARENA_GRANULE - 1) & ~(ARENA_GRANULE - 1);
+	if (bytes < ARENA_LEND_MIN + ARENA_GRANULE || bytes > ARENA_MAX)
+		return -ERANGE;
+	if ((fd = own_file(bytes)) < 0)
+		return fd;
+	if ((e = arena_node_create_on(an, fd)) < 0)
+		close(fd);
+	return e;
 }
 
 int
@@ -289,6 +302,24 @@ growth(const struct arena_node *an, uint32_t proc)	/* granules to lend to proc i
 	return sum >> ARENA_SHIFT;
 }
 
+/*
+ * Takes the first header's page; the borrower takes the others before it writes (arena_new).  Through the mapping
+ * where it may be a huge one: fallocate does not know the advice.
+ */
+static int
+first_page(struct arena_node *an, uint64_t g, uint64_t n)
+{
+	unsigned char *p = an->base + (g << ARENA_SHIFT);
+
+	if (n << ARENA_SHIFT >= 2 * ARENA_HUGE && madvise(p, n << ARENA_SHIFT, MADV_HUGEPAGE) == 0) {
+		if (madvise(p, 4096, MADV_POPULATE_WRITE) == 0)
+			return 0;
+		if (errno != EINVAL)
+			return errno == EFAULT ? -ENOSPC : -errno;
+	}
+	return seg_reserve(an->fd, g << ARENA_SHIFT, ARENA_GRANULE);
+}
+
 int
 arena_node_lend(struct arena_node *an, uint32_t proc, uint64_t bytes, uint64_t *off, uint64_t *len)
 {
@@ -311,8 +342,7 @@ arena_node_lend(struct arena_node *an, uint32_t proc, uint64_t bytes, uint64_t *
 		if ((g = run_take(an, proc, n)) == 0)
 			return ERR_FULL;
 	}
-	/* the first header's page; the borrower takes the others before it writes (arena_new) */
-	if ((e = seg_reserve(an->fd, g << ARENA_SHIFT, ARENA_GRANULE)) < 0) {
+	if ((e = first_page(an, g, n)) < 0) {
 		own_give(an, g, n, 0, false);
 		return e;
 	}

@@ -47,7 +47,10 @@ struct arena_node {
 };
 #define ARENA_NODE_INIT { .fd = -1 }
 
-int	arena_node_create(struct arena_node *an, uint64_t bytes);	/* sparse; 0 or -errno */
+/* A sparse file, with huge pages where the kernel lets us.  May fork a child, which is gone again.  0 or -errno. */
+int	arena_node_create(struct arena_node *an, uint64_t bytes);
+/* The same in an empty file, sealed (os/seg.h) or unnamed on a tmpfs: fd becomes an's.  0, ERR_LAYOUT or -errno. */
+int	arena_node_create_on(struct arena_node *an, int fd);
 /* Takes over the arena of an rlet that died; fd becomes an's.  Then arena_node_dead for all who are gone. */
 int	arena_node_adopt(struct arena_node *an, int fd);
 void	arena_node_release(struct arena_node *an);			/* closes fd; others' mappings stay */

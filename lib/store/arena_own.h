@@ -43,6 +43,7 @@ void	own_give(struct arena_node *an, uint64_t g, uint64_t n, uint32_t last, bool
  * is freed.  false: it had a bad header.
  */
 bool	own_settle(struct arena_node *an, const struct own_extent *x, bool dead);
+int	own_file(uint64_t bytes);		/* a sparse file of that size, with huge pages where possible; -errno */
 int	own_victim(struct arena_node *an, const struct arena_block *b);	/* queues it; 0 or -ENOMEM */
 
 #endif
