@@ -382,7 +382,7 @@ dec_named(struct dec_run *d, const char *s, size_t n, bool fn)
 
 	name = lua_pushlstring(L, s, n);		/* ends with a NUL whatever is in it */
 	field = name + strlen(name) + 1;
-	if (!*name || (fn ? field >= name + n : strlen(name) != n))
+	if (!*name || (fn ? field >= name + n || field + strlen(field) != name + n : strlen(name) != n))
 		dec_fail(d, ERR_PROTO, "malformed name of a module");
 	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
 	if (lua_getfield(L, -1, name) == LUA_TNIL) {
