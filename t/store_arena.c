@@ -27,6 +27,8 @@ make(struct arena *a, struct id id, const uint64_t *size, unsigned nbuf, uint64_
 		if ((e = arena_node_lend(&an, a->proc, arena_want(arena_run(size, nbuf, head)), &off, &len)) < 0 ||
 		    (e = arena_lend(a, off, len)) < 0)
 			break;
+	if (e == 0 && (e = arena_ready(a, o)) < 0)
+		arena_abort(a, o->off);
 	return e;
 }
 

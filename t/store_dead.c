@@ -78,7 +78,7 @@ make(struct arena *a, struct id id, uint64_t size, bool seal, struct obj *o)
 		if ((e = arena_node_lend(&an, a->proc, arena_want(arena_run(&size, 1, 8)), &off, &len)) < 0 ||
 		    (e = arena_lend(a, off, len)) < 0)
 			return e;
-	if (e < 0)
+	if (e < 0 || (e = arena_ready(a, o)) < 0)
 		return e;
 	memset(obj_buf(a, o, 0, NULL), (int)id.seq, size);
 	if (seal)

@@ -23,7 +23,7 @@ put(struct id id, const void *src, uint64_t n, struct obj *o)
 		if (e < 0 || (e = arena_lend(&a, off, len)) < 0)
 			break;
 	}
-	if (e < 0) {
+	if (e < 0 || (e = arena_ready(&a, o)) < 0) {
 		fprintf(stderr, "cannot put: %s\n", err_str(e));
 		exit(1);
 	}

@@ -5,6 +5,8 @@
 #include "base/err.h"
 #include "store/arena_impl.h"
 
+#define READY_NOW (UINT64_C(1) << 20)	/* larger objects get their pages from arena_ready */
+
 int
 arena_attach(struct arena *a, int fd, uint32_t proc)
 {
@@ -270,7 +272,7 @@ arena_want(uint64_t run)
 }
 
 static int
-big_new(struct arena *a, uint64_t run, uint64_t *off)
+big_new(struct arena *a, uint64_t run, uint64_t table, uint64_t *off)
 {
 	struct arena_impl *m = a->impl;
 	uint64_t n = (run + ARENA_GRANULE - 1) >> ARENA_SHIFT;
@@ -280,7 +282,7 @@ big_new(struct arena *a, uint64_t run, uint64_t *off)
 	if ((g = gran_take(a, n, &e)) == 0)
 		return e;
 	*off = (uint64_t)g << ARENA_SHIFT;
-	if ((e = gran_ready(a, *off, *off + run)) < 0) {
+	if ((e = gran_ready(a, *off, *off + (run <= READY_NOW ? run : table))) < 0) {
 		gran_give(a, g, n);
 		return e;
 	}
@@ -290,24 +292,25 @@ big_new(struct arena *a, uint64_t run, uint64_t *off)
 }
 
 static int
-new_at(struct arena *a, uint64_t run, uint64_t *off)
+new_at(struct arena *a, uint64_t run, uint64_t table, uint64_t *off)
 {
-	return run <= CLASS_MAX ? block_new(a, class_of(run), off) : big_new(a, run, off);
+	return run <= CLASS_MAX ? block_new(a, class_of(run), off) : big_new(a, run, table, off);
 }
 
 int
 arena_new(struct arena *a, struct id id, const uint64_t *size, unsigned nbuf, uint64_t headlen, struct obj *o)
 {
-	uint64_t run = arena_run(size, nbuf, headlen), off, at, sum = headlen;
+	uint64_t run = arena_run(size, nbuf, headlen), table = sizeof(struct obj_hdr) + nbuf * sizeof(struct obj_span);
+	uint64_t off, at, sum = headlen;
 	struct obj_span *span;
 	struct obj_hdr *h;
 	int e;
 
 	if (run == 0 || run > a->bytes)
 		return -E2BIG;
-	if ((e = new_at(a, run, &off)) == -EAGAIN) {
+	if ((e = new_at(a, run, table, &off)) == -EAGAIN) {
 		span_tidy(a);
-		e = new_at(a, run, &off);
+		e = new_at(a, run, table, &off);
 	}
 	if (e < 0)
 		return e;
@@ -322,7 +325,7 @@ arena_new(struct arena *a, struct id id, const uint64_t *size, unsigned nbuf, ui
 	h->flags = 0;
 	atomic_store_explicit(&h->keep, 0, memory_order_relaxed);
 	span = (struct obj_span *)(void *)(h + 1);
-	at = (sizeof *h + nbuf * sizeof *span + headlen + 63) & ~UINT64_C(63);
+	at = (table + headlen + 63) & ~UINT64_C(63);
 	for (unsigned i = 0; i < nbuf; i++) {
 		span[i] = (struct obj_span){ at, size[i] };
 		at += (size[i] + 63) & ~UINT64_C(63);
@@ -338,6 +341,14 @@ arena_new(struct arena *a, struct id id, const uint64_t *size, unsigned nbuf, ui
 	o->headlen = headlen;
 	o->size = sum;
 	return 0;
+}
+
+int
+arena_ready(struct arena *a, const struct obj *o)
+{
+	uint64_t run = atomic_load_explicit(&arena_hdr(a->base, o->off)->run, memory_order_relaxed);
+
+	return run <= READY_NOW ? 0 : gran_ready(a, o->off, o->off + run);
 }
 
 void *

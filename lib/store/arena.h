@@ -109,12 +109,18 @@ uint64_t arena_run(const uint64_t *size, unsigned nbuf, uint64_t headlen);
 uint64_t arena_want(uint64_t run);
 
 /*
- * A new object in our extents, its memory ready to be written (pages are taken now, never by a fault later).
+ * A new object in our extents.  Call arena_ready before writing to it.
  * 0 and *o; -EAGAIN: no room, see arena_want; ERR_FULL: the machine has no memory for it; -E2BIG.
  * The id may be {0} until arena_name.  Nobody sees it before arena_seal.
  */
 int	arena_new(struct arena *a, struct id id, const uint64_t *size, unsigned nbuf, uint64_t headlen,
 	    struct obj *o);
+/*
+ * Takes the pages of an object that is to be filled, so that no write faults for want of memory.  0, or ERR_FULL:
+ * abort it.  Nothing to do for what is small or was used before; a large one's first use costs 40 to 600 ms a GiB, so this
+ * may run beside all other calls of the arena.
+ */
+int	arena_ready(struct arena *a, const struct obj *o);
 void	*obj_buf(const struct arena *a, const struct obj *o, unsigned i, uint64_t *len); /* buffer i < nbuf; len may be NULL */
 void	arena_name(struct arena *a, uint64_t off, struct id id, uint16_t flags);	/* before arena_seal */
 void	arena_seal(struct arena *a, uint64_t off);	/* one release store; from now on it never changes */
