@@ -44,8 +44,10 @@ TESTC := $(filter-out t/model/%,$(wildcard t/*.c t/*/*.c))
 TESTS := $(TESTC:%.c=$(O)/%.t) $(MODELC:%.c=$(O)/%.t)
 
 # The C tests once more with sanitizers, unless the whole tree is.  TSan: what several processes share.
-SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-TSAN := -O1 -g -fsanitize=thread -Wno-tsan -Wno-unknown-warning-option
+# Their instructions make gcc see uninitialized uses that are none.
+QUIET := -Wno-maybe-uninitialized -Wno-unknown-warning-option
+SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer $(QUIET)
+TSAN := -O1 -g -fsanitize=thread -Wno-tsan $(QUIET)
 ifeq ($(findstring -fsanitize,$(CFLAGS)),)
 SANTESTS := $(TESTC:%.c=$(O)/san/%.t)
 TSANTESTS := $(patsubst %.c,$(O)/tsan/%.t,$(wildcard t/ring_*.c t/store_*.c))
@@ -65,7 +67,7 @@ all: $(PROGRAMS:%=$(O)/bin/%) $(LIBEXEC:%=$(O)/libexec/rota/%) $(MODULE) $(O)/en
 # Three flavours of objects and tests: plain, $(O)/san, $(O)/tsan.
 $(O)/librota.a: $(LIB:%.c=$(O)/%.o)
 $(O)/san/librota.a: $(LIB:%.c=$(O)/san/%.o)
-$(O)/tsan/librota.a: $(LIB:%.c=$(O)/tsan/%.o)
+$(O)/tsan/librota.a: $(patsubst %.c,$(O)/tsan/%.o,$(filter $(addprefix lib/,$(addsuffix /%,base os wire ring store)),$(LIB)))
 %/librota.a:
 	$(call say,ar $@)rm -f $@ && $(AR) rcs $@ $^
 $(O)/%.o: %.c | $(READY)
