@@ -22,7 +22,7 @@
  *	SHARED	u32 number: the value right after it (no SHARED or BACK) has that number.  A prefix: not counted
  *		as an element.  Numbers count from 0 in the order of the bytes of the payload, nested bodies included
  *	BACK	u32 number: the very same value again; may lie inside the value it names, not before it
- *	CLASS	nested: str name, then one value
+ *	CLASS	nested: str name (of lib/script, with the module it is from), then one value
  *	NULL	empty
  *	OOB	u32 index of the out-of-band buffer, u64 length, u8 kind: 0 string, 1 raw bytes
  *
