@@ -339,7 +339,7 @@ test_resolver(void)
 {
 	lua_State *L = state();
 	struct enc e = ENC_INIT;
-	char dir[] = "/tmp/script_codecXXXXXX", path[64];
+	char dir[] = "/tmp/script_codecXXXXXX", path[64], so[64];
 	FILE *f;
 
 	driver = state();
@@ -347,11 +347,13 @@ test_resolver(void)
 	snprintf(path, sizeof path, "%s/helper.lua", dir);
 	ok((f = fopen(path, "w")) != NULL && fputs("#!/usr/bin/lua\nlocal M = {} function M.f(x) return x + base end return M\n", f) >= 0
 	    && fclose(f) == 0);
+	snprintf(so, sizeof so, "%s/c.so", dir);
+	ok((f = fopen(so, "w")) != NULL && fclose(f) == 0);	/* only its name counts: it is never loaded */
 	lua_pushstring(driver, dir);
 	lua_setglobal(driver, "dir");
 	ok(eval(driver, "base = 100 function helper(x) return base + x end  config = {a = {1, 2}} off = false sock = io.tmpfile() "
 	    "deep = {x = coroutine.create(print)} arg = {1} p = print function unpack() end "
-	    "package.path = dir .. '/?.lua' package.cpath = '/usr/lib/x86_64-linux-gnu/lib?.so.6' package.loaded.made = {f = function() return 5 end} "
+	    "package.path = dir .. '/?.lua' package.cpath = dir .. '/?.so' package.loaded.made = {f = function() return 5 end} "
 	    "Base = class('base', {name = function() return 'base' end}) Pt = setmetatable({}, {__index = Base}) class('pt', Pt) "
 	    "function Pt.new(x) return setmetatable({x = x}, Pt) end function Pt:get() return self.x + base end function Pt:again() return Pt.new(self.x) end"));
 	ok(says(L, "return nothing.x", "global 'nothing'"));
@@ -385,6 +387,7 @@ test_resolver(void)
 	ok(strstr(lua_tostring(L, -1), "class 'pt2' is not known here") != NULL && lua_gettop(L) == 3);
 	enc_release(driver, &e);
 	remove(path);
+	remove(so);
 	remove(dir);
 	lua_close(driver);
 	lua_close(L);
@@ -398,8 +401,8 @@ static const char *const corpus[] = {
 	"local c = 0 local function f() c = c + 1 return f end return f, {f, function() return c end, string.format, string, _G}",
 	"return ('x'):rep(2000), {('y'):rep(3000), buffer(3), buffer(500)}, buffer('abc'):sub(2)",
 	"Fz = Fz or class('fz', {}) return setmetatable({a = 1, b = {}}, Fz), {Fz, setmetatable({}, Fz)}",
-	"local E = debug.getregistry()['rota.error'] return setmetatable({message = 'm', code = 'oom', value = {1, {2}}, attempt = 3, "
-	    "cause = setmetatable({message = 'c'}, E)}, E)",
+	("local E = debug.getregistry()['rota.error'] local c = setmetatable({message = 'c'}, E) "
+	"return setmetatable({message = 'm', code = 'oom', value = {1, {2}}, attempt = 3, cause = c}, E)"),
 	"return R, {R, R, A}, T, {T}",
 };
 

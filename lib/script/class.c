@@ -24,7 +24,7 @@ class_open(lua_State *L)
 }
 
 static void
-class_register(lua_State *L, int idx, const char *name, size_t n)	/* name with its module; the class at idx */
+class_register(lua_State *L, int idx, const char *name, size_t n)	/* name with its module */
 {
 	struct codec_state *st = codec_state(L);
 
@@ -49,7 +49,7 @@ class_l_class(lua_State *L)
 	luaL_argcheck(L, nm < 256 && (!module || strlen(module) == nm), 3, "the name of a module expected");
 	luaL_checktype(L, 2, LUA_TTABLE);
 	lua_pushliteral(L, "__index");
-	if (lua_rawget(L, 2) == LUA_TNIL) {	/* methods are looked up in the class itself, unless it says otherwise */
+	if (lua_rawget(L, 2) == LUA_TNIL) {	/* else it says itself where methods are */
 		lua_pushvalue(L, 2);
 		lua_setfield(L, 2, "__index");
 	}
@@ -103,8 +103,9 @@ class_by_name(lua_State *L, const char *name, size_t n)
 
 /* --- encoding --- */
 
+/* The name of a global that is this metatable or its __index, or NULL; leaves something on the stack. */
 static const char *
-global_name(lua_State *L, int mt)	/* a global that is this metatable or its __index; pushes what it needs; or NULL */
+global_name(lua_State *L, int mt)
 {
 	int index = lua_gettop(L) + 1;
 
@@ -198,7 +199,7 @@ enc_class(struct enc_run *r, int idx, const struct codec_path *path, int depth)
 		lua_pushvalue(L, idx);
 		lua_call(L, 1, 2);
 		if (lua_type(L, -1) == LUA_TSTRING) {
-			lua_pushfstring(L, "%s", lua_tostring(L, name));	/* without the module it was registered with */
+			lua_pushfstring(L, "%s", lua_tostring(L, name));	/* up to the NUL */
 			lua_pushlstring(L, "", 1);
 			lua_pushvalue(L, -3);
 			lua_concat(L, 3);
@@ -276,8 +277,8 @@ push_class(struct dec_run *d, const char *name, size_t n, const char *module)	/*
 		} else if (lua_istable(L, -1))
 			return;
 		if (!class_by_name(L, name, n))
-			dec_fail(d, ERR_VALUE, "class '%s' is not known here; call rota.class in a module that both sides require",
-			    name);
+			dec_fail(d, ERR_VALUE, "class '%s' is not known here; "
+			    "call rota.class in a module that both sides require", name);
 		return;
 	}
 	if (!module || !*module)

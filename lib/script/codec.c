@@ -111,13 +111,13 @@ mark(lua_State *L, const char *name, const char *text)
 }
 
 int
-codec_l_array(lua_State *L)		/* rota.array{...} -> the same table, which travels as an array even when empty */
+codec_l_array(lua_State *L)		/* rota.array{...} -> the same table: an array, even when empty */
 {
 	return mark(L, "rota.array", "one table expected");
 }
 
 int
-codec_l_map(lua_State *L)		/* rota.map{...} -> the same table, which travels as a map even with keys 1..n */
+codec_l_map(lua_State *L)		/* rota.map{...} -> the same table: a map, even with keys 1..n */
 {
 	return mark(L, "rota.map", "one table expected");
 }

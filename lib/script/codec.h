@@ -6,8 +6,9 @@
  * called from here; buffers of script/buffer.h, classes and error objects are below.
  *
  * Encoding and decoding do not raise (but for memory, while plain scalars are pushed): on failure a message is
- * pushed, nothing else is left on the stack, and the result is negative: ERR_VALUE (the value cannot travel), ERR_PROTO (bytes that are no values),
- * ERR_TASK (an error raised by a hook, a __pack, an unpack or a require), -ENOMEM.
+ * pushed, nothing else is left on the stack, and the result is negative: ERR_VALUE (the value cannot travel),
+ * ERR_PROTO (bytes that are no values), ERR_TASK (an error raised by a hook, a __pack, an __unpack or a
+ * require), -ENOMEM.
  *
  * Identity: what is the same table or function twice within one call is the same after the journey (SHARED,
  * BACK); so cycles travel.  Integers and floats, keys and holes stay as they were.  A table travels as an array
@@ -105,11 +106,13 @@ struct codec_hooks {
 	/* "rota.ref" at idx: fills w; where the submitter notes (through e->arg) that it must hold it */
 	void (*ref_out)(lua_State *L, int idx, struct wref *w, struct enc *e);
 	void (*ref_in)(lua_State *L, const struct wref *w, const struct dec_src *src);	/* pushes a reference */
-	void (*valref_in)(lua_State *L, const struct wref *w, const struct dec_src *src); /* pushes the value it names */
+	/* pushes the value it names */
+	void (*valref_in)(lua_State *L, const struct wref *w, const struct dec_src *src);
 	/* "rota.task" at idx: pushes one value that describes it (a table: its function, its options) */
 	void (*task_out)(lua_State *L, int idx, struct enc *e);
-	void (*task_new)(lua_State *L, const struct dec_src *src);	/* pushes a handle, still empty: its function may hold it */
-	void (*task_fill)(lua_State *L, int task, int desc, const struct dec_src *src);	/* what task_out pushed, decoded, is at desc */
+	/* pushes a handle, still empty: its function may hold it; then what task_out pushed, decoded, is at desc */
+	void (*task_new)(lua_State *L, const struct dec_src *src);
+	void (*task_fill)(lua_State *L, int task, int desc, const struct dec_src *src);
 	/* "rota.actor" likewise; nothing in its description may hold it */
 	void (*actor_out)(lua_State *L, int idx, struct enc *e);
 	void (*actor_in)(lua_State *L, int desc, const struct dec_src *src);	/* pushes a handle */
@@ -132,7 +135,7 @@ bool	codec_is_open(lua_State *L);
  * tostring and .. give the message, string methods work on it: err:match("x").
  */
 void	errobj_push(lua_State *L, int code, const char *msg);	/* pushes one; code < 0 becomes its word; may raise */
-/* Pushes the error object for the raised value at idx: itself if it is one, else a new one; traceback may be NULL. */
+/* Pushes the error object for the raised value at idx: itself or a new one.  traceback may be NULL. */
 void	errobj_wrap(lua_State *L, int idx, const char *traceback);
 bool	errobj_test(lua_State *L, int idx);
 void	errobj_open(lua_State *L);		/* makes the metatable; codec_open calls it */

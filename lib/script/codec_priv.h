@@ -1,11 +1,12 @@
 /*
- * codec_priv - what codec.c, enc.c, dec.c, func.c, resolve.c and class.c share; for nobody else.
+ * codec_priv - what codec.c, enc*.c, dec.c, func.c, resolve.c and class.c share; for nobody else.
  *
  * All of it runs in protected calls made by enc_values, dec_values and func_*: failures raise a message.
  */
 #ifndef SCRIPT_CODEC_PRIV_H
 #define SCRIPT_CODEC_PRIV_H
 
+#include <lauxlib.h>
 #include "base/hash.h"
 #include "base/map.h"
 #include "script/codec.h"
@@ -60,20 +61,24 @@ void	enc_any(struct enc_run *r, int idx, const struct codec_path *path, int dept
 void	enc_function(struct enc_run *r, int idx, const struct codec_path *path, int depth);	/* func.c */
 bool	enc_class_itself(struct enc_run *r, int idx);	/* class.c; false: it is none */
 bool	enc_by_name(struct enc_run *r, int idx);						/* func.c */
-void	enc_class(struct enc_run *r, int idx, const struct codec_path *path, int depth);	/* class.c; metatable on top, stays */
+/* class.c; the metatable is on top and stays */
+void	enc_class(struct enc_run *r, int idx, const struct codec_path *path, int depth);
 void	enc_table(struct enc_run *r, int idx, const struct codec_path *path, int depth);
 void	enc_handle(struct enc_run *r, int idx, bool task, const struct codec_path *path, int depth);
 void	enc_ref(struct enc_run *r, int idx, const struct codec_path *path, int depth);
-void	enc_fields(struct enc_run *r, int idx, enum codec_kind force, const struct codec_path *path, int depth); /* no look at a metatable */
+/* whatever its metatable */
+void	enc_fields(struct enc_run *r, int idx, enum codec_kind force, const struct codec_path *path, int depth);
 _Noreturn void enc_fail(struct enc_run *r, const struct codec_path *path, const char *fmt, ...);
 int	enc_protected(struct enc *e, lua_State *L, struct enc_run *r, int first, int last);
 bool	enc_seen(struct enc_run *r, const void *obj);	/* writes SHARED if due, or BACK (true: done) */
 enum enc_what { ENC_OBJECT, ENC_CELL, ENC_BYTECODE };
-bool	enc_number(struct enc_run *r, enum enc_what kind, uint64_t key, unsigned *num);	/* true: met before in this pass */
+/* true: met before in this pass, and *num is what it was then */
+bool	enc_number(struct enc_run *r, enum enc_what kind, uint64_t key, unsigned *num);
 bool	enc_kept(struct enc_run *r, int idx);	/* pushes what was kept for the object at idx; false, nothing pushed */
 void	enc_keep_make(struct enc_run *r);	/* r->keep is a table afterwards */
 void	enc_keep(struct enc_run *r, int idx);	/* keeps the value on top for the object at idx; it stays */
-_Noreturn void enc_too_big(struct enc_run *r, const struct codec_path *path, size_t n); /* func.c: upvalue of n bytes */
+/* func.c: an upvalue of n bytes */
+_Noreturn void enc_too_big(struct enc_run *r, const struct codec_path *path, size_t n);
 void	enc_str(struct enc_run *r, const char *s, size_t n);	/* inline, whatever its length */
 
 static inline void
@@ -122,7 +127,8 @@ int	dec_protected(lua_State *L, struct dec_run *d, const unsigned char *p, size_
 /* --- classes and the resolver --- */
 void	class_open(lua_State *L);
 bool	class_by_name(lua_State *L, const char *name, size_t n);	/* pushes the class; false, nothing pushed */
-bool	resolve_ask(lua_State *L, struct codec_state *st, char kind, const char *name, size_t n); /* pushes the value; false: pushes a reason or nil */
+/* pushes the value; false: pushes a reason or nil */
+bool	resolve_ask(lua_State *L, struct codec_state *st, char kind, const char *name, size_t n);
 void	mods_free(struct codec_state *st);
 
 #endif

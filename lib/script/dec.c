@@ -134,7 +134,8 @@ dec_buffer(struct dec_run *d, const struct mp_tok *t)
 	if (val_buffer_get(&v, t->p, t->n) < 0)
 		malformed(d);
 	if (v.ndim > BUFFER_NDIM)
-		dec_fail(d, ERR_VALUE, "a buffer of %d dimensions (at most %d are known here)", (int)v.ndim, BUFFER_NDIM);
+		dec_fail(d, ERR_VALUE, "a buffer of %d dimensions (at most %d are known here)", (int)v.ndim,
+		    BUFFER_NDIM);
 	if (v.oob)
 		push_view(d, v.dtype, segment(d, v.index, v.bytes)->p, v.bytes / val_dtype_size(v.dtype));
 	else {

@@ -57,9 +57,9 @@ mods_add(lua_State *L, struct codec_state *st, int idx, const char *mod, const c
 static bool
 is_standard(const char *name)		/* a global that every Lua has */
 {
-	static const char *const names[] = { "assert", "collectgarbage", "dofile", "error", "getmetatable", "ipairs", "load",
-	    "loadfile", "next", "pairs", "pcall", "print", "rawequal", "rawget", "rawlen", "rawset", "require", "select",
-	    "setmetatable", "tonumber", "tostring", "type", "warn", "xpcall" };
+	static const char *const names[] = { "assert", "collectgarbage", "dofile", "error", "getmetatable",
+	    "ipairs", "load", "loadfile", "next", "pairs", "pcall", "print", "rawequal", "rawget", "rawlen", "rawset",
+	    "require", "select", "setmetatable", "tonumber", "tostring", "type", "warn", "xpcall" };
 	size_t i;
 
 	for (i = 0; i < sizeof names / sizeof *names; i++)
@@ -377,9 +377,10 @@ void
 dec_named(struct dec_run *d, const char *s, size_t n, bool fn)
 {
 	lua_State *L = d->L;
-	const char *name, *field, *msg, *node = d->st->hooks->node;
+	const char *name, *field, *msg, *node = d->st->hooks->node, *on = node ? " on " : "";
 	int top = lua_gettop(L);
 
+	node = node ? node : "";
 	name = lua_pushlstring(L, s, n);		/* ends with a NUL whatever is in it */
 	field = name + strlen(name) + 1;
 	if (!*name || (fn ? field >= name + n || field + strlen(field) != name + n : strlen(name) != n))
@@ -391,14 +392,14 @@ dec_named(struct dec_run *d, const char *s, size_t n, bool fn)
 		if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
 			msg = luaL_tolstring(L, -1, NULL);
 			if (strncmp(msg, "module '", 8) == 0 && strstr(msg, "' not found:"))
-				dec_fail(d, ERR_VALUE, "module '%s' is not installed%s%s", name, node ? " on " : "", node ? node : "");
+				dec_fail(d, ERR_VALUE, "module '%s' is not installed%s%s", name, on, node);
 			dec_fail(d, ERR_TASK, "%s", msg);
 		}
 	}
 	if (fn) {
 		if (!lua_istable(L, -1) || (strcmp(name, "_G") == 0 ? (lua_pushstring(L, field), lua_rawget(L, -2))
 		    : lua_getfield(L, -1, field)) == LUA_TNIL)	/* raw: the resolver is for programs */
-			dec_fail(d, ERR_VALUE, "module '%s' has no '%s'%s%s", name, field, node ? " on " : "", node ? node : "");
+			dec_fail(d, ERR_VALUE, "module '%s' has no '%s'%s%s", name, field, on, node);
 	}
 	lua_replace(L, top + 1);
 	lua_settop(L, top + 1);

@@ -29,8 +29,8 @@ void	func_name(lua_State *L, int idx);
 /*
  * --- the resolver ---
  * On a worker: a global that is nil, and a Lua module that is not found, are asked of the job's driver, once.
- * ask asks it (kind 'g' global, 'm' module, 'c' class) and pushes the driver's answer, a string as func_answer wrote it:
- * 0; or negative, nothing pushed, when there is nobody to ask: then the name counts as absent, this time only.
+ * ask asks it (kind 'g' global, 'm' module, 'c' class) and pushes the driver's answer, a string as func_answer
+ * wrote it: 0; or negative, nothing pushed, when there is nobody to ask: then the name counts as absent, this time only.
  * ask may raise.  It is called where Lua cannot yield.
  */
 void	func_install_resolver(lua_State *L, int (*ask)(lua_State *L, char kind, const char *name, size_t n));

@@ -105,7 +105,7 @@ half_put(double v)			/* to the nearest, ties to even */
 	if (v >= 65520)
 		return (uint16_t)(sign | 0x7c00);
 	if (v < ldexp(1, -14))
-		return (uint16_t)(sign | (uint16_t)nearbyint(ldexp(v, 24)));	/* 1024 is the least normal one, as it should */
+		return (uint16_t)(sign | (uint16_t)nearbyint(ldexp(v, 24)));	/* 1024: the least normal one */
 	frexp(v, &exp);				/* v = f * 2^exp, f in [0.5, 1) */
 	r = nearbyint(ldexp(v, 11 - exp));	/* 1024 .. 2048 */
 	return (uint16_t)(sign | (uint16_t)((exp + 13) * 1024 + (int)r));	/* a carry goes into the exponent */
@@ -143,7 +143,7 @@ elem_push(lua_State *L, const struct buffer *b, size_t i)
 	case VAL_F32: GET(float, lua_pushnumber(L, (lua_Number)x))
 	case VAL_F64: GET(double, lua_pushnumber(L, x))
 	case VAL_F16: GET(uint16_t, lua_pushnumber(L, half_get(x)))
-	case VAL_BF16: GET(uint16_t, (u = (uint32_t)x << 16, memcpy(&f, &u, sizeof f), lua_pushnumber(L, (lua_Number)f)))
+	case VAL_BF16: GET(uint16_t, (u = (uint32_t)x << 16, memcpy(&f, &u, 4), lua_pushnumber(L, (lua_Number)f)))
 	}
 	lua_pushnil(L);
 }
@@ -221,7 +221,8 @@ b_newindex(lua_State *L)
 	lua_Integer i = luaL_checkinteger(L, 2);
 
 	if (i < 1 || (lua_Unsigned)i > b->len)
-		return luaL_error(L, "index %I is outside of a buffer of %I elements", (LUAI_UACINT)i, (LUAI_UACINT)b->len);
+		return luaL_error(L, "index %I is outside of a buffer of %I elements", (LUAI_UACINT)i,
+		    (LUAI_UACINT)b->len);
 	elem_set(L, b, (size_t)i - 1, 3);
 	return 0;
 }
@@ -442,7 +443,8 @@ dtype_arg(lua_State *L, int arg, unsigned def)
 	for (i = 0; i < sizeof types / sizeof *types; i++)
 		if (strcmp(types[i].word, s) == 0)
 			return types[i].number;
-	luaL_argerror(L, arg, lua_pushfstring(L, "no type of elements '%s' (u8 i8 u16 i16 u32 i32 u64 i64 f16 bf16 f32 f64)", s));
+	luaL_argerror(L, arg, lua_pushfstring(L,
+	    "no type of elements '%s' (u8 i8 u16 i16 u32 i32 u64 i64 f16 bf16 f32 f64)", s));
 	return def;
 }
 
@@ -465,7 +467,8 @@ buffer_l_new(lua_State *L)
 	case LUA_TSTRING:
 		s = lua_tolstring(L, 1, &len);
 		if (len % val_dtype_size(t))
-			return luaL_error(L, "%I bytes are no whole number of elements of type %s", (LUAI_UACINT)len, val_dtype_word(t));
+			return luaL_error(L, "%I bytes are no whole number of elements of type %s",
+			    (LUAI_UACINT)len, val_dtype_word(t));
 		b = buffer_push(L, t, len / val_dtype_size(t));
 		if (len)
 			memcpy(b->p, s, len);
@@ -475,7 +478,8 @@ buffer_l_new(lua_State *L)
 		b = buffer_push(L, t, len);
 		for (i = 0; i < len; i++) {
 			if (lua_rawgeti(L, 1, (lua_Integer)i + 1) != LUA_TNUMBER)
-				return luaL_error(L, "element %I is a %s, not a number", (LUAI_UACINT)(i + 1), luaL_typename(L, -1));
+				return luaL_error(L, "element %I is a %s, not a number", (LUAI_UACINT)(i + 1),
+				    luaL_typename(L, -1));
 			elem_set(L, b, i, 3);
 			lua_pop(L, 1);
 		}
@@ -489,9 +493,9 @@ buffer_open(lua_State *L)
 {
 	static const luaL_Reg meta[] = { {"__newindex", b_newindex}, {"__len", b_len}, {"__eq", b_eq},
 	    {"__tostring", b_tostring}, {"__close", b_close}, {NULL, NULL} };
-	static const luaL_Reg methods[] = { {"sub", b_sub}, {"bytes", b_bytes}, {"string", b_string}, {"copy", b_copy},
-	    {"dtype", b_dtype}, {"shape", b_shape}, {"readonly", b_readonly}, {"fill", b_fill}, {"copy_from", b_copy_from},
-	    {"reshape", b_reshape}, {NULL, NULL} };
+	static const luaL_Reg methods[] = { {"sub", b_sub}, {"bytes", b_bytes}, {"string", b_string},
+	    {"copy", b_copy}, {"dtype", b_dtype}, {"shape", b_shape}, {"readonly", b_readonly}, {"fill", b_fill},
+	    {"copy_from", b_copy_from}, {"reshape", b_reshape}, {NULL, NULL} };
 
 	if (!luaL_newmetatable(L, "rota.buffer")) {
 		lua_pop(L, 1);

@@ -74,7 +74,8 @@ l_unfunc(lua_State *L)
 int
 luaopen_rota_codec(lua_State *L)
 {
-	static const luaL_Reg funcs[] = { {"encode", l_encode}, {"decode", l_decode}, {"func", l_func}, {"unfunc", l_unfunc},
+	static const luaL_Reg funcs[] = { {"encode", l_encode}, {"decode", l_decode}, {"func", l_func},
+	    {"unfunc", l_unfunc},
 	    {"array", codec_l_array}, {"map", codec_l_map}, {"class", class_l_class}, {"buffer", buffer_l_new},
 	    {NULL, NULL} };
 
