@@ -170,7 +170,8 @@ put_value(struct buf *b, const char *key, const unsigned char *p, size_t n)
 int
 val_error_put(struct buf *b, const struct val_err *v)
 {
-	size_t at = b->len, pairs = 2u + !!v->traceback + !!v->task + !!v->node + !!v->attempt + !!v->value + !!v->cause;
+	size_t at = b->len;
+	size_t pairs = 2u + !!v->traceback + !!v->task + !!v->node + !!v->attempt + !!v->value + !!v->cause;
 	int e;
 
 	if ((e = mp_ext_open(b)) < 0 || (e = mp_put_map(b, pairs)) < 0 ||

@@ -141,7 +141,8 @@ key(struct out *o, const struct mp_tok *t)
 	else if (t->kind == MP_INT || t->kind == MP_FLOAT || t->kind == MP_BOOL) {
 		if ((e = buf_add(b, "\"", 1)) < 0)
 			return e;
-		e = t->kind == MP_INT ? json_int(b, t->i) : t->kind == MP_FLOAT ? json_num(b, t->d) : json_bool(b, t->b);
+		e = t->kind == MP_INT ? json_int(b, t->i) : t->kind == MP_FLOAT ? json_num(b, t->d) :
+		    json_bool(b, t->b);
 		if (e == 0)
 			e = buf_add(b, "\"", 1);
 	} else
