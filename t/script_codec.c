@@ -34,8 +34,10 @@ ref_in(lua_State *L, const struct wref *w, const struct dec_src *src)
 static void
 valref_in(lua_State *L, const struct wref *w, const struct dec_src *src)
 {
-	if (src->arg)
-		luaL_error(L, "lost");
+	if (src->arg) {
+		errobj_push(L, ERR_LOST, "lost");
+		lua_error(L);
+	}
 	lua_pushfstring(L, "value of %d", (int)w->id.proc);
 }
 
@@ -164,6 +166,15 @@ trip(lua_State *L, struct enc *e, unsigned flags)
 	return ret;
 }
 
+static int
+reenter(lua_State *L)
+{
+	lua_pushinteger(L, 1);
+	if (enc_values(L, lua_touserdata(L, lua_upvalueindex(1)), -1, -1, "value") < 0)
+		return lua_error(L);
+	return 0;
+}
+
 static void
 test_segments(lua_State *L)
 {
@@ -206,6 +217,15 @@ test_segments(lua_State *L)
 	ok(enc_values(L, &e, 1, 1, "value") == 0 && e.nseg == 0 && e.b.len > 1 << 20);
 	lua_settop(L, 0);
 
+	lua_pushlightuserdata(L, &e);		/* a __pack that encodes with the same encoder */
+	lua_pushcclosure(L, reenter, 1);
+	lua_setglobal(L, "reenter");
+	eval(L, "return setmetatable({}, class('again', {__pack = function() return (select(2, pcall(reenter))) end, __unpack = tostring}))");
+	e.flags = 0;
+	ok(enc_values(L, &e, 1, 1, "value") == 0 && dec_values(L, e.b.data, e.b.len, 1, NULL, VAL_ALLOW_CODE) == 0);
+	ok(strcmp(lua_tostring(L, 2), "rota cannot be called from within __pack") == 0);
+	lua_settop(L, 0);
+
 	v = eval(L, "return class('packer', {__pack = function() return ('p'):rep(2000) end, __unpack = function(s) return {s} end})");
 	lua_newtable(L);
 	lua_pushvalue(L, 1);
@@ -237,7 +257,7 @@ test_hooks(lua_State *L)
 	lua_rawgeti(L, 2, 1);
 	ok(((struct wref *)luaL_checkudata(L, -1, "rota.ref"))->id.proc == 9);
 	lua_settop(L, 0);
-	ok(dec_values(L, e.b.data, e.b.len, 2, &src, 0) == ERR_TASK && lua_gettop(L) == 1 && !strcmp(lua_tostring(L, 1), "lost"));
+	ok(dec_values(L, e.b.data, e.b.len, 2, &src, 0) == ERR_TASK && lua_gettop(L) == 1 && errobj_test(L, 1));
 	lua_settop(L, 0);
 	push_ref(L, 2);
 	ok(trip(L, &e, 0) == 0 && luaL_testudata(L, 1, "rota.ref"));

@@ -185,6 +185,8 @@ enc_class(struct enc_run *r, int idx, const struct codec_path *path, int depth)
 	packed = lua_rawget(L, mt) != LUA_TNIL;
 	lua_pop(L, 1);
 	if (!class_of(L, mt)) {
+		if (!packed && enc_by_name(r, idx, true))
+			return;
 		if (!packed)
 			no_name(r, mt, path);
 		lua_pushliteral(L, "");

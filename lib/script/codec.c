@@ -52,7 +52,7 @@ codec_call(lua_State *L, int nargs, int nres, int *code)
 		return 0;
 	if (r == LUA_ERRMEM)
 		return -ENOMEM;
-	if (lua_type(L, -1) != LUA_TSTRING) {
+	if (lua_type(L, -1) != LUA_TSTRING && !errobj_test(L, -1)) {
 		const char *type = luaL_typename(L, -1);
 
 		lua_pop(L, 1);

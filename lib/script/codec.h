@@ -6,7 +6,8 @@
  * called from here; buffers of script/buffer.h, classes and error objects are below.
  *
  * Encoding and decoding do not raise (but for memory, while plain scalars are pushed): on failure a message is
- * pushed, nothing else is left on the stack, and the result is negative: ERR_VALUE (the value cannot travel),
+ * pushed (a string, or the error object that a hook raised), nothing else is left on the stack, and the result is
+ * negative: ERR_VALUE (the value cannot travel),
  * ERR_PROTO (bytes that are no values), ERR_TASK (an error raised by a hook, a __pack, an __unpack or a
  * require), -ENOMEM.
  *
@@ -47,7 +48,7 @@ struct enc {
 	struct enc_slot *slot;
 	unsigned segcap, slots, nslot, stamp;
 	unsigned nshared, ncell;
-	bool sharing, dup, keep;
+	bool sharing, dup, keep, busy;
 };
 #define ENC_INIT { .b = BUF_INIT }
 

@@ -27,7 +27,7 @@ struct codec_state {		/* one a main state, a userdata in the registry */
 
 struct codec_state *codec_state(lua_State *L);		/* raises if codec_open was not called */
 enum codec_kind codec_kind(lua_State *L, struct codec_state *st); /* of the metatable on top, which stays */
-/* pcall; 0, or *code (0: ERR_TASK) with the message, made a string if it is none, pushed */
+/* pcall; 0, or *code (0: ERR_TASK) with the message pushed: a string or an error object */
 int	codec_call(lua_State *L, int nargs, int nres, int *code);
 
 /* --- one encoding --- */
@@ -60,7 +60,11 @@ struct enc_run {
 void	enc_any(struct enc_run *r, int idx, const struct codec_path *path, int depth);
 void	enc_function(struct enc_run *r, int idx, const struct codec_path *path, int depth);	/* func.c */
 bool	enc_class_itself(struct enc_run *r, int idx);	/* class.c; false: it is none */
-bool	enc_by_name(struct enc_run *r, int idx);						/* func.c */
+/*
+ * func.c: writes the value at idx as the name of a module or of what is in one; false: it is none.  A table in a
+ * module that has a metatable goes so only as a last resort.
+ */
+bool	enc_by_name(struct enc_run *r, int idx, bool last_resort);
 /* class.c; the metatable is on top and stays */
 void	enc_class(struct enc_run *r, int idx, const struct codec_path *path, int depth);
 void	enc_table(struct enc_run *r, int idx, const struct codec_path *path, int depth);

@@ -294,7 +294,7 @@ enc_userdata(struct enc_run *r, int idx, const struct codec_path *path, int dept
 	case KIND_BUFFER: enc_buffer(r, lua_touserdata(L, idx), path); return;
 	default: break;
 	}
-	if (enc_by_name(r, idx))
+	if (enc_by_name(r, idx, false))
 		return;
 	if (luaL_getmetafield(L, idx, "__name") == LUA_TSTRING)
 		name = lua_tostring(L, -1);
@@ -378,6 +378,10 @@ enc_protected(struct enc *e, lua_State *L, struct enc_run *r, int first, int las
 {
 	int i, n;
 
+	if (e->busy) {				/* by a __pack that calls us: the outer call goes on */
+		lua_pushliteral(L, "rota cannot be called from within __pack");
+		return ERR_VALUE;
+	}
 	if (e->keep) {
 		lua_pushnil(L);
 		lua_rawsetp(L, LUA_REGISTRYINDEX, e);
@@ -400,7 +404,10 @@ enc_protected(struct enc *e, lua_State *L, struct enc_run *r, int first, int las
 	lua_pushlightuserdata(L, r);
 	for (i = first; i <= last; i++)
 		lua_pushvalue(L, i);
-	if ((n = codec_call(L, 1 + r->nvals, 0, &r->code)) == 0) {
+	e->busy = true;
+	n = codec_call(L, 1 + r->nvals, 0, &r->code);
+	e->busy = false;
+	if (n == 0) {
 		e->nvals = (unsigned)r->nvals;
 		return 0;
 	}
@@ -418,6 +425,8 @@ enc_values(lua_State *L, struct enc *e, int first, int last, const char *what)
 	const char *s;
 	int i;
 
+	if (e->busy)
+		return enc_protected(e, L, &r, first, last);
 	first = lua_absindex(L, first);
 	last = last < 0 ? lua_absindex(L, last) : last;
 	e->b.len = 0;

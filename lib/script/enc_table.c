@@ -268,7 +268,7 @@ enc_table(struct enc_run *r, int idx, const struct codec_path *path, int depth)
 		mp_put_ext(&r->e->b, VAL_GLOBALS, NULL, 0);	/* enc_any made the room */
 		return;
 	}
-	if (addr != r->skip && (enc_by_name(r, idx) || enc_class_itself(r, idx)))
+	if (addr != r->skip && (enc_by_name(r, idx, false) || enc_class_itself(r, idx)))
 		return;
 	if (addr == r->skip || !lua_getmetatable(L, idx)) {
 		if (!enc_seen(r, addr))

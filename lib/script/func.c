@@ -12,6 +12,7 @@
 
 struct mod_name {
 	uint16_t mod, len;		/* bytes of the module's name; of all */
+	bool last;			/* only as a last resort */
 	char s[];			/* module [NUL field], and a NUL */
 };
 
@@ -37,6 +38,7 @@ mods_add(lua_State *L, struct codec_state *st, int idx, const char *mod, const c
 		return;
 	if (!(m = malloc(sizeof *m + nm + nf + 2)))
 		luaL_error(L, "not enough memory");
+	m->last = field && lua_istable(L, idx);
 	m->mod = (uint16_t)nm;
 	m->len = (uint16_t)(field ? nm + 1 + nf : nm);
 	memcpy(m->s, mod, nm + 1);
@@ -68,6 +70,17 @@ is_standard(const char *name)		/* a global that every Lua has */
 	return false;
 }
 
+static bool
+is_own(lua_State *L)			/* whether the value on top belongs to the module it is in */
+{
+	if (!lua_istable(L, -1))
+		return lua_type(L, -1) == LUA_TUSERDATA || lua_isfunction(L, -1);
+	if (!lua_getmetatable(L, -1))
+		return false;
+	lua_pop(L, 1);
+	return true;
+}
+
 static void
 mods_module(lua_State *L, struct codec_state *st, int idx, const char *mod)	/* what is in the module at idx */
 {
@@ -85,7 +98,7 @@ mods_module(lua_State *L, struct codec_state *st, int idx, const char *mod)	/* w
 		/* of the globals only what every Lua has: the rest is the script's own */
 		if (lua_type(L, -2) == LUA_TSTRING && strlen(lua_tostring(L, -2)) == lua_rawlen(L, -2)
 		    && (globals ? lua_iscfunction(L, -1) && is_standard(lua_tostring(L, -2))
-		    : lua_type(L, -1) == LUA_TUSERDATA || lua_isfunction(L, -1)))
+		    : is_own(L)))
 			mods_add(L, st, lua_gettop(L), mod, lua_tostring(L, -2));
 		lua_pop(L, 1);
 	}
@@ -135,7 +148,7 @@ mods_holds(lua_State *L, const struct mod_name *m, int idx)	/* an address may ha
 }
 
 bool
-enc_by_name(struct enc_run *r, int idx)
+enc_by_name(struct enc_run *r, int idx, bool last_resort)
 {
 	lua_State *L = r->L;
 	struct codec_state *st = r->st;
@@ -146,12 +159,12 @@ enc_by_name(struct enc_run *r, int idx)
 		mods_refresh(L, st, false);
 		r->fresh = true;
 	}
-	if (!(m = map_get(&st->mods, key)) || (r->e->flags & ENC_NOCODE))
+	if (!(m = map_get(&st->mods, key)) || (m->last && !last_resort) || (r->e->flags & ENC_NOCODE))
 		return false;
 	luaL_checkstack(L, LUA_MINSTACK, NULL);
 	if (!mods_holds(L, m, idx)) {
 		mods_refresh(L, st, true);
-		if (!(m = map_get(&st->mods, key)) || !mods_holds(L, m, idx))
+		if (!(m = map_get(&st->mods, key)) || (m->last && !last_resort) || !mods_holds(L, m, idx))
 			return false;
 	}
 	if (r->skipmod && strcmp(m->s, r->skipmod) == 0)
@@ -251,7 +264,7 @@ enc_function(struct enc_run *r, int idx, const struct codec_path *path, int dept
 {
 	size_t at;
 
-	if (enc_by_name(r, idx))
+	if (enc_by_name(r, idx, false))
 		return;
 	if (lua_iscfunction(r->L, idx))
 		enc_fail(r, path, "a C function cannot travel (it is in no module of package.loaded)");
