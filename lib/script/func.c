@@ -155,7 +155,7 @@ enc_by_name(struct enc_run *r, int idx, bool last_resort)
 	uint64_t key = (uintptr_t)lua_topointer(L, idx);
 	const struct mod_name *m;
 
-	if (!st->nloaded || (!r->fresh && lua_isfunction(L, idx))) {
+	if (!st->nloaded || (!r->fresh && (last_resort || lua_isfunction(L, idx)))) {
 		mods_refresh(L, st, false);
 		r->fresh = true;
 	}
