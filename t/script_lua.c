@@ -2,9 +2,8 @@
 #include <lauxlib.h>
 #include <lualib.h>
 #include <string.h>
+#include "script/codec.h"
 #include "tap.h"
-
-int	luaopen_rota_codec(lua_State *L);
 
 static int
 l_ok(lua_State *L)		/* TAP_OK(good, name) */

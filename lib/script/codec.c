@@ -85,8 +85,14 @@ void
 codec_open(lua_State *L, const struct codec_hooks *hooks)
 {
 	static const struct codec_hooks none;
-	struct codec_state *st = lua_newuserdatauv(L, sizeof *st, 0);
+	struct codec_state *st;
 
+	if (codec_is_open(L)) {
+		if (hooks)
+			codec_state(L)->hooks = hooks;
+		return;
+	}
+	st = lua_newuserdatauv(L, sizeof *st, 0);
 	memset(st, 0, sizeof *st);
 	st->hooks = hooks ? hooks : &none;
 	lua_createtable(L, 0, 1);

@@ -122,7 +122,7 @@ struct codec_hooks {
 
 /*
  * Makes the metatables "rota.buffer", "rota.error", "rota.array", "rota.map" and the codec's own state in the
- * registry; hooks is borrowed for the life of L and may be NULL.  Once per main state, may raise.
+ * registry; hooks is borrowed for the life of L and may be NULL; a second call only sets new hooks.  May raise.
  * A userdata or table whose metatable is registry["rota.ref"] and so on is what the hooks are asked about;
  * those metatables may be made later.
  */
@@ -146,5 +146,6 @@ void	errobj_open(lua_State *L);		/* makes the metatable; codec_open calls it */
 int	codec_l_array(lua_State *L);	/* rota.array{...} -> the same table, marked */
 int	codec_l_map(lua_State *L);	/* rota.map{...}: only for a table as its only argument */
 int	class_l_class(lua_State *L);	/* rota.class(name, class [, module]) -> class (class.c) */
+int	luaopen_rota_codec(lua_State *L);	/* the module rota.codec (l_codec.c); opens the codec if need be */
 
 #endif

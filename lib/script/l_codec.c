@@ -11,8 +11,6 @@
 #include "script/codec.h"
 #include "script/func.h"
 
-int	luaopen_rota_codec(lua_State *L);
-
 static int
 l_encode(lua_State *L)
 {
@@ -79,8 +77,7 @@ luaopen_rota_codec(lua_State *L)
 	    {"array", codec_l_array}, {"map", codec_l_map}, {"class", class_l_class}, {"buffer", buffer_l_new},
 	    {NULL, NULL} };
 
-	if (!codec_is_open(L))
-		codec_open(L, NULL);
+	codec_open(L, NULL);
 	luaL_newlib(L, funcs);
 	lua_pushlightuserdata(L, NULL);
 	lua_setfield(L, -2, "null");
