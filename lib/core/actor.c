@@ -190,9 +190,11 @@ lost(struct actor_core *c, struct actor_life *a, uint64_t now, const char *text,
 static void
 drop(struct actor_core *c, struct actor_life *a, uint32_t proc, struct actor_out *o)
 {
-	int i = holds(a, proc);
+	int i = opened(a, proc);
 
-	if (i < 0)
+	if (i >= 0 && a->opener[i].granted)
+		a->opener[i] = a->opener[--a->nopener];
+	if ((i = holds(a, proc)) < 0)
 		return;
 	a->holder[i] = a->holder[--a->nholder];
 	if (a->nholder == 0 && a->state == ACTOR_DEAD)
@@ -342,7 +344,7 @@ int
 actor_step(struct actor_core *c, uint64_t now, const struct actor_in *in, struct actor_out *o)
 {
 	struct actor_life *a = in->actor ? map_get(&c->actors, in->actor) : NULL;
-	int e = 0;
+	int e = 0, i;
 
 	switch (in->kind) {
 	case ACTOR_IN_NEW: e = in_new(c, in, o); break;
@@ -374,6 +376,10 @@ actor_step(struct actor_core *c, uint64_t now, const struct actor_in *in, struct
 				fx_add(o, ACTOR_FX_STATE, a)->proc = in->proc;
 			break;
 		case ACTOR_IN_DROP: drop(c, a, in->proc, o); break;
+		case ACTOR_IN_CLOSE:
+			if ((i = opened(a, in->proc)) >= 0)
+				a->opener[i] = a->opener[--a->nopener];
+			break;
 		case ACTOR_IN_KILL:
 			if (in->stop)
 				end(c, a, "it was stopped", o);

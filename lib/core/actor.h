@@ -59,6 +59,7 @@ enum actor_in_kind {
 	ACTOR_IN_OPEN,		/* actor, proc, req */
 	ACTOR_IN_HOLD,		/* actor, proc */
 	ACTOR_IN_DROP,		/* actor, proc */
+	ACTOR_IN_CLOSE,		/* actor, proc: its ring was given back */
 	ACTOR_IN_KILL,		/* actor, stop, restart */
 	ACTOR_IN_GONE,		/* proc died, text */
 	ACTOR_IN_JOB_END,	/* job */

@@ -479,9 +479,8 @@ schedule(struct lease_core *c, uint64_t now, struct lease_out *o)
 
 /* --- inputs ---------------------------------------------------------------------------------------- */
 
-/* Can the node ever satisfy it?  If not the words that say why. */
-static bool
-feasible(const struct lease_core *c, const struct res *need, char *text, size_t n)
+bool
+lease_feasible(const struct lease_core *c, const struct res *need, char *text, size_t n)
 {
 	for (unsigned r = 0; r < RES_MAX; r++) {
 		if (need->v[r] <= c->total.v[r])
@@ -516,7 +515,7 @@ in_ask(struct lease_core *c, const struct lease_in *in, struct lease_out *o)
 	struct lease_fx *fx;
 	char text[160];
 
-	if (!in->wait && in->want && !feasible(c, &in->need, text, sizeof text)) {
+	if (!in->wait && in->want && !lease_feasible(c, &in->need, text, sizeof text)) {
 		fx = fx_add(o, LEASE_FX_FAIL);
 		fx->proc = in->proc;
 		fx->req = in->req;
@@ -614,6 +613,7 @@ int
 lease_step(struct lease_core *c, uint64_t now, const struct lease_in *in, struct lease_out *o)
 {
 	struct demand *d;
+	struct lease *l;
 	int e = 0;
 
 	o->at = 0;
@@ -634,7 +634,9 @@ lease_step(struct lease_core *c, uint64_t now, const struct lease_in *in, struct
 		break;
 	case LEASE_IN_NOFORK:
 		c->hold_until = now + UINT64_C(500000000);
-		/* fall through */
+		if ((l = map_get(&c->by_lease, in->lease)) != NULL)
+			lease_end(c, l, false);
+		break;
 	case LEASE_IN_GONE:
 		in_gone(c, in->proc, o);
 		break;
@@ -647,6 +649,12 @@ lease_step(struct lease_core *c, uint64_t now, const struct lease_in *in, struct
 }
 
 /* --- looking ---------------------------------------------------------------------------------------- */
+
+bool
+lease_live(const struct lease_core *c, uint64_t lease)
+{
+	return map_get(&c->by_lease, lease) != NULL;
+}
 
 bool
 lease_of(const struct lease_core *c, uint32_t worker, uint64_t *lease, uint32_t *submitter)

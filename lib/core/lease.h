@@ -55,7 +55,7 @@ enum lease_in_kind {
 	LEASE_IN_RETURN,	/* proc, lease */
 	LEASE_IN_BLOCKED,	/* proc (the worker), on */
 	LEASE_IN_GONE,		/* proc died, submitter or worker */
-	LEASE_IN_NOFORK,	/* proc, a worker, could not be forked: it is gone, and forks rest for a while */
+	LEASE_IN_NOFORK,	/* lease: no worker could be made for it; it is over, and forks rest for a while */
 	LEASE_IN_TICK,		/* the time that lease_out.at asked for */
 };
 
@@ -96,7 +96,10 @@ void	lease_release(struct lease_core *c);
 unsigned lease_resource(struct lease_core *c, const char *name, size_t n, bool make);
 /* Takes one input, appends the effects to o->fx and sets o->at: 0 or -ENOMEM, then the input was not taken. */
 int	lease_step(struct lease_core *c, uint64_t now, const struct lease_in *in, struct lease_out *o);
+/* can the node ever satisfy it?  If not the words that say why: "needs 64 cpus; this node has 2" */
+bool	lease_feasible(const struct lease_core *c, const struct res *need, char *text, size_t n);
 void	lease_bind(struct lease_core *c, uint64_t lease, uint32_t worker);
+bool	lease_live(const struct lease_core *c, uint64_t lease);
 bool	lease_of(const struct lease_core *c, uint32_t worker, uint64_t *lease, uint32_t *submitter);
 struct res lease_need(const struct lease_core *c, uint32_t worker);	/* what its lease holds; zeros if idle */
 int	lease_check(const struct lease_core *c);	/* tests: 0 if all figures agree, else the line that found the fault */

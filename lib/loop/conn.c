@@ -71,7 +71,7 @@ consume(struct conn *c)
 static int
 send_some(struct conn *c)
 {
-	int fds[FD_MAX], n;
+	int fds[FD_MAX] = { 0 }, n;
 	unsigned nfd = 0, m;
 	size_t len = c->out.len;
 

@@ -48,13 +48,18 @@ rest_cb(struct ev_loop *loop, ev_timer *w, int revents)
 }
 
 void
-listener_start(struct listener *l, struct ev_loop *loop, int fd)
+listener_init(struct listener *l, struct ev_loop *loop, int fd)
 {
 	l->loop = loop;
 	fd_nonblock(fd);
 	ev_io_init(&l->io, io_cb, fd, EV_READ);
 	ev_timer_init(&l->rest, rest_cb, 1, 0);
-	ev_io_start(loop, &l->io);
+}
+
+void
+listener_start(struct listener *l)
+{
+	ev_io_start(l->loop, &l->io);
 }
 
 void

@@ -16,8 +16,8 @@ struct listener {
 	void (*on_accept)(struct listener *l, int fd, pid_t pid);	/* takes fd */
 };
 
-/* Takes fd; owner and on_accept are set. */
-void	listener_start(struct listener *l, struct ev_loop *loop, int fd);
+void	listener_init(struct listener *l, struct ev_loop *loop, int fd);	/* takes fd; nothing is accepted yet */
+void	listener_start(struct listener *l);	/* owner and on_accept are set */
 void	listener_poll(struct listener *l);	/* accepts what waits now */
 void	listener_stop(struct listener *l);	/* closes fd */
 

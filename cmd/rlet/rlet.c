@@ -1,0 +1,132 @@
+/*
+ * rlet - node daemon: leases workers of this machine to drivers, keeps its objects and actors.
+ * -p: this user's ephemeral node, ends a second after its last client.  -l: lasting, joins the control store rgcs.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/die.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "node/node.h"
+
+enum { OPT_READY = 256, OPT_SOCKET, OPT_OWN, OPT_STORE, RESOURCES = 13 };
+
+static const char help[] =
+"usage: rlet -p [options]    a node that ends with its last client\n"
+"       rlet -l [options]    a lasting node of this user\n"
+"  -c CPUS -g GPUS -m MEM -R NAME=N   what the node offers (all it has)\n"
+"  --store SIZE     size of the object store (30 % of memory)\n"
+"  --ready-fd N     write a newline to descriptor N when ready\n"
+"  --socket NAME    name of the socket in the user's directory\n"
+"  --own PID        -p: end with process PID\n"
+"  -q  -v  -h  -V   quiet, verbose, help, version\n"
+"Programs start 'rlet -p' themselves; 'rota up' starts 'rlet -l'.\n"
+"Example: rlet -l -c 4 -R ssd=1 --store 2G &\n"
+"See man rlet.\n";
+
+static const struct opt opts[] = {
+	{ 'p', "private", NULL, "a node that ends with its last client" },
+	{ 'l', "lasting", NULL, "a lasting node of this user" },
+	{ 'c', "cpus", "CPUS", "CPUs offered" },
+	{ 'g', "gpus", "GPUS", "GPUs offered" },
+	{ 'm', "memory", "MEM", "memory offered" },
+	{ 'R', "resource", "NAME=N", "custom resource offered" },
+	{ OPT_STORE, "store", "SIZE", "size of the object store" },
+	{ OPT_READY, "ready-fd", "N", "newline when ready" },
+	{ OPT_SOCKET, "socket", "NAME", "name of the socket" },
+	{ OPT_OWN, "own", "PID", "end with this process" },
+	{ 'q', "quiet", NULL, "no notices" },
+	{ 'v', "verbose", NULL, "say what is being done" },
+	{ 0 }
+};
+
+static void
+notice(int e, const char *text)
+{
+	warn(e, "%s", text);
+}
+
+/* N CPUs, also 0.5, in thousandths */
+static uint64_t
+thousandths(const char *option, const char *s)
+{
+	char *end;
+	double d = strtod(s, &end);
+
+	if (end == s || *end || !(d >= 0 && d <= 1e6))
+		opt_bad(option, s, "a number");
+	return (uint64_t)(d * 1000 + 0.5);
+}
+
+static int
+descriptor(const char *s)
+{
+	unsigned n;
+
+	if (num_uint(s, &n) < 0 || n > 1 << 20)
+		opt_bad("--ready-fd", s, "a descriptor");
+	return (int)n;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct opt_state o = { .opts = opts, .help = help };
+	struct node_opts no = { .log = notice };
+	const char *res[RESOURCES + 1] = { NULL }, *env = getenv("ROTA_STORE");
+	struct node *node;
+	bool private = false;
+	int c, e, ready = -1;
+	unsigned nres = 0, own;
+	char why[512];
+
+	progname = "rlet";
+	prctl(PR_SET_DUMPABLE, 0);
+	while ((c = opt_next(&o, argc, argv)) != -1)
+		switch (c) {
+		case 'p': private = true; break;
+		case 'l': no.lasting = true; break;
+		case 'c': no.cpus = thousandths("-c", o.arg); break;
+		case 'g': no.gpus = thousandths("-g", o.arg); break;
+		case 'm': if (num_size(o.arg, &no.memory) < 0) opt_bad("-m", o.arg, "a size"); break;
+		case 'R':
+			if (nres == RESOURCES)
+				die(2, 0, "at most %d custom resources", RESOURCES);
+			res[nres++] = o.arg;
+			break;
+		case OPT_STORE: if (num_size(o.arg, &no.store) < 0) opt_bad("--store", o.arg, "a size"); break;
+		case OPT_READY: ready = descriptor(o.arg); break;
+		case OPT_SOCKET: no.socket = o.arg; break;
+		case OPT_OWN:
+			if (num_uint(o.arg, &own) < 0)
+				opt_bad("--own", o.arg, "a process id");
+			no.own = (pid_t)own;
+			break;
+		case 'q': no.log = NULL; break;
+		case 'v': break;
+		}
+	if (argc > o.index)
+		die(2, 0, "unexpected operand '%s'; see rlet -h", argv[o.index]);
+	if (private == no.lasting)
+		die(2, 0, "one of -p and -l is needed; see rlet -h");
+	if (no.socket && strchr(no.socket, '/'))
+		die(2, 0, "the socket is a name in the user's directory, not a path: '%s'", no.socket);
+	if (env && *env && no.store == 0 && num_size(env, &no.store) < 0)
+		die(2, 0, "ROTA_STORE is '%s': expected a size", env);
+	if (no.socket == NULL)
+		no.socket = no.lasting ? NODE_LOCAL : NODE_SHARED;
+	no.resources = res;
+
+	umask(077);
+	signal(SIGPIPE, SIG_IGN);
+	setsid();			/* fails if whoever started us did it */
+	if ((e = node_new(&node, &no, why, sizeof why)) < 0)
+		die(125, 0, "%s", why);
+	e = node_run(node, ready);
+	node_free(node);
+	return e < 0 ? 125 : 0;
+}

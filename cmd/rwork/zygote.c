@@ -1,0 +1,330 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/map.h"
+#include "os/fd.h"
+#include "os/proc.h"
+#include "script/work.h"
+#include "wire/frame.h"
+#include "wire/msg.h"
+#include "zygote.h"
+
+extern char **environ;
+
+enum { OWN_VARIABLES = 3 };		/* ROTA_WORKER ROTA_JOB ROTA_NODE: more are the driver's whole environment */
+
+struct child {
+	uint32_t proc;
+	char token[40];			/* value of its ROTA_WORKER */
+};
+
+struct zygote {
+	int sock, sig, null;
+	sigset_t mask;			/* for children: as it was before us */
+	struct buf in;
+	int fds[32];
+	int nfds;
+	struct map children;		/* pid -> struct child * */
+	struct lua_State *L;
+	bool adopted;			/* a worker died: what it started may be ours now */
+};
+
+/* --- in the child ---------------------------------------------------------------------------------------------------- */
+
+static void
+set_environment(struct span env)
+{
+	char *block = malloc(env.n + 1), **v, *s;
+	size_t n = 1, i = 0;
+
+	if (block == NULL)
+		return;
+	memcpy(block, env.p, env.n);
+	block[env.n] = '\0';
+	for (size_t k = 0; k < env.n; k++)
+		n += block[k] == '\0';
+	if (n > OWN_VARIABLES) {
+		if ((v = malloc((n + 1) * sizeof *v)) == NULL)
+			return;
+		for (s = block; i < n; s += strlen(s) + 1)
+			v[i++] = s;
+		v[i] = NULL;
+		environ = v;
+		for (s = block, i = 0; i < n; i++, s += strlen(s) + 1)	/* ours, after the driver's of the same name */
+			if (i >= n - OWN_VARIABLES)
+				putenv(s);
+	} else
+		for (s = block; i < n; i++, s += strlen(s) + 1)
+			putenv(s);
+	unsetenv("ROTA_KEY");
+}
+
+static void
+become_likely_victim(void)		/* of the kernel when memory runs out: before the user's other programs */
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		(void)!write(fd, "500", 3);
+		close(fd);
+	}
+}
+
+static _Noreturn void
+child(struct zygote *z, pid_t parent, const int fds[3], struct span env)
+{
+	close(z->sock);
+	close(z->sig);
+	for (int i = 3; i < z->nfds; i++)
+		close(z->fds[i]);
+	setsid();
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(125);
+	if (dup2(z->null, 0) < 0 || dup2(fds[1], 1) < 0 || dup2(fds[1], 2) < 0)
+		_exit(125);
+	if (fchdir(fds[2]) < 0)		/* its driver's directory is gone, or was never known */
+		(void)!chdir("/");
+	close(z->null);
+	close(fds[1]);
+	close(fds[2]);
+	set_environment(env);
+	become_likely_victim();
+	signal(SIGPIPE, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &z->mask, NULL);
+	_exit(work_run(z->L, fds[0]));
+}
+
+/* --- forking ------------------------------------------------------------------------------------------------------------- */
+
+static int
+reply(struct zygote *z, struct buf *b, int pidfd)
+{
+	int e;
+
+	if (pidfd < 0)
+		e = fd_write_all(z->sock, b->data, b->len);
+	else {
+		frame_set_nfd(b->data, 1);
+		e = fd_send(z->sock, b->data, b->len, &pidfd, 1);
+		if (e >= 0 && (size_t)e < b->len)
+			e = fd_write_all(z->sock, b->data + e, b->len - (size_t)e);
+	}
+	buf_release(b);
+	return e < 0 ? e : 0;
+}
+
+static void
+token_of(char token[40], struct span env)
+{
+	const char *p = (const char *)env.p, *end = p + env.n;
+
+	for (; p < end; p += strnlen(p, (size_t)(end - p)) + 1)		/* the last one is ours */
+		if (end - p > 12 && memcmp(p, "ROTA_WORKER=", 12) == 0)
+			snprintf(token, 40, "%.*s", (int)strnlen(p + 12, (size_t)(end - p - 12)), p + 12);
+}
+
+static int
+on_zfork(struct zygote *z, const struct frame *f)
+{
+	struct buf b = BUF_INIT;
+	struct msg_zfork m;
+	struct child *c;
+	pid_t pid, me = getpid();
+	int e, pidfd = -1;
+
+	if ((e = msg_get_zfork(&m, f->body, f->len)) < 0 || f->nfd != 3)
+		return e < 0 ? e : ERR_PROTO;
+	if ((c = calloc(1, sizeof *c)) == NULL)
+		return -ENOMEM;
+	c->proc = (uint32_t)m.proc;
+	token_of(c->token, m.env);
+	if ((pid = fork()) == 0)
+		child(z, me, z->fds, m.env);
+	e = pid < 0 ? -errno : 0;
+	if (e == 0 && (e = map_put(&z->children, (uint64_t)pid, c)) == 0)
+		pidfd = proc_pidfd(pid);
+	else
+		free(c);
+	if (msg_put_zforked(&b, &(struct msg_zforked){ .proc = m.proc, .pid = pid < 0 ? e : pid }) < 0)
+		return -ENOMEM;
+	e = reply(z, &b, pidfd);
+	if (pidfd >= 0)
+		close(pidfd);
+	return e;
+}
+
+static int
+on_input(struct zygote *z)		/* ERR_CLOSED at the end */
+{
+	int room = 32 - z->nfds < FD_MAX ? 32 - z->nfds : FD_MAX, e = 0;
+	size_t used = 0;
+	struct frame f;
+	ssize_t n;
+
+	if (buf_reserve(&z->in, 65536) < 0)
+		return -ENOMEM;
+	if ((n = fd_recv(z->sock, z->in.data + z->in.len, 65536, z->fds + z->nfds, &room)) <= 0)
+		return n == 0 ? ERR_CLOSED : (int)n;
+	z->nfds += room;
+	z->in.len += (size_t)n;
+	while (e == 0 && (n = frame_parse(&f, z->in.data + used, z->in.len - used, FRAME_MAX)) != ERR_PARTIAL) {
+		if (n < 0 || f.nfd > z->nfds)
+			return ERR_PROTO;
+		if (f.type == MSG_ZFORK_T)
+			e = on_zfork(z, &f);
+		for (int i = 0; i < f.nfd; i++)
+			close(z->fds[i]);
+		z->nfds -= f.nfd;
+		memmove(z->fds, z->fds + f.nfd, (size_t)z->nfds * sizeof *z->fds);
+		used += (size_t)n;
+	}
+	buf_drop(&z->in, used);
+	return e;
+}
+
+/* --- reaping --------------------------------------------------------------------------------------------------------------- */
+
+/* Does it belong to a worker that lives: by its session, or by the token in its environment? */
+static bool
+has_owner(struct zygote *z, pid_t pid)
+{
+	static const char name[] = "ROTA_WORKER=";
+	struct map_iter it = MAP_ITER;
+	char path[64], env[65536], *at;
+	pid_t sid = getsid(pid);
+	ssize_t n = -1;
+	int fd;
+
+	if (sid > 0 && map_get(&z->children, (uint64_t)sid))
+		return true;
+	snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) >= 0) {
+		n = read(fd, env, sizeof env - 1);
+		close(fd);
+	}
+	if (n <= 0)
+		return false;
+	env[n] = '\0';
+	if ((at = memmem(env, (size_t)n, name, sizeof name - 1)) == NULL)
+		return false;
+	while (map_next(&z->children, &it))
+		if (strcmp(((struct child *)it.val)->token, at + sizeof name - 1) == 0)
+			return true;
+	return false;
+}
+
+/* Our children that we did not fork: orphans of workers, adopted because we are their subreaper. */
+static void
+sweep(struct zygote *z, bool all)
+{
+	char path[64];
+	FILE *f;
+	int pid;
+
+	snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+	if ((f = fopen(path, "re")) == NULL)
+		return;
+	while (fscanf(f, "%d", &pid) == 1)
+		if (all || (!map_get(&z->children, (uint64_t)pid) && !has_owner(z, pid)))
+			kill(pid, SIGKILL);
+	fclose(f);
+}
+
+static int
+reap(struct zygote *z)
+{
+	struct buf b = BUF_INIT;
+	struct child *c;
+	siginfo_t si;
+	int status, e;
+
+	for (;;) {
+		si.si_pid = 0;
+		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) < 0 || si.si_pid == 0)
+			break;
+		c = map_get(&z->children, (uint64_t)si.si_pid);
+		if (c)			/* not reaped yet: its number, which names its group, is still its own */
+			kill(-si.si_pid, SIGKILL);
+		if (waitpid(si.si_pid, &status, 0) < 0)
+			break;
+		z->adopted = true;	/* orphans of an orphan come to us as well */
+		if (c == NULL)
+			continue;
+		map_del(&z->children, (uint64_t)si.si_pid);
+		e = msg_put_zexit(&b, &(struct msg_zexit){ .proc = c->proc, .status = (uint64_t)(unsigned)status });
+		free(c);
+		if (e < 0 || (e = reply(z, &b, -1)) < 0)
+			return e;
+	}
+	if (z->adopted)
+		sweep(z, false);
+	z->adopted = false;
+	return 0;
+}
+
+/* rlet is gone: nothing that was started here outlives it. */
+static void
+end_all(struct zygote *z)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&z->children, &it)) {
+		kill(-(pid_t)it.key, SIGKILL);	/* none was reaped since the last look at the table */
+		kill((pid_t)it.key, SIGKILL);
+	}
+	do
+		sweep(z, true);
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
+}
+
+int
+zygote_run(int sock)
+{
+	struct zygote z = { .sock = sock, .in = BUF_INIT };
+	struct signalfd_siginfo si;
+	sigset_t set;
+	int e = 0;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, &z.mask);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	fcntl(sock, F_SETFD, FD_CLOEXEC);
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || proc_pdeathsig(SIGTERM) < 0 ||
+	    (z.sig = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) < 0 || (z.null = open("/dev/null", O_RDWR | O_CLOEXEC)) < 0)
+		return -errno;
+	if ((z.L = work_preload()) == NULL)
+		return -ENOMEM;
+	for (;;) {
+		struct pollfd p[2] = { { .fd = sock, .events = POLLIN }, { .fd = z.sig, .events = POLLIN } };
+
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (p[1].revents) {
+			bool term = false;
+
+			while (read(z.sig, &si, sizeof si) == sizeof si)
+				term |= si.ssi_signo == SIGTERM;
+			if (term || (e = reap(&z)) < 0)
+				break;
+		}
+		if (p[0].revents && (e = on_input(&z)) < 0)
+			break;
+	}
+	end_all(&z);
+	return 0;
+}

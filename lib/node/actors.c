@@ -1,0 +1,258 @@
+#include <errno.h>
+#include <stdio.h>
+#include "node/inner.h"
+
+/* --- what the actors' core decided ------------------------------------------------------------------------------- */
+
+static void
+fx_state(struct node *n, const struct actor_life *a, uint32_t proc)
+{
+	struct nproc *p = proc_find(n, proc);
+
+	if (p)
+		SEND(p, actor_state, .actor = a->number, .state = a->state, .incarnation = a->incarnation,
+		    .text = span_str(a->text), .error = span_buf(&a->error));
+}
+
+static void
+fx_ring(struct node *n, const struct actor_life *a, const struct actor_fx *fx)
+{
+	struct nproc *sub = proc_find(n, fx->proc), *wrk = proc_find(n, fx->worker);
+	uint64_t number = UINT64_C(1) << 62 | ++n->next_ring;	/* apart from the leases' numbers */
+
+	if (sub == NULL || wrk == NULL)
+		return;			/* it is dying: another step is on its way */
+	if (ring_new(n, sub, wrk, number, a->number, &(struct msg_grant){ .req = fx->req, .lease = number,
+	    .proc = wrk->number, .bell = wrk->bell, .actor = a->number, .incarnation = a->incarnation }, &a->need) == NULL)
+		proc_fail(sub, fx->req, -ENOMEM, "cannot make a ring to actor %llu: out of memory or descriptors",
+		    (unsigned long long)a->number);
+}
+
+static void
+fx_note(struct node *n, const struct actor_life *a)
+{
+	struct njob *j;
+
+	CTL(n, actor_note, .actor = a->number, .state = a->state, .incarnation = a->incarnation, .text = span_str(a->text));
+	if (a->state == ACTOR_DEAD && (j = map_get(&n->jobs, a->job)) != NULL)
+		job_unref(n, j);	/* counted in actors_made; a dead one is noted once */
+}
+
+static void
+fx_do(struct node *n, const struct actor_fx *fx)
+{
+	const struct actor_life *a = actor_get(&n->actor, fx->actor);
+	struct nproc *p;
+
+	switch (fx->kind) {
+	case ACTOR_FX_FAIL:
+		if ((p = proc_find(n, fx->proc)) != NULL)
+			proc_fail(p, fx->req, ERR_ACTOR_DIED, "%s", fx->text);
+		return;
+	case ACTOR_FX_KILL:
+		if ((p = map_get(&n->procs, fx->worker)) != NULL)
+			proc_kill(p);
+		return;
+	case ACTOR_FX_UNPLACE:
+		grant_step(n, &(struct lease_in){ .kind = LEASE_IN_UNPLACE, .actor = fx->actor });
+		return;
+	case ACTOR_FX_FORGET:
+		actor_forget(&n->actor, fx->actor);
+		return;
+	default:
+		break;
+	}
+	if (a == NULL)
+		return;
+	p = proc_find(n, fx->worker);
+	switch (fx->kind) {
+	case ACTOR_FX_PLACE:
+		grant_step(n, &(struct lease_in){ .kind = LEASE_IN_PLACE, .actor = a->number, .job = a->job, .need = a->need,
+		    .want = 1, .wait = a->wait });
+		break;
+	case ACTOR_FX_START:
+		if (p)
+			SEND(p, actor_start, .actor = a->number, .incarnation = a->incarnation, .name = span_buf(&a->name),
+			    .class = span_buf(&a->class), .spec = span_buf(&a->spec));
+		break;
+	case ACTOR_FX_RING: fx_ring(n, a, fx); break;
+	case ACTOR_FX_STATE: fx_state(n, a, fx->proc); break;
+	case ACTOR_FX_STOP:
+		if (p) {
+			p->stopping = true;
+			SEND(p, actor_stop, .actor = a->number);
+		}
+		break;
+	case ACTOR_FX_NOTE: fx_note(n, a); break;
+	default: break;
+	}
+}
+
+void
+actors_step(struct node *n, const struct actor_in *in)
+{
+	struct actor_out *o = &n->actor_out;
+
+	if (n->stopping)
+		return;
+	actor_step(&n->actor, clock_ns(), in, o);
+	if (n->actor_at != o->at) {
+		n->actor_at = o->at;
+		node_timer(n);
+	}
+	if (n->acting)
+		return;			/* the loop below will come to it */
+	n->acting = true;
+	for (size_t i = 0; i < o->n; i++) {
+		struct actor_fx fx = o->fx[i];	/* o->fx may move */
+
+		fx_do(n, &fx);
+	}
+	o->n = 0;
+	n->acting = false;
+}
+
+/* --- messages ------------------------------------------------------------------------------------------------------ */
+
+/* the control store registered it: m is its answer, a what was asked */
+void
+actors_made(struct node *n, const struct ask *a, const struct msg_actor *m)
+{
+	struct nproc *p = proc_find(n, a->proc);
+	struct actor_in in = { .kind = ACTOR_IN_NEW, .actor = m->actor, .proc = p ? p->number : 0 };
+	struct msg_actor_new new;
+
+	if (msg_get_actor_new(&new, a->body.data, a->body.len) < 0 ||
+	    res_of(n, &in.need, new.cpus, new.gpus, new.memory, &new.resources) < 0)
+		return;			/* it was checked before */
+	in.job = a->job->number;
+	in.namespace = span_buf(&a->job->namespace);
+	in.new = &new;
+	a->job->refs++;			/* as long as it is not dead */
+	if (p)
+		SEND(p, actor, .req = a->req, .actor = m->actor, .class = m->class, .methods = m->methods);
+	actors_step(n, &in);
+}
+
+static int
+on_new(struct nproc *p, const struct frame *f)
+{
+	struct node *n = p->n;
+	struct msg_actor_new m;
+	struct res need;
+	char text[160];
+	uint64_t req;
+	int e = msg_get_actor_new(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	if (p->job == NULL) {
+		proc_fail(p, m.req, -EPERM, "a tool makes no actors");
+		return 0;
+	}
+	if ((e = res_of(n, &need, m.cpus, m.gpus, m.memory, &m.resources)) == ERR_NOTFOUND) {
+		proc_fail(p, m.req, ERR_INFEASIBLE, "needs %g %.*s; this node has 0", (double)need.v[RES_CPU] / 1000,
+		    (int)(m.resources.n < 64 ? m.resources.n : 64), (const char *)m.resources.p);
+		return 0;
+	}
+	if (e < 0)
+		return e;
+	if (!m.wait && !lease_feasible(&n->lease, &need, text, sizeof text)) {
+		proc_fail(p, m.req, ERR_INFEASIBLE, "%s", text);
+		return 0;
+	}
+	if ((req = ctl_ask(n, p, m.req, MSG_ACTOR_NEW_T, span_of(f->body, f->len))) == 0) {
+		proc_fail(p, m.req, -ENOMEM, "the node is out of memory");
+		return 0;
+	}
+	m.req = req;
+	m.job = p->job->number;
+	m.namespace = span_buf(&p->job->namespace);
+	m.spec = span_of(NULL, 0);	/* the node keeps it */
+	if (msg_put_actor_new(&n->ctl, &m) == 0)
+		ctl_send(n);
+	return 0;
+}
+
+static int
+on_find(struct nproc *p, const struct frame *f)
+{
+	struct msg_actor_find m;
+	uint64_t req;
+	int e = msg_get_actor_find(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	if ((req = ctl_ask(p->n, p, m.req, MSG_ACTOR_FIND_T, span_of(NULL, 0))) == 0) {
+		proc_fail(p, m.req, -ENOMEM, "the node is out of memory");
+		return 0;
+	}
+	if (m.namespace.n == 0)
+		m.namespace = span_buf(p->job ? &p->job->namespace : &p->namespace);
+	CTL(p->n, actor_find, .req = req, .namespace = m.namespace, .name = m.name);
+	return 0;
+}
+
+static int
+on_kill(struct nproc *p, const struct frame *f)
+{
+	struct msg_actor_kill m;
+	int e = msg_get_actor_kill(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	actors_step(p->n, &(struct actor_in){ .kind = ACTOR_IN_KILL, .actor = m.actor, .proc = p->number, .stop = m.stop != 0,
+	    .restart = m.restart != 0 });
+	if (m.req)
+		SEND(p, ok, .req = m.req);
+	return 0;
+}
+
+static int
+on_hold(struct nproc *p, const struct frame *f, enum actor_in_kind kind)
+{
+	struct msg_actor_hold m;	/* the same as DROP */
+	int e = msg_get_actor_hold(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	if (actor_get(&p->n->actor, m.actor))
+		actors_step(p->n, &(struct actor_in){ .kind = kind, .actor = m.actor, .proc = p->number });
+	else if (kind == ACTOR_IN_HOLD)
+		SEND(p, actor_state, .actor = m.actor, .state = ACTOR_DEAD, .text = span_str("the actor is gone"));
+	return 0;
+}
+
+int
+actors_frame(struct nproc *p, const struct frame *f)
+{
+	struct actor_in in = { .proc = p->number };
+	struct msg_actor_open open;
+	struct msg_actor_up up;
+	int e;
+
+	switch (f->type) {
+	case MSG_ACTOR_NEW_T: return on_new(p, f);
+	case MSG_ACTOR_FIND_T: return on_find(p, f);
+	case MSG_ACTOR_KILL_T: return on_kill(p, f);
+	case MSG_ACTOR_HOLD_T: return on_hold(p, f, ACTOR_IN_HOLD);
+	case MSG_ACTOR_DROP_T: return on_hold(p, f, ACTOR_IN_DROP);
+	case MSG_ACTOR_OPEN_T:
+		if ((e = msg_get_actor_open(&open, f->body, f->len)) < 0)
+			return e;
+		in.kind = ACTOR_IN_OPEN;
+		in.actor = open.actor;
+		in.req = open.req;
+		break;
+	default:
+		if ((e = msg_get_actor_up(&up, f->body, f->len)) < 0)
+			return e;
+		in.kind = ACTOR_IN_UP;
+		in.actor = up.actor;
+		in.worker = p->number;
+		in.ok = up.ok != 0;
+		in.error = up.error;
+	}
+	actors_step(p->n, &in);
+	return 0;
+}

@@ -1,0 +1,337 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "node/inner.h"
+#include "os/proc.h"
+#include "os/sock.h"
+
+/* --- answers ------------------------------------------------------------------------------------------------------- */
+
+uint64_t
+ctl_ask(struct node *n, const struct nproc *p, uint64_t req, uint16_t type, struct span body)
+{
+	struct ask *a = calloc(1, sizeof *a);
+
+	if (a == NULL)
+		return 0;
+	*a = (struct ask){ .proc = p->number, .req = req, .type = type, .job = p->job };
+	if ((body.n && buf_add(&a->body, body.p, body.n) < 0) || map_put(&n->asks, ++n->next_ask, a) < 0) {
+		buf_release(&a->body);
+		free(a);
+		return 0;
+	}
+	if (a->job)
+		a->job->refs++;
+	return n->next_ask;
+}
+
+static void
+ask_free(struct node *n, struct ask *a)
+{
+	if (a->job)
+		job_unref(n, a->job);
+	buf_release(&a->body);
+	free(a);
+}
+
+static void
+on_job(struct node *n, const struct ask *a, uint64_t number)
+{
+	struct nproc *p = map_get(&n->procs, a->proc);
+
+	if (p && !p->lost && number <= UINT32_MAX)
+		join_job(p, (uint32_t)number);
+	else
+		CTL(n, job_end, .job = number);
+}
+
+static void
+on_found(struct node *n, const struct ask *a, const struct msg_actor *m)
+{
+	struct nproc *p = proc_find(n, a->proc);
+
+	if (p == NULL)
+		return;
+	/* it holds the actor from here on: nobody can let go of the last handle while the answer travels */
+	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_HOLD, .actor = m->actor, .proc = p->number });
+	SEND(p, actor, .req = a->req, .actor = m->actor, .class = m->class, .methods = m->methods);
+}
+
+static int
+on_fail(struct node *n, const struct frame *f)
+{
+	struct msg_fail m;
+	struct nproc *p;
+	struct ask *a;
+	int e = msg_get_fail(&m, f->body, f->len);
+
+	if (e < 0 || (a = map_del(&n->asks, m.req)) == NULL)
+		return e;
+	if ((p = map_get(&n->procs, a->proc)) != NULL && !p->lost)
+		SEND(p, fail, .req = a->req, .code = m.code, .text = m.text);
+	ask_free(n, a);
+	return 0;
+}
+
+/* a frame of the control store */
+static int
+ctl_frame(struct node *n, const struct frame *f)
+{
+	struct msg_node_joined joined;
+	struct msg_actor actor;
+	struct msg_job job;
+	struct ask *a;
+	int e;
+
+	switch (f->type) {
+	case MSG_NODE_JOINED_T:
+		if ((e = msg_get_node_joined(&joined, f->body, f->len)) < 0)
+			return e;
+		if (joined.epoch < n->epoch || joined.node == 0 || joined.node > UINT32_MAX ||
+		    (n->number && n->number != joined.node))
+			return ERR_PROTO;	/* an older store, or one that forgot us: our ids would be given again */
+		n->epoch = joined.epoch;
+		n->number = (uint32_t)joined.node;
+		n->joined = true;
+		return 0;
+	case MSG_JOB_T:
+		if ((e = msg_get_job(&job, f->body, f->len)) < 0)
+			return e;
+		if ((a = map_del(&n->asks, job.req)) != NULL) {
+			on_job(n, a, job.job);
+			ask_free(n, a);
+		}
+		return 0;
+	case MSG_ACTOR_T:
+		if ((e = msg_get_actor(&actor, f->body, f->len)) < 0)
+			return e;
+		if ((a = map_del(&n->asks, actor.req)) != NULL) {
+			if (a->type == MSG_ACTOR_NEW_T)
+				actors_made(n, a, &actor);
+			else
+				on_found(n, a, &actor);
+			ask_free(n, a);
+		}
+		return 0;
+	case MSG_FAIL_T:
+		return on_fail(n, f);
+	}
+	return 0;
+}
+
+/* --- the store inside -------------------------------------------------------------------------------------------------- */
+
+static void
+run_inside(struct node *n)
+{
+	struct control_out *o = &n->control_out;
+
+	while (o->n) {
+		struct control_out now = *o;	/* what it does may step the core again */
+		struct frame f;
+
+		*o = (struct control_out){ .at = now.at };
+		for (size_t i = 0; i < now.n; i++)
+			if (now.fx[i].kind == CONTROL_FX_SEND && frame_parse(&f, now.bytes.data + now.fx[i].val,
+			    now.fx[i].nval, FRAME_MAX) > 0)
+				ctl_frame(n, &f);
+		buf_release(&now.bytes);
+		free(now.fx);
+	}
+}
+
+void
+ctl_send(struct node *n)
+{
+	struct buf b = n->ctl;
+	struct frame f;
+
+	n->ctl = (struct buf)BUF_INIT;
+	if (n->control) {
+		if (frame_parse(&f, b.data, b.len, FRAME_MAX) > 0)
+			control_step(n->control, clock_ns(), 1, &f, &n->control_out);
+		run_inside(n);
+	} else if (n->gcs && n->joined) {
+		size_t at = conn_out(n->gcs)->len;
+
+		conn_done(n->gcs, at, buf_add(conn_out(n->gcs), b.data, b.len), NULL, 0, 0);
+	} else
+		buf_add(&n->ctl_queue, b.data, b.len);
+	buf_release(&b);
+}
+
+/* --- the store outside --------------------------------------------------------------------------------------------------- */
+
+static void
+join(struct node *n)
+{
+	SEND_CONN(n->gcs, node_join, .name = span_str(n->name), .cpus = (uint64_t)n->lease.total.v[RES_CPU],
+	    .memory = (uint64_t)n->lease.total.v[RES_MEM], .pid = (uint64_t)getpid(), .node = n->number);
+}
+
+static int
+gcs_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
+{
+	struct node *n = c->owner;
+	bool was = n->joined;
+	size_t at;
+	int e;
+
+	(void)fds, (void)nfd;
+	if ((e = ctl_frame(n, f)) == 0 && !was && n->joined && n->ctl_queue.len) {
+		at = conn_out(c)->len;
+		conn_done(c, at, buf_add(conn_out(c), n->ctl_queue.data, n->ctl_queue.len), NULL, 0, 0);
+		n->ctl_queue.len = 0;
+	}
+	return e;
+}
+
+/* Running work goes on; new jobs wait until it is back. */
+static void
+gcs_close(struct conn *c, int e)
+{
+	struct node *n = c->owner;
+	struct map_iter it = MAP_ITER;
+	struct map old = n->asks;
+
+	(void)e;
+	n->gcs = NULL;
+	n->joined = false;
+	if (n->stopping)
+		return;
+	n->asks = (struct map)MAP_INIT;
+	while (map_next(&old, &it)) {
+		struct ask *a = it.val;
+		struct nproc *p = map_get(&n->procs, a->proc);
+
+		if (p && !p->lost && a->type == MSG_JOB_NEW_T) {
+			p->hello = ctl_ask(n, p, 0, MSG_JOB_NEW_T, span_of(NULL, 0));
+			CTL(n, job_new, .req = p->hello, .name = span_buf(&p->name), .namespace = span_buf(&p->namespace));
+		} else if (p && !p->lost)
+			proc_fail(p, a->req, ERR_CLOSED, "the control store went away: it may or may not have been done");
+		ask_free(n, a);
+	}
+	map_release(&old);
+	n->ctl_at = clock_ns() + CLOCK_SEC / 10;
+	node_timer(n);
+}
+
+static int
+gcs_connect(struct node *n, char *why, size_t nwhy)
+{
+	char path[600], self[512], *slash;
+	char *argv[] = { path, "--ready-fd", "3", NULL };
+	struct proc_spawn s = PROC_SPAWN_INIT;
+	int fd, pipefd[2], e;
+	ssize_t len;
+	char c;
+
+	if ((fd = sock_connect(n->dir, NODE_GCS)) >= 0)
+		goto up;
+	if (fd != -ECONNREFUSED && fd != -ENOENT) {
+		snprintf(why, nwhy, "cannot connect to '%s/" NODE_GCS "': %s", n->dirname, err_str(fd));
+		return fd;
+	}
+	if ((len = readlink("/proc/self/exe", self, sizeof self - 1)) < 0 || pipe2(pipefd, O_CLOEXEC) < 0)
+		return -errno;
+	self[len] = '\0';
+	if ((slash = strrchr(self, '/')) != NULL)
+		slash[1] = '\0';
+	snprintf(path, sizeof path, "%srgcs", self);
+	char num[16];
+	snprintf(num, sizeof num, "%d", pipefd[1]);
+	argv[2] = num;
+	fcntl(pipefd[1], F_SETFD, 0);
+	s.argv = argv;
+	s.in = n->null;
+	s.out = s.err = 2;
+	e = proc_spawn(&s);
+	close(pipefd[1]);
+	if (e < 0)
+		snprintf(why, nwhy, "cannot start '%s': %s", path, err_str(e));
+	else if (read(pipefd[0], &c, 1) != 1)
+		snprintf(why, nwhy, "the control store did not start: see its message above"), e = ERR_CLOSED;
+	close(pipefd[0]);
+	if (e < 0)
+		return e;
+	if ((fd = sock_connect(n->dir, NODE_GCS)) < 0) {
+		snprintf(why, nwhy, "cannot connect to '%s/" NODE_GCS "': %s", n->dirname, err_str(fd));
+		return fd;
+	}
+up:
+	if ((n->gcs = conn_new(&n->conns, fd)) == NULL) {
+		close(fd);
+		return -ENOMEM;
+	}
+	n->gcs->owner = n;
+	n->gcs->max = FRAME_MAX;
+	n->gcs->on_frame = gcs_frame;
+	n->gcs->on_close = gcs_close;
+	join(n);
+	return 0;
+}
+
+/* --- start and end -------------------------------------------------------------------------------------------------------- */
+
+/* The node has its number when this returns. */
+int
+ctl_start(struct node *n, char *why, size_t nwhy)
+{
+	int e;
+
+	if (n->o.lasting) {
+		if ((e = gcs_connect(n, why, nwhy)) < 0)
+			return e;
+		while (!n->joined && n->gcs)
+			ev_run(n->loop, EVRUN_ONCE);
+		if (n->joined)
+			return 0;
+		snprintf(why, nwhy, "the control store refused this node");
+		return ERR_CLOSED;
+	}
+	if ((n->control = malloc(sizeof *n->control)) == NULL)
+		return -ENOMEM;
+	control_init(n->control, 1);
+	CTL(n, node_join, .name = span_str(n->name), .pid = (uint64_t)getpid());
+	return n->joined ? 0 : ERR_PROTO;
+}
+
+void
+ctl_tick(struct node *n)
+{
+	char why[NODE_MESSAGE] = "";
+
+	n->ctl_at = 0;
+	if (n->control || n->gcs || n->stopping)
+		return;
+	if (gcs_connect(n, why, sizeof why) < 0) {
+		node_log(n, 0, "%s", why);
+		n->ctl_at = clock_ns() + CLOCK_SEC;
+		node_timer(n);
+	}
+}
+
+void
+ctl_stop(struct node *n)
+{
+	struct map_iter it = MAP_ITER;
+
+	if (n->gcs)
+		conn_end(n->gcs);
+	n->gcs = NULL;
+	if (n->control)
+		control_release(n->control);
+	free(n->control);
+	while (map_next(&n->asks, &it)) {
+		struct ask *a = map_del(&n->asks, it.key);
+
+		ask_free(n, a);
+	}
+	map_release(&n->asks);
+	buf_release(&n->ctl);
+	buf_release(&n->ctl_queue);
+	buf_release(&n->control_out.bytes);
+	free(n->control_out.fx);
+}

@@ -1,0 +1,314 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "node/inner.h"
+#include "wire/mp.h"
+
+/* --- rings --------------------------------------------------------------------------------------------------- */
+
+static int
+copy(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+/* Connects sub and wrk: both get the ring and the other's slab, at once. */
+struct nring *
+ring_new(struct node *n, struct nproc *sub, struct nproc *wrk, uint64_t number, uint64_t actor, const struct msg_grant *g,
+    const struct res *need)
+{
+	struct nring *r = calloc(1, sizeof *r);
+	int fd[4] = { -1, -1, -1, -1 };
+	size_t at;
+
+	if (r == NULL || (fd[0] = ring_create("rota-ring")) < 0 || ring_map(fd[0], &r->shm) < 0 ||
+	    (fd[1] = copy(wrk->slab)) < 0 || (fd[2] = copy(fd[0])) < 0 || (fd[3] = copy(sub->slab)) < 0 ||
+	    map_put(&n->rings, number, r) < 0)
+		goto fail;
+	r->number = number;
+	r->actor = actor;
+	r->sub = sub;
+	r->wrk = wrk;
+	list_add_tail(&sub->subrings, &r->bysub);
+	list_add_tail(&wrk->wrkrings, &r->bywrk);
+	proc_know(sub, wrk);
+	at = conn_out(sub->conn)->len;
+	conn_done(sub->conn, at, msg_put_grant(conn_out(sub->conn), g), fd, 2, 3);
+	at = conn_out(wrk->conn)->len;
+	conn_done(wrk->conn, at, msg_put_ring(conn_out(wrk->conn), &(struct msg_ring){ .lease = number, .proc = sub->number,
+	    .bell = sub->bell, .job = sub->job ? sub->job->number : 0, .cpus = (uint64_t)need->v[RES_CPU], .actor = actor,
+	    .memory = (uint64_t)need->v[RES_MEM] }), fd + 2, 2, 3);
+	return r;
+fail:
+	for (int i = 0; i < 4; i++)
+		if (fd[i] >= 0)
+			close(fd[i]);
+	if (r && r->shm)
+		ring_unmap(r->shm);
+	free(r);
+	return NULL;
+}
+
+static void
+ring_bells(struct nring *r)
+{
+	struct nodepage *np = r->sub->n->np;
+
+	bell_ring(np, &np->bell[r->sub->bell]);
+	bell_ring(np, &np->bell[r->wrk->bell]);
+}
+
+void
+ring_end(struct nring *r, uint32_t dead)
+{
+	struct node *n = r->sub->n;
+
+	atomic_fetch_or(&r->shm->dead, dead);
+	bell_rescue(n->np, &n->np->bell[r->sub->bell]);	/* who died may have been about to wake the other */
+	bell_rescue(n->np, &n->np->bell[r->wrk->bell]);
+	map_del(&n->rings, r->number);
+	list_del(&r->bysub);
+	list_del(&r->bywrk);
+	ring_unmap(r->shm);
+	free(r);
+}
+
+/* --- what the leases decided ---------------------------------------------------------------------------------- */
+
+static void
+fx_grant(struct node *n, const struct lease_fx *fx)
+{
+	struct nproc *sub = fx->actor ? NULL : proc_find(n, fx->proc), *wrk;
+	const struct actor_life *a = fx->actor ? actor_get(&n->actor, fx->actor) : NULL;
+	struct njob *j = map_get(&n->jobs, fx->job);
+	struct msg_grant g;
+
+	if (!lease_live(&n->lease, fx->lease))
+		return;			/* its process died between the decision and here */
+	wrk = fx->worker ? proc_find(n, fx->worker) : j && (sub || a) ? worker_new(n, j) : NULL;
+	if (wrk == NULL) {
+		grant_step(n, &(struct lease_in){ .kind = LEASE_IN_NOFORK, .lease = fx->lease });
+		return;
+	}
+	if (!fx->worker)
+		lease_bind(&n->lease, fx->lease, wrk->number);
+	if (a) {
+		wrk->actor = fx->actor;
+		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_PLACED, .actor = fx->actor, .worker = wrk->number });
+		return;
+	}
+	g = (struct msg_grant){ .req = fx->req, .lease = fx->lease, .shape = fx->shape, .proc = wrk->number, .bell = wrk->bell };
+	if (sub == NULL || ring_new(n, sub, wrk, fx->lease, 0, &g, &fx->need) == NULL)
+		grant_step(n, &(struct lease_in){ .kind = LEASE_IN_RETURN, .proc = fx->proc, .lease = fx->lease });
+}
+
+static void
+fx_call(struct node *n, const struct lease_fx *fx)
+{
+	struct nring *r = map_get(&n->rings, fx->lease);
+	uint32_t state;
+
+	if (r == NULL)
+		return;
+	if (fx->level < 3) {
+		atomic_store(&r->shm->want, fx->level);
+		if (fx->level == 1)
+			SEND(r->sub, want, .lease = fx->lease);
+		ring_bells(r);
+		return;
+	}
+	/* its worker claims no more since level 2: once idle it stays so */
+	state = atomic_load(&r->wrk->page->state);
+	if (state == PAGE_IDLE || state == PAGE_SLEEP || state == PAGE_START) {
+		struct nproc *sub = r->sub;
+
+		SEND(r->wrk, unring, .lease = fx->lease);
+		ring_end(r, RING_CLOSED);
+		grant_step(n, &(struct lease_in){ .kind = LEASE_IN_RETURN, .proc = sub->number, .lease = fx->lease });
+	}
+}
+
+static void
+fx_fail(struct node *n, const struct lease_fx *fx)
+{
+	struct nproc *p;
+
+	if (fx->actor)
+		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_NOPLACE, .actor = fx->actor, .text = fx->text });
+	else if ((p = proc_find(n, fx->proc)) != NULL)
+		proc_fail(p, fx->req, ERR_INFEASIBLE, "%s", fx->text);
+}
+
+void
+grant_run(struct node *n)
+{
+	struct lease_out *o = &n->lease_out;
+	struct nproc *p;
+
+	if (n->granting)
+		return;			/* the loop below will come to it */
+	n->granting = true;
+	for (size_t i = 0; i < o->n; i++) {
+		struct lease_fx fx = o->fx[i];	/* o->fx may move */
+
+		switch (fx.kind) {
+		case LEASE_FX_GRANT: fx_grant(n, &fx); break;
+		case LEASE_FX_FAIL: fx_fail(n, &fx); break;
+		case LEASE_FX_CALL: fx_call(n, &fx); break;
+		case LEASE_FX_END:
+			if ((p = map_get(&n->procs, fx.worker)) != NULL) {
+				p->quiet = true;
+				proc_kill(p);
+			}
+			break;
+		}
+	}
+	o->n = 0;
+	n->granting = false;
+}
+
+void
+grant_step(struct node *n, const struct lease_in *in)
+{
+	if (n->stopping)
+		return;
+	lease_step(&n->lease, clock_ns(), in, &n->lease_out);
+	if (n->lease_at != n->lease_out.at) {
+		n->lease_at = n->lease_out.at;
+		node_timer(n);
+	}
+	grant_run(n);
+}
+
+/* --- messages -------------------------------------------------------------------------------------------------- */
+
+/* 0; ERR_NOTFOUND for a resource that this node lacks, then its name is in *custom */
+int
+res_of(struct node *n, struct res *r, uint64_t cpus, uint64_t gpus, uint64_t memory, struct span *custom)
+{
+	struct mp m = { custom->p, custom->p + custom->n };
+	struct mp_tok map, key, val;
+	unsigned i;
+
+	*r = (struct res){ { 0 } };
+	if (cpus > INT32_MAX || gpus > INT32_MAX || memory > INT64_MAX / 1024)
+		return ERR_PROTO;
+	r->v[RES_CPU] = (int64_t)cpus;
+	r->v[RES_GPU] = (int64_t)gpus;
+	r->v[RES_MEM] = (int64_t)memory;
+	if (custom->n == 0)
+		return 0;
+	if (mp_next(&m, &map) < 0 || (map.kind != MP_MAP && !(map.kind == MP_ARRAY && map.n == 0)))
+		return ERR_PROTO;
+	while (map.n-- > 0) {
+		if (mp_next(&m, &key) < 0 || key.kind != MP_STR || mp_next(&m, &val) < 0 || val.kind != MP_INT || val.i < 0 ||
+		    val.i > INT32_MAX)
+			return ERR_PROTO;
+		if (val.i == 0)
+			continue;
+		if ((i = lease_resource(&n->lease, (const char *)key.p, key.n, false)) < RES_CUSTOM || i >= RES_MAX) {
+			*custom = span_of(key.p, key.n);
+			r->v[RES_CPU] = val.i;	/* how much, for the message */
+			return ERR_NOTFOUND;
+		}
+		r->v[i] = val.i;
+	}
+	return 0;
+}
+
+static int
+on_lease(struct nproc *p, const struct frame *f)
+{
+	struct lease_in in = { .kind = LEASE_IN_ASK, .proc = p->number };
+	struct msg_lease m;
+	int e = msg_get_lease(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	if (p->job == NULL) {
+		proc_fail(p, m.req, -EPERM, "a tool runs no tasks");
+		return 0;
+	}
+	if ((e = res_of(p->n, &in.need, m.cpus, m.gpus, m.memory, &m.resources)) == ERR_NOTFOUND) {
+		if (!m.wait)
+			proc_fail(p, m.req, ERR_INFEASIBLE, "needs %g %.*s; this node has 0",
+			    (double)in.need.v[RES_CPU] / 1000, (int)(m.resources.n < 64 ? m.resources.n : 64), (const char *)m.resources.p);
+		return 0;
+	}
+	if (e < 0)
+		return e;
+	in.job = p->job->number;
+	in.shape = m.shape;
+	in.req = m.req;
+	in.want = m.want;
+	in.priority = m.priority;
+	in.wait = m.wait != 0;
+	grant_step(p->n, &in);
+	return 0;
+}
+
+static int
+on_return(struct nproc *p, const struct frame *f)
+{
+	struct msg_return m;
+	struct nring *r;
+	int e = msg_get_return(&m, f->body, f->len);
+
+	if (e < 0 || (r = map_get(&p->n->rings, m.lease)) == NULL || r->sub != p)
+		return e;
+	SEND(r->wrk, unring, .lease = m.lease);
+	if (r->actor)
+		actors_step(p->n, &(struct actor_in){ .kind = ACTOR_IN_CLOSE, .actor = r->actor, .proc = p->number });
+	ring_end(r, RING_CLOSED);
+	grant_step(p->n, &(struct lease_in){ .kind = LEASE_IN_RETURN, .proc = p->number, .lease = m.lease });
+	return 0;
+}
+
+static int
+on_blocked(struct nproc *p, const struct frame *f)
+{
+	struct msg_blocked m;
+	int e = msg_get_blocked(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	p->blocked = m.on != 0;
+	list_each(l, &p->wrkrings) {
+		struct nring *r = list_entry(l, struct nring, bywrk);
+
+		if (r->actor)
+			continue;	/* an actor's calls can go nowhere else */
+		atomic_store(&r->shm->blocked, p->blocked);
+		bell_ring(p->n->np, &p->n->np->bell[r->sub->bell]);
+	}
+	grant_step(p->n, &(struct lease_in){ .kind = LEASE_IN_BLOCKED, .proc = p->number, .on = p->blocked });
+	return 0;
+}
+
+static int
+on_kill(struct nproc *p, const struct frame *f)
+{
+	struct msg_kill m;
+	struct nring *r;
+	int e = msg_get_kill(&m, f->body, f->len);
+
+	if (e < 0 || (r = map_get(&p->n->rings, m.lease)) == NULL || r->sub != p)
+		return e;
+	if (m.task == 0 || (atomic_load(&r->wrk->page->task) == m.task && atomic_load(&r->wrk->page->submitter) == p->number))
+		proc_kill(r->wrk);
+	return 0;
+}
+
+int
+grant_frame(struct nproc *p, const struct frame *f)
+{
+	switch (f->type) {
+	case MSG_LEASE_T: return on_lease(p, f);
+	case MSG_RETURN_T: return on_return(p, f);
+	case MSG_BLOCKED_T: return on_blocked(p, f);
+	case MSG_KILL_T: return on_kill(p, f);
+	}
+	return 0;
+}

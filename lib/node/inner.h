@@ -1,0 +1,279 @@
+/*
+ * inner - what the files of lib/node share.  Nobody else includes it.
+ *
+ * A process is known by its number.  It dies in two steps: proc_lost, when it is certain that nothing more comes
+ * from it (rings are marked, leases are free), and proc_gone, when it is also known how it ended and its memory
+ * can be taken back.
+ */
+#ifndef NODE_INNER_H
+#define NODE_INNER_H
+
+#include <ev.h>
+#include <string.h>
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/heap.h"
+#include "base/idmap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "core/actor.h"
+#include "core/control.h"
+#include "core/lease.h"
+#include "loop/conn.h"
+#include "loop/listener.h"
+#include "node/node.h"
+#include "ring/bell.h"
+#include "ring/page.h"
+#include "ring/ring.h"
+#include "ring/slab.h"
+#include "store/arena.h"
+#include "store/arena_node.h"
+#include "store/index.h"
+#include "wire/msg.h"
+
+enum {
+	NODE_WORKERS = 1000,		/* task workers, replacements of blocked ones included */
+	NODE_ACTORS = 8192,
+	NODE_FORKS = 32,		/* forks under way at one time */
+	NODE_MESSAGE = 256,		/* bytes of a line for people */
+};
+
+struct njob {
+	uint32_t number;
+	unsigned refs;			/* its processes */
+	bool over;			/* its driver is gone */
+	int out;			/* where its workers write, or -1 */
+	int cwd;			/* its driver's directory, or -1 */
+	struct buf env;			/* its driver's environment: NAME=VALUE, NUL between */
+	struct buf namespace;
+	char name[64];
+	uint64_t since;
+};
+
+struct nring {				/* a ring pair that we map to mark deaths in */
+	uint64_t number;
+	struct nproc *sub, *wrk;
+	struct list bysub, bywrk;
+	struct ring_shm *shm;
+	uint64_t actor;
+};
+
+struct nproc {
+	struct node *n;
+	struct list link;		/* in node.procs_list */
+	struct list fork;		/* in node.fork_queue or node.reap */
+	uint32_t number, bell;
+	enum msg_role role;
+	pid_t pid;
+	struct conn *conn;		/* NULL once lost */
+	ev_io pidfd;			/* its fd is -1 if there is none */
+	bool welcomed, lost, bye, killed, exited, forked, quiet, stopping; /* forked: the zygote was asked */
+	int status;			/* of waitpid, once exited */
+	struct njob *job;
+	struct page *page;		/* NULL before WELCOME */
+	int slab;			/* descriptor, for its peers */
+	struct list subrings, wrkrings;
+	struct map known;		/* process numbers that it shares something with */
+	uint64_t actor, since, round;
+	bool blocked;
+	uint64_t hello;			/* request of JOB_NEW while HELLO waits for it */
+	int err;			/* driver: descriptor that came with HELLO; worker: its end of the socket */
+	struct buf name, namespace;
+	char text[NODE_MESSAGE];	/* how it died */
+	int code;
+};
+
+struct ask {				/* a request at the control store */
+	uint32_t proc;			/* who wants it; may be dead by the answer */
+	uint64_t req;			/* its own request number */
+	uint16_t type;
+	struct njob *job;		/* counted, or NULL */
+	struct buf body;		/* ACTOR_NEW as it came */
+};
+
+struct kept {
+	struct id id;
+	uint64_t off, size, since, ttl;
+	uint32_t gen;
+	struct heap_node timer;
+	size_t nname;
+	char name[];
+};
+
+struct waiter {				/* for an extent */
+	struct list link;
+	uint32_t proc;
+	uint64_t req, bytes, until;
+};
+
+struct node {
+	struct node_opts o;
+	struct ev_loop *loop;		/* NULL before node_new has come so far */
+	struct conn_set conns;
+	struct listener listen;
+	ev_timer timer, idle;
+	ev_prepare turn;
+	ev_signal term, intr;
+	ev_io own;
+	uint64_t timer_at;
+	bool stopping, stood, listening;	/* stood: a client was here */
+	int result, dir, lock;
+	char dirname[512];
+	dev_t sock_dev;
+	ino_t sock_ino;
+	uint32_t number;
+	char name[128];
+	uint64_t since;
+	uint64_t spin;
+
+	int np_fd;			/* shared with all processes */
+	struct nodepage *np;
+	struct arena_node arena;
+	struct arena view;		/* our own reading view of it */
+	struct index index;
+
+	struct map procs;		/* number -> struct nproc * */
+	struct list procs_list;
+	uint32_t next_proc;
+	unsigned clients, workers;	/* drivers and tools; worker processes */
+	uint16_t *bells;		/* free ones */
+	unsigned nbells;
+	struct map jobs;
+	struct map rings;
+	uint64_t next_ring;
+
+	struct lease_core lease;
+	struct lease_out lease_out;
+	struct actor_core actor;
+	struct actor_out actor_out;
+	uint64_t lease_at, actor_at, mem_at, ctl_at, kept_at;	/* CLOCK_MONOTONIC; 0: nothing */
+	bool granting, acting;		/* effects are being carried out */
+
+	struct conn *zygote;		/* worker.c */
+	pid_t zygote_pid;
+	ev_io zygote_fd;
+	uint64_t zygote_since;
+	unsigned forking, zygote_deaths;
+	struct list fork_queue;
+	struct list reap;		/* workers that were never forked, to be forgotten at the end of the turn */
+	int null;			/* /dev/null */
+
+	struct control *control;	/* ephemeral: inside */
+	struct control_out control_out;
+	struct conn *gcs;		/* lasting: outside */
+	bool joined;
+	struct buf ctl;			/* a frame for the control store being made */
+	struct buf ctl_queue;		/* lasting: frames while it is away */
+	uint64_t next_ask, epoch;
+	struct map asks;		/* request -> struct ask * */
+
+	struct idmap kept;		/* memory.c, kept.c */
+	struct map kept_names;
+	struct heap kept_timers;
+	struct list waiters;
+	struct buf tells;		/* u32 proc, u64 off, u32 gen: to be freed by their makers once unpinned */
+	uint64_t round, round_at;
+	bool mem_dirty;
+	unsigned pinned_wait;
+};
+
+/* sends a message to a process; nothing happens if it is gone */
+#define SEND_CONN(c, name_, ...) do { \
+	struct conn *c_ = (c); \
+	if (c_) { \
+		struct msg_##name_ m_ = { __VA_ARGS__ }; \
+		size_t at_ = conn_out(c_)->len; \
+		conn_done(c_, at_, msg_put_##name_(conn_out(c_), &m_), NULL, 0, 0); \
+	} \
+} while (0)
+#define SEND(p, name_, ...) SEND_CONN((p)->conn, name_, __VA_ARGS__)
+
+static inline struct span
+span_str(const char *s)
+{
+	return span_of(s, strlen(s));
+}
+
+static inline struct span
+span_buf(const struct buf *b)
+{
+	return span_of(b->data, b->len);
+}
+
+/* node.c */
+void	node_log(struct node *n, int e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void	node_timer(struct node *n);		/* after one of the _at fields changed */
+void	node_idle(struct node *n);		/* after the number of clients changed */
+void	node_end(struct node *n, int result);	/* leaves the loop */
+uint64_t node_memory(void);			/* bytes of RAM that we may use */
+
+/* proc.c */
+struct nproc *proc_new(struct node *n, enum msg_role role, int fd);	/* takes fd on success */
+struct nproc *proc_find(const struct node *n, uint64_t number);	/* alive, welcomed or on its way; or NULL */
+int	proc_equip(struct nproc *p);			/* page, slab, bell, and the WELCOME frame */
+void	proc_fail(struct nproc *p, uint64_t req, int code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void	proc_know(struct nproc *a, struct nproc *b);
+void	proc_lost(struct nproc *p);
+void	proc_gone(struct nproc *p, int code, const char *text);
+void	proc_kill(struct nproc *p);
+struct njob *job_new(struct node *n, uint32_t number);
+void	job_unref(struct node *n, struct njob *j);
+void	job_over(struct node *n, struct njob *j);
+
+/* join.c */
+void	join_accept(struct listener *l, int fd, pid_t pid);
+void	join_job(struct nproc *p, uint32_t job);		/* the control store answered */
+int	join_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd);
+
+/* worker.c */
+int	zygote_start(struct node *n, char *why, size_t nwhy);
+void	zygote_stop(struct node *n);
+struct nproc *worker_new(struct node *n, struct njob *j);	/* queued for a fork; NULL: no memory or descriptors */
+void	worker_exited(struct nproc *p);
+
+/* grant.c */
+void	grant_run(struct node *n);			/* carries out n->lease_out */
+void	grant_step(struct node *n, const struct lease_in *in);
+int	grant_frame(struct nproc *p, const struct frame *f);	/* LEASE RETURN BLOCKED KILL */
+struct nring *ring_new(struct node *n, struct nproc *sub, struct nproc *wrk, uint64_t number, uint64_t actor,
+	    const struct msg_grant *g, const struct res *need);
+void	ring_end(struct nring *r, uint32_t dead);
+int	res_of(struct node *n, struct res *r, uint64_t cpus, uint64_t gpus, uint64_t memory, struct span *custom);
+
+/* actors.c */
+void	actors_step(struct node *n, const struct actor_in *in);
+void	actors_made(struct node *n, const struct ask *a, const struct msg_actor *m);
+int	actors_frame(struct nproc *p, const struct frame *f);
+
+/* ctl.c */
+int	ctl_start(struct node *n, char *why, size_t nwhy);
+void	ctl_stop(struct node *n);
+/* the number of a request to be answered through ctl_frame; 0: no memory */
+uint64_t ctl_ask(struct node *n, const struct nproc *p, uint64_t req, uint16_t type, struct span body);
+void	ctl_send(struct node *n);		/* the frame that was put into n->ctl */
+void	ctl_tick(struct node *n);
+#define CTL(n, name_, ...) do { \
+	if (msg_put_##name_(&(n)->ctl, &(struct msg_##name_){ __VA_ARGS__ }) == 0) \
+		ctl_send(n); \
+} while (0)
+
+/* memory.c */
+int	memory_start(struct node *n);
+void	memory_stop(struct node *n);
+int	memory_frame(struct nproc *p, const struct frame *f);	/* EXTENT UNLEND FREE COLLECTED */
+void	memory_gone(struct nproc *p);
+void	memory_turn(struct node *n);		/* at the end of each turn */
+void	memory_tick(struct node *n);
+void	memory_free(struct node *n, uint64_t off, uint32_t gen, bool check);	/* check: first see that nobody pins it */
+
+/* kept.c */
+int	kept_frame(struct nproc *p, const struct frame *f);	/* KEEP LOOKUP REMOVE */
+void	kept_tick(struct node *n);
+bool	kept_answer(struct nproc *p, const struct msg_route *m);	/* a question to a dead owner of a kept object */
+void	kept_stop(struct node *n);
+
+/* rows.c */
+int	rows_frame(struct nproc *p, const struct frame *f);		/* LIST */
+
+#endif

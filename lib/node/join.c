@@ -1,0 +1,194 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "node/inner.h"
+#include "os/proc.h"
+
+void
+join_accept(struct listener *l, int fd, pid_t pid)
+{
+	struct node *n = l->owner;
+	struct nproc *p = proc_new(n, ROLE_TOOL, fd);	/* HELLO says what it is */
+	int pidfd;
+
+	if (p == NULL) {
+		close(fd);
+		return;
+	}
+	p->pid = pid;
+	if (pid > 0 && (pidfd = proc_pidfd(pid)) >= 0) {
+		ev_io_set(&p->pidfd, pidfd, EV_READ);
+		ev_io_start(n->loop, &p->pidfd);
+	}
+}
+
+/* Its directory and environment are its tasks' too.  What cannot be read stays empty: then they get ours. */
+static void
+read_surroundings(struct njob *j, pid_t pid)
+{
+	char path[64];
+	ssize_t r;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/cwd", (int)pid);
+	j->cwd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+		return;
+	while (j->env.len < 1 << 20 && buf_reserve(&j->env, 65536) == 0 &&
+	    (r = read(fd, j->env.data + j->env.len, 65536)) > 0)
+		j->env.len += (size_t)r;
+	if (j->env.len && j->env.data[j->env.len - 1] != '\0')
+		buf_release(&j->env);	/* too long, or cut */
+	close(fd);
+}
+
+static int
+set(struct buf *b, struct span s, size_t most)
+{
+	return s.n ? buf_add(b, s.p, s.n < most ? s.n : most) : 0;
+}
+
+static int
+on_hello(struct nproc *p, const struct frame *f, int *fds, unsigned nfd)
+{
+	struct node *n = p->n;
+	struct msg_hello m;
+	uint64_t req;
+	int e;
+
+	if (f->type != MSG_HELLO_T || p->hello)
+		return ERR_PROTO;
+	if ((e = msg_get_hello(&m, f->body, f->len)) < 0)
+		return e;
+	if (m.proto_min > MSG_PROTO || m.proto_max < MSG_PROTO) {
+		proc_fail(p, 0, ERR_PROTO, "this node speaks protocol %u, %.*s speaks %llu to %llu", MSG_PROTO,
+		    (int)(m.name.n < 64 ? m.name.n : 64), (const char *)m.name.p, (unsigned long long)m.proto_min,
+		    (unsigned long long)m.proto_max);
+		return ERR_PROTO;
+	}
+	if ((m.role != ROLE_DRIVER && m.role != ROLE_TOOL) || set(&p->name, m.name, 200) < 0 ||
+	    set(&p->namespace, m.namespace, 255) < 0)
+		return ERR_PROTO;
+	p->role = (enum msg_role)m.role;
+	if (p->role == ROLE_TOOL)
+		return proc_equip(p);
+	if (nfd) {
+		p->err = fds[0];
+		fds[0] = -1;
+	}
+	if ((p->hello = req = ctl_ask(n, p, 0, MSG_JOB_NEW_T, span_of(NULL, 0))) == 0)
+		return -ENOMEM;
+	CTL(n, job_new, .req = req, .name = span_buf(&p->name), .namespace = span_buf(&p->namespace));
+	return 0;
+}
+
+void
+join_job(struct nproc *p, uint32_t job)
+{
+	struct njob *j = job_new(p->n, job);
+	int e;
+
+	if (j == NULL)
+		goto fail;
+	p->job = j;
+	j->out = p->err;
+	p->err = -1;
+	snprintf(j->name, sizeof j->name, "%.*s", (int)(p->name.len < 63 ? p->name.len : 63), p->name.len ? (char *)p->name.data : "");
+	e = p->namespace.len ? buf_add(&j->namespace, p->namespace.data, p->namespace.len) :
+	    buf_printf(&j->namespace, "%u", (unsigned)job);
+	if (e < 0)
+		goto fail;
+	read_surroundings(j, p->pid);
+	if ((e = proc_equip(p)) == 0)
+		return;
+	proc_fail(p, 0, e, "the node has no room for another process: %s", err_str(e));
+fail:
+	proc_lost(p);
+	proc_gone(p, ERR_CLOSED, "it could not join");
+}
+
+/* The payload of a route goes on as it is; only who it is from replaces who it is for. */
+static int
+on_route(struct nproc *p, const struct frame *f)
+{
+	struct msg_route m;
+	struct nproc *to, *holder;
+	uint64_t dest;
+	int e = msg_get_route(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	dest = m.proc;
+	if ((to = proc_find(p->n, dest)) == NULL) {
+		if (!kept_answer(p, &m))
+			SEND(p, dead, .proc = dest, .code = ERR_CRASHED, .text = span_str("the process that owned it is gone"));
+		return 0;
+	}
+	proc_know(p, to);
+	if (m.kind == ROUTE_HOLD && (holder = proc_find(p->n, m.arg)) != NULL)
+		proc_know(to, holder);
+	m.proc = p->number;
+	SEND(to, route, .proc = m.proc, .kind = m.kind, .id = m.id, .arg = m.arg, .body = m.body);
+	return 0;
+}
+
+static int
+on_stop(struct nproc *p, const struct frame *f)
+{
+	struct node *n = p->n;
+	struct buf text = BUF_INIT;
+	unsigned jobs = 0;
+	struct msg_stop m;
+	int e = msg_get_stop(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	list_each(l, &n->procs_list) {
+		struct nproc *q = list_entry(l, struct nproc, link);
+
+		if (q->role == ROLE_DRIVER && q->job && !q->lost && q != p)
+			buf_printf(&text, "%s%u %s", jobs++ ? ", " : "", (unsigned)q->job->number, q->job->name);
+	}
+	if (jobs && !m.force)
+		proc_fail(p, 0, -EBUSY, "%u job%s on %s (%.*s); --force ends %s", jobs, jobs == 1 ? " runs" : "s run", n->name,
+		    (int)text.len, (char *)text.data, jobs == 1 ? "it" : "them");
+	else {
+		SEND(p, ok, .req = 0);
+		node_end(n, 0);
+	}
+	buf_release(&text);
+	return 0;
+}
+
+int
+join_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
+{
+	struct nproc *p = c->owner;
+
+	if (!p->welcomed)
+		return on_hello(p, f, fds, nfd);
+	switch (f->type) {
+	case MSG_BYE_T:
+		p->bye = true;
+		return ERR_CLOSED;
+	case MSG_LEASE_T: case MSG_RETURN_T: case MSG_BLOCKED_T: case MSG_KILL_T:
+		return grant_frame(p, f);
+	case MSG_EXTENT_T: case MSG_UNLEND_T: case MSG_FREE_T: case MSG_COLLECTED_T:
+		return memory_frame(p, f);
+	case MSG_KEEP_T: case MSG_LOOKUP_T: case MSG_REMOVE_T:
+		return kept_frame(p, f);
+	case MSG_ROUTE_T:
+		return on_route(p, f);
+	case MSG_ACTOR_NEW_T: case MSG_ACTOR_UP_T: case MSG_ACTOR_OPEN_T: case MSG_ACTOR_HOLD_T: case MSG_ACTOR_DROP_T:
+	case MSG_ACTOR_KILL_T: case MSG_ACTOR_FIND_T:
+		return actors_frame(p, f);
+	case MSG_LIST_T:
+		return rows_frame(p, f);
+	case MSG_STOP_T:
+		return on_stop(p, f);
+	}
+	return 0;			/* of a newer peer: not understood, not answered */
+}

@@ -1,0 +1,204 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/hash.h"
+#include "node/inner.h"
+#include "wire/val.h"
+
+static struct kept *
+named(struct node *n, const void *p, size_t len)
+{
+	struct kept *k = len ? map_get(&n->kept_names, hash64(p, len)) : NULL;
+
+	return k && k->nname == len && memcmp(k->name, p, len) == 0 ? k : NULL;
+}
+
+static void
+forget(struct node *n, struct kept *k)
+{
+	heap_del(&n->kept_timers, &k->timer);
+	if (k->nname)
+		map_del(&n->kept_names, hash64(k->name, k->nname));
+	idmap_del(&n->kept, k->id);
+	arena_node_keep(&n->arena, k->off, k->gen, false);
+	index_del(&n->index, k->id);
+	memory_free(n, k->off, k->gen, true);
+	free(k);
+}
+
+static void
+timer(struct node *n)			/* the nearest end of a time to live */
+{
+	struct heap_node *top = heap_top(&n->kept_timers);
+
+	if (top && (n->kept_at == 0 || top->at < n->kept_at)) {
+		n->kept_at = top->at;
+		node_timer(n);
+	}
+}
+
+void
+kept_tick(struct node *n)
+{
+	struct heap_node *t;
+	uint64_t now = clock_ns();
+
+	n->kept_at = 0;
+	while ((t = heap_top(&n->kept_timers)) != NULL && t->at <= now)
+		forget(n, (struct kept *)(void *)((char *)t - offsetof(struct kept, timer)));
+	timer(n);
+}
+
+static int
+on_keep(struct nproc *p, const struct frame *f)
+{
+	struct node *n = p->n;
+	struct msg_keep m;
+	struct obj_view v;
+	struct kept *k;
+	int e = msg_get_keep(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	if (m.name.n > 255) {
+		proc_fail(p, m.req, -ENAMETOOLONG, "a name has at most 255 bytes");
+		return 0;
+	}
+	if (m.name.n && map_get(&n->kept_names, hash64(m.name.p, m.name.n))) {
+		proc_fail(p, m.req, -EEXIST, "an object '%.*s' exists", (int)m.name.n, (const char *)m.name.p);
+		return 0;
+	}
+	if (idmap_get(&n->kept, m.id)) {
+		proc_fail(p, m.req, -EEXIST, "the node keeps this object already");
+		return 0;
+	}
+	if (m.gen > UINT32_MAX || arena_view(&n->view, m.off, (uint32_t)m.gen, &v) < 0 || !id_eq(v.id, m.id) ||
+	    arena_node_keep(&n->arena, m.off, (uint32_t)m.gen, true) < 0) {
+		proc_fail(p, m.req, ERR_NOTFOUND, "the object is not there any more");
+		return 0;
+	}
+	if ((k = calloc(1, sizeof *k + m.name.n)) == NULL || idmap_put(&n->kept, m.id, k) < 0 ||
+	    (m.name.n && map_put(&n->kept_names, hash64(m.name.p, m.name.n), k) < 0)) {
+		idmap_del(&n->kept, m.id);
+		free(k);
+		arena_node_keep(&n->arena, m.off, (uint32_t)m.gen, false);
+		proc_fail(p, m.req, -ENOMEM, "the node is out of memory");
+		return 0;
+	}
+	k->id = m.id;
+	k->off = m.off;
+	k->gen = (uint32_t)m.gen;
+	k->size = v.size;
+	k->since = clock_ns();
+	k->ttl = m.ttl;
+	k->nname = m.name.n;
+	if (m.name.n)
+		memcpy(k->name, m.name.p, m.name.n);
+	index_put(&n->index, k->id, k->off, k->gen);
+	if (m.ttl && heap_set(&n->kept_timers, &k->timer, k->since + m.ttl) == 0)
+		timer(n);
+	SEND(p, ok, .req = m.req);
+	return 0;
+}
+
+static int
+on_lookup(struct nproc *p, const struct frame *f)
+{
+	struct node *n = p->n;
+	struct idmap_iter it = IDMAP_ITER;
+	struct kept *k = NULL;
+	struct msg_lookup m;
+	struct id lo, hi;
+	unsigned found = 0;
+	char text[64];
+	int e = msg_get_lookup(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	if ((k = named(n, m.text.p, m.text.n)) != NULL)
+		found = 1;
+	else if (m.text.n < sizeof text) {
+		memcpy(text, m.text.p, m.text.n);
+		text[m.text.n] = '\0';
+		if (id_prefix(text, &lo, &hi) == 0)
+			while (idmap_next(&n->kept, &it))
+				if (id_cmp(it.key, lo) >= 0 && id_cmp(it.key, hi) <= 0) {
+					k = it.val;
+					found++;
+				}
+	}
+	if (found == 1)
+		SEND(p, found, .req = m.req, .id = k->id, .off = k->off, .gen = k->gen, .size = k->size,
+		    .name = span_of(k->name, k->nname));
+	else
+		proc_fail(p, m.req, ERR_NOTFOUND, found ? "'%.*s' is ambiguous: %u objects begin so" : "no object '%.*s'",
+		    (int)(m.text.n < 255 ? m.text.n : 255), (const char *)m.text.p, found);
+	return 0;
+}
+
+static int
+on_remove(struct nproc *p, const struct frame *f)
+{
+	struct msg_remove m;
+	struct kept *k;
+	int e = msg_get_remove(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	if ((k = idmap_get(&p->n->kept, m.id)) == NULL) {
+		proc_fail(p, m.req, ERR_NOTFOUND, "the node does not keep it");
+		return 0;
+	}
+	forget(p->n, k);
+	SEND(p, ok, .req = m.req);
+	return 0;
+}
+
+int
+kept_frame(struct nproc *p, const struct frame *f)
+{
+	switch (f->type) {
+	case MSG_KEEP_T: return on_keep(p, f);
+	case MSG_LOOKUP_T: return on_lookup(p, f);
+	case MSG_REMOVE_T: return on_remove(p, f);
+	}
+	return 0;
+}
+
+bool
+kept_answer(struct nproc *p, const struct msg_route *m)
+{
+	const struct kept *k = idmap_get(&p->n->kept, m->id);
+	unsigned char w[WREF_SIZE];
+	struct obj_view v;
+
+	if (m->kind == ROUTE_DROP)
+		return true;		/* nobody counts who holds what the node keeps */
+	if (k == NULL)
+		return false;
+	switch (m->kind) {
+	case ROUTE_ASK:
+		if (arena_view(&p->n->view, k->off, k->gen, &v) < 0)
+			return false;
+		val_wref_pack(w, &(struct wref){ .id = k->id, .off = k->off, .gen = k->gen, .nbuf = v.nbuf, .flags = v.flags,
+		    .size = v.size });
+		SEND(p, route, .proc = m->proc, .kind = ROUTE_ANSWER, .id = k->id, .arg = 2, .body = span_of(w, sizeof w));
+		return true;
+	case ROUTE_HOLD:
+		SEND(p, route, .proc = m->proc, .kind = ROUTE_HELD, .id = k->id, .arg = m->arg);
+		return true;
+	}
+	return false;
+}
+
+void
+kept_stop(struct node *n)
+{
+	struct idmap_iter it = IDMAP_ITER;
+
+	while (idmap_next(&n->kept, &it))
+		free(it.val);
+	idmap_release(&n->kept);
+	map_release(&n->kept_names);
+	heap_release(&n->kept_timers);
+}

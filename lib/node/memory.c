@@ -1,0 +1,335 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "node/inner.h"
+#include "store/pin.h"
+#include "wire/le.h"
+
+enum {
+	ROUND = 200,			/* ms between two calls to collect garbage while somebody waits */
+	TELL = 16,			/* bytes of an entry in node.tells */
+};
+#define MS UINT64_C(1000000)
+
+static void
+later(struct node *n, uint64_t at)
+{
+	if (n->mem_at == 0 || at < n->mem_at) {
+		n->mem_at = at;
+		node_timer(n);
+	}
+}
+
+/* --- hooks of the arena ----------------------------------------------------------------------------------------------- */
+
+static bool
+hook_pins(void *ctx, unsigned i, const _Atomic uint64_t **slot, unsigned *np)
+{
+	struct node *n = ctx;
+	static struct list *at;			/* the walk under way: it never spans a turn */
+
+	at = i == 0 ? n->procs_list.next : at->next;
+	while (at != &n->procs_list && list_entry(at, struct nproc, link)->page == NULL)
+		at = at->next;
+	if (at == &n->procs_list)
+		return false;
+	*slot = list_entry(at, struct nproc, link)->page->pin;
+	*np = PAGE_PINS;
+	return true;
+}
+
+static bool
+hook_alive(void *ctx, uint32_t node, uint32_t proc)
+{
+	struct node *n = ctx;
+
+	return node != n->number || map_get(&n->procs, proc) != NULL;
+}
+
+static void
+hook_freed(void *ctx, struct id id)
+{
+	index_del(&((struct node *)ctx)->index, id);
+}
+
+static void
+hook_kept(void *ctx, struct id id, uint64_t off, uint32_t gen)	/* its maker is gone: readers may have to look it up */
+{
+	index_put(&((struct node *)ctx)->index, id, off, gen);
+}
+
+static void
+hook_tell(void *ctx, uint32_t proc, uint64_t off, uint32_t gen)
+{
+	struct node *n = ctx;
+	unsigned char t[TELL];
+
+	le_put32(t, proc);
+	le_put64(t + 4, off);
+	le_put32(t + 12, gen);
+	buf_add(&n->tells, t, sizeof t);
+	n->mem_dirty = true;
+}
+
+static bool
+pinned(struct node *n, uint64_t off, uint32_t gen)
+{
+	uint64_t name = pin_name(off, gen);
+	const _Atomic uint64_t *slot;
+	unsigned k;
+
+	for (unsigned i = 0; hook_pins(n, i, &slot, &k); i++)
+		for (unsigned j = 0; j < k; j++)
+			if (atomic_load(&slot[j]) == name)
+				return true;
+	return false;
+}
+
+/* their makers free what they still have; at most the pinned ones stay; how many */
+static size_t
+tell_makers(struct node *n)
+{
+	size_t stay = 0;
+
+	for (size_t i = 0; i < n->tells.len; i += TELL) {
+		unsigned char *t = n->tells.data + i, o[12];
+		uint64_t off = le_get64(t + 4);
+		uint32_t gen = le_get32(t + 12);
+		struct nproc *p = proc_find(n, le_get32(t));
+
+		if (p == NULL)		/* it died meanwhile: its extents are ours */
+			memory_free(n, off, gen, false);
+		else if (pinned(n, off, gen)) {
+			memmove(n->tells.data + stay, t, TELL);
+			stay += TELL;
+		} else {
+			le_put64(o, off);
+			le_put32(o + 8, gen);
+			SEND(p, free, .objects = span_of(o, sizeof o));
+		}
+	}
+	n->tells.len = stay;
+	return stay / TELL;
+}
+
+void
+memory_free(struct node *n, uint64_t off, uint32_t gen, bool check)
+{
+	uint32_t borrower = 0;
+	int e = arena_node_free(&n->arena, off, gen, &borrower);
+	struct nproc *p;
+	unsigned char o[12];
+
+	n->mem_dirty = true;
+	if (e != -EPERM)
+		return;
+	if (check)
+		hook_tell(n, borrower, off, gen);
+	else if ((p = proc_find(n, borrower)) != NULL) {
+		le_put64(o, off);
+		le_put32(o + 8, gen);
+		SEND(p, free, .objects = span_of(o, sizeof o));
+	}
+}
+
+/* --- extents -------------------------------------------------------------------------------------------------------------- */
+
+static bool
+lend(struct node *n, struct nproc *p, uint64_t req, uint64_t bytes, int *e)
+{
+	uint64_t off, len;
+
+	if ((*e = arena_node_lend(&n->arena, p->number, bytes, &off, &len)) < 0)
+		return false;
+	SEND(p, lent, .req = req, .off = off, .bytes = len);
+	return true;
+}
+
+static void
+no_room(struct node *n, struct nproc *p, uint64_t req, uint64_t bytes)
+{
+	struct buf b = BUF_INIT;
+	char size[16];
+
+	arena_node_report(&n->arena, &b);
+	snprintf(size, sizeof size, "%.1f MiB", (double)bytes / (1 << 20));
+	proc_fail(p, req, ERR_FULL, "the object store is full: no room for %s of %llu MiB; %.*s", size,
+	    (unsigned long long)(n->arena.bytes >> 20), (int)b.len, b.len ? (char *)b.data : "");
+	buf_release(&b);
+}
+
+static void
+collect(struct node *n)
+{
+	uint64_t now = clock_ns();
+
+	if (n->round_at > now)
+		return;
+	n->round++;
+	n->round_at = now + ROUND * MS;
+	later(n, n->round_at);
+	list_each(l, &n->procs_list) {
+		struct nproc *p = list_entry(l, struct nproc, link);
+
+		if (!p->lost && p->page)
+			SEND(p, collect, .round = n->round);
+	}
+}
+
+/* first come first served; a large one does not let smaller ones pass for as long as it waits */
+static void
+serve(struct node *n)
+{
+	uint64_t now = clock_ns();
+	int e;
+
+	list_each_safe(l, q, &n->waiters) {
+		struct waiter *w = list_entry(l, struct waiter, link);
+		struct nproc *p = proc_find(n, w->proc);
+		bool done = p == NULL || lend(n, p, w->req, w->bytes, &e);
+
+		if (!done && now < w->until) {
+			later(n, w->until);
+			collect(n);
+			return;
+		}
+		if (!done)
+			no_room(n, p, w->req, w->bytes);
+		list_del(&w->link);
+		free(w);
+	}
+}
+
+static int
+on_extent(struct nproc *p, const struct frame *f)
+{
+	struct node *n = p->n;
+	struct msg_extent m;
+	struct waiter *w;
+	int e = msg_get_extent(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	if (list_empty(&n->waiters) && lend(n, p, m.req, m.bytes, &e))
+		return 0;
+	arena_node_flush(&n->arena);
+	if (list_empty(&n->waiters) && lend(n, p, m.req, m.bytes, &e))
+		return 0;
+	if (m.wait == 0 || m.bytes > n->arena.bytes || (w = calloc(1, sizeof *w)) == NULL) {
+		no_room(n, p, m.req, m.bytes);
+		return 0;
+	}
+	*w = (struct waiter){ .proc = p->number, .req = m.req, .bytes = m.bytes,
+	    .until = clock_ns() + (m.wait < UINT32_MAX ? m.wait : UINT32_MAX) * MS };
+	list_add_tail(&n->waiters, &w->link);
+	later(n, w->until);
+	collect(n);
+	return 0;
+}
+
+int
+memory_frame(struct nproc *p, const struct frame *f)
+{
+	struct node *n = p->n;
+	struct msg_unlend un;
+	struct msg_free fr;
+	int e;
+
+	switch (f->type) {
+	case MSG_EXTENT_T:
+		return on_extent(p, f);
+	case MSG_UNLEND_T:
+		if ((e = msg_get_unlend(&un, f->body, f->len)) == 0)
+			e = arena_node_unlend(&n->arena, p->number, un.off, un.bytes);
+		n->mem_dirty = true;
+		return e;
+	case MSG_FREE_T:
+		if ((e = msg_get_free(&fr, f->body, f->len)) < 0 || fr.objects.n % 12)
+			return e < 0 ? e : ERR_PROTO;
+		for (size_t i = 0; i < fr.objects.n; i += 12)
+			memory_free(n, le_get64(fr.objects.p + i), le_get32(fr.objects.p + i + 8), false);
+		return 0;
+	default:			/* COLLECTED: what it let go came before */
+		n->mem_dirty = true;
+		return 0;
+	}
+}
+
+void
+memory_gone(struct nproc *p)
+{
+	struct node *n = p->n;
+
+	arena_node_dead(&n->arena, p->number);
+	arena_node_owner_dead(&n->arena, n->number, p->number);
+	n->mem_dirty = true;
+}
+
+/* --- housekeeping --------------------------------------------------------------------------------------------------------- */
+
+static void
+clean(struct node *n)
+{
+	size_t wait;
+
+	n->mem_dirty = false;
+	wait = tell_makers(n);
+	wait += arena_node_flush(&n->arena);
+	if (wait) {			/* pinned: readers do not tell when they are done; look ever more rarely */
+		n->pinned_wait = n->pinned_wait == 0 ? 50 : n->pinned_wait < 3200 ? 2 * n->pinned_wait : 3200;
+		later(n, clock_ns() + n->pinned_wait * MS);
+	} else
+		n->pinned_wait = 0;
+	if (arena_node_trim(&n->arena, UINT64_C(64) << 20))
+		later(n, clock_ns() + MS);
+	serve(n);
+}
+
+void
+memory_turn(struct node *n)
+{
+	if (n->mem_dirty)
+		clean(n);
+}
+
+void
+memory_tick(struct node *n)
+{
+	n->mem_at = 0;
+	clean(n);
+}
+
+int
+memory_start(struct node *n)
+{
+	uint64_t bytes = n->o.store;
+	int e;
+
+	if (bytes == 0)
+		bytes = node_memory() / 10 * 3;
+	if (bytes > ARENA_MAX)
+		bytes = ARENA_MAX;
+	bytes = (bytes + ARENA_HUGE - 1) & ~(ARENA_HUGE - 1);
+	n->arena = (struct arena_node)ARENA_NODE_INIT;
+	n->index = (struct index)INDEX_INIT;
+	list_init(&n->waiters);
+	if ((e = arena_node_create(&n->arena, bytes)) < 0 || (e = arena_attach(&n->view, n->arena.fd, 0)) < 0 ||
+	    (e = index_create(&n->index, 1 << 20)) < 0)
+		return e;
+	n->arena.reserve = bytes / 8 < UINT64_C(256) << 20 ? bytes / 8 : UINT64_C(256) << 20;
+	n->arena.hook = (struct arena_hooks){ hook_pins, hook_alive, hook_freed, hook_kept, hook_tell, n };
+	return 0;
+}
+
+void
+memory_stop(struct node *n)
+{
+	struct list *l;
+
+	while (n->waiters.next && (l = list_shift(&n->waiters)) != NULL)
+		free(list_entry(l, struct waiter, link));
+	arena_release(&n->view);
+	arena_node_release(&n->arena);
+	index_release(&n->index);
+	buf_release(&n->tells);
+}

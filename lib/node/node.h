@@ -1,0 +1,39 @@
+/*
+ * node - the node daemon without its command line: processes, leases, workers, rings, the arena, kept objects and
+ * actors of one machine (DESIGN 3).  One thread, one libev loop; at rest it makes no system call.
+ *
+ * An ephemeral node has the control store's decisions inside and ends a second after its last client; a lasting one
+ * asks rgcs over a socket and ends when it is told to.
+ */
+#ifndef NODE_NODE_H
+#define NODE_NODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define NODE_SHARED "shared.sock"	/* names in the user's directory */
+#define NODE_LOCAL "local.sock"
+#define NODE_GCS "gcs.sock"
+#define NODE_LOCK "lock"
+
+struct node_opts {
+	const char *socket;		/* name in the user's directory */
+	bool lasting;
+	pid_t own;			/* ephemeral: ends with this process; 0: with its last client */
+	uint64_t cpus, gpus, memory;	/* thousandths, bytes; 0: what there is (no GPUs) */
+	const char *const *resources;	/* "NAME=N", NULL-ended, or NULL */
+	uint64_t store;			/* bytes of the arena; 0: 30 % of memory */
+	void (*log)(int e, const char *text);	/* what the operator should know; NULL: nobody wants to */
+};
+
+struct node;
+
+/* why: one line for people on failure, without the program's name.  0 or a negative error; -EBUSY: one runs already. */
+int	node_new(struct node **n, const struct node_opts *o, char *why, size_t nwhy);
+/* Serves until it is over: 0, or what ended it.  ready, if not -1, gets a newline and is closed once clients can connect. */
+int	node_run(struct node *n, int ready);
+void	node_free(struct node *n);		/* ends workers and waits for them */
+
+#endif

@@ -1,0 +1,288 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "node/inner.h"
+#include "os/fd.h"
+#include "os/proc.h"
+
+static void
+on_close(struct conn *c, int e)
+{
+	struct nproc *p = c->owner;
+
+	p->code = p->bye || e == ERR_CLOSED ? ERR_CLOSED : e;
+	if (p->role == ROLE_WORKER)
+		proc_kill(p);		/* nothing can be told to it any more */
+	proc_lost(p);
+	if (p->role != ROLE_WORKER && (p->bye || p->pidfd.fd < 0 || !p->welcomed))
+		proc_gone(p, ERR_CLOSED, "it is gone");
+}
+
+static void
+on_sent(struct conn *c)
+{
+	struct nproc *p = c->owner;
+
+	if (p->page)			/* one without a service thread sleeps on its bell only */
+		bell_ring(p->n->np, &p->n->np->bell[p->bell]);
+}
+
+static void
+on_pidfd(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct nproc *p = (struct nproc *)(void *)((char *)w - offsetof(struct nproc, pidfd));
+	char text[NODE_MESSAGE];
+
+	(void)revents;
+	ev_io_stop(loop, w);
+	if (p->role == ROLE_WORKER) {
+		proc_lost(p);		/* how it ended comes from the zygote */
+		return;
+	}
+	snprintf(text, sizeof text, "process %d (%.100s) died", (int)p->pid, p->name.len ? (char *)p->name.data : "?");
+	proc_lost(p);
+	proc_gone(p, ERR_CRASHED, text);
+}
+
+struct nproc *
+proc_new(struct node *n, enum msg_role role, int fd)
+{
+	struct nproc *p = calloc(1, sizeof *p);
+
+	if (p == NULL)
+		return NULL;
+	*p = (struct nproc){ .n = n, .number = ++n->next_proc, .role = role, .slab = -1, .err = -1, .since = clock_ns() };
+	list_init(&p->fork);
+	list_init(&p->subrings);
+	list_init(&p->wrkrings);
+	if (map_put(&n->procs, p->number, p) < 0 || (p->conn = conn_new(&n->conns, fd)) == NULL) {
+		map_del(&n->procs, p->number);
+		free(p);
+		return NULL;
+	}
+	list_add_tail(&n->procs_list, &p->link);
+	p->conn->owner = p;
+	p->conn->on_frame = join_frame;
+	p->conn->on_close = on_close;
+	p->conn->on_sent = on_sent;
+	ev_io_init(&p->pidfd, on_pidfd, -1, EV_READ);
+	if (role != ROLE_WORKER) {
+		n->clients++;
+		node_idle(n);
+	} else
+		n->workers++;
+	return p;
+}
+
+struct nproc *
+proc_find(const struct node *n, uint64_t number)
+{
+	struct nproc *p = map_get(&n->procs, number);
+
+	return p && !p->lost && p->page ? p : NULL;
+}
+
+void
+proc_fail(struct nproc *p, uint64_t req, int code, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	SEND(p, fail, .req = req, .code = code, .text = span_str(text));
+}
+
+void
+proc_know(struct nproc *a, struct nproc *b)
+{
+	static char yes;
+
+	if (a == b)
+		return;
+	map_put(&a->known, b->number, &yes);
+	map_put(&b->known, a->number, &yes);
+}
+
+int
+proc_equip(struct nproc *p)
+{
+	struct node *n = p->n;
+	int page = -1, e;
+	size_t at;
+
+	if (n->nbells == 0)
+		return -ENOSPC;
+	if ((page = page_create("rota-page", n->number, p->number)) < 0)
+		return page;
+	if ((e = page_map(page, &p->page, 0)) < 0 || (e = p->slab = slab_create("rota-slab")) < 0)
+		goto out;
+	p->bell = n->bells[--n->nbells];
+	atomic_store(&n->np->bell[p->bell].word, 0);
+	atomic_store(&n->np->bell[p->bell].cpu, 0);
+	atomic_fetch_add(&n->np->awake, 1);
+	p->welcomed = true;
+	p->conn->max = FRAME_MAX;
+	at = conn_out(p->conn)->len;
+	e = msg_put_welcome(conn_out(p->conn), &(struct msg_welcome){ .proto = MSG_PROTO, .node = n->number,
+	    .proc = p->number, .job = p->job ? p->job->number : 0, .bell = p->bell,
+	    .cpus = (uint64_t)n->lease.total.v[RES_CPU], .arena = n->arena.bytes, .node_name = span_str(n->name),
+	    .namespace = p->job ? span_buf(&p->job->namespace) : span_buf(&p->namespace), .spin = n->spin });
+	conn_done(p->conn, at, e, (int[]){ page, n->np_fd, n->arena.fd, n->index.fd, p->slab }, 5, 1);
+	return 0;
+out:
+	close(page);
+	if (p->page)
+		page_unmap(p->page);
+	p->page = NULL;
+	return e;
+}
+
+void
+proc_kill(struct nproc *p)
+{
+	p->killed = true;
+	if (p->role == ROLE_WORKER && !p->forked && !p->exited) {	/* nobody was asked to fork it */
+		p->exited = true;
+		list_del(&p->fork);
+		list_add_tail(&p->n->reap, &p->fork);
+	}
+	if (p->pidfd.fd >= 0)
+		syscall(SYS_pidfd_send_signal, p->pidfd.fd, SIGKILL, NULL, 0);
+}
+
+/* Nothing more comes from it: its rings are marked before anybody is told anything else. */
+void
+proc_lost(struct nproc *p)
+{
+	struct node *n = p->n;
+
+	if (p->lost)
+		return;
+	p->lost = true;
+	if (p->conn)
+		conn_end(p->conn);
+	p->conn = NULL;
+	while (!list_empty(&p->subrings))
+		ring_end(list_entry(p->subrings.next, struct nring, bysub), RING_DEAD_SUBMITTER);
+	while (!list_empty(&p->wrkrings))
+		ring_end(list_entry(p->wrkrings.next, struct nring, bywrk), RING_DEAD_WORKER);
+	if (p->err >= 0)
+		close(p->err);
+	p->err = -1;
+	if (p->role == ROLE_WORKER)
+		n->workers--;
+	else {
+		n->clients--;
+		node_idle(n);
+	}
+	grant_step(n, &(struct lease_in){ .kind = LEASE_IN_GONE, .proc = p->number });
+	if (p->role == ROLE_DRIVER && p->job)
+		job_over(n, p->job);
+}
+
+/* It is dead: others are told how, its memory is taken back. */
+void
+proc_gone(struct nproc *p, int code, const char *text)
+{
+	struct node *n = p->n;
+	struct map_iter it = MAP_ITER;
+
+	map_del(&n->procs, p->number);
+	list_del(&p->link);
+	ev_io_stop(n->loop, &p->pidfd);
+	if (p->pidfd.fd >= 0)
+		close(p->pidfd.fd);
+	while (map_next(&p->known, &it)) {
+		struct nproc *q = map_get(&n->procs, it.key);
+
+		if (q == NULL)
+			continue;
+		map_del(&q->known, p->number);
+		SEND(q, dead, .proc = p->number, .code = code, .text = span_str(text));
+	}
+	map_release(&p->known);
+	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_GONE, .proc = p->number, .text = text });
+	if (p->page) {
+		/* a sleeper was taken off the count when it fell asleep; nobody can wake it any more */
+		if (atomic_exchange(&n->np->bell[p->bell].word, 0) != 2)
+			atomic_fetch_sub(&n->np->awake, 1);
+		n->bells[n->nbells++] = (uint16_t)p->bell;
+		if (n->nbells == NODEPAGE_BELLS)
+			atomic_store(&n->np->awake, 0);		/* what killing in the middle of falling asleep left */
+		page_unmap(p->page);
+		memory_gone(p);
+	}
+	if (p->slab >= 0)
+		close(p->slab);
+	if (p->job)
+		job_unref(n, p->job);
+	buf_release(&p->name);
+	buf_release(&p->namespace);
+	free(p);
+}
+
+/* --- jobs ------------------------------------------------------------------------------------------------- */
+
+struct njob *
+job_new(struct node *n, uint32_t number)
+{
+	struct njob *j = calloc(1, sizeof *j);
+
+	if (j == NULL || map_put(&n->jobs, number, j) < 0) {
+		free(j);
+		return NULL;
+	}
+	*j = (struct njob){ .number = number, .refs = 1, .out = -1, .cwd = -1, .since = clock_wall_ns() };
+	return j;
+}
+
+void
+job_unref(struct node *n, struct njob *j)
+{
+	if (--j->refs)
+		return;
+	map_del(&n->jobs, j->number);
+	if (j->out >= 0)
+		close(j->out);
+	if (j->cwd >= 0)
+		close(j->cwd);
+	buf_release(&j->env);
+	buf_release(&j->namespace);
+	free(j);
+}
+
+/* The driver is gone: everything of the job ends at once, except actors that were detached. */
+void
+job_over(struct node *n, struct njob *j)
+{
+	if (j->over)
+		return;
+	j->over = true;
+	j->refs++;
+	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_JOB_END, .job = j->number });
+	list_each_safe(l, q, &n->procs_list) {
+		struct nproc *p = list_entry(l, struct nproc, link);
+		const struct actor_life *a = p->actor ? actor_get(&n->actor, p->actor) : NULL;
+
+		if (p->job == j && p->role == ROLE_WORKER && !p->lost && !(a && a->detached && a->state != ACTOR_DEAD)) {
+			p->quiet = true;
+			proc_kill(p);
+		}
+	}
+	/* killing first, bookkeeping second: the next loop may take a while for a thousand workers */
+	list_each_safe(l, q, &n->procs_list) {
+		struct nproc *p = list_entry(l, struct nproc, link);
+
+		if (p->job == j && p->quiet)
+			proc_lost(p);
+	}
+	CTL(n, job_end, .job = j->number);
+	job_unref(n, j);
+}

@@ -1,0 +1,359 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "node/inner.h"
+#include "store/pin.h"
+#include "wire/mp.h"
+
+enum { CHUNK = 256 << 10 };		/* bytes of rows in one message */
+
+struct rows {				/* an answer being made */
+	struct nproc *p;
+	struct node *n;
+	uint64_t req, job;
+	struct buf b;
+	unsigned count;
+	struct map pins;		/* pin name -> how many */
+};
+
+static void
+flush(struct rows *r, bool last)
+{
+	struct buf b = BUF_INIT;
+
+	if (mp_put_array(&b, r->count) == 0 && mp_put_raw(&b, r->b.data, r->b.len) == 0)
+		SEND(r->p, rows, .req = r->req, .last = last, .rows = span_buf(&b));
+	buf_release(&b);
+	r->b.len = 0;
+	r->count = 0;
+}
+
+static void
+row(struct rows *r, unsigned columns)
+{
+	if (r->b.len > CHUNK)
+		flush(r, false);
+	mp_put_map(&r->b, columns);
+	r->count++;
+}
+
+static void
+key(struct rows *r, const char *k)
+{
+	mp_put_str(&r->b, k, strlen(k));
+}
+
+static void
+put_u(struct rows *r, const char *k, uint64_t v)
+{
+	key(r, k);
+	mp_put_uint(&r->b, v);
+}
+
+static void
+put_s(struct rows *r, const char *k, const void *p, size_t n)	/* empty: nil */
+{
+	key(r, k);
+	if (n)
+		mp_put_str(&r->b, p, n);
+	else
+		mp_put_nil(&r->b);
+}
+
+static void
+put_text(struct rows *r, const char *k, const char *s)
+{
+	put_s(r, k, s, strlen(s));
+}
+
+static void
+put_milli(struct rows *r, const char *k, int64_t v)		/* thousandths as a number */
+{
+	key(r, k);
+	if (v % 1000 == 0)
+		mp_put_int(&r->b, v / 1000);
+	else
+		mp_put_float(&r->b, (double)v / 1000);
+}
+
+static uint64_t
+wall(uint64_t monotonic)		/* for people only */
+{
+	return monotonic ? clock_wall_ns() - (clock_ns() - monotonic) : 0;
+}
+
+static uint64_t
+rss(pid_t pid)				/* private memory: what it does not share with others */
+{
+	unsigned long all = 0, resident = 0, shared = 0;
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+	if ((f = fopen(path, "re")) == NULL)
+		return 0;
+	if (fscanf(f, "%lu %lu %lu", &all, &resident, &shared) != 3)
+		resident = shared = 0;
+	fclose(f);
+	return (uint64_t)(resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static const char *
+state_word(const struct nproc *p)
+{
+	static const char *const word[] = { "starting", "idle", "running", "blocked", "idle" };
+	uint32_t s = atomic_load(&p->page->state);
+
+	return s < sizeof word / sizeof *word ? word[s] : "?";
+}
+
+static size_t
+fn_copy(char to[33], const struct page *pg)	/* its writer may be in the middle of it */
+{
+	memcpy(to, pg->fn, 32);
+	to[32] = '\0';
+	return strlen(to);
+}
+
+static void
+put_task(struct rows *r, const char *k, const struct nproc *p)
+{
+	uint64_t t = atomic_load(&p->page->task);
+	char id[ID_TEXT];
+
+	if (t)
+		put_text(r, k, id_format(id, (struct id){ r->n->number, atomic_load(&p->page->submitter), t }));
+	else
+		put_s(r, k, NULL, 0);
+}
+
+static bool
+listed(const struct rows *r, const struct nproc *p)
+{
+	return !p->lost && p->page && (r->job == 0 || (p->job && p->job->number == r->job));
+}
+
+/* --- the lists ------------------------------------------------------------------------------------------------------- */
+
+static void
+nodes(struct rows *r)
+{
+	struct node *n = r->n;
+	char addr[700];
+	unsigned drivers = 0;
+	int64_t avail = n->lease.free.v[RES_CPU];
+
+	list_each(l, &n->procs_list) {
+		struct nproc *p = list_entry(l, struct nproc, link);
+
+		drivers += p->role == ROLE_DRIVER && !p->lost;
+	}
+	snprintf(addr, sizeof addr, "unix:%s/%s", n->dirname, n->o.socket);
+	row(r, 14);
+	put_u(r, "node", n->number);
+	put_text(r, "name", n->name);
+	put_text(r, "state", "alive");
+	put_milli(r, "cpus", n->lease.total.v[RES_CPU]);
+	put_milli(r, "cpus_free", avail > 0 ? avail : 0);
+	put_milli(r, "gpus", n->lease.total.v[RES_GPU]);
+	put_u(r, "memory", (uint64_t)n->lease.total.v[RES_MEM]);
+	put_u(r, "arena", n->arena.bytes);
+	put_u(r, "arena_used", n->arena.lent + n->arena.owned);
+	put_u(r, "workers", n->workers);
+	put_u(r, "drivers", drivers);
+	put_u(r, "pid", (uint64_t)getpid());
+	put_text(r, "address", addr);
+	put_u(r, "uptime", clock_ns() - n->since);
+}
+
+static void
+workers(struct rows *r)
+{
+	char fn[33];
+
+	list_each(l, &r->n->procs_list) {
+		struct nproc *p = list_entry(l, struct nproc, link);
+
+		if (p->role != ROLE_WORKER || !listed(r, p) || p->pid == 0)
+			continue;
+		row(r, 11);
+		put_u(r, "pid", (uint64_t)p->pid);
+		put_u(r, "proc", p->number);
+		put_text(r, "state", state_word(p));
+		put_s(r, "fn", fn, fn_copy(fn, p->page));
+		put_task(r, "task", p);
+		put_u(r, "since", wall(atomic_load(&p->page->since)));
+		put_u(r, "job", p->job ? p->job->number : 0);
+		put_milli(r, "cpus", lease_need(&r->n->lease, p->number).v[RES_CPU]);
+		put_u(r, "actor", p->actor);
+		put_u(r, "rss", rss(p->pid));
+		key(r, "blocked");
+		mp_put_bool(&r->b, p->blocked);
+	}
+}
+
+static void
+tasks(struct rows *r)
+{
+	char fn[33], text[48];
+
+	list_each(l, &r->n->procs_list) {
+		struct nproc *p = list_entry(l, struct nproc, link);
+		uint64_t queued;
+
+		if (!listed(r, p))
+			continue;
+		if (p->role == ROLE_WORKER && atomic_load(&p->page->task)) {
+			row(r, 7);
+			put_task(r, "id", p);
+			put_s(r, "name", fn, fn_copy(fn, p->page));
+			put_text(r, "state", state_word(p));
+			put_u(r, "worker", (uint64_t)p->pid);
+			put_u(r, "since", wall(atomic_load(&p->page->since)));
+			put_u(r, "attempt", atomic_load(&p->page->attempt) + 1);
+			put_u(r, "job", p->job ? p->job->number : 0);
+		}
+		if ((queued = atomic_load(&p->page->counter[CNT_QUEUED])) == 0)
+			continue;
+		row(r, 7);
+		put_s(r, "id", NULL, 0);
+		put_s(r, "name", p->name.data, p->name.len);
+		snprintf(text, sizeof text, "queued %llu", (unsigned long long)queued);
+		put_text(r, "state", text);
+		put_u(r, "worker", (uint64_t)p->pid);
+		put_u(r, "since", wall(p->since));
+		put_u(r, "attempt", 0);
+		put_u(r, "job", p->job ? p->job->number : 0);
+	}
+}
+
+/* calls on its rings that were not claimed yet */
+static uint64_t
+pending(const struct nproc *wrk)
+{
+	uint64_t n = 0;
+
+	if (wrk == NULL)
+		return 0;
+	list_each(l, &wrk->wrkrings) {
+		struct ring_shm *s = list_entry(l, struct nring, bywrk)->shm;
+
+		for (unsigned i = 0; i < RING_WORDS; i++)
+			n += ring_claim_of(atomic_load_explicit(&s->word[i], memory_order_relaxed)) == RING_QUEUED;
+	}
+	return n;
+}
+
+static void
+actors(struct rows *r)
+{
+	static const char *const word[] = { "?", "pending", "alive", "restarting", "dead" };
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&r->n->actor.actors, &it)) {
+		const struct actor_life *a = it.val;
+		struct nproc *p = proc_find(r->n, a->worker);
+
+		if (r->job && a->job != r->job)
+			continue;
+		row(r, 10);
+		put_u(r, "actor", a->number);
+		put_s(r, "name", a->name.data, a->name.len);
+		put_s(r, "class", a->class.data, a->class.len);
+		put_text(r, "state", word[a->state < 5 ? a->state : 0]);
+		put_u(r, "incarnation", a->incarnation);
+		put_u(r, "pid", p ? (uint64_t)p->pid : 0);
+		put_u(r, "pending", pending(p));
+		put_u(r, "job", a->job);
+		put_s(r, "namespace", a->namespace.data, a->namespace.len);
+		key(r, "restarts");
+		if (a->restarts == UINT32_MAX)
+			mp_put_str(&r->b, "unlimited", 9);
+		else
+			mp_put_uint(&r->b, a->restarts);
+	}
+}
+
+static void
+count_pins(struct rows *r)
+{
+	list_each(l, &r->n->procs_list) {
+		struct nproc *p = list_entry(l, struct nproc, link);
+
+		for (unsigned i = 0; p->page && i < PAGE_PINS; i++) {
+			uint64_t v = atomic_load_explicit(&p->page->pin[i], memory_order_relaxed);
+
+			if (v)
+				map_put(&r->pins, v, (void *)((uintptr_t)map_get(&r->pins, v) + 1));
+		}
+	}
+}
+
+static bool
+object(void *ctx, const struct arena_item *it)
+{
+	struct rows *r = ctx;
+	const struct kept *k = idmap_get(&r->n->kept, it->id);
+	struct nproc *owner = proc_find(r->n, it->id.proc);
+	char id[ID_TEXT];
+
+	if (r->job && !(owner && owner->job && owner->job->number == r->job))
+		return true;
+	row(r, 10);
+	put_text(r, "id", id_format(id, it->id));
+	put_u(r, "size", it->size);
+	put_text(r, "state", "sealed");
+	put_text(r, "kind", it->id.seq & ID_RET_MAX ? "return" : "value");
+	key(r, "owner");
+	if (k == NULL && owner)
+		mp_put_uint(&r->b, (uint64_t)owner->pid);
+	else
+		mp_put_str(&r->b, k ? "node" : "dead", 4);
+	key(r, "holders");
+	mp_put_nil(&r->b);		/* its owner counts them */
+	put_u(r, "pinned", (uintptr_t)map_get(&r->pins, pin_name(it->off, it->gen)));
+	key(r, "kept");
+	mp_put_bool(&r->b, k != NULL);
+	key(r, "ttl");
+	if (k && k->ttl)
+		mp_put_uint(&r->b, k->since + k->ttl > clock_ns() ? k->since + k->ttl - clock_ns() : 0);
+	else
+		mp_put_nil(&r->b);
+	put_s(r, "name", k ? k->name : NULL, k ? k->nname : 0);
+	return true;
+}
+
+static void
+objects(struct rows *r)
+{
+	count_pins(r);
+	arena_node_each(&r->n->arena, object, r);
+	map_release(&r->pins);
+}
+
+int
+rows_frame(struct nproc *p, const struct frame *f)
+{
+	static const struct {
+		const char *what;
+		void (*fn)(struct rows *r);
+	} lists[] = { { "nodes", nodes }, { "workers", workers }, { "tasks", tasks }, { "actors", actors }, { "objects", objects } };
+	struct rows r = { .p = p, .n = p->n };
+	struct msg_list m;
+	int e = msg_get_list(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	r.req = m.req;
+	r.job = m.job;
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+		if (strlen(lists[i].what) == m.what.n && memcmp(lists[i].what, m.what.p, m.what.n) == 0) {
+			lists[i].fn(&r);
+			flush(&r, true);
+			buf_release(&r.b);
+			return 0;
+		}
+	proc_fail(p, m.req, -EINVAL, "no list '%.*s'", (int)(m.what.n < 64 ? m.what.n : 64), (const char *)m.what.p);
+	return 0;
+}
