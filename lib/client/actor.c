@@ -1,0 +1,291 @@
+/*
+ * actor - handles, and calls in the order in which they were made.
+ *
+ * A handle is known by the actor's number.  The process opens one ring to the actor; calls wait in the handle's
+ * queue while there is none: before the first GRANT, and between a death and the restart (M35).
+ */
+#include <stdio.h>
+#include "client/inner.h"
+#include "client/spec.h"
+#include "wire/le.h"
+
+static struct actor *
+actor_l(struct client *c, uint64_t number, const char *class, size_t nclass, const unsigned char *methods, size_t nmethods)
+{
+	struct actor *a = map_get(&c->actor, number);
+
+	if (a) {
+		a->handles++;
+		return a;
+	}
+	if (!(a = calloc(1, sizeof *a)))
+		return NULL;
+	a->number = number;
+	a->state = ACTOR_PENDING;
+	a->handles = 1;
+	if (!(a->class = malloc(nclass + 1)) || !(a->methods = malloc(nmethods + 1)) ||
+	    map_put(&c->actor, number, a) < 0) {
+		free(a->class);
+		free(a->methods);
+		free(a);
+		return NULL;
+	}
+	memcpy(a->class, class, nclass);
+	a->class[nclass] = '\0';
+	memcpy(a->methods, methods, nmethods);
+	a->nmethods = nmethods;
+	return a;
+}
+
+static void
+open_l(struct client *c, struct actor *a)
+{
+	if (a->opened || a->state == ACTOR_DEAD)
+		return;
+	a->opened = true;
+	LINK_SEND(c, actor_open, .req = 0, .actor = a->number);
+}
+
+void
+actor_unref_l(struct client *c, struct actor *a)
+{
+	if (--a->handles)
+		return;
+	if (a->lease && !a->lease->dead) {	/* what we sent is done: each call counted as a handle */
+		LINK_SEND(c, return, .lease = a->lease->number);
+		lease_free_l(c, a->lease);
+	}
+	if (a->state != ACTOR_DEAD)
+		LINK_SEND(c, actor_drop, .actor = a->number);
+	map_del(&c->actor, a->number);
+	if (a->args)
+		rec_unref_l(c, a->args);
+	buf_release(&a->error);
+	free(a->class);
+	free(a->methods);
+	free(a->why);
+	free(a);
+}
+
+void
+actor_granted_l(struct client *c, struct lease *l, uint32_t incarnation)
+{
+	struct actor *a = l->actor;
+
+	a->incarnation = incarnation;
+	a->state = ACTOR_ALIVE;
+	feed_actor_l(c, a);
+}
+
+/* its worker died: calls that had not started are in the queue again; a new ring or the end will be told */
+void
+actor_lost_ring_l(struct client *c, struct actor *a)
+{
+	(void)c;
+	a->lease = NULL;
+	if (a->state == ACTOR_ALIVE)
+		a->state = ACTOR_RESTARTING;
+}
+
+void
+actor_state_l(struct client *c, const struct msg_actor_state *m)
+{
+	struct actor *a = map_get(&c->actor, m->actor);
+
+	if (!a || m->incarnation < a->incarnation)
+		return;
+	if (m->state == ACTOR_DEAD) {
+		a->state = ACTOR_DEAD;
+		free(a->why);
+		if ((a->why = malloc(m->text.n + 1))) {
+			memcpy(a->why, m->text.p, m->text.n);
+			a->why[m->text.n] = '\0';
+		}
+		a->error.len = 0;
+		if (m->error.n && m->error.n <= REC_BLOCK_MAX && val_check(m->error.p, m->error.n, 1, VAL_ALLOW_CODE) == 0)
+			buf_add(&a->error, m->error.p, m->error.n);
+		a->handles++;			/* failing calls give up theirs */
+		feed_actor_l(c, a);
+		actor_unref_l(c, a);
+	} else if (m->state == ACTOR_RESTARTING && a->state != ACTOR_DEAD) {
+		a->state = ACTOR_RESTARTING;
+	}
+}
+
+/* --- for the main thread ------------------------------------------------------------------------------------ */
+
+static int
+spec_put(struct client *c, struct buf *b, const struct actor_spec *s, struct rec *args)
+{
+	unsigned char head[SPEC_HEAD];
+	struct obj_view v;
+	const unsigned char *p;
+	unsigned char at[WREF_SIZE];
+	struct wref w;
+	size_t n;
+
+	if (args->kind == REC_ARENA) {
+		rec_export_l(c, args, &w);
+		val_wref_pack(at, &w);
+		p = at;
+		n = sizeof at;
+	} else {
+		p = rec_bytes_l(c, args, &v, &n);
+	}
+	le_put32(head, (uint32_t)s->ncode);
+	le_put32(head + 4, args->nvals);
+	le_put32(head + 8, args->kind == REC_ARENA);
+	return buf_add(b, head, sizeof head) < 0 || buf_add(b, s->code, s->ncode) < 0 || buf_add(b, p, n) < 0 ? -ENOMEM : 0;
+}
+
+static int
+actor_request(struct client *c, struct request *rq, struct actor **a, char *why, size_t n)
+{
+	struct msg_actor m;
+	int e;
+
+	if ((e = link_request(c, rq->req, WAIT_FOREVER, &rq)) == 0) {
+		if (rq->type == MSG_FAIL_T)
+			e = link_fail(rq, why, n);
+		else if (rq->type != MSG_ACTOR_T || msg_get_actor(&m, rq->body.data, rq->body.len) < 0)
+			e = ERR_PROTO;
+	}
+	if (e == 0) {
+		lock_take(&c->lock);
+		*a = actor_l(c, m.actor, (const char *)m.class.p, m.class.n, m.methods.p, m.methods.n);
+		if (*a)
+			open_l(c, *a);
+		lock_drop(&c->lock);
+		e = *a ? 0 : -ENOMEM;
+	} else if (e != ERR_NOTFOUND && !*why) {
+		snprintf(why, n, "%s", err_str(e));
+	}
+	link_done(c, rq);
+	return e;
+}
+
+int
+client_actor_new(struct client *c, const struct actor_spec *s, struct actor **a, char *why, size_t n)
+{
+	struct buf spec = BUF_INIT;
+	struct request *rq = NULL;
+	struct rec *args;
+	int e;
+
+	*why = '\0';
+	if ((e = client_put(c, s->args, &args)) < 0)
+		return e;
+	lock_take(&c->lock);
+	if ((e = spec_put(c, &spec, s, args)) == 0 && (rq = link_expect_l(c)))
+		LINK_SEND(c, actor_new, .req = rq->req, .name = span_of(s->name, s->name ? strlen(s->name) : 0),
+		    .class = span_of(s->class, strlen(s->class)), .methods = span_of(s->methods, s->nmethods),
+		    .spec = span_of(spec.data, spec.len), .cpus = s->opts.cpus, .gpus = s->opts.gpus,
+		    .memory = s->opts.memory, .resources = span_of(s->opts.resources, s->opts.nresources),
+		    .restarts = s->restarts, .detached = s->detached, .wait = s->opts.wait);
+	lock_drop(&c->lock);
+	buf_release(&spec);
+	e = rq ? actor_request(c, rq, a, why, n) : -ENOMEM;
+	if (e == 0)
+		(*a)->args = args;
+	else
+		client_release(c, args);
+	if (!c->serving)
+		service_start(c);
+	return e;
+}
+
+int
+client_actor_find(struct client *c, const char *namespace, const char *name, struct actor **a, char *why, size_t n)
+{
+	struct request *rq;
+
+	*why = '\0';
+	lock_take(&c->lock);
+	if ((rq = link_expect_l(c)))
+		LINK_SEND(c, actor_find, .req = rq->req, .namespace = span_of(namespace, namespace ? strlen(namespace) : 0),
+		    .name = span_of(name, strlen(name)));
+	lock_drop(&c->lock);
+	return rq ? actor_request(c, rq, a, why, n) : -ENOMEM;
+}
+
+struct actor *
+client_actor_import(struct client *c, uint64_t number, const char *class, size_t nclass, const unsigned char *methods,
+    size_t nmethods)
+{
+	struct actor *a;
+	bool known;
+
+	lock_take(&c->lock);
+	known = map_get(&c->actor, number) != NULL;
+	a = actor_l(c, number, class, nclass, methods, nmethods);
+	if (a && !known)
+		LINK_SEND(c, actor_hold, .actor = number);
+	if (a)
+		open_l(c, a);
+	lock_drop(&c->lock);
+	return a;
+}
+
+void
+client_actor_retain(struct client *c, struct actor *a)
+{
+	lock_take(&c->lock);
+	a->handles++;
+	lock_drop(&c->lock);
+}
+
+void
+client_actor_drop(struct client *c, struct actor *a)
+{
+	lock_take(&c->lock);
+	actor_unref_l(c, a);
+	lock_drop(&c->lock);
+}
+
+uint64_t
+actor_number(const struct actor *a)
+{
+	return a->number;
+}
+
+const char *
+actor_class(const struct actor *a)
+{
+	return a->class;
+}
+
+struct span
+actor_methods(const struct actor *a)
+{
+	return span_of(a->methods, a->nmethods);
+}
+
+int
+client_actor_end(struct client *c, struct actor *a, bool stop, bool restart)
+{
+	lock_take(&c->lock);
+	LINK_SEND(c, actor_kill, .req = 0, .actor = a->number, .stop = stop, .restart = restart);
+	lock_drop(&c->lock);
+	return 0;
+}
+
+static bool
+actor_settled(struct client *c, void *arg)
+{
+	struct actor *a = arg;
+
+	(void)c;
+	return a->state == ACTOR_ALIVE || a->state == ACTOR_DEAD;
+}
+
+int
+client_actor_wait(struct client *c, struct actor *a, uint64_t deadline)
+{
+	int e;
+
+	lock_take(&c->lock);
+	open_l(c, a);
+	lock_drop(&c->lock);
+	e = wait_until(c, actor_settled, a, deadline);
+	return e < 0 ? e : a->state == ACTOR_DEAD ? ERR_ACTOR_DIED : 0;
+}

@@ -1,0 +1,173 @@
+/*
+ * client - the runtime inside a process: tasks, objects and actors over the rings (DESIGN 3, 4).
+ *
+ * One struct client per process.  It owns records (tasks and objects, ring/rec.h), leases on workers, borrowed
+ * references and the connection to rlet.  Beside the main thread runs a service thread (client/service.c, M1);
+ * one lock guards all state, taken inside each function here.  Unless said otherwise functions are for the
+ * main thread, return 0 or a negative error, and never call back into the caller.
+ *
+ * A struct rec pointer is a reference: whoever holds one has counted it (client_retain, or got it counted) and
+ * gives it up with client_release, or, where no lock may be taken (a Lua finalizer), client_drop.
+ */
+#ifndef CLIENT_CLIENT_H
+#define CLIENT_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/id.h"
+#include "ring/rec.h"
+#include "store/arena.h"
+#include "wire/msg.h"
+#include "wire/val.h"
+
+struct client;
+struct actor;
+
+/* --- opening (open.c) ------------------------------------------------------------------------------- */
+struct client_opts {
+	const char *address;	/* NULL: ROTA_ADDRESS, else this user's node, else start one if may_start */
+	const char *namespace;	/* NULL: ROTA_NAMESPACE, else the job's own */
+	const char *name;	/* program and first arguments, for listings */
+	bool tool;		/* looks and manages, submits nothing */
+	bool may_start;		/* may start a node if none runs (INTERFACE 1.4) */
+	int err;		/* descriptor that workers write to, or -1: our stderr */
+	const char *store;	/* arena size of a node that is started, or NULL */
+	unsigned cpus;		/* CPUs that a private node offers; 0: what there is */
+};
+/* why: one line for people when it fails, e.g. "no node is running: …"; errors ERR_NO_CLUSTER, -EPERM, … */
+int	client_open(struct client **c, const struct client_opts *o, char *why, size_t nwhy);
+int	client_open_worker(struct client **c, int fd, char *why, size_t nwhy);	/* fd: connected to rlet, WELCOME queued */
+void	client_close(struct client *c);		/* says goodbye; every record and view becomes invalid */
+const struct msg_welcome *client_welcome(const struct client *c);	/* who we are; strings live as long as c */
+const char *client_lost(struct client *c);	/* why the node is gone, or NULL; every wait then ends with ERR_NO_CLUSTER */
+const char *client_full(const struct client *c);	/* after ERR_FULL: what holds the memory */
+void	client_after_fork(struct client *c);	/* in a forked child: closes what it inherited, forgets the rest */
+
+/* --- values ------------------------------------------------------------------------------------------ */
+struct seg {			/* bytes that lie out of band in an object */
+	const void *p;
+	size_t n;
+};
+struct payload {		/* what goes in: borrowed for the call */
+	const unsigned char *p;
+	size_t n;
+	unsigned nvals;
+	unsigned flags;		/* PAYLOAD_* */
+	const struct seg *seg;
+	unsigned nseg;
+};
+#define PAYLOAD_REFS 1u		/* holds REF or VALREF */
+#define PAYLOAD_ERROR 2u	/* is an encoded error */
+#define PAYLOAD_PENDING 4u	/* holds a top-level VALREF of an object that was not ready when it was encoded */
+
+struct value {			/* what comes out; p lives until the record is released */
+	const unsigned char *p;
+	size_t n;
+	unsigned nvals;
+	bool error;
+	bool arena;		/* out-of-band buffers are in view; p and buffers lie in the arena */
+	struct obj_view view;
+};
+
+/* --- objects (obj.c, mem.c) --------------------------------------------------------------------------- */
+int	client_put(struct client *c, const struct payload *p, struct rec **r);	/* ERR_FULL after the store's wait */
+/* an object to be filled in place: its buffers are writable until client_seal or client_abort */
+int	client_create(struct client *c, const uint64_t *sizes, unsigned nbuf, size_t head, struct obj *out, struct rec **r);
+void	client_seal(struct client *c, struct rec *r, unsigned nvals, unsigned flags);
+void	client_abort(struct client *c, struct rec *r);
+void	client_retain(struct client *c, struct rec *r);
+void	client_release(struct client *c, struct rec *r);
+void	client_drop(struct client *c, struct rec *r);	/* the same, later: from a finalizer of the main thread */
+bool	client_ready(struct client *c, struct rec *r);
+int	client_value(struct client *c, struct rec *r, struct value *v);	/* of a ready one; ERR_LOST if it is gone */
+const struct arena *client_arena(const struct client *c);	/* for obj_view_buf */
+void	client_seen(struct client *c, struct rec *r);	/* its failure was reported */
+struct id client_id(struct client *c, const struct rec *r);
+uint64_t client_size(const struct rec *r);		/* bytes that it keeps alive outside the process */
+/* the reference as it travels: r is exported from now on; retains nothing (the payload's holder does) */
+void	client_export(struct client *c, struct rec *r, struct wref *w);
+struct rec *client_import(struct client *c, const struct wref *w);	/* counted; NULL: no memory */
+int	client_keep(struct client *c, struct rec *r, const char *name, uint64_t ttl_ns);	/* given to the node */
+int	client_lookup(struct client *c, const char *text, struct rec **r, struct id *id, char *why, size_t n);
+int	client_remove(struct client *c, struct id id, char *why, size_t n);
+
+/* --- tasks (task.c) ------------------------------------------------------------------------------------ */
+struct task_opts {		/* zeroed and set by task_opts_init */
+	uint32_t cpus, gpus;	/* thousandths */
+	uint64_t memory;
+	const unsigned char *resources;	/* msgpack map name -> thousandths, or NULL */
+	size_t nresources;
+	int retries;		/* after a crash; -1 without end */
+	unsigned returns;	/* records made by a submit; 0 and 1: one that holds all values */
+	uint64_t timeout;	/* ns; 0 none */
+	int8_t priority;
+	bool wait;		/* wait for what is infeasible now */
+};
+void	task_opts_init(struct task_opts *o);	/* cpus 1, retries 3 */
+
+struct fn;			/* a function as it is called: bytes, name and options */
+int	client_fn(struct client *c, enum fn_kind kind, const void *p, size_t n, const char *name,
+	    const struct task_opts *o, struct fn **fn);		/* p copied, shared between equal bytes */
+int	client_fn_with(struct client *c, const struct fn *base, const char *name, const struct task_opts *o, struct fn **fn);
+void	client_fn_free(struct client *c, struct fn *fn);	/* running and queued tasks keep what they need */
+const char *client_fn_name(const struct fn *fn);
+const char *client_task_name(struct client *c, const struct rec *r);	/* of the task that makes r; NULL: none of ours */
+
+/* r[0 .. max(1, returns)) are counted for the caller.  Errors of the task itself are in its value, later. */
+int	client_submit(struct client *c, struct fn *fn, const struct payload *args, struct rec **r);
+uint64_t client_pending(struct client *c);	/* tasks submitted and not ended */
+
+/* --- waiting (wait.c) ----------------------------------------------------------------------------------- */
+#define WAIT_FOREVER UINT64_MAX
+/* until r is ready: 0, -ETIMEDOUT, -EINTR (a signal came), ERR_NO_CLUSTER.  deadline: clock_ns() or WAIT_FOREVER */
+int	client_wait(struct client *c, struct rec *r, uint64_t deadline);
+int	client_nap(struct client *c, uint64_t deadline);	/* serves what comes until the deadline: -ETIMEDOUT; -EINTR */
+
+struct waitset;			/* members and a queue of those that became ready (M23) */
+struct waitset *waitset_new(struct client *c);
+int	waitset_add(struct client *c, struct waitset *w, struct rec *r, uint64_t tag);	/* counts r while it is a member */
+size_t	waitset_len(const struct waitset *w);		/* members, ready ones included */
+/* takes one ready member out: its tag and record (the count passes to the caller); 0, -ETIMEDOUT, -EINTR, ERR_NOTFOUND if empty */
+int	waitset_next(struct client *c, struct waitset *w, uint64_t deadline, struct rec **r, uint64_t *tag);
+void	waitset_free(struct client *c, struct waitset *w);
+
+/* --- actors (actor.c) ------------------------------------------------------------------------------------ */
+struct actor_spec {
+	const char *name, *class;
+	const unsigned char *methods; size_t nmethods;	/* msgpack array of names */
+	const void *code; size_t ncode;			/* encoded class */
+	const struct payload *args;			/* of the constructor; refs in it are held until it is up or dead */
+	struct task_opts opts;				/* cpus 0 is the default here */
+	uint32_t restarts;
+	bool detached;
+};
+int	client_actor_new(struct client *c, const struct actor_spec *s, struct actor **a, char *why, size_t n);
+int	client_actor_find(struct client *c, const char *namespace, const char *name, struct actor **a, char *why, size_t n);
+struct actor *client_actor_import(struct client *c, uint64_t number, const char *class, size_t nclass,
+	    const unsigned char *methods, size_t nmethods);	/* counted */
+void	client_actor_retain(struct client *c, struct actor *a);
+void	client_actor_drop(struct client *c, struct actor *a);	/* from a finalizer too */
+uint64_t actor_number(const struct actor *a);
+const char *actor_class(const struct actor *a);
+struct span actor_methods(const struct actor *a);
+int	client_call(struct client *c, struct actor *a, struct fn *method, const struct payload *args, struct rec **r);
+int	client_actor_end(struct client *c, struct actor *a, bool stop, bool restart);	/* kill or stop */
+int	client_actor_wait(struct client *c, struct actor *a, uint64_t deadline);	/* until it is up: 0, ERR_ACTOR_DIED, … */
+
+/* --- looking (link.c) -------------------------------------------------------------------------------------- */
+/* calls row(arg, encoded map, n) for each row; what: "nodes" … */
+int	client_list(struct client *c, const char *what, int (*row)(void *, const unsigned char *, size_t), void *arg,
+	    char *why, size_t n);
+int	client_stop_node(struct client *c, bool force, char *why, size_t n);
+
+/* --- names that a worker lacks (link.c), and the collector: called on the main thread, between tasks or in waits -- */
+struct client_hooks {
+	void (*answer)(void *arg, char kind, const char *name, size_t n, struct buf *out);	/* ROUTE_NAME */
+	void (*collect)(void *arg);		/* full garbage collection, please */
+	void *arg;
+};
+void	client_set_hooks(struct client *c, const struct client_hooks *h);
+int	client_ask_name(struct client *c, char kind, const char *name, size_t n, struct buf *out);	/* worker: asks its driver */
+
+#endif

@@ -1,0 +1,337 @@
+/*
+ * inner - what the files of lib/client share.  Nobody else includes it.
+ *
+ * Names ending in _l want the lock held.  Records are named by pointer inside the process and by unit in
+ * queues and rings.  "Side" is what few records need: waiters, holders, children, a timer, a borrowed id.
+ */
+#ifndef CLIENT_INNER_H
+#define CLIENT_INNER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/heap.h"
+#include "base/idmap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "client/client.h"
+#include "client/lock.h"
+#include "ring/bell.h"
+#include "ring/page.h"
+#include "ring/ring.h"
+#include "ring/slab.h"
+
+#define EST_UNKNOWN UINT32_MAX
+#define SPIN_MAX_NS 20000u
+
+struct waiter {				/* on side->waiters of a record that is not ready */
+	struct list link;
+	enum { WAIT_DEP, WAIT_SET, WAIT_ASK } kind;
+	union {
+		uint32_t task;		/* DEP: unit of the task that waits */
+		struct member *member;	/* SET */
+		uint32_t proc;		/* ASK: who wants the answer */
+	};
+};
+
+struct side {
+	uint32_t unit;			/* of its record */
+	struct list waiters;
+	uint32_t *holder;		/* process numbers that hold it */
+	unsigned nholder;
+	uint32_t *child;		/* units of the records of returns 1 … nchild */
+	unsigned nchild;
+	unsigned missing;		/* arguments that are not ready */
+	struct id id;			/* of a borrowed one */
+	bool exported;			/* in client.exported */
+	bool registered;		/* borrowed: its owner knows that we hold it */
+	bool asked;			/* borrowed: ASK is under way */
+	bool pinned;			/* borrowed: pin is our slot */
+	bool late;			/* its time is up: the death of its worker is a time-out */
+	bool keep;			/* given to the node: nothing to free here */
+	struct actor *actor;		/* whose call it is, while it waits for arguments */
+	int pin;
+	struct heap_node timer;		/* retry or time-out */
+	enum { TIMER_NONE, TIMER_RETRY, TIMER_TIMEOUT } what;
+};
+
+struct shape {				/* a resource shape and the tasks that wait for leases of it */
+	uint32_t number;
+	struct task_opts opts;		/* resources owned */
+	uint32_t head, tail;		/* queue of units, linked by rec.link */
+	uint64_t queued;
+	unsigned leases;		/* that we have */
+	unsigned blocked;		/* of them, whose worker waits */
+	unsigned asked;			/* leases last asked for */
+	uint32_t est;			/* mean run time in ns of its tasks; EST_UNKNOWN */
+	bool infeasible;
+	char why[256];
+};
+
+struct lease {				/* a worker that is ours for a while, or an actor's ring */
+	uint32_t index;			/* in client.lease */
+	uint32_t number, proc;
+	struct shape *shape;		/* NULL: an actor's ring */
+	struct actor *actor;
+	struct ring_sub ring;
+	struct peerslab slab;
+	struct bell *bell;
+	unsigned inflight;		/* tasks pushed whose end was not seen */
+	unsigned active;		/* place in client.active + 1; 0: nothing in flight */
+	bool returning, blocked, rung;	/* rung: pushed to since its bell was last rung */
+	uint32_t dead;			/* RING_DEAD_* once acted upon */
+	uint64_t since;
+};
+
+struct fn {
+	uint32_t unit;			/* of its struct fnblk */
+	uint32_t priv;			/* index in client.fn */
+	uint32_t count;			/* the handle and tasks under way */
+	struct shape *shape;		/* NULL: a method */
+	struct task_opts opts;
+	uint32_t est;			/* mean run time in ns */
+	char name[96];
+	struct fncode *code;
+};
+
+struct fncode {				/* bytes shared by all variants */
+	uint64_t hash[2];
+	uint32_t unit, len, count;
+};
+
+struct actor {
+	uint64_t number;
+	enum actor_state state;
+	uint32_t incarnation;
+	unsigned handles;		/* in this process, plus calls under way */
+	_Atomic unsigned dropped;	/* handles given up by finalizers, to be counted off */
+	struct lease *lease;
+	bool opened;			/* ACTOR_OPEN was sent */
+	uint32_t head, tail;		/* calls to send, in order */
+	uint64_t queued;
+	int retries;
+	char *class, *why;
+	unsigned char *methods;
+	size_t nmethods;
+	struct buf error;		/* encoded error of its constructor, or empty */
+	struct buf held;		/* constructor arguments whose references are held */
+	unsigned heldvals;
+	struct rec *args;
+};
+
+struct member {
+	struct list link;		/* in waitset.ready or waitset.rest */
+	struct waitset *set;
+	struct rec *rec;
+	uint64_t tag;
+	struct waiter *waiter;		/* NULL once ready */
+};
+
+struct waitset {
+	struct list ready, rest;
+	size_t n;
+};
+
+struct request {			/* an answer that somebody waits for */
+	uint64_t req;
+	uint16_t type;			/* 0: not there yet */
+	struct buf body;
+	struct buf rows;		/* ROWS collected: u32 length, bytes … */
+};
+
+struct client {
+	/* who we are */
+	struct msg_welcome me;
+	char node_name[128], namespace[128];
+	int sock;
+	bool worker;
+	pthread_t main;
+
+	/* what rlet gave us */
+	struct page *page;
+	struct nodepage *np;
+	struct bell *bell;
+	struct arena arena;
+	struct slab slab;
+	unsigned pin_hint;
+
+	struct lock lock;		/* everything below */
+
+	/* tasks and objects */
+	uint64_t next_task;
+	struct map side;		/* unit -> struct side * */
+	struct map exported;		/* seq -> unit (as pointer) of our records known elsewhere */
+	struct idmap borrowed;		/* id -> struct rec * */
+	struct fn **fn;
+	uint32_t nfn, fn_free;
+	struct idmap codes;		/* hash as id -> struct fncode * */
+	struct shape **shape;
+	unsigned nshape;
+	struct lease **lease;
+	unsigned nlease;
+	struct lease **active;
+	unsigned nactive;
+	struct map lease_of;		/* lease number -> struct lease * */
+	struct map actor;		/* number -> struct actor * */
+	struct heap timers;
+	uint64_t queued, running;	/* tasks in queues or waiting; tasks on rings */
+
+	/* dropped by finalizers; main thread only */
+	struct rec **drop;
+	size_t ndrop, capdrop;
+
+	/* wire */
+	struct buf in, out;
+	int fds[64];
+	unsigned nfds;
+	uint64_t next_req;
+	struct map request;		/* req -> struct request * */
+	struct buf drops;		/* DROP ids by owner process: flushed in batches */
+	bool lost;
+	bool starved;			/* a queue found no place before an idle worker; its bell will be rung */
+	char why[256];
+	char why_full[512];		/* what rlet said when there was no room */
+
+	/* names asked by workers, to be answered by the main thread; the collector */
+	struct list asks;
+	bool collect;
+	uint64_t collect_round;
+	struct client_hooks hooks;
+
+	/* the service thread */
+	bool serving;
+	pthread_t service;
+	int nudge;			/* eventfd */
+	_Atomic bool deep, stop, waiting;
+	_Atomic uint64_t polls;		/* main thread's calls into the runtime */
+
+	/* spinning */
+	uint32_t spin_ns;
+	uint32_t cpu;			/* as our bell tells it */
+	bool listening;			/* a worker that waits for tasks */
+	bool collecting;
+	uint64_t helds;			/* HOLDs told for others, not answered */
+
+	/* the worker's end (serve.c) */
+	struct inring **inring;
+	unsigned ninring, inturn;
+	uint64_t actor_number;
+	uint64_t incarnation;
+	struct rec_context context;	/* of the running task, for its children */
+	bool in_task;
+	struct buf spec;		/* ACTOR_START, for the script layer */
+	struct buf args;		/* of the task claimed last */
+	uint32_t cpus;			/* granted to us, thousandths */
+	bool stopping;
+	uint32_t *fresh;		/* units of references imported by the running task, not registered yet */
+	unsigned nfresh, capfresh;
+	uint32_t *deferred;		/* tasks whose arguments want room in the arena: the main thread's */
+	unsigned ndeferred;
+};
+
+/* link.c: the socket.  Frames are built in place and go out at once if the socket takes them. */
+#define LINK_SEND(c, name, ...) do { \
+	struct msg_##name m_ = { __VA_ARGS__ }; \
+	if (msg_put_##name(&(c)->out, &m_) == 0) \
+		link_flush_l(c); \
+} while (0)
+void	link_flush_l(struct client *c);
+void	link_read_l(struct client *c);			/* takes what is there, never blocks */
+bool	link_backlog_l(const struct client *c);		/* something could not be sent yet */
+void	link_lose_l(struct client *c, const char *why);
+void	link_answer_names(struct client *c);		/* main thread, lock not held */
+void	link_drops_l(struct client *c);			/* sends collected DROPs */
+void	link_drop_l(struct client *c, struct id id);	/* tells id's owner that we hold it no more */
+int	link_request(struct client *c, uint64_t req, uint64_t deadline, struct request **rq);	/* waits, lock not held */
+struct request *link_expect_l(struct client *c);		/* a new request number that is waited for */
+void	link_done(struct client *c, struct request *rq);
+int	link_fail(const struct request *rq, char *why, size_t n);	/* the code of a FAIL */
+
+/* service.c */
+int	service_start(struct client *c);		/* idempotent */
+void	service_stop(struct client *c);
+void	service_nudge_l(struct client *c);		/* makes it look at its timers and at us */
+
+/* obj.c */
+struct side *side_l(struct client *c, struct rec *r);		/* makes it; NULL: no memory */
+struct side *side_find_l(struct client *c, const struct rec *r);
+void	rec_unref_l(struct client *c, struct rec *r);
+void	rec_ready_l(struct client *c, struct rec *r);		/* tells all who wait */
+void	rec_fail_l(struct client *c, struct rec *r, int code, const char *text);	/* ready, with an error */
+int	rec_set_l(struct client *c, struct rec *r, const unsigned char *p, size_t n, unsigned nvals, unsigned flags);
+const unsigned char *rec_bytes_l(struct client *c, const struct rec *r, struct obj_view *v, size_t *n);
+void	rec_clear_l(struct client *c, struct rec *r);		/* frees payload and what it holds */
+struct id rec_id(const struct client *c, const struct rec *r);
+void	rec_free_if_l(struct client *c, struct rec *r);
+void	drops_l(struct client *c);				/* counts off what finalizers dropped */
+struct rec *rec_new_l(struct client *c);
+int	refs_retain_l(struct client *c, const unsigned char *p, size_t n, unsigned nvals);
+void	refs_release_l(struct client *c, const unsigned char *p, size_t n, unsigned nvals);
+struct rec *rec_of_l(struct client *c, const struct wref *w);	/* ours or borrowed, not counted; NULL unknown */
+struct rec *rec_import_l(struct client *c, const struct wref *w, bool registered);
+void	rec_export_l(struct client *c, struct rec *r, struct wref *w);
+int	holder_add_l(struct client *c, struct rec *r, uint32_t proc);
+void	holder_del_l(struct client *c, struct rec *r, uint32_t proc);
+void	proc_dead_l(struct client *c, uint32_t proc, int code, const char *text);
+void	route_l(struct client *c, const struct msg_route *m);
+void	answer_l(struct client *c, struct rec *r, uint32_t proc);
+
+/* mem.c */
+int	mem_put(struct client *c, struct id id, const struct payload *p, struct rec_where *w);	/* takes the lock itself */
+void	mem_free_l(struct client *c, const struct rec_where *w);
+int	mem_new(struct client *c, struct id id, const uint64_t *sizes, unsigned nbuf, size_t head, struct obj *o);
+void	mem_collect(struct client *c);		/* runs the collect hook: main thread, lock not held */
+
+/* task.c */
+void	feed_l(struct client *c, struct shape *s);
+void	task_deferred(struct client *c);
+void	fn_unref_l(struct client *c, struct fn *fn);
+void	feed_actor_l(struct client *c, struct actor *a);
+void	task_queue_l(struct client *c, struct rec *r, bool front);
+void	task_resolved_l(struct client *c, struct rec *r);	/* one more argument is ready */
+void	task_end_l(struct client *c, struct rec *r);		/* before its outcome is set: arguments, function */
+void	lease_grant_l(struct client *c, const struct msg_grant *m, int ringfd, int slabfd);
+void	lease_fail_l(struct client *c, uint64_t shape, int code, const char *text);
+void	lease_back_l(struct client *c, struct lease *l);
+void	lease_takeback_l(struct client *c, struct lease *l);
+void	lease_free_l(struct client *c, struct lease *l);
+void	lease_idle_l(struct client *c, struct lease *l);
+void	lease_dead_l(struct client *c, struct lease *l, const char *why);
+void	task_expire_l(struct client *c, struct rec *r);	/* its time is up before it ran */
+void	lease_ring_l(struct client *c, struct lease *l);
+#define REC_EXT_MAX 65535u		/* longest payload in a block of the slab */
+static inline struct fn *
+fn_of(struct client *c, uint32_t unit)
+{
+	return c->fn[((struct fnblk *)slab_at(&c->slab, unit))->priv];
+}
+
+/* drain.c */
+bool	progress_l(struct client *c);			/* drains, feeds; true if anything came */
+void	timers_l(struct client *c, uint64_t now);
+uint64_t timers_next_l(struct client *c);		/* WAIT_FOREVER: none */
+void	retry_l(struct client *c, struct rec *r, int code, const char *text);
+int	timer_set_l(struct client *c, struct rec *r, int what, uint64_t at);
+
+/* actor.c */
+void	actor_state_l(struct client *c, const struct msg_actor_state *m);
+void	actor_granted_l(struct client *c, struct lease *l, uint32_t incarnation);
+void	actor_lost_ring_l(struct client *c, struct actor *a);
+void	actor_unref_l(struct client *c, struct actor *a);
+void	actor_call_failed_l(struct client *c, struct rec *r, struct actor *a);
+
+/* wait.c */
+int	wait_until(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline);
+void	member_ready_l(struct client *c, struct member *m);
+
+/* serve.c */
+void	serve_ring_l(struct client *c, const struct msg_ring *m, int ringfd, int slabfd);
+void	serve_unring_l(struct client *c, uint64_t lease);
+bool	serve_glance(struct client *c);			/* a task lies in one of our rings */
+bool	serve_elsewhere(struct client *c, uint32_t cpu);	/* a submitter's last CPU is another one */
+
+#endif

@@ -1,0 +1,100 @@
+/* lease - what rlet grants and takes away: workers of a shape, and rings to actors. */
+#include <stdio.h>
+#include "client/inner.h"
+
+static struct lease *
+lease_new_l(struct client *c)
+{
+	struct lease *l;
+	unsigned i;
+
+	for (i = 0; i < c->nlease && c->lease[i]; i++)
+		;
+	if (i == c->nlease) {
+		unsigned n = c->nlease ? 2 * c->nlease : 16;
+		struct lease **v = realloc(c->lease, n * sizeof *v), **w;
+
+		if (!v)
+			return NULL;
+		memset(v + c->nlease, 0, (n - c->nlease) * sizeof *v);
+		c->lease = v;
+		if (!(w = realloc(c->active, n * sizeof *w)))
+			return NULL;
+		c->active = w;
+		c->nlease = n;
+	}
+	if (!(l = calloc(1, sizeof *l)))
+		return NULL;
+	l->index = i;
+	c->lease[i] = l;
+	return l;
+}
+
+void
+lease_grant_l(struct client *c, const struct msg_grant *m, int ringfd, int slabfd)
+{
+	struct lease *l = lease_new_l(c);
+	struct actor *a = m->actor ? map_get(&c->actor, m->actor) : NULL;
+
+	if (!l || m->bell >= NODEPAGE_BELLS || (!m->actor && m->shape >= c->nshape) ||
+	    ring_map(ringfd, &l->ring.shm) < 0)
+		goto bad;
+	if (peerslab_map(&l->slab, slabfd) < 0) {
+		ring_unmap(l->ring.shm);
+		goto bad;
+	}
+	l->number = (uint32_t)m->lease;
+	l->proc = (uint32_t)m->proc;
+	l->bell = &c->np->bell[m->bell];
+	l->since = clock_ns();
+	map_put(&c->lease_of, l->number, l);
+	if (m->actor) {
+		if (!a) {			/* dropped meanwhile */
+			LINK_SEND(c, return, .lease = m->lease);
+			lease_free_l(c, l);
+			return;
+		}
+		l->actor = a;
+		a->lease = l;
+		actor_granted_l(c, l, (uint32_t)m->incarnation);
+		return;
+	}
+	l->shape = c->shape[m->shape];
+	if (++l->shape->leases > l->shape->asked)
+		l->shape->asked = l->shape->leases;
+	if (l->shape->queued == 0 && c->nactive)
+		lease_idle_l(c, l);
+	else
+		feed_l(c, l->shape);
+	return;
+bad:
+	if (l) {
+		c->lease[l->index] = NULL;
+		free(l);
+	}
+	LINK_SEND(c, return, .lease = m->lease);
+}
+
+/* the request of this shape cannot be met, now or ever: what is queued for it fails */
+void
+lease_fail_l(struct client *c, uint64_t shape, int code, const char *text)
+{
+	struct shape *s = shape < c->nshape ? c->shape[shape] : NULL;
+
+	if (!s)
+		return;
+	s->infeasible = code == ERR_INFEASIBLE;
+	snprintf(s->why, sizeof s->why, "%s", text);
+	s->asked = s->leases;
+	while (s->queued) {
+		struct rec *r = slab_at(&c->slab, s->head);
+
+		s->head = r->link;
+		if (--s->queued == 0)
+			s->head = s->tail = 0;
+		c->queued--;
+		task_end_l(c, r);
+		rec_fail_l(c, r, code, text);
+		rec_unref_l(c, r);
+	}
+}

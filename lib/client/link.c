@@ -1,0 +1,505 @@
+/*
+ * link - the socket to rlet: frames out as far as it takes them, frames in one by one, answers to who waits.
+ *
+ * Who reads: the service thread; in a worker without one its main thread, whose bell rlet rings after it wrote.
+ */
+#include <stdio.h>
+#include <unistd.h>
+#include "client/inner.h"
+#include "os/fd.h"
+#include "wire/frame.h"
+#include "wire/le.h"
+
+#define LINK_TURN (256u << 10)		/* bytes taken at a time */
+
+bool
+link_backlog_l(const struct client *c)
+{
+	return c->out.len > 0;
+}
+
+void
+link_lose_l(struct client *c, const char *why)
+{
+	struct map_iter it = MAP_ITER;
+
+	if (c->lost)
+		return;
+	c->lost = true;
+	snprintf(c->why, sizeof c->why, "%s", why);
+	while (map_next(&c->request, &it)) {
+		struct request *rq = it.val;
+
+		if (rq->type == 0) {
+			struct msg_fail f = { rq->req, ERR_NO_CLUSTER, span_of(c->why, strlen(c->why)) };
+			struct buf b = BUF_INIT;
+
+			if (msg_put_fail(&b, &f) == 0)
+				buf_add(&rq->body, b.data + FRAME_HEAD, b.len - FRAME_HEAD);
+			buf_release(&b);
+			rq->type = MSG_FAIL_T;
+		}
+	}
+	for (unsigned i = 0; i < c->nshape; i++)
+		lease_fail_l(c, i, ERR_NO_CLUSTER, c->why);
+	for (unsigned i = 0; i < c->nlease; i++)
+		if (c->lease[i])
+			lease_dead_l(c, c->lease[i], c->why);
+	bell_ring(c->np, c->bell);
+}
+
+void
+link_flush_l(struct client *c)
+{
+	while (c->out.len && !c->lost) {
+		int n = fd_send(c->sock, c->out.data, c->out.len, NULL, 0);
+
+		if (n == -EAGAIN) {
+			service_nudge_l(c);
+			return;
+		}
+		if (n < 0) {
+			c->out.len = 0;		/* why comes with the end of file, to whoever reads */
+			return;
+		}
+		buf_drop(&c->out, (size_t)n);
+	}
+	if (c->lost)
+		c->out.len = 0;
+}
+
+/* --- dropping borrowed references, in batches ------------------------------------------------------------ */
+
+void
+link_drop_l(struct client *c, struct id id)
+{
+	unsigned char p[16];
+
+	le_put32(p, id.node);
+	le_put32(p + 4, id.proc);
+	le_put64(p + 8, id.seq);
+	buf_add(&c->drops, p, sizeof p);
+	if (c->drops.len == sizeof p)
+		service_nudge_l(c);
+}
+
+void
+link_drops_l(struct client *c)
+{
+	size_t i = 0, n = c->drops.len;
+
+	while (i < n) {				/* one message for each run of the same owner */
+		uint32_t proc = le_get32(c->drops.data + i + 4);
+		size_t j = i + 16;
+
+		while (j < n && j - i < 16 * 2048 && le_get32(c->drops.data + j + 4) == proc)
+			j += 16;
+		LINK_SEND(c, route, .proc = proc, .kind = ROUTE_DROP, .body = span_of(c->drops.data + i, j - i));
+		i = j;
+	}
+	c->drops.len = 0;
+}
+
+/* --- requests ---------------------------------------------------------------------------------------------- */
+
+struct request *
+link_expect_l(struct client *c)
+{
+	struct request *rq = calloc(1, sizeof *rq);
+
+	if (!rq)
+		return NULL;
+	rq->req = ++c->next_req << 20;		/* never the number of a shape */
+	if (map_put(&c->request, rq->req, rq) < 0) {
+		free(rq);
+		return NULL;
+	}
+	return rq;
+}
+
+static bool
+answered(struct client *c, void *arg)
+{
+	(void)c;
+	return ((struct request *)arg)->type != 0;
+}
+
+int
+link_request(struct client *c, uint64_t req, uint64_t deadline, struct request **out)
+{
+	struct request *rq;
+	int e;
+
+	lock_take(&c->lock);
+	rq = map_get(&c->request, req);
+	if (c->lost && rq->type == 0)
+		rq->type = MSG_FAIL_T;
+	lock_drop(&c->lock);
+	*out = rq;
+	do
+		e = wait_until(c, answered, rq, deadline);
+	while (e == -EINTR);
+	return rq->type ? 0 : e;
+}
+
+void
+link_done(struct client *c, struct request *rq)
+{
+	if (!rq)
+		return;
+	lock_take(&c->lock);
+	map_del(&c->request, rq->req);
+	lock_drop(&c->lock);
+	buf_release(&rq->body);
+	buf_release(&rq->rows);
+	free(rq);
+}
+
+int
+link_fail(const struct request *rq, char *why, size_t n)
+{
+	struct msg_fail f;
+
+	if (msg_get_fail(&f, rq->body.data, rq->body.len) < 0 || f.code >= 0) {
+		snprintf(why, n, "the node does not answer");
+		return ERR_NO_CLUSTER;
+	}
+	snprintf(why, n, "%.*s", (int)f.text.n, (const char *)f.text.p);
+	return (int)f.code;
+}
+
+static void
+reply_l(struct client *c, uint64_t req, const struct frame *f)
+{
+	struct request *rq = map_get(&c->request, req);
+
+	if (!rq || rq->type)
+		return;
+	buf_add(&rq->body, f->body, f->len);
+	rq->type = f->type;
+}
+
+/* --- what comes ------------------------------------------------------------------------------------------------ */
+
+static void
+rows_l(struct client *c, const struct frame *f)
+{
+	struct msg_rows m;
+	struct request *rq;
+	unsigned char len[4];
+
+	if (msg_get_rows(&m, f->body, f->len) < 0 || !(rq = map_get(&c->request, m.req)))
+		return;
+	le_put32(len, (uint32_t)m.rows.n);
+	buf_add(&rq->rows, len, 4);
+	buf_add(&rq->rows, m.rows.p, m.rows.n);
+	if (m.last)
+		rq->type = MSG_ROWS_T;
+}
+
+static void
+dead_l(struct client *c, const struct msg_dead *m)
+{
+	char text[256];
+
+	snprintf(text, sizeof text, "%.*s", (int)m->text.n, (const char *)m->text.p);
+	for (unsigned i = 0; i < c->nlease; i++)
+		if (c->lease[i] && c->lease[i]->proc == m->proc)
+			lease_dead_l(c, c->lease[i], text);
+	proc_dead_l(c, (uint32_t)m->proc, (int)m->code, text);
+}
+
+static void
+fail_l(struct client *c, const struct frame *f)
+{
+	struct msg_fail m;
+	char text[512];
+
+	if (msg_get_fail(&m, f->body, f->len) < 0)
+		return;
+	if (m.req >> 20 || map_get(&c->request, m.req)) {
+		reply_l(c, m.req, f);
+		return;
+	}
+	snprintf(text, sizeof text, "%.*s", (int)m.text.n, (const char *)m.text.p);
+	if (m.req)			/* of a LEASE: the shape's number + 1 */
+		lease_fail_l(c, m.req - 1, (int)m.code, text);
+}
+
+struct ask {				/* a name that somebody lacks */
+	struct list link;
+	uint32_t proc;
+	uint64_t arg;
+	size_t n;
+	unsigned char text[];
+};
+
+static void
+route_in_l(struct client *c, const struct msg_route *m, const struct frame *f)
+{
+	struct ask *a;
+
+	if (m->kind == ROUTE_NAMED) {
+		reply_l(c, m->arg, f);
+	} else if (m->kind == ROUTE_NAME && (a = malloc(sizeof *a + m->body.n))) {
+		a->proc = (uint32_t)m->proc;
+		a->arg = m->arg;
+		a->n = m->body.n;
+		memcpy(a->text, m->body.p, m->body.n);
+		list_add_tail(&c->asks, &a->link);
+	} else {
+		route_l(c, m);
+	}
+}
+
+/* answers names on the main thread; the lock is not held: Lua runs */
+void
+link_answer_names(struct client *c)
+{
+	for (;;) {
+		struct buf b = BUF_INIT;
+		struct ask *a;
+
+		lock_take(&c->lock);
+		a = list_empty(&c->asks) ? NULL : list_entry(list_shift(&c->asks), struct ask, link);
+		lock_drop(&c->lock);
+		if (!a)
+			return;
+		if (c->hooks.answer && a->n > 0)
+			c->hooks.answer(c->hooks.arg, (char)a->text[0], (const char *)a->text + 1, a->n - 1, &b);
+		else
+			buf_add(&b, "0this program has no Lua", 24);
+		lock_take(&c->lock);
+		LINK_SEND(c, route, .proc = a->proc, .kind = ROUTE_NAMED, .arg = a->arg, .body = span_of(b.data, b.len));
+		lock_drop(&c->lock);
+		buf_release(&b);
+		free(a);
+	}
+}
+
+#define GET(name) struct msg_##name m; if (msg_get_##name(&m, f->body, f->len) < 0) return ERR_PROTO
+
+static int
+dispatch_l(struct client *c, const struct frame *f, const int *fds)
+{
+	switch (f->type) {
+	case MSG_FAIL_T:
+		fail_l(c, f);
+		return 0;
+	case MSG_GRANT_T: {
+		GET(grant);
+		if (f->nfd != 2)
+			return ERR_PROTO;
+		lease_grant_l(c, &m, fds[0], fds[1]);
+		return 0;
+	}
+	case MSG_WANT_T: {
+		struct lease *l;
+		GET(want);
+		if ((l = map_get(&c->lease_of, m.lease)))
+			lease_back_l(c, l);
+		return 0;
+	}
+	case MSG_RING_T: {
+		GET(ring);
+		if (f->nfd != 2)
+			return ERR_PROTO;
+		serve_ring_l(c, &m, fds[0], fds[1]);
+		return 0;
+	}
+	case MSG_UNRING_T: {
+		GET(unring);
+		serve_unring_l(c, m.lease);
+		return 0;
+	}
+	case MSG_DEAD_T: {
+		GET(dead);
+		dead_l(c, &m);
+		return 0;
+	}
+	case MSG_LENT_T: {
+		GET(lent);
+		if (arena_lend(&c->arena, m.off, m.bytes) < 0)
+			return ERR_PROTO;
+		reply_l(c, m.req, f);
+		return 0;
+	}
+	case MSG_COLLECT_T: {
+		GET(collect);
+		c->collect = true;
+		c->collect_round = m.round;
+		return 0;
+	}
+	case MSG_ROUTE_T: {
+		GET(route);
+		route_in_l(c, &m, f);
+		return 0;
+	}
+	case MSG_ACTOR_STATE_T: {
+		GET(actor_state);
+		actor_state_l(c, &m);
+		return 0;
+	}
+	case MSG_ACTOR_START_T: {
+		GET(actor_start);
+		c->actor_number = m.actor;
+		c->incarnation = m.incarnation;
+		c->spec.len = 0;
+		return buf_add(&c->spec, m.spec.p, m.spec.n);
+	}
+	case MSG_ACTOR_STOP_T:
+		c->stopping = true;
+		return 0;
+	case MSG_ROWS_T:
+		rows_l(c, f);
+		return 0;
+	case MSG_OK_T: {
+		GET(ok);
+		reply_l(c, m.req, f);
+		return 0;
+	}
+	case MSG_FOUND_T: {
+		GET(found);
+		reply_l(c, m.req, f);
+		return 0;
+	}
+	case MSG_ACTOR_T: {
+		GET(actor);
+		reply_l(c, m.req, f);
+		return 0;
+	}
+	default:
+		return 0;			/* a newer node says more than we know */
+	}
+}
+
+static int
+frames_l(struct client *c)
+{
+	size_t used = 0;
+	int e = 0;
+
+	while (e == 0) {
+		struct frame f;
+		ssize_t n = frame_parse(&f, c->in.data + used, c->in.len - used, FRAME_MAX);
+
+		if (n == ERR_PARTIAL)
+			break;
+		if (n < 0)
+			return (int)n;
+		if (f.nfd > c->nfds)
+			return ERR_PROTO;
+		e = dispatch_l(c, &f, c->fds);
+		for (unsigned i = 0; i < f.nfd; i++)
+			close(c->fds[i]);
+		c->nfds -= f.nfd;
+		memmove(c->fds, c->fds + f.nfd, c->nfds * sizeof *c->fds);
+		used += (size_t)n;
+	}
+	buf_drop(&c->in, used);
+	return e;
+}
+
+void
+link_read_l(struct client *c)
+{
+	while (!c->lost) {
+		int fds[FD_MAX], nfd = FD_MAX, e;
+		ssize_t n;
+
+		if (buf_reserve(&c->in, LINK_TURN) < 0) {
+			link_lose_l(c, "out of memory");
+			return;
+		}
+		n = fd_recv(c->sock, c->in.data + c->in.len, LINK_TURN, fds, &nfd);
+		if (n == -EAGAIN || n == -EINTR)
+			return;
+		for (int i = 0; i < nfd && n > 0; i++) {
+			if (c->nfds < sizeof c->fds / sizeof *c->fds)
+				c->fds[c->nfds++] = fds[i];
+			else
+				close(fds[i]);
+		}
+		if (n <= 0) {
+			link_lose_l(c, n == 0 ? "the node died" : err_str((int)n));
+			return;
+		}
+		c->in.len += (size_t)n;
+		if ((e = frames_l(c)) < 0) {
+			link_lose_l(c, "the node sent nonsense");
+			return;
+		}
+		if ((size_t)n < LINK_TURN && nfd == 0)
+			return;
+	}
+}
+
+/* --- looking ------------------------------------------------------------------------------------------------------ */
+
+int
+client_list(struct client *c, const char *what, int (*row)(void *, const unsigned char *, size_t), void *arg, char *why,
+    size_t n)
+{
+	struct request *rq;
+	int e;
+
+	lock_take(&c->lock);
+	if ((rq = link_expect_l(c)))
+		LINK_SEND(c, list, .req = rq->req, .what = span_of(what, strlen(what)));
+	lock_drop(&c->lock);
+	if (!rq)
+		return -ENOMEM;
+	if ((e = link_request(c, rq->req, WAIT_FOREVER, &rq)) == 0 && rq->type == MSG_FAIL_T)
+		e = link_fail(rq, why, n);
+	for (size_t at = 0; e == 0 && at + 4 <= rq->rows.len;) {
+		uint32_t len = le_get32(rq->rows.data + at);
+
+		e = row(arg, rq->rows.data + at + 4, len);
+		at += 4 + len;
+	}
+	link_done(c, rq);
+	return e;
+}
+
+int
+client_stop_node(struct client *c, bool force, char *why, size_t n)
+{
+	lock_take(&c->lock);
+	LINK_SEND(c, stop, .force = force);
+	lock_drop(&c->lock);
+	snprintf(why, n, "%s", "");
+	return 0;
+}
+
+int
+client_ask_name(struct client *c, char kind, const char *name, size_t n, struct buf *out)
+{
+	struct msg_route m;
+	struct request *rq;
+	struct buf b = BUF_INIT;
+	uint32_t driver;
+	int e;
+
+	lock_take(&c->lock);
+	driver = (uint32_t)c->me.driver;
+	rq = driver ? link_expect_l(c) : NULL;
+	if (rq && buf_add(&b, &kind, 1) == 0 && buf_add(&b, name, n) == 0)
+		LINK_SEND(c, route, .proc = driver, .kind = ROUTE_NAME, .arg = rq->req, .body = span_of(b.data, b.len));
+	lock_drop(&c->lock);
+	buf_release(&b);
+	if (!rq)
+		return ERR_NOTFOUND;
+	e = link_request(c, rq->req, WAIT_FOREVER, &rq);
+	if (e == 0 && (rq->type != MSG_ROUTE_T || msg_get_route(&m, rq->body.data, rq->body.len) < 0))
+		e = ERR_LOST;
+	if (e == 0)
+		e = buf_add(out, m.body.p, m.body.n);
+	link_done(c, rq);
+	return e;
+}
+
+void
+client_set_hooks(struct client *c, const struct client_hooks *h)
+{
+	c->hooks = *h;
+}

@@ -1,0 +1,439 @@
+/*
+ * obj - the life of a record as an object: its payload, its side entry, who counts on it, who waits for it.
+ *
+ * A record is freed when this process has no reference (count), no other process holds it (side->holder), and
+ * the node was not given it.  References inside a payload are counted by the record that holds the payload.
+ */
+#include <stdio.h>
+#include "client/inner.h"
+
+struct rec *
+rec_new_l(struct client *c)
+{
+	struct rec *r = slab_rec(&c->slab);
+
+	if (!r)
+		return NULL;
+	r->seq = c->next_task++ << ID_RET_BITS;
+	r->fn = r->ext = 0;
+	r->len = r->nvals = 0;
+	r->flags = r->attempt = 0;
+	r->kind = REC_NONE;
+	r->count = 1;
+	r->link = 0;
+	return r;
+}
+
+struct side *
+side_find_l(struct client *c, const struct rec *r)
+{
+	return r->flags & REC_SIDE ? map_get(&c->side, slab_unit(&c->slab, r)) : NULL;
+}
+
+struct side *
+side_l(struct client *c, struct rec *r)
+{
+	struct side *s = side_find_l(c, r);
+
+	if (s)
+		return s;
+	if (!(s = calloc(1, sizeof *s)))
+		return NULL;
+	s->unit = slab_unit(&c->slab, r);
+	list_init(&s->waiters);
+	if (map_put(&c->side, s->unit, s) < 0) {
+		free(s);
+		return NULL;
+	}
+	r->flags |= REC_SIDE;
+	return s;
+}
+
+struct id
+rec_id(const struct client *c, const struct rec *r)
+{
+	if (r->flags & REC_BORROWED)
+		return ((struct side *)map_get(&c->side, slab_unit(&c->slab, r)))->id;
+	return (struct id){ (uint32_t)c->me.node, (uint32_t)c->me.proc, r->seq };
+}
+
+/* --- payloads ------------------------------------------------------------------------------------------ */
+
+static int
+retain_ref(void *arg, const struct wref *w, bool valref)
+{
+	struct client *c = arg;
+	struct rec *r = rec_of_l(c, w);
+
+	(void)valref;
+	if (r)
+		r->count++;
+	else if (!rec_import_l(c, w, false))
+		return -ENOMEM;
+	return 0;
+}
+
+int
+refs_retain_l(struct client *c, const unsigned char *p, size_t n, unsigned nvals)
+{
+	return val_walk_refs(p, n, nvals, retain_ref, c);
+}
+
+static int
+release_ref(void *arg, const struct wref *w, bool valref)
+{
+	struct client *c = arg;
+	struct rec *r = rec_of_l(c, w);
+
+	(void)valref;
+	if (r)
+		rec_unref_l(c, r);
+	return 0;
+}
+
+void
+refs_release_l(struct client *c, const unsigned char *p, size_t n, unsigned nvals)
+{
+	val_walk_refs(p, n, nvals, release_ref, c);
+}
+
+static struct rec_where
+where_of(const struct rec *r)
+{
+	struct rec_where w;
+
+	memcpy(&w, r->inl, sizeof w);
+	return w;
+}
+
+/* the encoded values of r, wherever they lie; NULL if an arena object is gone */
+const unsigned char *
+rec_bytes_l(struct client *c, const struct rec *r, struct obj_view *v, size_t *n)
+{
+	struct rec_where w;
+
+	*n = r->len;
+	switch (r->kind) {
+	case REC_HERE:
+		return r->inl;
+	case REC_EXT:
+		return (unsigned char *)slab_at(&c->slab, r->ext) + (r->flags & REC_CONTEXT ? sizeof(struct rec_context) : 0);
+	case REC_ARENA:
+		w = where_of(r);
+		if (arena_view(&c->arena, w.off, w.gen, v) < 0)
+			return NULL;
+		*n = v->headlen;
+		return v->head;
+	default:
+		return r->inl;
+	}
+}
+
+void
+rec_clear_l(struct client *c, struct rec *r)
+{
+	struct obj_view v;
+	struct rec_where w;
+	const unsigned char *p;
+	size_t n;
+
+	if (r->flags & REC_REFS && !(r->flags & REC_BORROWED) && (p = rec_bytes_l(c, r, &v, &n)))
+		refs_release_l(c, p, n, r->nvals);
+	if (r->kind == REC_ARENA && !(r->flags & REC_BORROWED)) {
+		struct side *s = side_find_l(c, r);
+
+		w = where_of(r);
+		if (!s || !s->keep)
+			mem_free_l(c, &w);
+	}
+	if (r->ext)
+		slab_free(&c->slab, r->ext);
+	r->ext = 0;
+	r->kind = REC_NONE;
+	r->flags &= (uint8_t)~(REC_REFS|REC_CONTEXT);
+	r->len = 0;
+}
+
+/* n bytes become the payload: at most REC_BLOCK_MAX.  What was there must be cleared. */
+int
+rec_set_l(struct client *c, struct rec *r, const unsigned char *p, size_t n, unsigned nvals, unsigned flags)
+{
+	if (n <= REC_INLINE) {
+		memcpy(r->inl, p, n);
+		r->kind = REC_HERE;
+	} else {
+		uint32_t u = slab_alloc(&c->slab, n);
+
+		if (u == 0)
+			return -ENOMEM;
+		memcpy(slab_at(&c->slab, u), p, n);
+		r->ext = u;
+		r->kind = REC_EXT;
+	}
+	r->len = (uint16_t)n;
+	r->nvals = (uint16_t)nvals;
+	if (flags & PAYLOAD_REFS)
+		r->flags |= REC_REFS;
+	if (flags & PAYLOAD_ERROR)
+		r->flags |= REC_ERROR;
+	return 0;
+}
+
+/* --- becoming ready -------------------------------------------------------------------------------------- */
+
+void
+rec_ready_l(struct client *c, struct rec *r)
+{
+	struct side *s;
+
+	r->state = REC_READY;
+	if (!(r->flags & REC_SIDE) || !(s = side_find_l(c, r)))
+		return;
+	if (s->what != TIMER_NONE) {
+		heap_del(&c->timers, &s->timer);
+		s->what = TIMER_NONE;
+	}
+	r->count++;				/* what is told may drop it */
+	for (struct list *l; (l = list_shift(&s->waiters)) != NULL;) {
+		struct waiter *w = list_entry(l, struct waiter, link);
+
+		switch (w->kind) {
+		case WAIT_DEP:
+			task_resolved_l(c, slab_at(&c->slab, w->task));
+			break;
+		case WAIT_SET:
+			member_ready_l(c, w->member);
+			break;
+		case WAIT_ASK:
+			answer_l(c, r, w->proc);
+			break;
+		}
+		free(w);
+	}
+	rec_unref_l(c, r);
+}
+
+void
+rec_fail_l(struct client *c, struct rec *r, int code, const char *text)
+{
+	struct buf b = BUF_INIT;
+	const char *task = r->fn ? fn_of(c, r->fn)->name : NULL;
+	struct side *s = side_find_l(c, r);
+	unsigned n = s ? s->nchild : 0;
+
+	if (val_error(&b, code, text, task, c->node_name, r->attempt + 1u, NULL) < 0 || b.len > REC_BLOCK_MAX) {
+		buf_release(&b);
+		val_error(&b, code, "out of memory for the text of an error", NULL, NULL, 0, NULL);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		struct rec *k = slab_at(&c->slab, s->child[i]);
+
+		if (k->state != REC_READY) {
+			rec_set_l(c, k, b.data, b.len, 1, PAYLOAD_ERROR);
+			rec_ready_l(c, k);
+			rec_unref_l(c, k);
+		}
+	}
+	if (r->state != REC_READY) {
+		rec_clear_l(c, r);
+		rec_set_l(c, r, b.data, b.len, 1, PAYLOAD_ERROR);
+		page_count(c->page, CNT_FAILED, 1);
+		rec_ready_l(c, r);
+	}
+	buf_release(&b);
+}
+
+/* --- counting --------------------------------------------------------------------------------------------- */
+
+static void
+forget_borrowed_l(struct client *c, struct rec *r, struct side *s)
+{
+	if (s->pinned)
+		pin_drop(c->page->pin, &c->pin_hint, s->pin);
+	if (s->registered)
+		link_drop_l(c, s->id);
+	idmap_del(&c->borrowed, s->id);
+	(void)r;
+}
+
+void
+rec_free_if_l(struct client *c, struct rec *r)
+{
+	struct side *s = side_find_l(c, r);
+
+	if (r->count || (s && s->nholder))
+		return;
+	rec_clear_l(c, r);
+	if (s) {
+		if (r->flags & REC_BORROWED)
+			forget_borrowed_l(c, r, s);
+		if (s->exported)
+			map_del(&c->exported, r->seq);
+		heap_del(&c->timers, &s->timer);
+		map_del(&c->side, s->unit);
+		for (struct list *l; (l = list_shift(&s->waiters)) != NULL;)
+			free(list_entry(l, struct waiter, link));
+		free(s->holder);
+		free(s->child);
+		free(s);
+	}
+	if (r->fn)
+		fn_unref_l(c, fn_of(c, r->fn));
+	slab_rec_free(&c->slab, r);
+}
+
+void
+rec_unref_l(struct client *c, struct rec *r)
+{
+	if (--r->count == 0)
+		rec_free_if_l(c, r);
+}
+
+void
+drops_l(struct client *c)
+{
+	while (c->ndrop) {
+		struct rec *r = c->drop[--c->ndrop];
+
+		if (--r->count == 0) {
+			if (r->flags & (REC_SIDE|REC_REFS) || r->ext || r->kind == REC_ARENA) {
+				rec_free_if_l(c, r);
+				continue;
+			}
+			if (r->fn)
+				fn_unref_l(c, fn_of(c, r->fn));
+			slab_rec_free(&c->slab, r);
+		}
+	}
+}
+
+/* --- for the main thread ------------------------------------------------------------------------------------ */
+
+void
+client_retain(struct client *c, struct rec *r)
+{
+	lock_take(&c->lock);
+	r->count++;
+	lock_drop(&c->lock);
+}
+
+void
+client_release(struct client *c, struct rec *r)
+{
+	lock_take(&c->lock);
+	rec_unref_l(c, r);
+	lock_drop(&c->lock);
+}
+
+void
+client_drop(struct client *c, struct rec *r)
+{
+	if (c->ndrop == c->capdrop) {
+		size_t cap = c->capdrop ? c->capdrop * 2 : 1024;
+		struct rec **v = c->capdrop < 65536 ? realloc(c->drop, cap * sizeof *v) : NULL;
+
+		if (!v) {			/* bounded: the lock is free, finalizers never run under it */
+			lock_take(&c->lock);
+			drops_l(c);
+			rec_unref_l(c, r);
+			lock_drop(&c->lock);
+			return;
+		}
+		c->drop = v;
+		c->capdrop = cap;
+	}
+	c->drop[c->ndrop++] = r;
+}
+
+bool
+client_ready(struct client *c, struct rec *r)
+{
+	bool is;
+
+	lock_take(&c->lock);
+	is = r->state == REC_READY;
+	lock_drop(&c->lock);
+	return is;
+}
+
+/* a borrowed object in the arena is pinned before its bytes are looked at */
+static int
+pin_l(struct client *c, struct rec *r, const struct rec_where *w)
+{
+	struct side *s = side_find_l(c, r);
+	int slot;
+
+	if (s->pinned)
+		return 0;
+	slot = arena_pin(&c->arena, c->page->pin, PAGE_PINS, &c->pin_hint, w->off, w->gen);
+	if (slot == -ENOSPC)
+		return 0;		/* its owner has us on its list; only an owner's death could take it away */
+	if (slot < 0)
+		return ERR_LOST;
+	s->pin = slot;
+	s->pinned = true;
+	return 0;
+}
+
+int
+client_value(struct client *c, struct rec *r, struct value *v)
+{
+	struct rec_where w;
+	int e = 0;
+
+	v->error = r->flags & REC_ERROR;
+	v->nvals = r->nvals;
+	v->arena = r->kind == REC_ARENA;
+	if (r->kind == REC_HERE) {
+		v->p = r->inl;
+		v->n = r->len;
+		r->flags |= REC_SEEN;
+		return 0;
+	}
+	lock_take(&c->lock);
+	r->flags |= REC_SEEN;
+	if (v->arena) {
+		w = where_of(r);
+		if ((r->flags & REC_BORROWED && (e = pin_l(c, r, &w)) < 0) ||
+		    (e = arena_view(&c->arena, w.off, w.gen, &v->view)) < 0) {
+			e = ERR_LOST;
+		} else {
+			v->p = v->view.head;
+			v->n = v->view.headlen;
+		}
+	} else {
+		v->p = rec_bytes_l(c, r, &v->view, &v->n);
+	}
+	lock_drop(&c->lock);
+	return e;
+}
+
+const struct arena *
+client_arena(const struct client *c)
+{
+	return &c->arena;
+}
+
+void
+client_seen(struct client *c, struct rec *r)
+{
+	(void)c;
+	r->flags |= REC_SEEN;
+}
+
+struct id
+client_id(struct client *c, const struct rec *r)
+{
+	struct id id;
+
+	lock_take(&c->lock);
+	id = rec_id(c, r);
+	lock_drop(&c->lock);
+	return id;
+}
+
+uint64_t
+client_size(const struct rec *r)
+{
+	return r->kind == REC_ARENA && r->state == REC_READY ? where_of(r).size : 0;
+}

@@ -1,0 +1,376 @@
+/*
+ * open - finding the node, starting one, saying hello, and goodbye.
+ *
+ * Which node: opts.address, else ROTA_ADDRESS; else this user's lasting node (local.sock), else the ephemeral one
+ * (shared.sock), which the first program starts: a lock on ROTA_DIR/lock elects it (M20).
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <lua.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "client/inner.h"
+#include "os/dir.h"
+#include "os/fd.h"
+#include "os/proc.h"
+#include "os/seg.h"
+#include "os/sock.h"
+#include "wire/frame.h"
+
+#define READY_MS 10000		/* a node that is started answers within this */
+#define WELCOME_FDS 5
+
+extern char **environ;
+
+static int
+say(char *why, size_t n, int e, const char *fmt, const char *arg)
+{
+	int k = snprintf(why, n, fmt, arg);
+
+	if (e > -1000 && k > 0 && (size_t)k < n)
+		snprintf(why + k, n - (size_t)k, ": %s", err_str(e));
+	return e;
+}
+
+/* --- starting a node ------------------------------------------------------------------------------------------ */
+
+static int
+rlet_path(char *p, size_t n)
+{
+	static const char *const at[] = { "/rlet", "/../bin/rlet", "/../sbin/rlet", "/../../bin/rlet", "/../../../bin/rlet" };
+	char self[PATH_MAX - 64], *slash;
+	const char *bin = getenv("ROTA_BIN");
+	ssize_t k;
+
+	if (bin && snprintf(p, n, "%s/rlet", bin) < (int)n && access(p, X_OK) == 0)
+		return 0;
+	if ((k = readlink("/proc/self/exe", self, sizeof self - 1)) < 0)
+		return -errno;
+	self[k] = '\0';
+	if ((slash = strrchr(self, '/')))
+		*slash = '\0';
+	for (size_t i = 0; i < sizeof at / sizeof *at; i++)
+		if (snprintf(p, n, "%s%s", self, at[i]) < (int)n && access(p, X_OK) == 0)
+			return 0;
+	snprintf(p, n, "rlet");			/* plain lua5.4 with rota.so: PATH decides */
+	return 0;
+}
+
+static int
+start_node(const struct client_opts *o, const char *socket, char *why, size_t n)
+{
+	char path[PATH_MAX], fd[16], cpus[16], own[16];
+	char *argv[16], **a = argv;
+	int p[2], null = open("/dev/null", O_RDWR|O_CLOEXEC), e;
+	struct pollfd pf;
+	struct proc_spawn s = PROC_SPAWN_INIT;
+	char c;
+
+	if (null < 0 || pipe2(p, O_CLOEXEC) < 0)
+		return say(why, n, -errno, "cannot start a node%s", "");
+	if (fcntl(p[1], F_SETFD, 0) < 0 || rlet_path(path, sizeof path) < 0)
+		return say(why, n, -errno, "cannot start a node%s", "");
+	snprintf(fd, sizeof fd, "%d", p[1]);
+	*a++ = path;
+	*a++ = "-p";
+	*a++ = "--ready-fd";
+	*a++ = fd;
+	*a++ = "--socket";
+	*a++ = (char *)socket;
+	if (strncmp(socket, "own-", 4) == 0) {
+		snprintf(own, sizeof own, "%d", (int)getpid());
+		*a++ = "--own";
+		*a++ = own;
+	}
+	if (o->store) {
+		*a++ = "--store";
+		*a++ = (char *)o->store;
+	}
+	if (o->cpus) {
+		snprintf(cpus, sizeof cpus, "%u", o->cpus);
+		*a++ = "-c";
+		*a++ = cpus;
+	}
+	*a = NULL;
+	s.argv = argv;
+	s.in = s.out = null;
+	s.group = true;
+	e = proc_spawn(&s);
+	close(p[1]);
+	close(null);
+	if (e < 0) {
+		close(p[0]);
+		return say(why, n, e, "cannot start '%s'", path);
+	}
+	pf = (struct pollfd){ .fd = p[0], .events = POLLIN };
+	e = poll(&pf, 1, READY_MS) == 1 && read(p[0], &c, 1) == 1 ? 0 : ERR_NO_CLUSTER;
+	close(p[0]);
+	return e < 0 ? say(why, n, e, "the node that was started ('%s') did not become ready", path) : 0;
+}
+
+/* the ephemeral node: connected, or started by whoever gets the lock */
+static int
+shared(int dir, const struct client_opts *o, char *why, size_t n)
+{
+	int lock, e, fd;
+
+	if ((fd = sock_connect(dir, "shared.sock")) >= 0 || !o->may_start)
+		return fd;
+	if ((lock = openat(dir, "lock", O_RDWR|O_CREAT|O_CLOEXEC|O_NOFOLLOW, 0600)) < 0)
+		return say(why, n, -errno, "cannot lock%s", " ROTA_DIR");
+	if (flock(lock, LOCK_EX) < 0) {
+		e = -errno;
+		close(lock);
+		return e;
+	}
+	if ((fd = sock_connect(dir, "shared.sock")) < 0) {
+		e = start_node(o, "shared.sock", why, n);
+		fd = e < 0 ? e : sock_connect(dir, "shared.sock");
+	}
+	close(lock);
+	return fd;
+}
+
+static int
+private(int dir, const struct client_opts *o, char *why, size_t n)
+{
+	char name[64];
+	int e;
+
+	snprintf(name, sizeof name, "own-%d.sock", (int)getpid());
+	e = start_node(o, name, why, n);
+	return e < 0 ? e : sock_connect(dir, name);
+}
+
+static int
+connect_to(const char *address, const struct client_opts *o, char *why, size_t n)
+{
+	char path[PATH_MAX], name[64];
+	int dir, fd;
+
+	*why = '\0';
+	if (address && strncmp(address, "unix:", 5) == 0) {
+		fd = sock_connect(AT_FDCWD, address + 5);
+		return fd < 0 ? say(why, n, fd, "cannot connect to '%s'", address + 5) : fd;
+	}
+	if ((dir = dir_open(path, sizeof path)) < 0)
+		return say(why, n, dir, "cannot use ROTA_DIR: %s", dir_why());
+	if (!address || !*address) {
+		if ((fd = sock_connect(dir, "local.sock")) < 0 && (fd = shared(dir, o, why, n)) < 0 && !*why)
+			say(why, n, ERR_NO_CLUSTER, "no node is running%s", "");
+	} else if (strcmp(address, "local") == 0) {
+		if ((fd = sock_connect(dir, "local.sock")) < 0)
+			say(why, n, ERR_NO_CLUSTER, "no lasting node is running; start one with 'rota up'%s", "");
+	} else if (strcmp(address, "private") == 0) {
+		fd = private(dir, o, why, n);
+	} else if (strncmp(address, "pid:", 4) == 0) {
+		snprintf(name, sizeof name, "own-%s.sock", address + 4);
+		if ((fd = sock_connect(dir, name)) < 0 && (fd = sock_connect(dir, "shared.sock")) < 0)
+			say(why, n, ERR_NO_CLUSTER, "no private node %s is running", address + 4);
+	} else {
+		fd = ERR_NO_CLUSTER;
+		say(why, n, fd, "no cluster '%s' is known here: use local, private, pid:N or unix:/path", address);
+	}
+	close(dir);
+	return fd == -ENOENT || fd == -ECONNREFUSED ? ERR_NO_CLUSTER : fd;
+}
+
+/* --- hello ------------------------------------------------------------------------------------------------------ */
+
+static int
+hello(int sock, const struct client_opts *o, char *why, size_t n)
+{
+	const char *ns = o->namespace ? o->namespace : getenv("ROTA_NAMESPACE"), *name = o->name ? o->name : "?";
+	struct msg_hello m = { .proto_min = MSG_PROTO, .proto_max = MSG_PROTO, .role = o->tool ? ROLE_TOOL : ROLE_DRIVER,
+	    .pid = (uint64_t)getpid(), .name = span_of(name, strlen(name)), .namespace = span_of(ns, ns ? strlen(ns) : 0),
+	    .lua = span_of(LUA_RELEASE, strlen(LUA_RELEASE)) };
+	struct buf b = BUF_INIT;
+	int err = o->err >= 0 ? o->err : 2, e, with = fcntl(err, F_GETFD) >= 0;
+
+	if ((e = msg_put_hello(&b, &m)) < 0)
+		return e;
+	frame_set_nfd(b.data, with ? 1 : 0);
+	e = fd_send(sock, b.data, b.len, &err, with);
+	e = e < 0 ? e : (size_t)e == b.len ? 0 : fd_write_all(sock, b.data + e, b.len - (size_t)e);
+	buf_release(&b);
+	return e < 0 ? say(why, n, e, "the node does not listen%s", "") : 0;
+}
+
+/* reads WELCOME, blocking; what follows it stays in c->in */
+static int
+welcome(struct client *c, int fds[WELCOME_FDS], char *why, size_t n)
+{
+	struct msg_fail f;
+	struct frame fr;
+	ssize_t k;
+
+	for (;;) {
+		int got[FD_MAX], ngot = FD_MAX;
+
+		if ((k = frame_parse(&fr, c->in.data, c->in.len, FRAME_MAX)) != ERR_PARTIAL)
+			break;
+		if (buf_reserve(&c->in, 65536) < 0)
+			return -ENOMEM;
+		k = fd_recv(c->sock, c->in.data + c->in.len, 65536, got, &ngot);
+		if (k <= 0)
+			return say(why, n, ERR_NO_CLUSTER, "the node ended while it was joined%s", "");
+		c->in.len += (size_t)k;
+		for (int i = 0; i < ngot; i++)
+			c->fds[c->nfds++] = got[i];
+	}
+	if (k < 0)
+		return say(why, n, ERR_PROTO, "whoever listens there is no node%s", "");
+	if (fr.type == MSG_FAIL_T && msg_get_fail(&f, fr.body, fr.len) == 0) {
+		snprintf(why, n, "%.*s", (int)f.text.n, (const char *)f.text.p);
+		return f.code < 0 ? (int)f.code : ERR_PROTO;
+	}
+	if (fr.type != MSG_WELCOME_T || fr.nfd != WELCOME_FDS || c->nfds < WELCOME_FDS ||
+	    msg_get_welcome(&c->me, fr.body, fr.len) < 0 || c->me.bell >= NODEPAGE_BELLS)
+		return say(why, n, ERR_PROTO, "the node's welcome makes no sense%s", "");
+	snprintf(c->node_name, sizeof c->node_name, "%.*s", (int)c->me.node_name.n, (const char *)c->me.node_name.p);
+	snprintf(c->namespace, sizeof c->namespace, "%.*s", (int)c->me.namespace.n, (const char *)c->me.namespace.p);
+	c->me.node_name = span_of(c->node_name, strlen(c->node_name));
+	c->me.namespace = span_of(c->namespace, strlen(c->namespace));
+	memcpy(fds, c->fds, WELCOME_FDS * sizeof *fds);
+	c->nfds -= WELCOME_FDS;
+	memmove(c->fds, c->fds + WELCOME_FDS, c->nfds * sizeof *c->fds);
+	buf_drop(&c->in, (size_t)k);
+	return 0;
+}
+
+/* maps what WELCOME brought; the descriptors are closed either way */
+static int
+adopt(struct client *c, const int fds[WELCOME_FDS])
+{
+	const char *spin = getenv("ROTA_SPIN");
+	int e;
+
+	if ((e = page_map(fds[0], &c->page, 1)) == 0 && (e = nodepage_map(fds[1], &c->np)) == 0 &&
+	    (e = arena_attach(&c->arena, fds[2], (uint32_t)c->me.proc)) == 0)
+		e = slab_init(&c->slab, fds[4]);
+	for (int i = 0; i < WELCOME_FDS; i++)
+		close(fds[i]);
+	if (e < 0)
+		return e;
+	c->bell = &c->np->bell[c->me.bell];
+	if (spin && strcmp(spin, "auto") != 0)
+		c->me.spin = strtoul(spin, NULL, 10) * 1000;
+	c->spin_ns = c->me.spin > SPIN_MAX_NS ? SPIN_MAX_NS : (uint32_t)c->me.spin;
+	return fd_nonblock(c->sock);
+}
+
+static struct client *
+fresh(int sock)
+{
+	struct client *c = calloc(1, sizeof *c);
+
+	if (!c)
+		return NULL;
+	c->sock = sock;
+	c->main = pthread_self();
+	c->nudge = -1;
+	c->next_task = 1;
+	list_init(&c->asks);
+	return c;
+}
+
+static void
+discard(struct client *c)
+{
+	for (unsigned i = 0; i < c->nfds; i++)
+		close(c->fds[i]);
+	close(c->sock);
+	buf_release(&c->in);
+	free(c);
+}
+
+int
+client_open(struct client **out, const struct client_opts *o, char *why, size_t n)
+{
+	const char *address = o->address ? o->address : getenv("ROTA_ADDRESS");
+	int fds[WELCOME_FDS], sock, e;
+	struct client *c;
+
+	if ((sock = connect_to(address, o, why, n)) < 0)
+		return sock;
+	if (!(c = fresh(sock))) {
+		close(sock);
+		return -ENOMEM;
+	}
+	if ((e = hello(sock, o, why, n)) < 0 || (e = welcome(c, fds, why, n)) < 0) {
+		discard(c);
+		return e;
+	}
+	if ((e = adopt(c, fds)) < 0 || (e = service_start(c)) < 0) {
+		discard(c);
+		return say(why, n, e, "cannot map what the node gave%s", "");
+	}
+	*out = c;
+	return 0;
+}
+
+int
+client_open_worker(struct client **out, int fd, char *why, size_t n)
+{
+	int fds[WELCOME_FDS], e;
+	struct client *c = fresh(fd);
+
+	if (!c)
+		return -ENOMEM;
+	c->worker = true;
+	c->cpus = 1000;
+	if ((e = welcome(c, fds, why, n)) < 0 || (e = adopt(c, fds)) < 0) {
+		discard(c);
+		return e;
+	}
+	lock_take(&c->lock);
+	link_read_l(c);			/* RING or ACTOR_START lie there already */
+	lock_drop(&c->lock);
+	*out = c;
+	return 0;
+}
+
+/* --- goodbye ------------------------------------------------------------------------------------------------------- */
+
+void
+client_close(struct client *c)
+{
+	lock_take(&c->lock);
+	LINK_SEND(c, bye, .reason = 0);
+	lock_drop(&c->lock);
+	service_stop(c);
+	close(c->sock);				/* the rest goes with the process, or is small */
+	c->lost = true;
+	snprintf(c->why, sizeof c->why, "closed");
+}
+
+const struct msg_welcome *
+client_welcome(const struct client *c)
+{
+	return &c->me;
+}
+
+const char *
+client_lost(struct client *c)
+{
+	return c->lost ? c->why : NULL;
+}
+
+const char *
+client_full(const struct client *c)
+{
+	return c->why_full;
+}
+
+void
+client_after_fork(struct client *c)
+{
+	close(c->sock);
+	if (c->nudge >= 0)
+		close(c->nudge);
+	c->lost = true;
+	snprintf(c->why, sizeof c->why, "this process was forked from the one that joined");
+}

@@ -1,0 +1,47 @@
+/*
+ * serve - the worker's end: tasks out of rings, outcomes back into them.  Main thread only.
+ */
+#ifndef CLIENT_SERVE_H
+#define CLIENT_SERVE_H
+
+#include "client/client.h"
+
+struct inring;
+
+struct task_in {			/* a claimed task; everything in it is a private copy but args of the arena */
+	struct inring *from;		/* NULL: our own submission, run here (M6) */
+	uint32_t slot;
+	uint32_t proc;			/* the submitter's process number */
+	struct rec rec;
+	struct fnblk fn;		/* header of its function block */
+	const unsigned char *args;	/* nvals encoded values; valid until the next serve_next */
+	size_t n;
+	unsigned nvals;
+	bool arena;			/* args lie in the arena: view has their out-of-band buffers */
+	struct obj_view view;
+	struct rec_context context;
+	uint64_t start;			/* clock_ns() */
+};
+
+/* Claims a task: 1 and *t; 0: none now; ERR_NO_CLUSTER: the node is gone. */
+int	serve_next(struct client *c, struct task_in *t);
+/* A task of our own that waits in a queue here and fits what we were granted: 1 and *t; 0. */
+int	serve_own(struct client *c, struct task_in *t);
+/* The function's bytes in the submitter's slab, n = t->fn.len; NULL if they make no sense. */
+const unsigned char *serve_code(struct client *c, const struct task_in *t);
+/* Publishes one outcome.  part: return number ret of several (then the last call has part false, nothing in p). */
+int	serve_done(struct client *c, struct task_in *t, const struct payload *p, uint32_t ret, bool part);
+/*
+ * Waits until one of these: tasks and one lies in a ring; own and one of ours could run here (serve_own); w has a
+ * ready member (NULL: no matter); the actor is to start or to stop.  0, -ETIMEDOUT, -EINTR, ERR_NO_CLUSTER.
+ */
+int	serve_wait(struct client *c, struct waitset *w, bool tasks, bool own, uint64_t deadline);
+void	serve_block(struct client *c, bool on);		/* this worker waits (M6); ends with on = false */
+void	serve_enter(struct client *c, const struct task_in *t);	/* status page: it runs now; NULL: idle */
+bool	serve_stopping(struct client *c);		/* the actor was told to stop and its rings are empty */
+
+/* the actor that this worker is: its number, 0 if none; spec as ACTOR_NEW carried it */
+uint64_t serve_actor(struct client *c, struct span *spec, uint64_t *incarnation);
+void	serve_actor_up(struct client *c, bool ok, const unsigned char *error, size_t n);
+
+#endif

@@ -1,0 +1,179 @@
+/*
+ * service - the thread beside the main thread (M1): no duty of an owner waits for user code.
+ *
+ * It sleeps on the socket to rlet, a descriptor for nudges and the next timer.  While tasks are under way and the
+ * main thread is neither waiting nor calling in, it looks at the rings itself, every TICK_NS; otherwise it has no
+ * timer at all ("deep").  It never enters Lua and never waits for anything with the lock held.
+ */
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "client/inner.h"
+#include "os/sig.h"
+
+#define TICK_NS 1000000u
+#define TICK_MAX_NS 4000000u
+#define QUIET_TICKS 8		/* ticks without work before it goes deep */
+
+static int64_t
+timeout_ns(struct client *c, uint64_t tick, bool *backlog)
+{
+	uint64_t at, now;
+
+	lock_take(&c->lock);
+	at = timers_next_l(c);
+	*backlog = link_backlog_l(c);
+	lock_drop(&c->lock);
+	if (at == WAIT_FOREVER)
+		return tick ? (int64_t)tick : -1;
+	now = clock_ns();
+	at = at > now ? at - now : 0;
+	return (int64_t)(tick && tick < at ? tick : at);
+}
+
+static void
+serve_socket(struct client *c)
+{
+	lock_take(&c->lock);
+	link_read_l(c);
+	lock_drop(&c->lock);
+	bell_ring(c->np, c->bell);
+}
+
+static void
+serve_timers(struct client *c)
+{
+	struct heap_node *n;
+
+	lock_take(&c->lock);
+	n = heap_top(&c->timers);
+	if (n && n->at <= clock_ns()) {
+		timers_l(c, clock_ns());
+		lock_drop(&c->lock);
+		bell_ring(c->np, c->bell);
+		return;
+	}
+	lock_drop(&c->lock);
+}
+
+/* true while there is work that the main thread may leave lying; a main thread that calls in is left alone */
+static bool
+serve_rings(struct client *c, uint64_t *polls, bool *moved)
+{
+	uint64_t now = atomic_load(&c->polls);
+	bool work;
+
+	if ((*moved = now != *polls)) {
+		*polls = now;
+		return true;
+	}
+	lock_take(&c->lock);
+	work = c->running + c->queued > 0;
+	if (!atomic_load(&c->waiting) && work)
+		*moved = progress_l(c);
+	if (c->drops.len)
+		link_drops_l(c);
+	if (link_backlog_l(c))
+		link_flush_l(c);
+	lock_drop(&c->lock);
+	return work;
+}
+
+static void *
+serve(void *arg)
+{
+	struct client *c = arg;
+	uint64_t polls = 0, tick = TICK_NS;
+	unsigned quiet = 0;
+
+	while (!atomic_load(&c->stop)) {
+		struct pollfd p[2] = { { .fd = c->nudge, .events = POLLIN }, { .fd = c->sock, .events = POLLIN } };
+		struct timespec ts;
+		int64_t ns;
+		bool moved, backlog, deep = quiet >= QUIET_TICKS;
+		uint64_t junk;
+
+		if (deep) {			/* whoever submits from now on nudges; then look once more */
+			atomic_store(&c->deep, true);
+			if (serve_rings(c, &polls, &moved) && !atomic_load(&c->waiting)) {
+				atomic_store(&c->deep, false);
+				deep = false;
+				quiet = 0;
+			}
+		}
+		ns = timeout_ns(c, deep ? 0 : tick, &backlog);
+		ts = (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+		if (backlog)
+			p[1].events |= POLLOUT;
+		if (ppoll(p, c->lost ? 1 : 2, ns < 0 ? NULL : &ts, NULL) > 0) {
+			if (p[0].revents && read(c->nudge, &junk, sizeof junk) == sizeof junk)
+				quiet = 0;
+			if (p[1].revents)
+				serve_socket(c);
+		}
+		if (deep)
+			atomic_store(&c->deep, false);
+		serve_timers(c);
+		if (serve_rings(c, &polls, &moved) && !atomic_load(&c->waiting)) {
+			quiet = 0;
+			tick = moved ? TICK_NS : tick < TICK_MAX_NS ? tick * 2 : tick;
+		} else {
+			quiet = deep ? QUIET_TICKS : quiet + 1;
+		}
+	}
+	return NULL;
+}
+
+void
+service_nudge_l(struct client *c)
+{
+	uint64_t one = 1;
+
+	if (!c->serving)
+		return;				/* a worker that owns nothing yet: its main thread does it all */
+	atomic_store_explicit(&c->deep, false, memory_order_relaxed);
+	if (write(c->nudge, &one, sizeof one) < 0)
+		return;				/* full: it will wake up all the same */
+}
+
+int
+service_start(struct client *c)
+{
+	pthread_attr_t a;
+	sigset_t old;
+	int e;
+
+	if (c->serving)
+		return 0;
+	if ((c->nudge = eventfd(0, EFD_CLOEXEC|EFD_NONBLOCK)) < 0)
+		return -errno;
+	pthread_attr_init(&a);
+	pthread_attr_setstacksize(&a, 128 << 10);
+	sig_block(&old);
+	c->serving = true;
+	e = pthread_create(&c->service, &a, serve, c);
+	sig_restore(&old);
+	pthread_attr_destroy(&a);
+	if (e) {
+		close(c->nudge);
+		c->serving = false;
+		return -e;
+	}
+	return 0;
+}
+
+void
+service_stop(struct client *c)
+{
+	uint64_t one = 1;
+
+	if (!c->serving)
+		return;
+	atomic_store(&c->stop, true);
+	if (write(c->nudge, &one, sizeof one) < 0)
+		return;
+	pthread_join(c->service, NULL);
+	close(c->nudge);
+	c->serving = false;
+}

@@ -1,0 +1,319 @@
+/*
+ * wait - the main thread waits: first by looking, then by spinning where it can pay (M7), then on the bell.
+ */
+#include <stdio.h>
+#include "client/inner.h"
+#include "os/proc.h"
+
+static inline void
+relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#endif
+}
+
+/* a completion lies in one of our rings; racing with the service thread is harmless: it is only a hint */
+static bool
+glance(struct client *c)
+{
+	for (unsigned i = 0; i < c->nactive; i++) {
+		struct lease *l = c->active[i];
+
+		if (l && ring_completion(&l->ring))
+			return true;
+	}
+	return c->listening && serve_glance(c);
+}
+
+/* may we spin: somebody on another CPU works for us, and no more processes are awake than CPUs */
+static bool
+may_spin(struct client *c)
+{
+	uint32_t mine = proc_cpu() + 1;
+
+	if (c->cpu != mine)
+		atomic_store_explicit(&c->bell->cpu, c->cpu = mine, memory_order_relaxed);
+	if (c->spin_ns == 0 || c->np->cpus < 2 || c->nactive > 8 ||
+	    atomic_load_explicit(&c->np->awake, memory_order_relaxed) > (int32_t)c->np->cpus)
+		return false;
+	for (unsigned i = 0; i < c->nactive; i++)
+		if (atomic_load_explicit(&c->active[i]->bell->cpu, memory_order_relaxed) != mine)
+			return true;
+	return c->listening && serve_elsewhere(c, mine);
+}
+
+/* true: something came.  A miss halves the time that is given next, a sleep that was short doubles it. */
+static bool
+spin(struct client *c)
+{
+	uint64_t until;
+
+	if (!may_spin(c))
+		return false;
+	page_count(c->page, CNT_SPINS, 1);
+	for (unsigned i = 0; i < 64; i++) {		/* the peer is fast, mostly: no clock yet */
+		if (glance(c))
+			return true;
+		relax();
+	}
+	until = clock_ns() + c->spin_ns;
+	do
+		for (unsigned i = 0; i < 32; i++) {
+			if (glance(c))
+				return true;
+			relax();
+		}
+	while (clock_ns() < until);
+	c->spin_ns /= 2;
+	return false;
+}
+
+static void
+slept(struct client *c, uint64_t ns)
+{
+	if (c->me.spin && ns < 2 * SPIN_MAX_NS) {
+		c->spin_ns = c->spin_ns ? c->spin_ns * 2 : 1000;
+		if (c->spin_ns > c->me.spin)
+			c->spin_ns = (uint32_t)c->me.spin;
+	}
+}
+
+/* one look at everything, lock not held; true if ready() says so */
+static bool
+look(struct client *c, bool (*ready)(struct client *, void *), void *arg, bool socket)
+{
+	bool is;
+
+	lock_take(&c->lock);
+	atomic_store_explicit(&c->polls, c->polls + 1, memory_order_relaxed);
+	if (socket && !c->serving)
+		link_read_l(c);
+	is = ready(c, arg);
+	if (!is) {
+		if (c->ndrop)
+			drops_l(c);
+		progress_l(c);
+		is = ready(c, arg);
+	}
+	lock_drop(&c->lock);
+	return is;
+}
+
+/* what only the main thread may do, and may do in a wait */
+static void
+chores(struct client *c)
+{
+	if (c->ndeferred)
+		task_deferred(c);
+	if (!list_empty(&c->asks))
+		link_answer_names(c);
+	if (c->collect && !c->collecting) {
+		c->collecting = true;
+		mem_collect(c);
+		c->collecting = false;
+	}
+}
+
+int
+wait_until(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline)
+{
+	bool socket = false;
+
+	for (;;) {
+		uint64_t now, start;
+		int e;
+
+		if (look(c, ready, arg, socket)) {
+			if (atomic_load_explicit(&c->deep, memory_order_relaxed) && c->running + c->queued)
+				service_nudge_l(c);	/* we may be long in user code now */
+			return 0;
+		}
+		chores(c);
+		if (c->lost)
+			return look(c, ready, arg, false) ? 0 : ERR_NO_CLUSTER;
+		if (spin(c))
+			continue;
+		start = now = clock_ns();
+		if (deadline != WAIT_FOREVER && now >= deadline)
+			return -ETIMEDOUT;
+		atomic_store(&c->waiting, true);
+		bell_arm(c->bell);
+		if (look(c, ready, arg, true)) {
+			bell_disarm(c->bell);
+			atomic_store(&c->waiting, false);
+			return 0;
+		}
+		if (c->ndeferred || !list_empty(&c->asks) || (c->collect && !c->collecting) || c->lost) {
+			bell_disarm(c->bell);
+			atomic_store(&c->waiting, false);
+			continue;
+		}
+		page_count(c->page, CNT_SLEEPS, 1);
+		e = bell_sleep(c->np, c->bell, deadline == WAIT_FOREVER ? -1 : (int64_t)(deadline - now));
+		atomic_store(&c->waiting, false);
+		slept(c, clock_ns() - start);
+		socket = true;
+		if (e == -EINTR)
+			return look(c, ready, arg, true) ? 0 : -EINTR;
+	}
+}
+
+/* --- for the main thread -------------------------------------------------------------------------------------- */
+
+static bool
+rec_is_ready(struct client *c, void *arg)
+{
+	(void)c;
+	return ((struct rec *)arg)->state == REC_READY;
+}
+
+static bool
+never(struct client *c, void *arg)
+{
+	(void)c, (void)arg;
+	return false;
+}
+
+static void
+ask_l(struct client *c, struct rec *r)
+{
+	struct side *s;
+
+	if (r->state == REC_PENDING && r->flags & REC_BORROWED && (s = side_find_l(c, r)) && !s->asked) {
+		s->asked = true;
+		LINK_SEND(c, route, .proc = s->id.proc, .kind = ROUTE_ASK, .id = s->id);
+	}
+}
+
+int
+client_wait(struct client *c, struct rec *r, uint64_t deadline)
+{
+	if (r->flags & REC_BORROWED && r->state != REC_READY) {
+		lock_take(&c->lock);
+		ask_l(c, r);
+		lock_drop(&c->lock);
+	}
+	return wait_until(c, rec_is_ready, r, deadline);
+}
+
+int
+client_nap(struct client *c, uint64_t deadline)
+{
+	int e = wait_until(c, never, NULL, deadline);
+
+	return e == 0 ? -ETIMEDOUT : e;
+}
+
+/* --- wait sets --------------------------------------------------------------------------------------------------- */
+
+struct waitset *
+waitset_new(struct client *c)
+{
+	struct waitset *w = calloc(1, sizeof *w);
+
+	(void)c;
+	if (w) {
+		list_init(&w->ready);
+		list_init(&w->rest);
+	}
+	return w;
+}
+
+void
+member_ready_l(struct client *c, struct member *m)
+{
+	(void)c;
+	m->waiter = NULL;
+	list_del(&m->link);
+	list_add_tail(&m->set->ready, &m->link);
+}
+
+int
+waitset_add(struct client *c, struct waitset *w, struct rec *r, uint64_t tag)
+{
+	struct member *m = calloc(1, sizeof *m);
+	struct side *s;
+	int e = 0;
+
+	if (!m)
+		return -ENOMEM;
+	m->set = w;
+	m->rec = r;
+	m->tag = tag;
+	lock_take(&c->lock);
+	if (r->state == REC_READY) {
+		list_add_tail(&w->ready, &m->link);
+	} else if ((s = side_l(c, r)) && (m->waiter = calloc(1, sizeof *m->waiter))) {
+		m->waiter->kind = WAIT_SET;
+		m->waiter->member = m;
+		list_add_tail(&s->waiters, &m->waiter->link);
+		list_add_tail(&w->rest, &m->link);
+		ask_l(c, r);
+	} else {
+		e = -ENOMEM;
+	}
+	if (e == 0) {
+		r->count++;
+		w->n++;
+	} else {
+		free(m);
+	}
+	lock_drop(&c->lock);
+	return e;
+}
+
+size_t
+waitset_len(const struct waitset *w)
+{
+	return w->n;
+}
+
+static bool
+set_ready(struct client *c, void *arg)
+{
+	struct waitset *w = arg;
+
+	(void)c;
+	return !list_empty(&w->ready);
+}
+
+int
+waitset_next(struct client *c, struct waitset *w, uint64_t deadline, struct rec **r, uint64_t *tag)
+{
+	struct member *m;
+	int e;
+
+	if (w->n == 0)
+		return ERR_NOTFOUND;
+	if (list_empty(&w->ready) && (e = wait_until(c, set_ready, w, deadline)) < 0)
+		return e;
+	lock_take(&c->lock);
+	m = list_entry(list_shift(&w->ready), struct member, link);
+	w->n--;
+	lock_drop(&c->lock);
+	*r = m->rec;
+	*tag = m->tag;
+	free(m);
+	return 0;
+}
+
+void
+waitset_free(struct client *c, struct waitset *w)
+{
+	struct list *l;
+
+	lock_take(&c->lock);
+	while ((l = list_shift(&w->ready)) || (l = list_shift(&w->rest))) {
+		struct member *m = list_entry(l, struct member, link);
+
+		if (m->waiter) {
+			list_del(&m->waiter->link);
+			free(m->waiter);
+		}
+		rec_unref_l(c, m->rec);
+		free(m);
+	}
+	lock_drop(&c->lock);
+	free(w);
+}

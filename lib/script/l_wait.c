@@ -1,0 +1,213 @@
+/*
+ * l_wait - wait sets and rota.sleep: "rota.waitset" userdata, the fast half of rota.wait and rota.each (M23).
+ *
+ * A set keeps its members by number: user value 1 is a table, number -> reference, from which # and [i] are served.
+ */
+#include "base/clock.h"
+#include "script/script.h"
+
+struct lset {
+	struct waitset *w;
+	lua_Integer next;		/* number of the next member */
+};
+
+static struct lset *
+check(lua_State *L, int arg)
+{
+	return luaL_checkudata(L, arg, "rota.waitset");
+}
+
+static int
+l_new(lua_State *L)				/* waitset() */
+{
+	struct lset *u;
+	struct client *c = script_client(L);
+
+	u = lua_newuserdatauv(L, sizeof *u, 1);
+	u->w = NULL;
+	u->next = 1;
+	luaL_setmetatable(L, "rota.waitset");
+	lua_newtable(L);
+	lua_setiuservalue(L, -2, 1);
+	if (!(u->w = waitset_new(c)))
+		return luaL_error(L, "not enough memory");
+	return 1;
+}
+
+static int
+l_add(lua_State *L)				/* set:add(ref [, tag]) */
+{
+	struct lset *u = check(L, 1);
+	struct rec *r = ref_check(L, 2);
+
+	lua_settop(L, 3);
+	lua_getiuservalue(L, 1, 1);
+	lua_createtable(L, 2, 0);			/* { ref, tag } */
+	lua_pushvalue(L, 2);
+	lua_rawseti(L, -2, 1);
+	lua_pushvalue(L, 3);
+	lua_rawseti(L, -2, 2);
+	lua_rawseti(L, 4, u->next);
+	if (waitset_add(script_of(L)->c, u->w, r, (uint64_t)u->next) < 0)
+		return luaL_error(L, "not enough memory");
+	u->next++;
+	return 0;
+}
+
+static int
+next_k(lua_State *L, int status, lua_KContext ctx)
+{
+	struct lset *u = check(L, 1);
+	struct script *s = script_of(L);
+	uint64_t deadline = (uint64_t)lua_tointeger(L, 3), tag;
+	struct rec *r;
+	bool blocked;
+	int e;
+
+	(void)status, (void)ctx;
+	e = waitset_next(s->c, u->w, 0, &r, &tag);
+	if (e == -ETIMEDOUT && (deadline == WAIT_FOREVER || clock_ns() < deadline)) {
+		blocked = s->sched && sched_blocking(s, true);
+		while ((e = waitset_next(s->c, u->w, deadline, &r, &tag)) == -EINTR && !lua_gethook(L))
+			;
+		if (blocked)
+			sched_blocking(s, false);
+	}
+	if (e == ERR_NO_CLUSTER)
+		script_raise(L, e, "%s", client_lost(s->c) ? client_lost(s->c) : "the node is gone");
+	if (e < 0) {
+		luaL_pushfail(L);			/* empty, or no time left */
+		return 1;
+	}
+	client_release(s->c, r);			/* the table's reference counts */
+	lua_getiuservalue(L, 1, 1);
+	lua_rawgeti(L, -1, (lua_Integer)tag);
+	lua_pushnil(L);
+	lua_rawseti(L, -3, (lua_Integer)tag);
+	lua_rawgeti(L, -1, 1);
+	lua_rawgeti(L, -2, 2);
+	return 2;
+}
+
+static int
+l_next(lua_State *L)				/* set:next([timeout]) -> ref, tag of one that is ready; nil */
+{
+	uint64_t d = script_deadline(L, 2);
+
+	lua_settop(L, 2);
+	lua_pushinteger(L, (lua_Integer)d);
+	return next_k(L, LUA_OK, 0);
+}
+
+static int
+l_len(lua_State *L)
+{
+	lua_pushinteger(L, (lua_Integer)waitset_len(check(L, 1)->w));
+	return 1;
+}
+
+/* set:list() -> the references that are left, in the order in which they came */
+static int
+l_list(lua_State *L)
+{
+	struct lset *u = check(L, 1);
+	lua_Integer n = 0;
+
+	lua_settop(L, 1);
+	lua_newtable(L);
+	lua_getiuservalue(L, 1, 1);
+	for (lua_Integer i = 1; i < u->next; i++) {
+		if (lua_rawgeti(L, 3, i) == LUA_TTABLE) {
+			lua_rawgeti(L, -1, 1);
+			lua_rawseti(L, 2, ++n);
+		}
+		lua_pop(L, 1);
+	}
+	lua_settop(L, 2);
+	return 1;
+}
+
+static int
+l_index(lua_State *L)
+{
+	if (lua_type(L, 2) != LUA_TNUMBER) {
+		lua_pushvalue(L, 2);
+		lua_rawget(L, lua_upvalueindex(1));
+		return 1;
+	}
+	l_list(L);					/* for people and loops over what is left; not for the fast path */
+	lua_rawgeti(L, -1, luaL_checkinteger(L, 2));
+	return 1;
+}
+
+static int
+l_gc(lua_State *L)
+{
+	struct lset *u = check(L, 1);
+	struct script *s = script_of(L);
+
+	if (u->w && s->c)
+		waitset_free(s->c, u->w);
+	u->w = NULL;
+	return 0;
+}
+
+static int
+sleep_k(lua_State *L, int status, lua_KContext ctx)
+{
+	struct script *s = script_of(L);
+	uint64_t d = (uint64_t)lua_tointeger(L, -1);
+	bool blocked;
+	int e = 0;
+
+	(void)status;
+	if (clock_ns() >= d)
+		return 0;
+	if (sched_can_suspend(L))
+		return sched_yield(L, NULL, d, ctx, sleep_k);
+	blocked = s->sched && sched_blocking(s, true);
+	while (clock_ns() < d && e != ERR_NO_CLUSTER && (e != -EINTR || !lua_gethook(L)))
+		e = client_nap(s->c, d);
+	if (blocked)
+		sched_blocking(s, false);
+	if (e == ERR_NO_CLUSTER)
+		script_raise(L, e, "%s", client_lost(s->c) ? client_lost(s->c) : "the node is gone");
+	return 0;
+}
+
+static int
+l_sleep(lua_State *L)
+{
+	uint64_t d = script_deadline(L, 1);
+
+	luaL_argcheck(L, d != WAIT_FOREVER, 1, "a time is expected");
+	script_client(L);
+	lua_settop(L, 1);
+	lua_pushinteger(L, (lua_Integer)d);
+	return sleep_k(L, LUA_OK, 0);
+}
+
+static int
+l_is(lua_State *L)
+{
+	lua_pushboolean(L, luaL_testudata(L, 1, "rota.waitset") != NULL);
+	return 1;
+}
+
+const luaL_Reg wait_functions[] = { { "waitset", l_new }, { "is_set", l_is }, { "sleep", l_sleep }, { NULL, NULL } };
+
+void
+wait_open(lua_State *L)
+{
+	static const luaL_Reg methods[] = { { "add", l_add }, { "next", l_next }, { "list", l_list }, { NULL, NULL } };
+
+	luaL_newmetatable(L, "rota.waitset");
+	luaL_newlib(L, methods);
+	lua_pushcclosure(L, l_index, 1);
+	lua_setfield(L, -2, "__index");
+	lua_pushcfunction(L, l_len);
+	lua_setfield(L, -2, "__len");
+	lua_pushcfunction(L, l_gc);
+	lua_setfield(L, -2, "__gc");
+	lua_pop(L, 1);
+}

@@ -1,0 +1,49 @@
+/*
+ * sched - what a worker's Lua side keeps: the running task, suspended ones, idle coroutines, functions it knows.
+ */
+#ifndef SCRIPT_SCHED_H
+#define SCRIPT_SCHED_H
+
+#include "base/list.h"
+#include "client/client.h"
+#include "client/serve.h"
+#include "script/script.h"
+
+#define FNCACHE 256u
+#define COPOOL 64u
+
+struct susp {				/* a suspended task */
+	struct list link;
+	lua_State *co;
+	int coref;			/* registry reference of co */
+	struct task_in t;
+	uint64_t deadline;		/* of what it waits for */
+	uint64_t tag;			/* in sched.set; 0: only the deadline ends its sleep */
+	bool ready;
+};
+
+struct sched {
+	struct task_in *running;	/* NULL: no task's code runs */
+	struct rec *want;		/* what a tagged yield waits for, and until when */
+	uint64_t deadline;
+	struct waitset *set;		/* all that suspended tasks wait for */
+	struct list susp;
+	unsigned nsusp;
+	uint64_t next_tag;
+	struct {			/* functions by where they lie */
+		uint64_t serial;
+		uint32_t proc, unit;
+		int fn;			/* registry reference */
+	} cache[FNCACHE];
+	int by_hash;			/* registry reference: table hash -> function */
+	struct {
+		lua_State *co;
+		int ref;
+	} pool[COPOOL];
+	unsigned npool;
+	int self, class;		/* of the actor that this worker is; LUA_NOREF */
+};
+
+bool	sched_tagged(lua_State *co, int nres);	/* is that yield ours? */
+
+#endif

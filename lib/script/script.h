@@ -1,0 +1,93 @@
+/*
+ * script - Lua's side of the runtime: one struct script per Lua state, reached from any coroutine.
+ *
+ * The module rota.core is opened here (luaopen_rota_core); lua/rota.lua puts the friendly face on it.  In a worker
+ * the same state also runs tasks (sched.c, work.c).  Lua calls happen on the main thread only.
+ */
+#ifndef SCRIPT_SCRIPT_H
+#define SCRIPT_SCRIPT_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include "client/client.h"
+#include "script/codec.h"
+
+struct sched;
+
+struct strcache {			/* long strings that were made into Lua strings (M24) */
+	struct rec *rec;
+	struct id id;
+	size_t n;
+};
+#define STRCACHE 32u
+#define STRCACHE_MAX (UINT32_C(8) << 20)	/* longest string that is remembered; 64 MiB in all, at worst half */
+
+struct script {
+	lua_State *L;			/* main state */
+	struct client *c;		/* NULL until the first call that needs a node */
+	struct enc enc;			/* of calls; not nested */
+	bool pending;			/* enc: a top-level reference is not in the arena, or not ready */
+	int mt_ref, mt_task, mt_actor, mt_method, mt_set;	/* registry references of metatables */
+	int views;			/* registry reference: weak table, record -> buffer that was made of it */
+	int strings;			/* registry reference: list of cached strings */
+	struct strcache cached[STRCACHE];
+	unsigned next_cached;
+	size_t cached_bytes;
+	size_t debt;			/* bytes of shared memory that the collector has not been told of (M21) */
+	unsigned notices;		/* failures never fetched, told so far */
+	struct sched *sched;		/* a worker's, else NULL */
+	char name[256];			/* program, for listings */
+};
+
+static inline struct script *
+script_of(lua_State *L)
+{
+	return *(struct script **)lua_getextraspace(L);
+}
+
+int	luaopen_rota_core(lua_State *L);
+struct client *script_client(lua_State *L);	/* joins or starts a node on first use; raises */
+int	script_fail(lua_State *L, int e);	/* pushes nil, text, code word: 3 */
+_Noreturn void script_raise(lua_State *L, int e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* encodes slots first..last into S->enc and fills p with them; raises what cannot travel */
+void	script_payload(lua_State *L, int first, int last, const char *what, unsigned flags, struct payload *p,
+	    struct seg *segs, unsigned maxsegs);
+#define SCRIPT_SEGS 64
+
+void	script_attach(lua_State *L, struct client *c);	/* a worker: joined already */
+
+/* l_ref.c */
+void	ref_open(lua_State *L);
+void	ref_push(lua_State *L, struct rec *r);		/* takes the count over */
+struct rec *ref_check(lua_State *L, int arg);
+struct rec *ref_test(lua_State *L, int idx);		/* NULL if it is no reference */
+int	ref_values(lua_State *L, struct rec *r, int anchor, bool all);	/* pushes the values of a ready one, raises its error */
+int	ref_error(lua_State *L, struct rec *r);		/* ready and failed: pushes its error object, 1; else 0 */
+void	ref_failed_notice(lua_State *L, struct rec *r);
+uint64_t script_deadline(lua_State *L, int idx);	/* of a number of seconds, a duration, or {timeout=}; nil: none */
+void	script_wait(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k);
+int	ref_l_is(lua_State *L);			/* is_ref(x) */
+int	l_get(lua_State *L);
+int	l_pget(lua_State *L);
+
+/* l_task.c, l_actor.c, l_wait.c */
+void	task_open(lua_State *L);
+void	actor_open(lua_State *L);
+void	wait_open(lua_State *L);
+extern const luaL_Reg task_functions[], actor_functions[], wait_functions[];
+void	task_opts_check(lua_State *L, int idx, struct task_opts *o);	/* a normalised table from lua/rota/options.lua */
+void	task_out(lua_State *L, int idx, struct enc *e);
+void	task_new(lua_State *L, const struct dec_src *src);
+void	task_fill(lua_State *L, int task, int desc, const struct dec_src *src);
+void	actor_out(lua_State *L, int idx, struct enc *e);
+void	actor_in(lua_State *L, int desc, const struct dec_src *src);
+struct actor *actor_test(lua_State *L, int idx);
+
+/* sched.c: suspension of tasks; in a driver these block the thread */
+bool	sched_can_suspend(lua_State *L);
+void	sched_open_coroutine(lua_State *L);		/* coroutine functions that let rota's yields pass */
+int	sched_yield(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k);
+bool	sched_blocking(struct script *s, bool on);	/* a worker blocks its thread */
+
+#endif

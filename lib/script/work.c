@@ -1,0 +1,576 @@
+/*
+ * work - a worker's main loop: claim, run in a coroutine, publish; resume what became ready; wait.
+ *
+ * While tasks are suspended only our own submissions run here (M6): the parent waits, the child runs, on the same
+ * CPU.  After BLOCK_NS without such work the worker is marked blocked and gives its CPUs back.
+ */
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "client/spec.h"
+#include "script/func.h"
+#include "script/lines.h"
+#include "script/paths.h"
+#include "script/sched.h"
+#include "script/work.h"
+
+#define BLOCK_NS 1000000u
+
+/* --- coroutines ------------------------------------------------------------------------------------------------ */
+
+static lua_State *
+co_take(struct script *s, int *ref)
+{
+	struct sched *d = s->sched;
+	lua_State *co;
+
+	if (d->npool) {
+		d->npool--;
+		*ref = d->pool[d->npool].ref;
+		return d->pool[d->npool].co;
+	}
+	co = lua_newthread(s->L);
+	*ref = luaL_ref(s->L, LUA_REGISTRYINDEX);
+	return co;
+}
+
+static void
+co_give(struct script *s, lua_State *co, int ref)
+{
+	struct sched *d = s->sched;
+
+	if (d->npool == COPOOL || lua_status(co) != LUA_OK) {
+		luaL_unref(s->L, LUA_REGISTRYINDEX, ref);
+		return;
+	}
+	lua_settop(co, 0);
+	d->pool[d->npool].co = co;
+	d->pool[d->npool++].ref = ref;
+}
+
+/* --- functions ----------------------------------------------------------------------------------------------------- */
+
+/* pushes the function with these bytes onto L: one instance per worker */
+static int
+load_by_hash(lua_State *L, struct script *s, const struct task_in *t)
+{
+	const unsigned char *p = serve_code(s->c, t);
+	int e;
+
+	lua_rawgeti(L, LUA_REGISTRYINDEX, s->sched->by_hash);
+	lua_pushlstring(L, (const char *)t->fn.hash, sizeof t->fn.hash);
+	lua_pushvalue(L, -1);
+	if (lua_rawget(L, -3) != LUA_TNIL) {
+		lua_replace(L, -3);
+		lua_pop(L, 1);
+		return 0;
+	}
+	lua_pop(L, 1);
+	if (!p) {
+		lua_pop(L, 2);
+		lua_pushliteral(L, "the function's bytes lie outside its submitter's slab");
+		return ERR_PROTO;
+	}
+	lua_pushlstring(L, (const char *)p, t->fn.len);	/* a private copy: what is parsed does not change */
+	p = (const unsigned char *)lua_tostring(L, -1);
+	if ((e = dec_values(L, p, t->fn.len, 1, NULL, VAL_ALLOW_CODE)) < 0) {
+		lua_replace(L, -4);			/* the message */
+		lua_pop(L, 2);
+		return e;
+	}
+	lua_remove(L, -2);				/* the bytes */
+	lua_pushvalue(L, -1);
+	lua_insert(L, -4);				/* fn, table, hash, fn */
+	lua_rawset(L, -3);
+	lua_pop(L, 1);
+	return 0;
+}
+
+static int
+method(lua_State *L, struct script *s, const struct task_in *t)
+{
+	const unsigned char *p = serve_code(s->c, t);
+
+	if (s->sched->class == LUA_NOREF || !p) {
+		lua_pushliteral(L, "this worker is no actor");
+		return ERR_ACTOR_DIED;
+	}
+	lua_rawgeti(L, LUA_REGISTRYINDEX, s->sched->class);
+	lua_pushlstring(L, (const char *)p, t->fn.len);
+	lua_gettable(L, -2);
+	lua_remove(L, -2);
+	if (lua_isfunction(L, -1))
+		return 0;
+	lua_pop(L, 1);
+	lua_pushfstring(L, "the actor has no method '%s'", t->fn.name);
+	return ERR_TASK;
+}
+
+/* pushes the function of t onto co: 0, or negative with the message pushed */
+static int
+function(lua_State *co, struct script *s, const struct task_in *t)
+{
+	unsigned i = (t->rec.fn ^ t->proc * 31u) % FNCACHE;
+	int e;
+
+	if (s->sched->cache[i].serial == t->fn.serial && s->sched->cache[i].proc == t->proc &&
+	    s->sched->cache[i].unit == t->rec.fn) {
+		lua_rawgeti(co, LUA_REGISTRYINDEX, s->sched->cache[i].fn);
+		return 0;
+	}
+	e = t->fn.kind == FN_METHOD ? method(co, s, t) : load_by_hash(co, s, t);
+	if (e < 0)
+		return e;
+	if (s->sched->cache[i].serial)
+		luaL_unref(co, LUA_REGISTRYINDEX, s->sched->cache[i].fn);
+	lua_pushvalue(co, -1);
+	s->sched->cache[i].fn = luaL_ref(co, LUA_REGISTRYINDEX);
+	s->sched->cache[i].serial = t->fn.serial;
+	s->sched->cache[i].proc = t->proc;
+	s->sched->cache[i].unit = t->rec.fn;
+	return 0;
+}
+
+/* --- outcomes -------------------------------------------------------------------------------------------------------- */
+
+static void
+set_field(lua_State *L, const char *name, const char *v)
+{
+	if (lua_getfield(L, -1, name) == LUA_TNIL) {
+		lua_pushstring(L, v);
+		lua_setfield(L, -3, name);
+	}
+	lua_pop(L, 1);
+}
+
+/* the raised value on top of co becomes the task's outcome */
+static void
+fail(struct script *s, struct task_in *t, lua_State *co, int code)
+{
+	struct payload p;
+	struct seg segs[1];
+	bool had = errobj_test(co, -1);
+
+	(void)segs;
+	if (lua_type(co, -1) == LUA_TSTRING)
+		func_hint(co, -1);
+	luaL_traceback(co, co, NULL, 0);
+	errobj_wrap(co, -2, lua_tostring(co, -1));
+	if (code != ERR_TASK && !had) {
+		lua_pushstring(co, err_word(code));
+		lua_setfield(co, -2, "code");
+	}
+	set_field(co, "task", t->fn.name);
+	set_field(co, "node", (const char *)client_welcome(s->c)->node_name.p);
+	if (lua_getfield(co, -1, "attempt") == LUA_TNIL) {
+		lua_pushinteger(co, t->rec.attempt + 1);
+		lua_setfield(co, -3, "attempt");
+	}
+	lua_pop(co, 1);
+	s->enc.flags = ENC_INLINE;
+	if (enc_values(co, &s->enc, -1, -1, "error") < 0 || s->enc.b.len > REC_BLOCK_MAX) {
+		const char *msg;
+
+		lua_settop(co, 0);
+		msg = "the error itself cannot travel";
+		errobj_push(co, ERR_TASK, msg);
+		enc_values(co, &s->enc, -1, -1, "error");
+	}
+	p = (struct payload){ s->enc.b.data, s->enc.b.len, 1, PAYLOAD_ERROR, NULL, 0 };
+	serve_done(s->c, t, &p, 0, false);
+}
+
+static int
+publish(struct script *s, struct task_in *t, lua_State *co, int first, int last, uint32_t ret, bool part)
+{
+	struct seg segs[SCRIPT_SEGS];
+	struct payload p;
+	int e;
+
+	s->enc.flags = 0;
+	if ((e = enc_values(co, &s->enc, first, last, "result")) < 0)
+		return e;
+	if (s->enc.nseg > SCRIPT_SEGS) {
+		s->enc.flags = ENC_INLINE;
+		if ((e = enc_values(co, &s->enc, first, last, "result")) < 0)
+			return e;
+	}
+	for (unsigned i = 0; i < s->enc.nseg; i++)
+		segs[i] = (struct seg){ s->enc.seg[i].p, s->enc.seg[i].n };
+	p = (struct payload){ s->enc.b.data, s->enc.b.len, s->enc.nvals,
+	    s->enc.flags & ENC_REFS ? PAYLOAD_REFS : 0, segs, s->enc.nseg };
+	if ((e = serve_done(s->c, t, &p, ret, part)) < 0)
+		lua_pushstring(co, e == ERR_FULL ? client_full(s->c) : err_str(e));
+	return e;
+}
+
+static void
+results(struct script *s, struct task_in *t, lua_State *co, int nres)
+{
+	int top = lua_gettop(co), first = top - nres + 1, e = 0;
+
+	if (t->fn.nret <= 1) {
+		e = publish(s, t, co, first, top, 0, false);
+	} else {
+		for (int i = 0; i < t->fn.nret && e == 0; i++) {
+			if (first + i > top)
+				lua_pushnil(co);
+			e = publish(s, t, co, first + i, first + i, (uint32_t)i + 1, true);
+		}
+		if (e == 0)
+			e = publish(s, t, co, 1, 0, 0, false);
+	}
+	if (e < 0)
+		fail(s, t, co, e);
+}
+
+/* --- running ------------------------------------------------------------------------------------------------------------ */
+
+static bool
+suspend(struct script *s, const struct task_in *t, lua_State *co, int ref)
+{
+	struct sched *d = s->sched;
+	struct susp *u = malloc(sizeof *u);
+
+	if (!u)
+		return false;
+	u->co = co;
+	u->coref = ref;
+	u->t = *t;
+	u->deadline = d->deadline;
+	u->tag = 0;
+	u->ready = false;
+	if (d->want) {
+		u->tag = ++d->next_tag;
+		if (waitset_add(s->c, d->set, d->want, (uint64_t)(uintptr_t)u) < 0) {
+			free(u);
+			return false;
+		}
+	}
+	list_add_tail(&d->susp, &u->link);
+	d->nsusp++;
+	return true;
+}
+
+/* co holds a function and narg arguments, or is a suspended task's */
+static void
+resume(struct script *s, struct task_in *t, lua_State *co, int ref, int narg)
+{
+	int nres, status;
+
+	s->sched->running = t;
+	serve_enter(s->c, t);
+	status = lua_resume(co, s->L, narg, &nres);
+	s->sched->running = NULL;
+	if (status == LUA_YIELD && sched_tagged(co, nres)) {
+		lua_pop(co, 1);
+		if (suspend(s, t, co, ref))
+			return;
+		lua_pushliteral(co, "not enough memory");
+		status = LUA_ERRMEM;
+	} else if (status == LUA_YIELD) {
+		lua_settop(co, 0);
+		lua_pushliteral(co, "coroutine.yield in a task that is no stream");
+	}
+	if (status == LUA_OK)
+		results(s, t, co, nres);
+	else
+		fail(s, t, co, ERR_TASK);
+	if (status != LUA_OK)
+		lua_resetthread(co);
+	co_give(s, co, ref);
+}
+
+static void
+run(struct script *s, struct task_in *t)
+{
+	struct dec_src src = { 0 };
+	struct enc_seg seg[OBJ_VIEW_BUFS];
+	lua_State *co;
+	int ref, e, base;
+
+	if (t->fn.kind == FN_COMMAND || t->fn.kind == FN_LINES) {
+		serve_enter(s->c, t);
+		lines_run(s, t);
+		return;
+	}
+	co = co_take(s, &ref);
+	if ((e = function(co, s, t)) < 0)
+		goto failed;
+	if (t->fn.kind == FN_METHOD)
+		lua_rawgeti(co, LUA_REGISTRYINDEX, s->sched->self);
+	base = lua_gettop(co);
+	if (t->arena) {				/* arguments in the arena: buffers are copied, the object goes with the task */
+		src.nseg = t->view.nbuf < OBJ_VIEW_BUFS ? t->view.nbuf : OBJ_VIEW_BUFS;
+		for (unsigned i = 0; i < src.nseg; i++)
+			seg[i] = (struct enc_seg){ t->view.buf[i].p, t->view.buf[i].len };
+		src.seg = seg;
+	}
+	s->sched->running = t;			/* references that come in are the task's */
+	serve_enter(s->c, t);
+	e = lua_checkstack(co, (int)t->nvals + 16) ? dec_values(co, t->args, t->n, t->nvals, &src, VAL_ALLOW_CODE) : -ENOMEM;
+	s->sched->running = NULL;
+	if (e < 0)
+		goto failed;
+	resume(s, t, co, ref, lua_gettop(co) - base + (t->fn.kind == FN_METHOD));
+	return;
+failed:
+	if (e == -ENOMEM && lua_gettop(co) == 0)
+		lua_pushliteral(co, "too many arguments");
+	fail(s, t, co, e == ERR_PROTO ? ERR_PROTO : ERR_TASK);
+	lua_settop(co, 0);
+	co_give(s, co, ref);
+}
+
+/* suspended tasks whose time came or whose reference is ready; true if one ran */
+static bool
+resume_ready(struct script *s)
+{
+	struct sched *d = s->sched;
+	struct susp *u = NULL;
+	uint64_t tag, now;
+	struct rec *r;
+	struct task_in t;
+
+	if (d->nsusp == 0)
+		return false;
+	if (waitset_next(s->c, d->set, 0, &r, &tag) == 0) {
+		client_release(s->c, r);
+		u = (struct susp *)(uintptr_t)tag;
+	} else {
+		now = clock_ns();
+		list_each(l, &d->susp) {
+			struct susp *v = list_entry(l, struct susp, link);
+
+			if (v->deadline <= now && v->tag == 0) {
+				u = v;
+				break;
+			}
+			/* a get that timed out: its reference leaves the set when it becomes ready, the task goes on now */
+		}
+	}
+	if (!u)
+		return false;
+	list_del(&u->link);
+	d->nsusp--;
+	t = u->t;
+	resume(s, &t, u->co, u->coref, 0);
+	free(u);
+	return true;
+}
+
+static uint64_t
+next_deadline(struct sched *d)
+{
+	uint64_t at = WAIT_FOREVER;
+
+	list_each(l, &d->susp) {
+		struct susp *u = list_entry(l, struct susp, link);
+
+		if (u->tag == 0 && u->deadline < at)
+			at = u->deadline;
+	}
+	return at;
+}
+
+/* nothing to run while tasks are suspended: first a little patience, then the CPUs go back */
+static int
+wait_suspended(struct script *s)
+{
+	uint64_t soon = clock_ns() + BLOCK_NS, at = next_deadline(s->sched);
+	int e = serve_wait(s->c, s->sched->set, false, true, at < soon ? at : soon);
+
+	if (e != -ETIMEDOUT || at <= soon)
+		return e;
+	serve_block(s->c, true);
+	e = serve_wait(s->c, s->sched->set, false, true, at);
+	serve_block(s->c, false);
+	return e;
+}
+
+/* --- actors -------------------------------------------------------------------------------------------------------------- */
+
+static int
+construct(lua_State *L)				/* class payload, arguments … as light userdata spec */
+{
+	struct spec *p = lua_touserdata(L, 1);
+	struct script *s = script_of(L);
+	struct wref w;
+	int top;
+
+	if (dec_values(L, p->code, p->ncode, 1, NULL, VAL_ALLOW_CODE) < 0)
+		return lua_error(L);
+	s->sched->class = luaL_ref(L, LUA_REGISTRYINDEX);
+	lua_newtable(L);
+	lua_createtable(L, 0, 1);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, s->sched->class);
+	lua_setfield(L, -2, "__index");
+	lua_setmetatable(L, -2);
+	lua_pushvalue(L, -1);
+	s->sched->self = luaL_ref(L, LUA_REGISTRYINDEX);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, s->sched->class);
+	lua_getfield(L, -1, "new");
+	if (lua_isnil(L, -1))
+		return 0;
+	lua_insert(L, -3);
+	lua_pop(L, 1);				/* new, self */
+	top = lua_gettop(L);
+	if (p->arena) {
+		struct rec *r;
+
+		val_wref_unpack(&w, p->args);
+		if (!(r = client_import(s->c, &w)) || client_wait(s->c, r, WAIT_FOREVER) < 0)
+			return luaL_error(L, "the constructor's arguments were lost");
+		ref_push(L, r);
+		ref_values(L, r, lua_gettop(L), true);
+		lua_remove(L, top + 1);
+	} else if (dec_values(L, p->args, p->nargs, p->nvals, NULL, VAL_ALLOW_CODE) < 0) {
+		return lua_error(L);
+	}
+	lua_call(L, lua_gettop(L) - top + 1, 1);
+	if (!lua_isnil(L, -1))
+		return luaL_error(L, "new fills self and returns nothing");
+	return 0;
+}
+
+static int
+with_traceback(lua_State *L)
+{
+	luaL_traceback(L, L, NULL, 1);
+	errobj_wrap(L, 1, lua_tostring(L, -1));
+	return 1;
+}
+
+static void
+start_actor(struct script *s, struct span bytes)
+{
+	lua_State *L = s->L;
+	struct spec p;
+	unsigned char *copy = malloc(bytes.n + 1);
+	int base = lua_gettop(L);
+
+	if (!copy)
+		_exit(125);
+	memcpy(copy, bytes.p, bytes.n);
+	lua_pushcfunction(L, with_traceback);
+	lua_pushcfunction(L, construct);
+	lua_pushlightuserdata(L, &p);
+	if (spec_get(&p, copy, bytes.n) == 0 && lua_pcall(L, 1, 0, base + 1) == LUA_OK) {
+		serve_actor_up(s->c, true, NULL, 0);
+	} else {
+		s->enc.flags = ENC_INLINE;
+		if (enc_values(L, &s->enc, -1, -1, "error") < 0) {
+			errobj_push(L, ERR_ACTOR_DIED, "the constructor's error cannot travel");
+			enc_values(L, &s->enc, -1, -1, "error");
+		}
+		serve_actor_up(s->c, false, s->enc.b.data, s->enc.b.len);
+	}
+	lua_settop(L, base);
+	free(copy);
+}
+
+/* --- the loop -------------------------------------------------------------------------------------------------------------- */
+
+static int
+ask_driver(lua_State *L, char kind, const char *name, size_t n)
+{
+	struct script *s = script_of(L);
+	struct buf b = BUF_INIT;
+	bool blocked = sched_blocking(s, true);
+	int e = client_ask_name(s->c, kind, name, n, &b);
+
+	if (blocked)
+		sched_blocking(s, false);
+	if (e == 0)
+		lua_pushlstring(L, (const char *)b.data, b.len);
+	buf_release(&b);
+	return e;
+}
+
+static int
+loop(struct script *s)
+{
+	struct task_in t;
+	struct span spec;
+	uint64_t incarnation;
+
+	for (;;) {
+		int e;
+
+		if (serve_actor(s->c, &spec, &incarnation) && spec.n)
+			start_actor(s, spec);
+		if (resume_ready(s))
+			continue;
+		e = s->sched->nsusp ? serve_own(s->c, &t) : serve_next(s->c, &t);
+		if (e == 1) {
+			run(s, &t);
+			continue;
+		}
+		if (e < 0 || client_lost(s->c))
+			return 0;
+		if (s->sched->nsusp) {
+			e = wait_suspended(s);
+		} else {
+			if (serve_stopping(s->c))
+				return 0;
+			serve_enter(s->c, NULL);
+			e = serve_wait(s->c, NULL, true, false, WAIT_FOREVER);
+		}
+		if (e == ERR_NO_CLUSTER)
+			return 0;
+	}
+}
+
+lua_State *
+work_preload(void)
+{
+	lua_State *L = luaL_newstate();
+
+	if (!L)
+		return NULL;
+	luaL_openlibs(L);
+	paths_open(L);
+	sched_open_coroutine(L);
+	lua_getglobal(L, "require");
+	lua_pushliteral(L, "rota");
+	if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+		fprintf(stderr, "rwork: %s\n", lua_tostring(L, -1));
+		lua_close(L);
+		return NULL;
+	}
+	lua_gc(L, LUA_GCCOLLECT);
+	return L;
+}
+
+int
+work_run(lua_State *L, int fd)
+{
+	struct script *s = script_of(L);
+	struct client *c;
+	char why[256];
+	int status;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (client_open_worker(&c, fd, why, sizeof why) < 0) {
+		fprintf(stderr, "rwork: %s\n", why);
+		return 125;
+	}
+	if (!(s->sched = calloc(1, sizeof *s->sched)) || !(s->sched->set = waitset_new(c)))
+		return 125;
+	script_attach(L, c);
+	list_init(&s->sched->susp);
+	s->sched->self = s->sched->class = LUA_NOREF;
+	lua_newtable(L);
+	s->sched->by_hash = luaL_ref(L, LUA_REGISTRYINDEX);
+	lua_getglobal(L, "math");
+	lua_getfield(L, -1, "randomseed");
+	lua_call(L, 0, 0);			/* the zygote's state was copied: without this all would draw alike */
+	lua_settop(L, 0);
+	func_install_resolver(L, ask_driver);
+	status = loop(s);
+	fflush(NULL);
+	return status;
+}

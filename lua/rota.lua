@@ -1,0 +1,156 @@
+-- rota - tasks, actors and objects.  The manual is rota-lua(7); the fast half is C, rota.core.
+local core = require "rota.core"
+local check = require "rota.options"
+
+local rota = {
+	null = core.null, init = core.init, get = core.get, pget = core.pget, put = core.put, now = core.now,
+	sleep = core.sleep, find = core.find, stop = core.stop, kill = core.kill, keep = core.keep, class = core.class,
+	array = core.array, buffer = core.buffer,
+}
+
+--- tasks
+
+rota.task = core.task
+
+local task = {}
+function task.with(t, options)
+	local f, had = core.task_parts(t)
+	return core.task(f, check("task", options, had))
+end
+-- every element of list through the task: a list of references in the same order
+function task.map(t, list)
+	local refs = {}
+	for i = 1, #list do refs[i] = t(list[i]) end
+	return refs
+end
+core.task_methods(task)
+
+-- map(f, list): f(x) for every element, in parallel, as one list; a table is marked as a map with map{...}
+function rota.map(f, list, options)
+	if type(f) == "table" and list == nil then return core.map(f) end
+	local t = type(f) == "function" and core.task(f) or f
+	if options then t = task.with(t, options) end
+	return core.get(task.map(t, list))
+end
+
+--- actors
+
+local function methods_of(class)
+	local names = {}
+	for k, v in pairs(class) do
+		if type(k) == "string" and type(v) == "function" and k ~= "new" then names[#names + 1] = k end
+	end
+	table.sort(names)
+	return names
+end
+
+local Class = { __name = "rota.actor class" }
+Class.__index = Class
+
+function Class.with(c, options)
+	return setmetatable({ class = c.class, name = c.name, methods = c.methods,
+	    options = check("actor", options, c.options) }, Class)
+end
+
+local function expand(...)			-- references at top level become their values, as for tasks
+	local n, args = select("#", ...), { ... }
+	for i = 1, n do
+		if core.is_ref(args[i]) then args[i] = (core.get(args[i])) end
+	end
+	return table.unpack(args, 1, n)
+end
+
+function Class.__call(c, ...)
+	return core.actor_new(c.class, c.name, c.methods, c.options, expand(...))
+end
+
+function Class.__tostring(c) return "actor class " .. c.name end
+
+-- actor{ new = function(self, …) end, method = function(self, …) end, field = default } -> class
+function rota.actor(class)
+	if type(class) ~= "table" then error("rota.actor takes a table of functions", 2) end
+	if getmetatable(class) ~= nil then
+		error("rota.actor: the table has a metatable; give it plain functions", 2)
+	end
+	local info = debug.getinfo(2, "Sl")
+	local name = info and ("%s:%d"):format(info.short_src:match "[^/]*$", info.currentline) or "actor"
+	return setmetatable({ class = class, name = name, methods = methods_of(class), options = {} }, Class)
+end
+
+core.method_methods {
+	with = function(m, options) return core.method_bind(m, check("method", options)) end,
+}
+
+--- waiting
+
+local function members(xs)
+	if type(xs) ~= "table" and not core.is_set(xs) then error("a list of references is expected", 3) end
+	if core.is_set(xs) then return xs end
+	local set = core.waitset()
+	for i = 1, #xs do set:add(xs[i], i) end
+	return set
+end
+
+-- wait(refs, {n=1, timeout=}) -> ready, rest: rest reads like a list and is as cheap to wait on for a million as for one
+function rota.wait(xs, options)
+	if core.is_ref(xs) then xs = { xs } end
+	local set = members(xs)
+	local n, timeout = 1, nil
+	if type(options) == "table" then
+		n, timeout = options.n or 1, options.timeout
+	elseif options ~= nil then
+		timeout = options
+	end
+	if n == "all" then n = #set end
+	local ready = {}
+	local till = timeout and core.now() + assert(core.duration(timeout), "timeout is a time, as 5 or '10ms'")
+	while #ready < n do
+		local ref = set:next(till and math.max(0, till - core.now()))
+		if not ref then break end
+		ready[#ready + 1] = ref
+	end
+	return ready, set
+end
+
+-- for i, value in rota.each(refs): in the order in which they become ready; i is the place in the list
+function rota.each(refs)
+	local set = members(refs)
+	return function()
+		local ref, i = set:next()
+		if ref then return i, core.get(ref) end
+	end
+end
+
+-- for ref in rota.ready(refs): the references themselves, as they become ready
+function rota.ready(refs)
+	local set = members(refs)
+	return function() return (set:next()) end
+end
+
+function rota.free(...)
+	for i = 1, select("#", ...) do
+		local x = select(i, ...)
+		if type(x) == "table" then rota.free(table.unpack(x)) else x:free() end
+	end
+end
+
+function rota.unpack(list) return table.unpack(list, 1, list.n or #list) end
+
+--- who and where
+
+function rota.context()
+	local node, _, proc, job, namespace = core.identity()
+	return { node = node, process = proc, job = job, namespace = namespace, task = os.getenv "ROTA_TASK" }
+end
+
+function rota.nodes() return core.list "nodes" end
+
+function rota.resources()
+	local cpus, free = 0, 0
+	for _, n in ipairs(core.list "nodes") do
+		cpus, free = cpus + (n.cpus or 0), free + (n.cpus_free or 0)
+	end
+	return { cpus = cpus, cpus_free = free }
+end
+
+return rota

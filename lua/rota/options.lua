@@ -1,0 +1,133 @@
+-- options - what :with{} takes: names, types and hints.  Returns one function that checks and normalises.
+local core = require "rota.core"
+
+local function number(lo, hi)
+	return function(v, name)
+		if type(v) ~= "number" or v ~= v or v < lo or v > hi then
+			return nil, ("'%s' is a number from %g to %g"):format(name, lo, hi)
+		end
+		return v
+	end
+end
+
+local function size(v, name)
+	local n = (type(v) == "number" or type(v) == "string") and core.size(v)
+	if not n or n < 0 then return nil, ("'%s' is a size, as 1048576 or '1G'"):format(name) end
+	return n
+end
+
+local function time(v, name)
+	local n = (type(v) == "number" or type(v) == "string") and core.duration(v)
+	if not n or n < 0 then return nil, ("'%s' is a time, as 5 or '10ms'"):format(name) end
+	return n
+end
+
+local function text(v, name)
+	if type(v) ~= "string" or v == "" or #v > 255 then
+		return nil, ("'%s' is a name of 1 to 255 bytes"):format(name)
+	end
+	return v
+end
+
+local function yes(v, name)
+	if type(v) ~= "boolean" then return nil, ("'%s' is true or false"):format(name) end
+	return v
+end
+
+local function integer(lo, hi)
+	local check = number(lo, hi)
+	return function(v, name)
+		local n, why = check(v, name)
+		if not n then return nil, why end
+		return math.tointeger(n) or nil, ("'%s' is a whole number"):format(name)
+	end
+end
+
+-- custom resources travel as msgpack: a map of names to thousandths, in order of the names
+local function resources(v, name)
+	if type(v) ~= "table" then return nil, ("'%s' is a table, as {ssd=1}"):format(name) end
+	local names = {}
+	for k, n in pairs(v) do
+		if type(k) ~= "string" or type(n) ~= "number" or n < 0 then
+			return nil, ("'%s' is a table of names and numbers, as {ssd=1}"):format(name)
+		end
+		names[#names + 1] = k
+	end
+	table.sort(names)
+	local out = { string.pack(">BI2", 0xde, #names) }
+	for _, k in ipairs(names) do
+		out[#out + 1] = string.pack(">Bs1", 0xd9, k)
+		out[#out + 1] = string.pack(">BI8", 0xcf, math.floor(v[k] * 1000 + 0.5))
+	end
+	return table.concat(out)
+end
+
+local common = {
+	cpus = number(0, 1e5), gpus = number(0, 1e4), memory = size, resources = resources, timeout = time,
+	returns = integer(1, 255), name = text, priority = integer(-128, 127), wait = yes,
+}
+local task = { retries = integer(-1, 1e6) }
+local actor = { restarts = integer(-1, 1e6), retries = integer(-1, 1e6), detached = yes }
+local method = { timeout = time, returns = integer(1, 255), retries = integer(-1, 1e6) }
+for k, v in pairs(common) do
+	task[k] = v
+	if k ~= "returns" and k ~= "timeout" then actor[k] = v end
+end
+local known = { task = task, actor = actor, method = method }
+
+-- what users of other systems type
+local elsewhere = {
+	num_cpus = "cpus", num_gpus = "gpus", num_returns = "returns", max_retries = "retries", max_restarts = "restarts",
+	max_task_retries = "retries", max_concurrency = "concurrency", lifetime = "detached", get_if_exists = "reuse",
+}
+-- options of rota that this release does not have
+local later = {}
+for w in ([[stream backlog labels node group bundle strategy fallback env retry_on max_calls isolate concurrency groups
+	reuse max_pending block]]):gmatch "%S+" do later[w] = true end
+
+local function distance(a, b)
+	local row = {}
+	for j = 0, #b do row[j] = j end
+	for i = 1, #a do
+		local left, diagonal = i, i - 1
+		for j = 1, #b do
+			local d = diagonal + (a:byte(i) == b:byte(j) and 0 or 1)
+			diagonal = row[j]
+			row[j - 1] = left
+			left = math.min(d, diagonal + 1, left + 1)
+		end
+		row[#b] = left
+	end
+	return row[#b]
+end
+
+local function nearest(name, from)
+	local best, at = nil, 3
+	for k in pairs(from) do
+		local d = distance(name, k)
+		if d < at or (d == at and best and k < best) then best, at = k, d end
+	end
+	return best
+end
+
+-- check("task", given, base): a new table with base's options and the given ones; raises at the caller's caller
+return function(kind, given, base)
+	local from, out = known[kind], {}
+	if type(given) ~= "table" then error("with: a table of options is expected", 3) end
+	for k, v in pairs(base or {}) do out[k] = v end
+	for k, v in pairs(given) do
+		if type(k) ~= "string" then error(("with: options have names, %s is none"):format(tostring(k)), 3) end
+		local check = from[k]
+		if not check then
+			local hint = elsewhere[k] or nearest(k, from)
+			if later[k] then
+				error(("with: option '%s' is not there yet in this release"):format(k), 3)
+			end
+			error(("with: no option '%s'%s"):format(k, hint and ("; did you mean '%s'?"):format(hint) or ""), 3)
+		end
+		local n, why = check(v, k)
+		if n == nil then error("with: " .. why, 3) end
+		out[k] = n
+	end
+	return out
+end
