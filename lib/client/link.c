@@ -10,7 +10,7 @@
 #include "wire/frame.h"
 #include "wire/le.h"
 
-#define LINK_TURN (256u << 10)		/* bytes taken at a time */
+#define LINK_TURN (64u << 10)		/* bytes taken at a time */
 
 bool
 link_backlog_l(const struct client *c)
@@ -324,6 +324,13 @@ dispatch_l(struct client *c, const struct frame *f, const int *fds)
 		reply_l(c, m.req, f);
 		return 0;
 	}
+	case MSG_FREE_T: {		/* objects of ours whose owner is dead or gave them to the node */
+		GET(free);
+		for (size_t i = 0; i + 12 <= m.objects.n; i += 12)
+			if (arena_mine(&c->arena, le_get64(m.objects.p + i)))
+				arena_free(&c->arena, le_get64(m.objects.p + i), le_get32(m.objects.p + i + 8));
+		return 0;
+	}
 	case MSG_COLLECT_T: {
 		GET(collect);
 		c->collect = true;
@@ -403,6 +410,8 @@ frames_l(struct client *c)
 void
 link_read_l(struct client *c)
 {
+	if (c->in.len && frames_l(c) < 0)	/* what came together with WELCOME */
+		link_lose_l(c, "the node sent nonsense");
 	while (!c->lost) {
 		int fds[FD_MAX], nfd = FD_MAX, e;
 		ssize_t n;
@@ -464,11 +473,20 @@ client_list(struct client *c, const char *what, int (*row)(void *, const unsigne
 int
 client_stop_node(struct client *c, bool force, char *why, size_t n)
 {
+	struct request *rq;
+	int e;
+
 	lock_take(&c->lock);
-	LINK_SEND(c, stop, .force = force);
+	if ((rq = link_expect_l(c)))
+		LINK_SEND(c, stop, .force = force, .req = rq->req);
 	lock_drop(&c->lock);
+	if (!rq)
+		return -ENOMEM;
 	snprintf(why, n, "%s", "");
-	return 0;
+	if ((e = link_request(c, rq->req, WAIT_FOREVER, &rq)) == 0 && rq->type == MSG_FAIL_T)
+		e = link_fail(rq, why, n);
+	link_done(c, rq);
+	return e == ERR_NO_CLUSTER ? 0 : e;	/* it may end before it answers */
 }
 
 int

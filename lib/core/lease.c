@@ -183,8 +183,11 @@ lease_end(struct lease_core *c, struct lease *l, bool stays)
 	for (r = 0; r < RES_MAX; r++)
 		c->free.v[r] += held(l, r);
 	count(l, -1);
-	if (d && --d->have == 0 && d->want == 0)
-		demand_end(c, d);
+	if (d) {
+		d->want -= d->want > 0;		/* who still wants as many says so */
+		if (--d->have == 0 && d->want == 0)
+			demand_end(c, d);
+	}
 	if (l->actor)
 		c->nactor--;
 	else if (!stays)

@@ -5,6 +5,7 @@
  * while.  Grants go by priority, then to the job that uses least, then to the process that waited longest.  What is
  * idle is lent beyond anybody's share; when somebody waits, leases are called back (level 1), after a grace their
  * workers are told to claim no more (2), and then they are taken as soon as the worker is idle (3).
+ * A lease that is over, returned or dead, lowers what its process wants by one: it asks again if it wants as many.
  * A blocked worker's CPUs return to the pool.  Actors are placed by the same rules and never called back.
  *
  * Sans I/O: inputs and the time come in, effects go out; it calls nobody.  Amounts are thousandths, memory bytes.

@@ -18,7 +18,7 @@ static void
 fx_ring(struct node *n, const struct actor_life *a, const struct actor_fx *fx)
 {
 	struct nproc *sub = proc_find(n, fx->proc), *wrk = proc_find(n, fx->worker);
-	uint64_t number = UINT64_C(1) << 62 | ++n->next_ring;	/* apart from the leases' numbers */
+	uint64_t number = UINT64_C(1) << 31 | (++n->next_ring & INT32_MAX);	/* 32 bits, apart from the leases' numbers */
 
 	if (sub == NULL || wrk == NULL)
 		return;			/* it is dying: another step is on its way */

@@ -42,6 +42,7 @@ enum {
 struct njob {
 	uint32_t number;
 	unsigned refs;			/* its processes */
+	uint32_t driver;		/* process number */
 	bool over;			/* its driver is gone */
 	int out;			/* where its workers write, or -1 */
 	int cwd;			/* its driver's directory, or -1 */

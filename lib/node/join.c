@@ -94,6 +94,7 @@ join_job(struct nproc *p, uint32_t job)
 	if (j == NULL)
 		goto fail;
 	p->job = j;
+	j->driver = p->number;
 	j->out = p->err;
 	p->err = -1;
 	snprintf(j->name, sizeof j->name, "%.*s", (int)(p->name.len < 63 ? p->name.len : 63), p->name.len ? (char *)p->name.data : "");
@@ -153,10 +154,10 @@ on_stop(struct nproc *p, const struct frame *f)
 			buf_printf(&text, "%s%u %s", jobs++ ? ", " : "", (unsigned)q->job->number, q->job->name);
 	}
 	if (jobs && !m.force)
-		proc_fail(p, 0, -EBUSY, "%u job%s on %s (%.*s); --force ends %s", jobs, jobs == 1 ? " runs" : "s run", n->name,
+		proc_fail(p, m.req, -EBUSY, "%u job%s on %s (%.*s); --force ends %s", jobs, jobs == 1 ? " runs" : "s run", n->name,
 		    (int)text.len, (char *)text.data, jobs == 1 ? "it" : "them");
 	else {
-		SEND(p, ok, .req = 0);
+		SEND(p, ok, .req = m.req);
 		node_end(n, 0);
 	}
 	buf_release(&text);

@@ -133,7 +133,8 @@ proc_equip(struct nproc *p)
 	e = msg_put_welcome(conn_out(p->conn), &(struct msg_welcome){ .proto = MSG_PROTO, .node = n->number,
 	    .proc = p->number, .job = p->job ? p->job->number : 0, .bell = p->bell,
 	    .cpus = (uint64_t)n->lease.total.v[RES_CPU], .arena = n->arena.bytes, .node_name = span_str(n->name),
-	    .namespace = p->job ? span_buf(&p->job->namespace) : span_buf(&p->namespace), .spin = n->spin });
+	    .namespace = p->job ? span_buf(&p->job->namespace) : span_buf(&p->namespace), .spin = n->spin,
+	    .driver = p->job && p->role == ROLE_WORKER ? p->job->driver : 0 });
 	conn_done(p->conn, at, e, (int[]){ page, n->np_fd, n->arena.fd, n->index.fd, p->slab }, 5, 1);
 	return 0;
 out:

@@ -212,7 +212,9 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, req, "request number") \
 	F(U, last, "1: no more") \
 	F(B, rows, "msgpack array of maps, column name -> value")
-#define MSG_STOP(F) F(U, force, "end the node; 1 although work runs")
+#define MSG_STOP(F) \
+	F(U, force, "end the node; 1 although work runs") \
+	F(U, req, "request number; answered by OK or FAIL")
 
 /* --- node and zygote, node and control store ------------------------------------------------------- */
 #define MSG_ZFORK(F) \
@@ -268,7 +270,7 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	X(EXTENT, extent, 20, 0, "c>n") \
 	X(LENT, lent, 21, 0, "n>c") \
 	X(UNLEND, unlend, 22, 0, "c>n") \
-	X(FREE, free, 23, 0, "c>n") \
+	X(FREE, free, 23, 0, "c>n n>c") \
 	X(COLLECT, collect, 24, 0, "n>c") \
 	X(COLLECTED, collected, 25, 0, "c>n") \
 	X(KEEP, keep, 26, 0, "c>n") \
