@@ -211,6 +211,7 @@ struct client {
 
 	/* spinning */
 	uint32_t spin_ns;
+	unsigned no_yield;		/* waits that shall not yield the CPU */
 	uint32_t cpu;			/* as our bell tells it */
 	bool listening;			/* a worker that waits for tasks */
 	bool collecting;

@@ -1,9 +1,14 @@
 /*
  * wait - the main thread waits: first by looking, then by spinning where it can pay (M7), then on the bell.
  */
+#include <sched.h>
 #include <stdio.h>
 #include "client/inner.h"
 #include "os/proc.h"
+
+#define YIELDS 3
+#define YIELD_LONG_NS 50000u	/* three switches between us and a peer are done in this time */
+#define YIELD_PAUSE 1000	/* waits without yielding after one that was longer */
 
 static inline void
 relax(void)
@@ -26,57 +31,88 @@ glance(struct client *c)
 	return c->listening && serve_glance(c);
 }
 
-/* may we spin: somebody on another CPU works for us, and no more processes are awake than CPUs */
-static bool
-may_spin(struct client *c)
+/*
+ * May waiting pay, and how: ELSEWHERE, a peer ran last on another CPU and no more processes are awake than CPUs: spin.
+ * HERE, all peers share our CPU: yielding hands it over for a microsecond, a sleep and a wake-up cost ten.
+ */
+static enum where { NOWHERE, HERE, ELSEWHERE }
+peers(struct client *c)
 {
 	uint32_t mine = proc_cpu() + 1;
 
 	if (c->cpu != mine)
 		atomic_store_explicit(&c->bell->cpu, c->cpu = mine, memory_order_relaxed);
-	if (c->spin_ns == 0 || c->np->cpus < 2 || c->nactive > 8 ||
-	    atomic_load_explicit(&c->np->awake, memory_order_relaxed) > (int32_t)c->np->cpus)
-		return false;
+	if (c->me.spin == 0 || c->nactive > 8 || (c->nactive == 0 && !c->listening))
+		return NOWHERE;
 	for (unsigned i = 0; i < c->nactive; i++)
 		if (atomic_load_explicit(&c->active[i]->bell->cpu, memory_order_relaxed) != mine)
-			return true;
-	return c->listening && serve_elsewhere(c, mine);
+			goto elsewhere;
+	if (!c->listening || !serve_elsewhere(c, mine))
+		return HERE;
+elsewhere:
+	return c->spin_ns && c->np->cpus > 1 &&
+	    atomic_load_explicit(&c->np->awake, memory_order_relaxed) <= (int32_t)c->np->cpus ? ELSEWHERE : NOWHERE;
 }
 
-/* true: something came.  A miss halves the time that is given next, a sleep that was short doubles it. */
+/* true: something came.  Whoever else wants this CPU took it for long: no more of that for a while. */
+static bool
+yield(struct client *c)
+{
+	uint64_t start = clock_ns();
+
+	if (c->no_yield && c->no_yield--)
+		return false;
+	for (unsigned i = 0; i < YIELDS; i++) {
+		sched_yield();
+		if (glance(c))
+			break;
+	}
+	if (clock_ns() - start > YIELD_LONG_NS)
+		c->no_yield = YIELD_PAUSE;
+	return glance(c);
+}
+
+/* true: something came.  A miss halves the time that is given next, a hit doubles it. */
 static bool
 spin(struct client *c)
 {
+	enum where w = peers(c);
 	uint64_t until;
 
-	if (!may_spin(c))
-		return false;
+	if (w != ELSEWHERE)
+		return w == HERE && yield(c);
 	page_count(c->page, CNT_SPINS, 1);
 	for (unsigned i = 0; i < 64; i++) {		/* the peer is fast, mostly: no clock yet */
 		if (glance(c))
-			return true;
+			goto hit;
 		relax();
 	}
 	until = clock_ns() + c->spin_ns;
 	do
 		for (unsigned i = 0; i < 32; i++) {
 			if (glance(c))
-				return true;
+				goto hit;
 			relax();
 		}
 	while (clock_ns() < until);
 	c->spin_ns /= 2;
 	return false;
+hit:
+	page_count(c->page, CNT_SPIN_HITS, 1);
+	if (c->spin_ns < c->me.spin)
+		c->spin_ns = c->spin_ns * 2 < c->me.spin ? c->spin_ns * 2 : (uint32_t)c->me.spin;
+	return true;
 }
 
+/*
+ * A sleep that was shorter than the longest spin would have been one hit: spin that long again.  (Growing step by
+ * step does not get there: while both ends sleep, each wake-up outlasts the other's short spin.)
+ */
 static void
 slept(struct client *c, uint64_t ns)
 {
-	if (c->me.spin && ns < 2 * SPIN_MAX_NS) {
-		c->spin_ns = c->spin_ns ? c->spin_ns * 2 : 1000;
-		if (c->spin_ns > c->me.spin)
-			c->spin_ns = (uint32_t)c->me.spin;
-	}
+	if (ns < 2 * c->me.spin)
+		c->spin_ns = (uint32_t)c->me.spin;
 }
 
 /* one look at everything, lock not held; true if ready() says so */

@@ -250,7 +250,7 @@ script_wait(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lu
 	if (sched_can_suspend(L)) {
 		if (deadline != WAIT_FOREVER && clock_ns() >= deadline)
 			wait_failed(L, -ETIMEDOUT);
-		sched_yield(L, r, deadline, ctx, k);
+		sched_suspend(L, r, deadline, ctx, k);
 		return;				/* not reached: it yields */
 	}
 	if (s->sched)

@@ -164,7 +164,7 @@ sleep_k(lua_State *L, int status, lua_KContext ctx)
 	if (clock_ns() >= d)
 		return 0;
 	if (sched_can_suspend(L))
-		return sched_yield(L, NULL, d, ctx, sleep_k);
+		return sched_suspend(L, NULL, d, ctx, sleep_k);
 	blocked = s->sched && sched_blocking(s, true);
 	while (clock_ns() < d && e != ERR_NO_CLUSTER && (e != -EINTR || !lua_gethook(L)))
 		e = client_nap(s->c, d);

@@ -21,7 +21,7 @@ sched_can_suspend(lua_State *L)
 }
 
 int
-sched_yield(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k)
+sched_suspend(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k)
 {
 	struct sched *d = script_of(L)->sched;
 

@@ -87,7 +87,7 @@ struct actor *actor_test(lua_State *L, int idx);
 /* sched.c: suspension of tasks; in a driver these block the thread */
 bool	sched_can_suspend(lua_State *L);
 void	sched_open_coroutine(lua_State *L);		/* coroutine functions that let rota's yields pass */
-int	sched_yield(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k);
+int	sched_suspend(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k);
 bool	sched_blocking(struct script *s, bool on);	/* a worker blocks its thread */
 
 #endif
