@@ -221,11 +221,18 @@ node_of(const struct control *c, uint64_t peer)
 	return NULL;
 }
 
+static void
+node_key(char key[32], uint32_t number)
+{
+	snprintf(key, 32, "node/%08" PRIx32, number);
+}
+
 static int
 on_join(struct control *c, uint64_t peer, const struct frame *f, struct control_out *o)
 {
 	struct msg_node_join m;
 	struct node *n;
+	char key[32];
 	int e;
 
 	if ((e = msg_get_node_join(&m, f->body, f->len)) < 0)
@@ -243,6 +250,8 @@ on_join(struct control *c, uint64_t peer, const struct frame *f, struct control_
 		}
 		c->next_node++;
 		put_number(c, o, "next/node", c->next_node);
+		node_key(key, n->number);
+		put_number(c, o, key, n->number);
 	}
 	n->peer = peer;
 	SEND(o, peer, node_joined, .node = n->number, .epoch = c->epoch);
@@ -412,6 +421,7 @@ control_tick(struct control *c, uint64_t now, struct control_out *o)
 {
 	struct map_iter it = MAP_ITER, ia;
 	size_t from = o->n;
+	char key[32];
 
 	o->at = 0;
 	while (map_next(&c->nodes, &it)) {
@@ -434,6 +444,8 @@ control_tick(struct control *c, uint64_t now, struct control_out *o)
 		while (map_next(&c->jobs, &ia))
 			if (((struct job *)ia.val)->node == n->number)
 				free(map_del(&c->jobs, ia.key));
+		node_key(key, n->number);
+		put(c, o, key, NULL, 0);
 		map_del(&c->nodes, n->number);
 		free(n);
 	}
@@ -455,7 +467,6 @@ load_act(struct control *c, struct mp *r)
 	struct span s[4];
 	struct mp_tok t;
 	struct act *a;
-	struct node *n;
 
 	if (mp_next(r, &t) < 0 || t.kind != MP_ARRAY || t.n < 8)
 		return ERR_PROTO;
@@ -477,13 +488,23 @@ load_act(struct control *c, struct mp *r)
 		act_free(a);
 		return -ENOMEM;
 	}
-	/* its node has until CONTROL_LOST after our start to come back */
-	if (map_get(&c->nodes, a->node) == NULL && (n = calloc(1, sizeof *n)) != NULL) {
-		n->number = a->node;
-		n->lost = 0;
-		if (map_put(&c->nodes, n->number, n) < 0)
-			free(n);
+	return 0;
+}
+
+/* It has until CONTROL_LOST after our start to come back. */
+static int
+load_node(struct control *c, struct mp *r)
+{
+	struct node *n;
+	struct mp_tok t;
+
+	if (mp_next(r, &t) < 0 || t.kind != MP_INT || t.u > UINT32_MAX)
+		return ERR_PROTO;
+	if ((n = calloc(1, sizeof *n)) == NULL || map_put(&c->nodes, t.u, n) < 0) {
+		free(n);
+		return -ENOMEM;
 	}
+	n->number = (uint32_t)t.u;
 	return 0;
 }
 
@@ -503,6 +524,8 @@ control_load(struct control *c, const void *key, size_t nkey, const void *val, s
 
 	if (nkey > 6 && memcmp(key, "actor/", 6) == 0)
 		return load_act(c, &r);
+	if (nkey > 5 && memcmp(key, "node/", 5) == 0)
+		return load_node(c, &r);
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
 		if (strlen(numbers[i].key) == nkey && memcmp(numbers[i].key, key, nkey) == 0) {
 			if (mp_next(&r, &t) < 0 || t.kind != MP_INT)

@@ -89,9 +89,13 @@ ctl_frame(struct node *n, const struct frame *f)
 	case MSG_NODE_JOINED_T:
 		if ((e = msg_get_node_joined(&joined, f->body, f->len)) < 0)
 			return e;
-		if (joined.epoch < n->epoch || joined.node == 0 || joined.node > UINT32_MAX ||
-		    (n->number && n->number != joined.node))
-			return ERR_PROTO;	/* an older store, or one that forgot us: our ids would be given again */
+		if (joined.epoch < n->epoch || joined.node == 0 || joined.node > UINT32_MAX)
+			return ERR_PROTO;	/* an older store */
+		if (n->number && n->number != joined.node) {
+			node_log(n, 0, "the control store gave this node up: it ends, its ids may not be used again");
+			node_end(n, ERR_CLOSED);
+			return ERR_PROTO;
+		}
 		n->epoch = joined.epoch;
 		n->number = (uint32_t)joined.node;
 		n->joined = true;

@@ -98,19 +98,22 @@ on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 }
 
 static void
-on_turn(struct ev_loop *loop, ev_prepare *w, int revents)	/* before the conns send what the turn produced */
+on_turn(struct ev_loop *loop, ev_prepare *w, int revents)	/* nothing is left over when the loop blocks */
 {
 	struct node *n = (struct node *)(void *)((char *)w - offsetof(struct node, turn));
 	struct list *l;
 
 	(void)loop, (void)revents;
-	while ((l = list_shift(&n->reap)) != NULL) {
-		struct nproc *p = list_entry(l, struct nproc, fork);
+	do {
+		while ((l = list_shift(&n->reap)) != NULL) {
+			struct nproc *p = list_entry(l, struct nproc, fork);
 
-		proc_lost(p);
-		proc_gone(p, ERR_CRASHED, "the worker could not be started");
-	}
-	memory_turn(n);
+			proc_lost(p);
+			proc_gone(p, ERR_CRASHED, "the worker could not be started");
+		}
+		memory_turn(n);
+		conn_set_flush(&n->conns);	/* may find that a peer is gone */
+	} while (!list_empty(&n->reap) || n->mem_dirty);
 }
 
 /* --- the end ----------------------------------------------------------------------------------------------------------- */

@@ -1,0 +1,70 @@
+/* rgcs - control store daemon: nodes, jobs and names of actors, kept on disk.  rlet -l and 'rota up' start it. */
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/die.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "node/gcs.h"
+
+enum { OPT_READY = 256, OPT_DIR };
+
+static const char help[] =
+"usage: rgcs [options]       keep the state of a cluster\n"
+"  --dir DIR        where (XDG_STATE_HOME/rota, else ~/.local/state/rota)\n"
+"  --ready-fd N     write a newline to descriptor N when ready\n"
+"  -q  -v  -h  -V   quiet, verbose, help, version\n"
+"It ends on TERM and INT.  'rota up' starts it together with a node.\n"
+"Example: rgcs --dir /var/lib/rota &\n"
+"See man rgcs.\n";
+
+static const struct opt opts[] = {
+	{ OPT_DIR, "dir", "DIR", "where state is kept" },
+	{ OPT_READY, "ready-fd", "N", "newline when ready" },
+	{ 'q', "quiet", NULL, "no notices" },
+	{ 'v', "verbose", NULL, "say what is being done" },
+	{ 0 }
+};
+
+static void
+notice(int e, const char *text)
+{
+	warn(e, "%s", text);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct opt_state o = { .opts = opts, .help = help };
+	struct gcs_opts go = { .log = notice };
+	struct gcs *g;
+	char why[1500];
+	unsigned fd;
+	int c, e, ready = -1;
+
+	progname = "rgcs";
+	prctl(PR_SET_DUMPABLE, 0);
+	while ((c = opt_next(&o, argc, argv)) != -1)
+		switch (c) {
+		case OPT_DIR: go.dir = o.arg; break;
+		case OPT_READY:
+			if (num_uint(o.arg, &fd) < 0)
+				opt_bad("--ready-fd", o.arg, "a descriptor");
+			ready = (int)fd;
+			break;
+		case 'q': go.log = NULL; break;
+		case 'v': break;
+		}
+	if (argc > o.index)
+		die(2, 0, "unexpected operand '%s'; see rgcs -h", argv[o.index]);
+	umask(077);
+	signal(SIGPIPE, SIG_IGN);
+	setsid();
+	if ((e = gcs_new(&g, &go, why, sizeof why)) < 0)
+		die(125, 0, "%s", why);
+	e = gcs_run(g, ready);
+	gcs_free(g);
+	return e < 0 ? 125 : 0;
+}

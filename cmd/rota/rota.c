@@ -1,0 +1,458 @@
+/*
+ * rota - the front door: starts, lists and stops this user's lasting node; alone it says what the suite is and what runs.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/die.h"
+#include "base/err.h"
+#include "base/opt.h"
+#include "base/table.h"
+#include "client/client.h"
+#include "node/gcs.h"
+#include "node/node.h"
+#include "os/dir.h"
+#include "os/proc.h"
+#include "os/sock.h"
+#include "wire/mp.h"
+
+enum { OPT_STORE = 256, OPT_FORCE, OPT_PURGE, OPT_HEADER, ARGS = 64, END_MS = 20000 };
+
+static const char help[] =
+"usage: rota                 what the suite is and what runs here\n"
+"       rota up [options]    start this machine's lasting node\n"
+"       rota down            end it\n"
+"       rota ls              nodes of this user on this machine\n"
+"up:     -c CPUS -g GPUS -m MEM -R NAME=N --store SIZE: what it offers\n"
+"down:   --force although work runs    --purge forget all state too\n"
+"ls:     -J JSON lines   -o COL,...   --header\n"
+"        -q  -v  -h  -V  quiet, verbose, help, version\n"
+"Examples:\n"
+"        rota up -c 4 && ls *.log | rmap gzip\n"
+"        rota down --force\n"
+"See man rota; man 7 rota for the suite.\n";
+
+static const struct opt up_opts[] = {
+	{ 'c', "cpus", "CPUS", "CPUs offered" },
+	{ 'g', "gpus", "GPUS", "GPUs offered" },
+	{ 'm', "memory", "MEM", "memory offered" },
+	{ 'R', "resource", "NAME=N", "custom resource offered" },
+	{ OPT_STORE, "store", "SIZE", "size of the object store" },
+	{ 'q', "quiet", NULL, "no notices" },
+	{ 'v', "verbose", NULL, "say what is being done" },
+	{ 0 }
+};
+static const struct opt down_opts[] = {
+	{ OPT_FORCE, "force", NULL, "although work runs" },
+	{ OPT_PURGE, "purge", NULL, "forget all state" },
+	{ 'q', "quiet", NULL, "no notices" },
+	{ 'v', "verbose", NULL, "say what is being done" },
+	{ 0 }
+};
+static const struct opt ls_opts[] = {
+	{ 'J', "json", NULL, "JSON lines" },
+	{ 'o', "columns", "COL,...", "columns" },
+	{ OPT_HEADER, "header", NULL, "a heading in a pipe too" },
+	{ 'q', "quiet", NULL, "no notices" },
+	{ 'v', "verbose", NULL, "say what is being done" },
+	{ 0 }
+};
+static const struct opt no_opts[] = {
+	{ 'q', "quiet", NULL, "no notices" },
+	{ 'v', "verbose", NULL, "say what is being done" },
+	{ 0 }
+};
+static const char *const verbs[] = { "up", "down", "ls", NULL };
+
+static bool quiet;
+
+/* --- what a node says of itself ------------------------------------------------------------------------------------ */
+
+static const struct table_col cols[] = {
+	{ "name", TABLE_STRING }, { "state", TABLE_STRING }, { "cpus", TABLE_FLOAT }, { "cpus_free", TABLE_FLOAT },
+	{ "gpus", TABLE_FLOAT }, { "memory", TABLE_BYTES }, { "arena", TABLE_BYTES }, { "arena_used", TABLE_BYTES },
+	{ "workers", TABLE_UINT }, { "drivers", TABLE_UINT }, { "pid", TABLE_UINT }, { "uptime", TABLE_AGE },
+	{ "address", TABLE_STRING }, { 0 }
+};
+enum { NCOLS = sizeof cols / sizeof *cols - 1 };
+
+struct about {				/* of the columns above, as far as they came */
+	struct mp_tok v[NCOLS];
+	bool has[NCOLS];
+	char name[256];
+	double cpus, gpus, drivers;
+	pid_t pid;
+	struct table *t;
+};
+
+static double
+number(const struct mp_tok *t)
+{
+	return t->kind == MP_FLOAT ? t->d : t->kind == MP_INT ? (double)t->i : 0;
+}
+
+static int
+on_row(void *arg, const unsigned char *p, size_t n)
+{
+	struct about *a = arg;
+	struct mp m = { p, p + n };
+	struct mp_tok rows, map, key;
+
+	if (mp_next(&m, &rows) < 0 || rows.kind != MP_ARRAY)
+		return ERR_PROTO;
+	while (rows.n-- > 0) {
+		memset(a->has, 0, sizeof a->has);
+		if (mp_next(&m, &map) < 0 || map.kind != MP_MAP)
+			return ERR_PROTO;
+		while (map.n-- > 0) {
+			struct mp_tok v;
+			struct mp at;
+
+			if (mp_next(&m, &key) < 0 || key.kind != MP_STR)
+				return ERR_PROTO;
+			at = m;
+			if (mp_skip(&m) < 0 || mp_next(&at, &v) < 0)
+				return ERR_PROTO;
+			for (int i = 0; i < NCOLS; i++)
+				if (strlen(cols[i].name) == key.n && memcmp(cols[i].name, key.p, key.n) == 0) {
+					a->v[i] = v;
+					a->has[i] = v.kind != MP_NIL;
+				}
+		}
+		snprintf(a->name, sizeof a->name, "%.*s", a->has[0] ? (int)a->v[0].n : 0, (const char *)a->v[0].p);
+		a->cpus = number(&a->v[2]);
+		a->gpus = number(&a->v[4]);
+		a->drivers = number(&a->v[9]);
+		a->pid = (pid_t)number(&a->v[10]);
+		for (int i = 0; a->t && i < NCOLS; i++)
+			if (!a->has[i])
+				table_none(a->t);
+			else if (cols[i].kind == TABLE_STRING)
+				table_bytes(a->t, a->v[i].p, a->v[i].n);
+			else if (cols[i].kind == TABLE_FLOAT)
+				table_float(a->t, number(&a->v[i]));
+			else
+				table_uint(a->t, (uint64_t)number(&a->v[i]));
+		if (a->t)
+			table_row(a->t);
+	}
+	return 0;
+}
+
+/* 0 and *a; ERR_NO_CLUSTER if none runs there */
+static int
+ask(const char *address, struct about *a, struct client **keep, char *why, size_t n)
+{
+	struct client_opts o = { .address = address, .name = "rota", .tool = true, .err = -1 };
+	struct client *c;
+	int e;
+
+	if ((e = client_open(&c, &o, why, n)) < 0)
+		return e;
+	e = client_list(c, "nodes", on_row, a, why, n);
+	if (keep && e == 0)
+		*keep = c;
+	else
+		client_close(c);
+	return e;
+}
+
+/* calls fn for each node of this user here: its address and what it says */
+static int
+each_node(void (*fn)(void *arg, const char *address, struct about *a), void *arg, struct table *t)
+{
+	char path[512], address[1024], why[1024];
+	int dir = dir_open(path, sizeof path), n = 0;
+	struct about a;
+	DIR *d;
+
+	if (dir < 0)
+		die(125, 0, "%s", dir_why());
+	if ((d = fdopendir(dir)) == NULL)
+		die(125, -errno, "cannot read '%s'", path);
+	for (struct dirent *de; (de = readdir(d)) != NULL;) {
+		size_t len = strlen(de->d_name);
+
+		if (strcmp(de->d_name, NODE_LOCAL) != 0 && strcmp(de->d_name, NODE_SHARED) != 0 &&
+		    !(strncmp(de->d_name, "own-", 4) == 0 && len > 5 && strcmp(de->d_name + len - 5, ".sock") == 0))
+			continue;
+		snprintf(address, sizeof address, "unix:%s/%s", path, de->d_name);
+		a = (struct about){ .t = t };
+		if (ask(address, &a, NULL, why, sizeof why) < 0)
+			continue;		/* stale, or it ended just now */
+		n++;
+		if (fn)
+			fn(arg, de->d_name, &a);
+	}
+	closedir(d);
+	return n;
+}
+
+/* --- up ------------------------------------------------------------------------------------------------------------------ */
+
+static void
+beside(char *path, size_t n, const char *program)
+{
+	char self[512], *slash;
+	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+
+	if (len < 0)
+		die(125, -errno, "cannot find myself");
+	self[len] = '\0';
+	if ((slash = strrchr(self, '/')) != NULL)
+		slash[1] = '\0';
+	snprintf(path, n, "%s%s", self, program);
+	if (access(path, X_OK) < 0)
+		snprintf(path, n, "%s../sbin/%s", self, program);
+}
+
+/* Starts rlet -l in a session of its own and waits until it serves. */
+static void
+start(char **args, unsigned nargs)
+{
+	char path[600], fd[16], c;
+	char *argv[ARGS + 4];
+	int p[2], null = open("/dev/null", O_RDWR | O_CLOEXEC), e;
+	unsigned n = 0;
+	struct proc_spawn s = PROC_SPAWN_INIT;
+
+	beside(path, sizeof path, "rlet");
+	if (null < 0 || pipe2(p, O_CLOEXEC) < 0 || fcntl(p[1], F_SETFD, 0) < 0)
+		die(125, -errno, "cannot make a pipe");
+	snprintf(fd, sizeof fd, "%d", p[1]);
+	argv[n++] = path;
+	argv[n++] = (char *)"-l";
+	argv[n++] = (char *)"--ready-fd";
+	argv[n++] = fd;
+	for (unsigned i = 0; i < nargs; i++)
+		argv[n++] = args[i];
+	argv[n] = NULL;
+	s.argv = argv;
+	s.in = s.out = null;
+	if ((e = proc_spawn(&s)) < 0)
+		die(125, e, "cannot start '%s'", path);
+	close(p[1]);
+	if (read(p[0], &c, 1) != 1)
+		exit(125);		/* rlet said why */
+	close(p[0]);
+	close(null);
+}
+
+static int
+cmd_up(int argc, char *argv[])
+{
+	struct opt_state o = { .opts = up_opts, .help = help, .verb = "up" };
+	static const char *const flag[] = { ['c'] = "-c", ['g'] = "-g", ['m'] = "-m", ['R'] = "-R" };
+	char *args[ARGS], why[1024];
+	unsigned n = 0;
+	struct about a = { .t = NULL };
+	int c, e;
+
+	while ((c = opt_next(&o, argc, argv)) != -1) {
+		if (n + 2 > ARGS)
+			die(2, 0, "too many options");
+		switch (c) {
+		case 'c': case 'g': case 'm': case 'R':
+			args[n++] = (char *)flag[c];
+			args[n++] = (char *)o.arg;
+			break;
+		case OPT_STORE:
+			args[n++] = (char *)"--store";
+			args[n++] = (char *)o.arg;
+			break;
+		case 'q': quiet = true; break;
+		}
+	}
+	if (o.index < argc)
+		die(2, 0, "cannot start '%s': this release runs on one machine; without operands 'rota up' starts it", argv[o.index]);
+	e = ask("local", &a, NULL, why, sizeof why);
+	if (e == 0 && n && !quiet)
+		warn(0, "a node runs already: its resources stay as they are");
+	if (e == ERR_NO_CLUSTER) {
+		start(args, n);
+		e = ask("local", &a, NULL, why, sizeof why);
+	}
+	if (e < 0)
+		die(125, 0, "%s", why);
+	printf("%s\t1 nodes\t%g cpus\t%g gpus\n", a.name, a.cpus, a.gpus);
+	return 0;
+}
+
+/* --- down ------------------------------------------------------------------------------------------------------------------ */
+
+static int
+wait_end(int pidfd)			/* 0, or -ETIMEDOUT */
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	int e = pidfd < 0 ? 1 : poll(&p, 1, END_MS);
+
+	if (pidfd >= 0)
+		close(pidfd);
+	return e == 1 ? 0 : -ETIMEDOUT;
+}
+
+static void
+end_store(void)				/* the control store, known by its socket */
+{
+	char path[512];
+	int dir = dir_open(path, sizeof path), fd, pidfd;
+	pid_t pid;
+	uid_t uid;
+
+	if (dir < 0)
+		die(125, 0, "%s", dir_why());
+	if ((fd = sock_connect(dir, NODE_GCS)) >= 0) {
+		if (sock_peer(fd, &pid, &uid) == 0 && uid == geteuid() && (pidfd = proc_pidfd(pid)) >= 0) {
+			kill(pid, SIGTERM);
+			close(fd);
+			if (wait_end(pidfd) < 0)
+				die(125, 0, "the control store (process %d) does not end", (int)pid);
+		}
+	}
+	close(dir);
+}
+
+static void
+purge(void)
+{
+	static const char *const file[] = { "gcs.db", "gcs.db-lock", "gcs.lock" };
+	char path[1024], name[1100], why[1500];
+
+	if (gcs_dir(NULL, path, sizeof path, why, sizeof why) < 0)
+		die(125, 0, "%s", why);
+	for (size_t i = 0; i < sizeof file / sizeof *file; i++) {
+		snprintf(name, sizeof name, "%s/%s", path, file[i]);
+		if (unlink(name) < 0 && errno != ENOENT)
+			die(125, -errno, "cannot remove '%s'", name);
+	}
+	rmdir(path);			/* others may keep something there */
+}
+
+static int
+cmd_down(int argc, char *argv[])
+{
+	struct opt_state o = { .opts = down_opts, .help = help, .verb = "down" };
+	bool force = false, all = false;
+	struct about a = { .t = NULL };
+	struct client *c = NULL;
+	char why[1024];
+	int ch, e, pidfd;
+
+	while ((ch = opt_next(&o, argc, argv)) != -1)
+		switch (ch) {
+		case OPT_FORCE: force = true; break;
+		case OPT_PURGE: all = true; break;
+		case 'q': quiet = true; break;
+		}
+	if (o.index < argc)
+		die(2, 0, "unexpected operand '%s'; see rota -h", argv[o.index]);
+	if ((e = ask("local", &a, &c, why, sizeof why)) == 0) {
+		pidfd = proc_pidfd(a.pid);
+		e = client_stop_node(c, force, why, sizeof why);
+		client_close(c);
+		if (e == -EBUSY)
+			die(1, 0, "%s", why);
+		if (e < 0)
+			die(125, 0, "%s", why);
+		if (wait_end(pidfd) < 0)
+			die(125, 0, "the node (process %d) does not end", (int)a.pid);
+	} else if (e != ERR_NO_CLUSTER)
+		die(125, 0, "%s", why);
+	else if (!quiet)
+		warn(0, "no lasting node runs here");
+	end_store();
+	if (all)
+		purge();
+	return 0;
+}
+
+/* --- ls, and the suite --------------------------------------------------------------------------------------------------------- */
+
+static int
+cmd_ls(int argc, char *argv[])
+{
+	struct opt_state o = { .opts = ls_opts, .help = help, .verb = "ls" };
+	const char *columns = NULL;
+	struct table t;
+	char why[256];
+	int c, e;
+
+	table_init(&t, cols, stdout);
+	while ((c = opt_next(&o, argc, argv)) != -1)
+		switch (c) {
+		case 'J': t.json = true; break;
+		case 'o': columns = o.arg; break;
+		case OPT_HEADER: t.header = true; break;
+		case 'q': quiet = true; break;
+		}
+	if (o.index < argc)
+		die(2, 0, "unexpected operand '%s'; see rota -h", argv[o.index]);
+	if (columns && (e = table_select(&t, columns, why, sizeof why)) != 0) {
+		if (e < 0)
+			die(2, 0, "%s", why);
+		return 0;
+	}
+	each_node(NULL, NULL, &t);
+	if ((e = table_end(&t)) < 0)
+		die(125, e, "cannot write to stdout");
+	return 0;
+}
+
+static void
+on_node(void *arg, const char *socket, struct about *a)
+{
+	(void)arg;
+	printf("  %s: %s, process %d, %g cpus, %g program%s\n", a->name,
+	    strcmp(socket, NODE_LOCAL) == 0 ? "lasting node" : "private node", (int)a->pid, a->cpus, a->drivers,
+	    a->drivers == 1 ? "" : "s");
+}
+
+static int
+suite(void)
+{
+	static const char text[] =
+	"rota runs functions, programs and actors on all CPUs, through shared memory.\n"
+	"  rota    this program: up, down, ls\n"
+	"  rlua    Lua with rota ready: rlua FILE\n"
+	"  rmap    xargs over the node: ls *.log | rmap gzip\n"
+	"  robj    the object store from the shell: put, get, cat, ls, rm\n"
+	"  rstat   what is there and what it does\n"
+	"  rlet    the node daemon; started by itself\n"
+	"  rgcs    the control store daemon; started by itself\n";
+
+	fputs(text, stdout);
+	puts("running here:");
+	if (each_node(on_node, NULL, NULL) == 0)
+		puts("  nothing; programs start a node of their own, 'rota up' a lasting one");
+	puts("man 7 rota");
+	return 0;
+}
+
+int
+main(int argc, char *argv[])
+{
+	static int (*const run[])(int, char **) = { cmd_up, cmd_down, cmd_ls };
+	struct opt_state o = { .opts = no_opts, .help = help, .verbs = verbs };
+	int c, e = -1;
+
+	progname = "rota";
+	while ((c = opt_next(&o, argc, argv)) != -1)
+		quiet |= c == 'q';
+	argc -= o.index, argv += o.index;
+	if (argc == 0)
+		e = suite();
+	for (int i = 0; e < 0 && verbs[i]; i++)
+		if (strcmp(argv[0], verbs[i]) == 0)
+			e = run[i](argc, argv);
+	if (e < 0)
+		opt_unknown("verb", argv[0], verbs);
+	if (fflush(stdout) || ferror(stdout))
+		die(125, -errno, "cannot write to stdout");
+	return e;
+}

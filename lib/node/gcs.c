@@ -1,0 +1,550 @@
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/map.h"
+#include "core/control.h"
+#include "loop/conn.h"
+#include "loop/listener.h"
+#include "node/gcs.h"
+#include "node/node.h"
+#include "os/dir.h"
+#include "os/fd.h"
+#include "os/sock.h"
+#include "store/db.h"
+
+struct batch {				/* effects of some steps, as the core made them */
+	struct batch *next;
+	struct control_out out;
+};
+
+struct gcs {
+	struct ev_loop *loop;
+	struct conn_set conns;
+	struct listener listen;
+	ev_signal term, intr;
+	ev_timer timer;
+	ev_async committed;
+	ev_prepare turn;
+	struct gcs_opts o;
+	struct control core;
+	struct control_out out;		/* of this turn */
+	struct map peers;		/* number -> struct conn * */
+	uint64_t next_peer;
+	int dir, lock, result;
+	bool listening, running;
+	struct batch *waiting, **waiting_end;	/* frames whose commits are under way, oldest first */
+
+	struct db *db;			/* the committer's from here on */
+	pthread_t committer;
+	pthread_mutex_t mutex;
+	pthread_cond_t work;
+	struct batch *todo, **todo_end;	/* writes to be committed, oldest first */
+	uint64_t done;			/* last durable commit */
+	int failed;
+	bool quit;
+};
+
+/* --- the committer -------------------------------------------------------------------------------------------------- */
+
+static int
+apply(struct gcs *g, const struct control_out *o)
+{
+	int e = 0;
+
+	for (size_t i = 0; i < o->n && e >= 0; i++) {
+		const struct control_fx *fx = &o->fx[i];
+
+		if (fx->kind == CONTROL_FX_PUT)
+			e = db_put(g->db, o->bytes.data + fx->key, fx->nkey, o->bytes.data + fx->val, fx->nval);
+		else if (fx->kind == CONTROL_FX_DEL && (e = db_del(g->db, o->bytes.data + fx->key, fx->nkey)) == ERR_NOTFOUND)
+			e = 0;
+	}
+	return e;
+}
+
+/* All that came during the last sync is one commit. */
+static void *
+commit_loop(void *arg)
+{
+	struct gcs *g = arg;
+	struct batch *b, *next;
+	uint64_t last;
+	int e;
+
+	pthread_mutex_lock(&g->mutex);
+	for (;;) {
+		while (g->todo == NULL && !g->quit)
+			pthread_cond_wait(&g->work, &g->mutex);
+		if ((b = g->todo) == NULL)
+			break;
+		g->todo = NULL;
+		g->todo_end = &g->todo;
+		last = g->done;
+		pthread_mutex_unlock(&g->mutex);
+		e = db_begin(g->db);
+		for (; b; b = next) {
+			next = b->next;
+			if (e >= 0)
+				e = apply(g, &b->out);
+			if (b->out.n)
+				last = b->out.fx[b->out.n - 1].commit;
+			buf_release(&b->out.bytes);
+			free(b->out.fx);
+			free(b);
+		}
+		if (e >= 0)
+			e = db_commit(g->db);
+		else
+			db_abort(g->db);
+		pthread_mutex_lock(&g->mutex);
+		if (e < 0)
+			g->failed = e;
+		else
+			g->done = last;
+		ev_async_send(g->loop, &g->committed);
+		if (e < 0)
+			break;
+	}
+	pthread_mutex_unlock(&g->mutex);
+	return NULL;
+}
+
+/* --- sending what is durable ------------------------------------------------------------------------------------------ */
+
+static void
+send_batch(struct gcs *g, const struct control_out *o)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		struct conn *c = o->fx[i].kind == CONTROL_FX_SEND ? map_get(&g->peers, o->fx[i].peer) : NULL;
+		size_t at;
+
+		if (c == NULL)
+			continue;
+		at = conn_out(c)->len;
+		conn_done(c, at, buf_add(conn_out(c), o->bytes.data + o->fx[i].val, o->fx[i].nval), NULL, 0, 0);
+	}
+}
+
+static void
+batch_free(struct batch *b)
+{
+	buf_release(&b->out.bytes);
+	free(b->out.fx);
+	free(b);
+}
+
+static void
+on_committed(struct ev_loop *loop, ev_async *w, int revents)
+{
+	struct gcs *g = w->data;
+	struct batch *b;
+	uint64_t done;
+	int failed;
+
+	(void)loop, (void)revents;
+	pthread_mutex_lock(&g->mutex);
+	done = g->done;
+	failed = g->failed;
+	pthread_mutex_unlock(&g->mutex);
+	if (failed) {			/* nothing that depended on it has left: a restart finds the last good state */
+		if (g->o.log)
+			g->o.log(failed, "cannot write the control store");
+		g->result = failed;
+		ev_break(g->loop, EVBREAK_ALL);
+		return;
+	}
+	while ((b = g->waiting) != NULL && (b->out.n == 0 || b->out.fx[b->out.n - 1].commit <= done)) {
+		g->waiting = b->next;
+		if (g->waiting == NULL)
+			g->waiting_end = &g->waiting;
+		send_batch(g, &b->out);
+		batch_free(b);
+	}
+}
+
+/* effects of the same kind only, with their bytes */
+static struct batch *
+part(const struct control_out *o, bool sends)
+{
+	struct batch *b = calloc(1, sizeof *b);
+
+	if (b == NULL || (b->out.fx = calloc(o->n + 1, sizeof *b->out.fx)) == NULL ||
+	    (o->bytes.len && buf_add(&b->out.bytes, o->bytes.data, o->bytes.len) < 0)) {
+		if (b)
+			batch_free(b);
+		return NULL;
+	}
+	for (size_t i = 0; i < o->n; i++)
+		if ((o->fx[i].kind == CONTROL_FX_SEND) == sends)
+			b->out.fx[b->out.n++] = o->fx[i];
+	return b;
+}
+
+/* Hands this turn's effects on: writes to the committer, frames to those that wait for it, or out at once. */
+static void
+hand_on(struct gcs *g)
+{
+	struct batch *writes, *sends;
+	uint64_t done;
+
+	writes = part(&g->out, false);
+	sends = part(&g->out, true);
+	if (writes == NULL || sends == NULL) {
+		g->result = -ENOMEM;
+		ev_break(g->loop, EVBREAK_ALL);
+		return;
+	}
+	g->out.n = 0;
+	g->out.bytes.len = 0;
+	pthread_mutex_lock(&g->mutex);
+	done = g->done;
+	if (writes->out.n) {
+		*g->todo_end = writes;
+		g->todo_end = &writes->next;
+		pthread_cond_signal(&g->work);
+	}
+	pthread_mutex_unlock(&g->mutex);
+	if (writes->out.n == 0)
+		batch_free(writes);
+	if (g->waiting == NULL && (sends->out.n == 0 || sends->out.fx[sends->out.n - 1].commit <= done)) {
+		send_batch(g, &sends->out);
+		batch_free(sends);
+		return;
+	}
+	*g->waiting_end = sends;
+	g->waiting_end = &sends->next;
+}
+
+static void
+on_turn(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+	struct gcs *g = w->data;
+
+	(void)loop, (void)revents;
+	do {
+		if (g->out.n)
+			hand_on(g);
+		conn_set_flush(&g->conns);	/* may find that a peer is gone */
+	} while (g->out.n && g->result == 0);
+}
+
+/* --- nodes --------------------------------------------------------------------------------------------------------------- */
+
+static void
+rearm(struct gcs *g)
+{
+	uint64_t now = clock_ns();
+
+	ev_timer_stop(g->loop, &g->timer);
+	if (g->out.at) {
+		ev_now_update(g->loop);
+		ev_timer_set(&g->timer, g->out.at > now ? (double)(g->out.at - now) / 1e9 : 0., 0.);
+		ev_timer_start(g->loop, &g->timer);
+	}
+}
+
+static void
+on_timer(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct gcs *g = w->data;
+
+	(void)loop, (void)revents;
+	control_tick(&g->core, clock_ns(), &g->out);
+	rearm(g);
+}
+
+static uint64_t
+peer_of(const struct gcs *g, const struct conn *c)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&g->peers, &it))
+		if (it.val == c)
+			return it.key;
+	return 0;
+}
+
+static int
+on_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
+{
+	struct gcs *g = c->owner;
+
+	(void)fds, (void)nfd;
+	if (f->type == MSG_NODE_JOIN_T)
+		c->max = FRAME_MAX;
+	return control_step(&g->core, clock_ns(), peer_of(g, c), f, &g->out);
+}
+
+static void
+on_close(struct conn *c, int e)
+{
+	struct gcs *g = c->owner;
+	uint64_t peer = peer_of(g, c);
+
+	(void)e;
+	map_del(&g->peers, peer);
+	control_gone(&g->core, clock_ns(), peer, &g->out);
+	rearm(g);
+}
+
+static void
+on_accept(struct listener *l, int fd, pid_t pid)
+{
+	struct gcs *g = l->owner;
+	struct conn *c = conn_new(&g->conns, fd);
+
+	(void)pid;
+	if (c == NULL) {
+		close(fd);
+		return;
+	}
+	c->owner = g;
+	c->on_frame = on_frame;
+	c->on_close = on_close;
+	if (map_put(&g->peers, ++g->next_peer, c) < 0)
+		conn_end(c);
+}
+
+static void
+on_term(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	(void)w, (void)revents;
+	ev_break(loop, EVBREAK_ALL);
+}
+
+/* --- start and end ---------------------------------------------------------------------------------------------------------- */
+
+int
+gcs_dir(const char *given, char *path, size_t n, char *why, size_t nwhy)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	int len;
+
+	if (given)
+		len = snprintf(path, n, "%s", given);
+	else if (state && *state == '/')
+		len = snprintf(path, n, "%s/rota", state);
+	else if (home && *home == '/')
+		len = snprintf(path, n, "%s/.local/state/rota", home);
+	else {
+		snprintf(why, nwhy, "no place for the control store: HOME is not set; use --dir");
+		return -ENOENT;
+	}
+	if (len >= (int)n)
+		return -ENAMETOOLONG;
+	for (char *p = path + 1; ; p++) {
+		char c = *p;
+
+		if (c != '/' && c != '\0')
+			continue;
+		*p = '\0';
+		if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+			int e = -errno;
+
+			snprintf(why, nwhy, "cannot create '%s': %s", path, err_str(e));
+			return e;
+		}
+		*p = c;
+		if (c == '\0')
+			return 0;
+	}
+}
+
+static int
+load_one(void *ctx, const void *key, size_t kn, const void *val, size_t vn)
+{
+	return control_load(ctx, key, kn, val, vn);
+}
+
+/* The state as the last commit left it, under the next epoch. */
+static int
+load(struct gcs *g, const char *path, char *why, size_t nwhy)
+{
+	char name[1100], *end;
+	struct buf b = BUF_INIT;
+	uint64_t epoch = 0;
+	int e;
+
+	snprintf(name, sizeof name, "%s/gcs.db", path);
+	if ((e = db_open(&g->db, name, CONTROL_LAYOUT, 0)) < 0) {
+		snprintf(why, nwhy, "cannot open '%s': %s", name, err_str(e));
+		return e;
+	}
+	if ((e = db_get(g->db, "epoch", 5, &b)) == 0 && buf_add(&b, "", 1) == 0)
+		epoch = strtoull((char *)b.data, &end, 10);
+	b.len = 0;
+	if (e < 0 && e != ERR_NOTFOUND)
+		goto out;
+	if ((e = buf_printf(&b, "%llu", (unsigned long long)++epoch)) < 0 || (e = db_begin(g->db)) < 0)
+		goto out;
+	if ((e = db_put(g->db, "epoch", 5, b.data, b.len)) < 0)
+		db_abort(g->db);
+	else
+		e = db_commit(g->db);
+	control_init(&g->core, epoch);
+	if (e == 0)
+		e = db_each(g->db, "", 0, load_one, &g->core);
+out:
+	buf_release(&b);
+	if (e < 0)
+		snprintf(why, nwhy, "cannot read '%s': %s", name, err_str(e));
+	return e;
+}
+
+static int
+lock_dir(struct gcs *g, const char *path, char *why, size_t nwhy)
+{
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char name[1100];
+	int e;
+
+	snprintf(name, sizeof name, "%s/gcs.lock", path);
+	if ((g->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) < 0) {
+		snprintf(why, nwhy, "cannot open '%s': %s", name, err_str(e = -errno));
+		return e;
+	}
+	if (fcntl(g->lock, F_OFD_SETLK, &fl) < 0) {
+		e = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+		snprintf(why, nwhy, e == -EBUSY ? "a control store runs already on '%s'" : "cannot lock '%s'", path);
+		return e;
+	}
+	return 0;
+}
+
+static int
+start(struct gcs *g, char *why, size_t nwhy)
+{
+	char path[1024], dirname[512];
+	int e, fd;
+
+	if ((e = gcs_dir(g->o.dir, path, sizeof path, why, nwhy)) < 0 || (e = lock_dir(g, path, why, nwhy)) < 0 ||
+	    (e = load(g, path, why, nwhy)) < 0)
+		return e;
+	g->done = g->core.commit;
+	if ((g->dir = dir_open(dirname, sizeof dirname)) < 0) {
+		snprintf(why, nwhy, "%s", dir_why());
+		return g->dir;
+	}
+	if ((fd = sock_connect(g->dir, NODE_GCS)) >= 0) {
+		close(fd);
+		snprintf(why, nwhy, "a control store runs already at '%s/" NODE_GCS "'", dirname);
+		return -EBUSY;
+	}
+	unlinkat(g->dir, NODE_GCS, 0);
+	if ((fd = sock_listen(g->dir, NODE_GCS)) < 0) {
+		snprintf(why, nwhy, "cannot listen at '%s/" NODE_GCS "': %s", dirname, err_str(fd));
+		return fd;
+	}
+	listener_init(&g->listen, g->loop, fd);
+	g->listening = true;
+	g->listen.owner = g;
+	g->listen.on_accept = on_accept;
+	listener_start(&g->listen);
+	if ((e = -pthread_create(&g->committer, NULL, commit_loop, g)) < 0)
+		return e;
+	g->running = true;
+	control_tick(&g->core, clock_ns(), &g->out);	/* nodes of before have until then to come back */
+	rearm(g);
+	return 0;
+}
+
+int
+gcs_new(struct gcs **out, const struct gcs_opts *o, char *why, size_t nwhy)
+{
+	struct gcs *g = calloc(1, sizeof *g);
+	int e = -ENOMEM;
+
+	why[0] = '\0';
+	if (g == NULL)
+		return e;
+	g->o = *o;
+	g->dir = g->lock = -1;
+	g->todo_end = &g->todo;
+	g->waiting_end = &g->waiting;
+	pthread_mutex_init(&g->mutex, NULL);
+	pthread_cond_init(&g->work, NULL);
+	fd_raise_limit();
+	if ((g->loop = ev_loop_new(EVFLAG_AUTO)) != NULL) {
+		ev_prepare_init(&g->turn, on_turn);
+		ev_set_priority(&g->turn, 1);	/* before the conns send */
+		ev_prepare_start(g->loop, &g->turn);
+		conn_set_init(&g->conns, g->loop);
+		ev_signal_init(&g->term, on_term, SIGTERM);
+		ev_signal_init(&g->intr, on_term, SIGINT);
+		ev_signal_start(g->loop, &g->term);
+		ev_signal_start(g->loop, &g->intr);
+		ev_timer_init(&g->timer, on_timer, 0., 0.);
+		ev_async_init(&g->committed, on_committed);
+		ev_async_start(g->loop, &g->committed);
+		g->turn.data = g->timer.data = g->committed.data = g;
+		if ((e = start(g, why, nwhy)) == 0) {
+			*out = g;
+			return 0;
+		}
+	}
+	if (why[0] == '\0')
+		snprintf(why, nwhy, "cannot start the control store: %s", err_str(e));
+	gcs_free(g);
+	return e;
+}
+
+int
+gcs_run(struct gcs *g, int ready)
+{
+	if (ready >= 0) {
+		(void)!write(ready, "\n", 1);
+		close(ready);
+	}
+	ev_run(g->loop, 0);
+	return g->result;
+}
+
+void
+gcs_free(struct gcs *g)
+{
+	struct map_iter it = MAP_ITER;
+	struct batch *b;
+
+	if (g->running) {		/* what was asked for is written; nobody hears of it any more */
+		pthread_mutex_lock(&g->mutex);
+		g->quit = true;
+		pthread_cond_signal(&g->work);
+		pthread_mutex_unlock(&g->mutex);
+		pthread_join(g->committer, NULL);
+	}
+	db_close(g->db);
+	if (g->listening) {
+		unlinkat(g->dir, NODE_GCS, 0);
+		listener_stop(&g->listen);
+	}
+	while (map_next(&g->peers, &it))
+		conn_end(it.val);
+	map_release(&g->peers);
+	for (; (b = g->waiting) != NULL; batch_free(b))
+		g->waiting = b->next;
+	for (; (b = g->todo) != NULL; batch_free(b))
+		g->todo = b->next;
+	buf_release(&g->out.bytes);
+	free(g->out.fx);
+	control_release(&g->core);
+	if (g->loop) {
+		conn_set_release(&g->conns);
+		ev_loop_destroy(g->loop);
+	}
+	if (g->dir >= 0)
+		close(g->dir);
+	if (g->lock >= 0)
+		close(g->lock);
+	pthread_mutex_destroy(&g->mutex);
+	pthread_cond_destroy(&g->work);
+	free(g);
+}

@@ -1,0 +1,25 @@
+/*
+ * gcs - the control store daemon without its command line: nodes connect, core/control.c decides, LMDB remembers.
+ *
+ * Writes are put on disk by a committer thread in groups; no frame leaves before the writes that it depends on are
+ * durable (M16).  One lock on the directory; the epoch is raised on disk before anybody is served.
+ */
+#ifndef NODE_GCS_H
+#define NODE_GCS_H
+
+#include <stddef.h>
+
+struct gcs_opts {
+	const char *dir;		/* where state is kept; NULL: $XDG_STATE_HOME/rota, else ~/.local/state/rota */
+	void (*log)(int e, const char *text);
+};
+
+struct gcs;
+
+int	gcs_new(struct gcs **g, const struct gcs_opts *o, char *why, size_t nwhy);	/* -EBUSY: one runs already */
+int	gcs_run(struct gcs *g, int ready);	/* until TERM or INT: 0, or what ended it; ready as in node_run */
+void	gcs_free(struct gcs *g);
+/* the directory of o.dir, made if it is missing: 0 or -errno with a line in why */
+int	gcs_dir(const char *given, char *path, size_t n, char *why, size_t nwhy);
+
+#endif
