@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -13,7 +14,8 @@ address(struct sockaddr_un *sa, int dirfd, const char *name)
 	int n;
 
 	*sa = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	n = snprintf(sa->sun_path, sizeof sa->sun_path, "/proc/self/fd/%d/%s", dirfd, name);
+	n = dirfd == AT_FDCWD ? snprintf(sa->sun_path, sizeof sa->sun_path, "%s", name) :
+	    snprintf(sa->sun_path, sizeof sa->sun_path, "/proc/self/fd/%d/%s", dirfd, name);
 	return n >= (int)sizeof sa->sun_path ? -ENAMETOOLONG : 0;
 }
 

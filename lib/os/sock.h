@@ -1,4 +1,4 @@
-/* sock - unix stream sockets inside a directory given by descriptor, so that no path is too long. */
+/* sock - unix stream sockets inside a directory given by descriptor, so that no path is too long, or AT_FDCWD. */
 #ifndef OS_SOCK_H
 #define OS_SOCK_H
 
