@@ -211,7 +211,7 @@ struct client {
 
 	/* spinning */
 	uint32_t spin_ns;
-	unsigned no_yield;		/* waits that shall not yield the CPU */
+	unsigned here, here_max;	/* waits on one CPU with a peer; how many before we move */
 	uint32_t cpu;			/* as our bell tells it */
 	bool listening;			/* a worker that waits for tasks */
 	bool collecting;

@@ -272,6 +272,7 @@ fresh(int sock)
 	c->sock = sock;
 	c->main = pthread_self();
 	c->nudge = -1;
+	c->here_max = 64;
 	c->next_task = 1;
 	list_init(&c->asks);
 	return c;

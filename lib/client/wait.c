@@ -6,9 +6,7 @@
 #include "client/inner.h"
 #include "os/proc.h"
 
-#define YIELDS 3
-#define YIELD_LONG_NS 50000u	/* three switches between us and a peer are done in this time */
-#define YIELD_PAUSE 1000	/* waits without yielding after one that was longer */
+#define PART_MAX (1u << 20)
 
 static inline void
 relax(void)
@@ -33,7 +31,7 @@ glance(struct client *c)
 
 /*
  * May waiting pay, and how: ELSEWHERE, a peer ran last on another CPU and no more processes are awake than CPUs: spin.
- * HERE, all peers share our CPU: yielding hands it over for a microsecond, a sleep and a wake-up cost ten.
+ * HERE, all peers share our CPU.
  */
 static enum where { NOWHERE, HERE, ELSEWHERE }
 peers(struct client *c)
@@ -54,22 +52,23 @@ elsewhere:
 	    atomic_load_explicit(&c->np->awake, memory_order_relaxed) <= (int32_t)c->np->cpus ? ELSEWHERE : NOWHERE;
 }
 
-/* true: something came.  Whoever else wants this CPU took it for long: no more of that for a while. */
-static bool
-yield(struct client *c)
+/*
+ * We and a peer wake each other on one CPU, again and again: while the others are busy with strangers the kernel
+ * leaves us there, at a tenth of the speed.  So move once to another CPU of our set; tried less and less often.
+ */
+static void
+part(struct client *c)
 {
-	uint64_t start = clock_ns();
+	cpu_set_t all, others;
 
-	if (c->no_yield && c->no_yield--)
-		return false;
-	for (unsigned i = 0; i < YIELDS; i++) {
-		sched_yield();
-		if (glance(c))
-			break;
-	}
-	if (clock_ns() - start > YIELD_LONG_NS)
-		c->no_yield = YIELD_PAUSE;
-	return glance(c);
+	c->here = 0;
+	c->here_max = c->here_max < PART_MAX ? 2 * c->here_max : c->here_max;
+	if (c->listening || sched_getaffinity(0, sizeof all, &all) < 0 || CPU_COUNT(&all) < 2)
+		return;				/* the submitter moves, or both would */
+	others = all;
+	CPU_CLR(proc_cpu(), &others);
+	if (CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0)
+		sched_setaffinity(0, sizeof all, &all);
 }
 
 /* true: something came.  A miss halves the time that is given next, a hit doubles it. */
@@ -79,8 +78,10 @@ spin(struct client *c)
 	enum where w = peers(c);
 	uint64_t until;
 
+	if (w == HERE && ++c->here >= c->here_max)
+		part(c);
 	if (w != ELSEWHERE)
-		return w == HERE && yield(c);
+		return false;
 	page_count(c->page, CNT_SPINS, 1);
 	for (unsigned i = 0; i < 64; i++) {		/* the peer is fast, mostly: no clock yet */
 		if (glance(c))
@@ -99,6 +100,8 @@ spin(struct client *c)
 	return false;
 hit:
 	page_count(c->page, CNT_SPIN_HITS, 1);
+	if (c->here)
+		c->here--;
 	if (c->spin_ns < c->me.spin)
 		c->spin_ns = c->spin_ns * 2 < c->me.spin ? c->spin_ns * 2 : (uint32_t)c->me.spin;
 	return true;

@@ -99,7 +99,7 @@ worker_exited(struct nproc *p)
 		snprintf(text, sizeof text, "worker %d ended", (int)p->pid);
 		code = ERR_CLOSED;
 	} else
-		snprintf(text, sizeof text, "worker %d called exit(%d)", (int)p->pid, WEXITSTATUS(s));
+		snprintf(text, sizeof text, "worker %d called " "exit" "(%d)", (int)p->pid, WEXITSTATUS(s));
 	proc_lost(p);
 	proc_gone(p, code, text);
 }

@@ -144,12 +144,20 @@ ring_take(struct ring_sub *r)
 	r->dhead++;
 }
 
-/* tells the worker how far completions are consumed; pairs with the acquire in ring_room */
-static inline void
+/*
+ * Tells the worker how far completions are consumed; pairs with the acquire in ring_room.  True: the worker had
+ * no room left by what it was told before and may wait for it: ring its bell.
+ */
+static inline bool
 ring_tell(struct ring_sub *r)
 {
-	if (r->told != r->dhead)
-		atomic_store_explicit(&r->shm->consumed, r->told = r->dhead, memory_order_release);
+	uint64_t full = r->told + RING_DONES;
+
+	if (r->told == r->dhead)
+		return false;
+	atomic_store_explicit(&r->shm->consumed, r->told = r->dhead, memory_order_release);
+	atomic_thread_fence(memory_order_seq_cst);	/* with bell_arm's: it sees the room, or we see that it had none */
+	return atomic_load_explicit(&r->shm->done[(full - 1) % RING_DONES].seq, memory_order_relaxed) == full;
 }
 
 /* ---- worker's end ---- */
