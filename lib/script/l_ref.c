@@ -9,7 +9,7 @@
 #include "script/buffer.h"
 #include "script/script.h"
 
-#define DEBT_STEP (64u << 20)		/* bytes of shared memory that are worth a step of the collector */
+#define DEBT_STEP (16u << 20)		/* bytes of shared memory that are worth a step of the collector: about a cache full */
 #define NOTICES 5
 
 struct lref {
@@ -61,8 +61,8 @@ ref_check(lua_State *L, int arg)
 	return u->r;
 }
 
-static void
-charge(lua_State *L, uint64_t bytes)
+void
+ref_charge(lua_State *L, uint64_t bytes)
 {
 	struct script *s = script_of(L);
 
@@ -179,7 +179,7 @@ ref_values(lua_State *L, struct rec *r, int anchor, bool all)
 	luaL_checkstack(L, (int)v.nvals + 8, "too many values");
 	if (v.arena) {
 		n = arena_values(L, r, &v, anchor);
-		charge(L, v.view.size);
+		ref_charge(L, v.view.size);
 	} else {
 		if (dec_values(L, v.p, v.n, v.nvals, NULL, VAL_ALLOW_CODE) < 0)
 			lua_error(L);

@@ -219,6 +219,7 @@ l_put(lua_State *L)				/* put(v, …) -> ref */
 	if ((e = client_put(c, &p, &r)) < 0)
 		script_raise(L, e, "%s", e == ERR_FULL && *client_full(c) ? client_full(c) : err_str(e));
 	ref_push(L, r);
+	ref_charge(L, client_size(r));
 	return 1;
 }
 

@@ -67,6 +67,7 @@ int	ref_error(lua_State *L, struct rec *r);		/* ready and failed: pushes its err
 void	ref_failed_notice(lua_State *L, struct rec *r);
 uint64_t script_deadline(lua_State *L, int idx);	/* of a number of seconds, a duration, or {timeout=}; nil: none */
 void	script_wait(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k);
+void	ref_charge(lua_State *L, uint64_t bytes);	/* tells the collector of shared memory that a new value keeps alive */
 int	ref_l_is(lua_State *L);			/* is_ref(x) */
 int	l_get(lua_State *L);
 int	l_pget(lua_State *L);
