@@ -213,10 +213,8 @@ harvest(struct sside *x)
 		ring_take(&x->r);
 		n++;
 	}
-	if (n) {
-		ring_tell(&x->r);
-		bell_ring(x->s.np, x->s.peer);	/* it may wait for room */
-	}
+	if (ring_tell(&x->r))
+		bell_ring(x->s.np, x->s.peer);
 	return n;
 }
 

@@ -38,6 +38,8 @@ struct scenario {
 	unsigned deaths, signals;	/* how many in all */
 	void *ghost;			/* notes that belong to the state; set to zero by the explorer */
 	size_t ghostlen;
+	const void *light;		/* an object of many bytes that nothing is handed over by: bells */
+	size_t lightlen;
 	void (*init)(void);		/* once, before any actor: sets the shared objects and the notes */
 	void (*rest)(void);		/* check()s a state in which nobody can move */
 };
@@ -54,7 +56,7 @@ struct mutation {
 
 enum status { RUNS, SLEEPS, WOKEN, DEAD, DONE };
 
-struct op {			/* lies on the actor's stack while it stands still */
+struct op {
 	enum what what;
 	unsigned loc;
 	memory_order order, fail;
@@ -66,7 +68,7 @@ struct op {			/* lies on the actor's stack while it stands still */
 struct actor {			/* all of it is state */
 	jmp_buf jb;
 	char *low;		/* of the stack in use */
-	struct op *op;		/* what it stands before */
+	struct op op;		/* what it stands before */
 	uint64_t result;
 	enum status status;
 };
@@ -77,16 +79,32 @@ static unsigned self, deaths_left, signals_left;
 static jmp_buf scheduler;
 static const struct scenario *sc;
 static struct mutation mutant;
-static struct { unsigned a, choice; char text[120]; } trail[DEPTH];
+static struct trail {		/* how we came here */
+	unsigned a;
+	const char *event;	/* NULL: op */
+	struct op op;
+	uint64_t result;
+} trail[DEPTH];
 static uint64_t *seen;
 static size_t nseen, capseen;
 static unsigned long states, steps, rests;
 static unsigned deepest, failed_at;
+static bool acting;		/* an actor runs, not the scheduler */
+static bool again;		/* the search is to be started anew */
 
 #define asleep(a) (act[a].status == SLEEPS)
 #define finished(a) (act[a].status == DONE)
 #define dead(a) (act[a].status == DEAD)
-#define check(x) do { if (!(x) && !complaint) complaint = #x; } while (0)
+#define check(x) ((x) ? (void)0 : fails(#x))
+
+static void
+fails(const char *why)			/* an actor does not go on after it */
+{
+	if (!complaint)
+		complaint = why;
+	if (acting)
+		_longjmp(scheduler, 1);
+}
 
 /* ---- inside an actor ---- */
 static __attribute__((noinline)) char *
@@ -95,14 +113,22 @@ here(void)
 	return __builtin_frame_address(0);
 }
 
-/* stands still until the scheduler has done op; all registers that matter lie on the stack then */
+static __attribute__((noinline)) void
+clear(void)
+{
+	uint64_t *top = __builtin_frame_address(0);
+
+	for (volatile uint64_t *p = top - 8; p > top - SCRATCH / 8; p--)	/* 8: of this function itself */
+		*p = 0;
+}
+
+/* stands still until the scheduler has done the operation; all registers that matter lie on the stack then */
 static __attribute__((noinline)) uint64_t
-stand(struct op *op)
+stand(void)
 {
 	struct actor *a = &act[self];
 
 	__builtin_unwind_init();
-	a->op = op;
 	a->low = here();
 	if (_setjmp(a->jb) == 0)
 		_longjmp(scheduler, 1);
@@ -121,61 +147,72 @@ weaken(struct site at, enum what what, memory_order o)
 	return broken(at, what, RELAX) ? memory_order_relaxed : o;
 }
 
-static struct op
+/*
+ * Starts the operation that the actor will stand before.  What lies below the stack in use is cleared: what a frame
+ * leaves uninitialized must not tell histories apart.
+ */
+static __attribute__((noinline)) struct op *
 op_make(enum what what, const volatile void *p, unsigned n, memory_order o, struct site at)
 {
-	struct op op;
+	struct op *op = &act[self].op;
 
-	memset(&op, 0, sizeof op);
-	op.what = what;
-	op.loc = p ? loc_of(p, n) : 0;
-	op.order = weaken(at, what, o);
-	op.at = at;
+	memset(op, 0, sizeof *op);
+	op->what = what;
+	op->loc = p ? loc_of(p, n) : 0;
+	op->order = weaken(at, what, o);
+	op->at = at;
+	clear();
 	return op;
 }
 
 uint64_t
 model_load(const volatile void *p, unsigned n, memory_order o, struct site at)
 {
-	struct op op = op_make(OP_LOAD, p, n, o, at);
+	struct op *op = op_make(OP_LOAD, p, n, o, at);
 
-	return stand(&op);
+	if (!loc[op->loc].loaded)
+		again = loc[op->loc].loaded = true;	/* its old values matter: they may have been dropped already */
+	return stand();
 }
 
 void
 model_store(volatile void *p, unsigned n, uint64_t v, memory_order o, struct site at)
 {
-	struct op op = op_make(OP_STORE, p, n, o, at);
-
-	op.v = n == 8 ? v : v & ((UINT64_C(1) << 8 * n) - 1);
-	stand(&op);
+	op_make(OP_STORE, p, n, o, at)->v = n == 8 ? v : v & ((UINT64_C(1) << 8 * n) - 1);
+	stand();
 }
 
 uint64_t
 model_rmw(volatile void *p, unsigned n, enum rmw what, uint64_t v, memory_order o, struct site at)
 {
-	struct op op = op_make(OP_RMW, p, n, o, at);
+	struct op *op = op_make(OP_RMW, p, n, o, at);
 
-	op.rmw = what;
-	op.v = v;
-	return stand(&op);
+	op->rmw = what;
+	op->v = v;
+	return stand();
+}
+
+static uint64_t
+split_cas(volatile void *p, unsigned n, uint64_t e, uint64_t v, struct site at)
+{
+	uint64_t was = model_load(p, n, memory_order_seq_cst, at);
+
+	if (was == e)
+		model_store(p, n, v, memory_order_seq_cst, at);
+	return was;
 }
 
 bool
 model_cas(volatile void *p, unsigned n, void *expect, uint64_t v, memory_order yes, memory_order no, struct site at)
 {
-	struct op op = op_make(OP_CAS, p, n, yes, at);
+	struct op *op = op_make(OP_CAS, p, n, yes, at);
 	uint64_t e = 0, was;
 
 	memcpy(&e, expect, n);
-	op.v = v;
-	op.expect = e;
-	op.fail = no;
-	if (broken(at, OP_CAS, SPLIT)) {
-		if ((was = model_load(p, n, memory_order_seq_cst, at)) == e)
-			model_store(p, n, v, memory_order_seq_cst, at);
-	} else
-		was = stand(&op);
+	op->v = v;
+	op->expect = e;
+	op->fail = no;
+	was = broken(at, OP_CAS, SPLIT) ? split_cas(p, n, e, v, at) : stand();
 	memcpy(expect, &was, n);
 	return was == e;
 }
@@ -183,52 +220,60 @@ model_cas(volatile void *p, unsigned n, void *expect, uint64_t v, memory_order y
 void
 model_fence(memory_order o, struct site at)
 {
-	struct op op = op_make(OP_FENCE, NULL, 0, o, at);
-
-	if (!broken(at, OP_FENCE, SKIP))
-		stand(&op);
+	if (broken(at, OP_FENCE, SKIP))
+		return;
+	op_make(OP_FENCE, NULL, 0, o, at);
+	stand();
 }
 
 int
 model_wait(volatile void *p, uint32_t val, struct site at)
 {
-	struct op op = op_make(OP_SLEEP, p, 4, memory_order_relaxed, at);
-
-	op.expect = val;
-	return (int)stand(&op);
+	op_make(OP_SLEEP, p, 4, memory_order_relaxed, at)->expect = val;
+	return (int)stand();
 }
 
 int
 model_wake(volatile void *p, struct site at)
 {
-	struct op op = op_make(OP_WAKE, p, 4, memory_order_relaxed, at);
-
-	return broken(at, OP_WAKE, SKIP) ? 0 : (int)stand(&op);
+	op_make(OP_WAKE, p, 4, memory_order_relaxed, at);
+	return broken(at, OP_WAKE, SKIP) ? 0 : (int)stand();
 }
 
 /* any number below n */
 static inline unsigned
 model_choose(unsigned n)
 {
-	struct op op = op_make(OP_CHOOSE, NULL, 0, memory_order_relaxed, (struct site){ "", "" });
-
-	op.v = n;
-	return (unsigned)stand(&op);
+	op_make(OP_CHOOSE, NULL, 0, memory_order_relaxed, (struct site){ "", "" })->v = n;
+	return (unsigned)stand();
 }
 
-/* waits for the end of actor a and sees all that it did; true if it died */
+/* waits for the end of actor a, through the kernel, which leaves nothing unseen; true if it died */
 static inline bool
 model_await(unsigned a)
 {
-	struct op op = op_make(OP_AWAIT, NULL, 0, memory_order_relaxed, (struct site){ "", "" });
-
-	op.v = a;
-	return stand(&op);
+	op_make(OP_AWAIT, NULL, 0, memory_order_relaxed, (struct site){ "", "" })->v = a;
+	return stand();
 }
 
 /* plain objects, named by where they would lie */
-#define PLAIN_GET(p) plain_read(self, (p))
-#define PLAIN_SET(p, x) plain_write(self, (p), (uint64_t)(x))
+static inline uint64_t
+plain_get(const volatile void *p)
+{
+	uint64_t v = plain_read(self, p);
+
+	if (complaint)
+		fails(complaint);
+	return v;
+}
+
+static inline void
+plain_set(volatile void *p, uint64_t v)
+{
+	plain_write(self, p, v);
+	if (complaint)
+		fails(complaint);
+}
 
 /* what is stored last in a shared variable, for rest() */
 #define NEWEST(p) value_at(loc_of((p), sizeof *(p)), newest(loc_of((p), sizeof *(p))))
@@ -240,7 +285,8 @@ body(void)
 	sc->actor[self]();
 	act[self].status = DONE;
 	act[self].low = stack[self] + STACK;
-	act[self].op = NULL;
+	memset(&act[self].op, 0, sizeof act[self].op);
+	memset(&m.cur[self], 0, sizeof m.cur[self]);
 	_longjmp(scheduler, 1);
 }
 
@@ -257,8 +303,10 @@ start(unsigned a)
 	makecontext(&first, body, 0);
 	self = a;
 	act[a].status = RUNS;
+	acting = true;
 	if (_setjmp(scheduler) == 0)
 		swapcontext(&back, &first);
+	acting = false;
 }
 
 static void
@@ -267,8 +315,10 @@ resume(unsigned a, uint64_t result)
 	self = a;
 	act[a].result = result;
 	memset(act[a].low - SCRATCH, 0, SCRATCH);	/* what a new frame finds there must not tell histories apart */
+	acting = true;
 	if (_setjmp(scheduler) == 0)
 		_longjmp(act[a].jb, 1);
+	acting = false;
 }
 
 static unsigned
@@ -277,7 +327,7 @@ sleepers(unsigned l)			/* mask of who sleeps on l */
 	unsigned mask = 0;
 
 	for (unsigned i = 0; i < sc->actors; i++)
-		if (act[i].status == SLEEPS && act[i].op->loc == l)
+		if (act[i].status == SLEEPS && act[i].op.loc == l)
 			mask |= 1u << i;
 	return mask;
 }
@@ -286,7 +336,7 @@ sleepers(unsigned l)			/* mask of who sleeps on l */
 static unsigned
 ways(unsigned a)
 {
-	const struct op *op = act[a].op;
+	const struct op *op = &act[a].op;
 
 	switch (act[a].status) {
 	case DEAD: case DONE: return 0;
@@ -357,10 +407,6 @@ perform(unsigned a, const struct op *op, unsigned choice)
 	case OP_FENCE:
 		if (op->order == memory_order_seq_cst)
 			sc_fence(a);
-		if (op->order == memory_order_acquire || op->order == memory_order_acq_rel)
-			view_join(&m.cur[a], &m.acq[a]);
-		if (op->order >= memory_order_release)
-			m.rel[a] = m.cur[a];
 		return 0;
 	case OP_SLEEP:
 		return (uint64_t)-EAGAIN;	/* the caller has seen that the value differs */
@@ -374,56 +420,45 @@ perform(unsigned a, const struct op *op, unsigned choice)
 	case OP_CHOOSE:
 		return choice;
 	case OP_AWAIT:
-		view_join(&m.cur[a], &m.cur[op->v]);
+		view_all(&m.cur[a]);
 		return act[op->v].status == DEAD;
 	}
 	return 0;
-}
-
-static void
-describe(char *s, size_t n, const struct op *op, uint64_t r)
-{
-	if (op->what == OP_STORE || op->what == OP_RMW)
-		snprintf(s, n, "%s: %s %s <- %#llx", op->at.func, opname[op->what], op->at.expr, (unsigned long long)op->v);
-	else if (op->what == OP_CAS)
-		snprintf(s, n, "%s: cas %s was %#llx: %#llx -> %#llx", op->at.func, op->at.expr, (unsigned long long)r,
-		    (unsigned long long)op->expect, (unsigned long long)op->v);
-	else
-		snprintf(s, n, "%s: %s %s = %#llx", op->at.func, opname[op->what], op->at.expr, (unsigned long long)r);
 }
 
 /* one step of actor a: its choice-th way, or its death */
 static void
 step(unsigned a, unsigned choice, bool death, unsigned depth)
 {
-	struct op op;
-	char *text = trail[depth].text;
-	uint64_t r;
+	struct trail *t = &trail[depth];
+	const struct op *op = &act[a].op;
 
 	steps++;
-	trail[depth].a = a;
+	t->a = a;
+	t->event = NULL;
 	if (death) {
-		snprintf(text, sizeof trail[0].text, "dies");
+		t->event = "dies";
 		act[a].status = DEAD;
 		act[a].low = stack[a] + STACK;
+		memset(&act[a].op, 0, sizeof act[a].op);
+		memset(&m.cur[a], 0, sizeof m.cur[a]);	/* nobody asks for it any more */
 		deaths_left--;
 	} else if (act[a].status == SLEEPS) {
-		snprintf(text, sizeof trail[0].text, "gets a signal");
+		t->event = "gets a signal";
 		signals_left--;
 		act[a].status = RUNS;
 		resume(a, (uint64_t)-EINTR);
 	} else if (act[a].status == WOKEN) {
-		snprintf(text, sizeof trail[0].text, "is woken");
+		t->event = "is woken";
 		act[a].status = RUNS;
 		resume(a, 0);
-	} else if (act[a].op->what == OP_SLEEP && value_at(act[a].op->loc, newest(act[a].op->loc)) == act[a].op->expect) {
-		snprintf(text, sizeof trail[0].text, "%s: sleeps", act[a].op->at.func);
+	} else if (op->what == OP_SLEEP && value_at(op->loc, newest(op->loc)) == op->expect) {
+		t->event = "sleeps";
 		act[a].status = SLEEPS;
 	} else {
-		op = *act[a].op;
-		r = perform(a, &op, choice);
-		describe(text, sizeof trail[0].text, &op, r);
-		resume(a, r);
+		t->op = *op;
+		t->result = perform(a, op, choice);
+		resume(a, t->result);
 	}
 }
 

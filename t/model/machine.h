@@ -6,9 +6,11 @@
  * puts its actor's view beside the value and an acquire load that picks it joins it; a seq_cst fence exchanges
  * views with all earlier ones.  Read-modify-writes read the last value.  Every behaviour of store buffers (TSO,
  * PSO) is one of these, and so is the late arrival of other actors' stores.  Not there: a load that sees what
- * its own later store brought about (load buffering), and stores of two actors that change places in time.
+ * its own later store brought about (load buffering), and stores of two actors that change places in time.  Less
+ * is promised than by C11 where that saves states: a fence hands nothing over through relaxed accesses near it,
+ * nor does anything that is stored in the scenario's "light" object.
  *
- * Plain objects (PLAIN in explore.h) have one value and are race-checked: whoever reads one must have in its view
+ * Plain objects (plain_get, plain_set) have one value and are race-checked: whoever reads one must have in its view
  * the last write, whoever writes one the last write and all reads since.  A half-written record shows as a race.
  *
  * Values that nobody can read any more are dropped and views counted from there, so that equal futures look equal.
@@ -38,8 +40,6 @@ struct value {
 
 struct machine {			/* all of it is state; value[] is used up to nvalue only */
 	struct view cur[ACTORS];	/* what an actor has seen */
-	struct view rel[ACTORS];	/* at its last release fence */
-	struct view acq[ACTORS];	/* what an acquire fence would bring */
 	struct view sc;			/* of all seq_cst fences so far */
 	uint64_t plain[PLAINS];
 	uint16_t written, readby[ACTORS];
@@ -54,9 +54,12 @@ static struct {				/* fixed once met: not state */
 	const volatile void *p;
 	unsigned n;
 	uint64_t init;
+	bool loaded;			/* some load is there; else only the last value ever matters */
 } loc[LOCS];
 static const volatile void *plainp[PLAINS];
 static unsigned nloc, nplain, nactor;
+static const char *light;		/* stores there hand nothing over, whatever their order: less than C11 promises */
+static size_t lightlen;
 static const char *complaint;		/* set: the property is violated */
 
 static inline void
@@ -127,9 +130,8 @@ value_at(unsigned l, unsigned idx)
 static inline void
 sc_fence(unsigned a)
 {
-	view_join(&m.cur[a], &m.acq[a]);
 	view_join(&m.cur[a], &m.sc);
-	m.sc = m.acq[a] = m.rel[a] = m.cur[a];
+	m.sc = m.cur[a];
 }
 
 static inline uint64_t
@@ -138,11 +140,8 @@ machine_load(unsigned a, unsigned l, unsigned idx, bool acquire)
 	const struct value *v = listed(l, idx);
 
 	m.cur[a].at[l] = (uint8_t)idx;
-	if (v) {
-		view_join(&m.acq[a], &v->view);
-		if (acquire)
-			view_join(&m.cur[a], &v->view);
-	}
+	if (v && acquire)
+		view_join(&m.cur[a], &v->view);
 	return value_at(l, idx);
 }
 
@@ -151,9 +150,12 @@ static inline void
 machine_store(unsigned a, unsigned l, uint64_t x, bool release, const struct view *before)
 {
 	unsigned i = first_of(l) + m.n[l];
-	struct view w = release ? m.cur[a] : m.rel[a];
 	struct value *v = &m.value[i];
+	struct view w;
 
+	memset(&w, 0, sizeof w);
+	if (release && !((const char *)loc[l].p >= light && (const char *)loc[l].p < light + lightlen))
+		w = m.cur[a];
 	if (m.nvalue == VALUES || m.n[l] == UINT8_MAX)
 		fatal("too many values");
 	if (before)
@@ -168,11 +170,21 @@ machine_store(unsigned a, unsigned l, uint64_t x, bool release, const struct vie
 	v->view = w;
 }
 
+/* the view of who has seen everything that there is */
+static inline void
+view_all(struct view *v)
+{
+	for (unsigned l = 0; l < nloc; l++)
+		v->at[l] = (uint8_t)newest(l);
+	v->wrote = m.written;
+	memcpy(v->read, m.readby, sizeof v->read);
+}
+
 static inline void
 each_view(void (*f)(struct view *, unsigned, unsigned), unsigned x, unsigned y)
 {
 	for (unsigned i = 0; i < nactor; i++)
-		f(&m.cur[i], x, y), f(&m.rel[i], x, y), f(&m.acq[i], x, y);
+		f(&m.cur[i], x, y);
 	f(&m.sc, x, y);
 	for (unsigned i = 0; i < m.nvalue; i++)
 		f(&m.value[i].view, x, y);
@@ -248,7 +260,7 @@ machine_tidy(unsigned alive)
 	for (unsigned l = 0; l < nloc; l++) {
 		unsigned low = newest(l), drop, f;
 
-		for (unsigned a = 0; a < nactor && low; a++)
+		for (unsigned a = 0; a < nactor && low && loc[l].loaded; a++)
 			if ((alive >> a & 1) && m.cur[a].at[l] < low)
 				low = m.cur[a].at[l];
 		if (low == 0)

@@ -35,6 +35,7 @@ hash_state(void)
 	}
 	for (unsigned a = 0; a < sc->actors; a++) {
 		h = hash_more(h, &act[a].status, sizeof act[a].status);
+		h = hash_more(h, &act[a].op, sizeof act[a].op);
 		h = hash_more(h, act[a].low, (size_t)(stack[a] + STACK - act[a].low));
 	}
 	return hash_more(h, sc->ghost, sc->ghostlen) | 1;
@@ -101,17 +102,31 @@ static void
 print_trail(void)
 {
 	printf("# %s: %s\n", sc->name, complaint);
-	for (unsigned i = 0; i < failed_at; i++)
-		printf("#   %-10s %s\n", sc->who[trail[i].a], trail[i].text);
+	for (unsigned i = 0; i < failed_at; i++) {
+		const struct trail *t = &trail[i];
+		unsigned long long r = t->result, v = t->op.v;
+
+		printf("#   %-10s ", sc->who[t->a]);
+		if (t->event)
+			printf("%s\n", t->event);
+		else if (t->op.what == OP_STORE || t->op.what == OP_RMW)
+			printf("%s: %s %s <- %#llx\n", t->op.at.func, opname[t->op.what], t->op.at.expr, v);
+		else if (t->op.what == OP_CAS)
+			printf("%s: cas %s was %#llx, %#llx <- %#llx\n", t->op.at.func, t->op.at.expr, r,
+			    (unsigned long long)t->op.expect, v);
+		else
+			printf("%s: %s %s = %#llx\n", t->op.at.func, opname[t->op.what], t->op.at.expr, r);
+	}
 }
 
+/* who may still read old values: not the dead, and not who waits for a death and will have seen everything then */
 static unsigned
-alive(void)
+readers(void)
 {
 	unsigned mask = 0;
 
 	for (unsigned a = 0; a < sc->actors; a++)
-		if (act[a].status < DEAD)
+		if (act[a].status < DEAD && act[a].op.what != OP_AWAIT)
 			mask |= 1u << a;
 	return mask;
 }
@@ -123,13 +138,13 @@ static void
 follow(unsigned depth, size_t from, size_t top, unsigned a, unsigned choice, bool death)
 {
 	step(a, choice, death, depth);
-	if (complaint) {
+	if (complaint || again) {
 		failed_at = depth + 1;
 		return;
 	}
-	machine_tidy(alive());
+	machine_tidy(readers());
 	search(depth + 1, top);
-	if (complaint == NULL)
+	if (!complaint && !again)
 		save(from, true);
 }
 
@@ -148,19 +163,19 @@ search(unsigned depth, size_t from)
 	if (depth == DEPTH - 1)
 		fatal("too deep");
 	top = save(from, false);
-	for (unsigned a = 0; a < sc->actors && !complaint; a++) {
+	for (unsigned a = 0; a < sc->actors && !complaint && !again; a++) {
 		unsigned n = ways(a);
 
 		moves |= n && act[a].status != SLEEPS;	/* a signal may never come */
-		for (unsigned c = 0; c < n && !complaint; c++)
+		for (unsigned c = 0; c < n && !complaint && !again; c++)
 			follow(depth, from, top, a, c, false);
 	}
-	if (!moves && !complaint) {
+	if (!moves && !complaint && !again) {
 		rests++;
 		sc->rest();
 		failed_at = depth;
 	}
-	for (unsigned a = 0; a < sc->actors && !complaint; a++)
+	for (unsigned a = 0; a < sc->actors && !complaint && !again; a++)
 		if (deaths_left && (sc->mortal >> a & 1) && act[a].status < DEAD)
 			follow(depth, from, top, a, 0, true);
 }
@@ -171,9 +186,14 @@ explore(const struct scenario *s, struct mutation how)
 {
 	sc = s;
 	mutant = how;
-	complaint = NULL;
 	nloc = nplain = 0;
 	nactor = s->actors;
+	light = s->light;
+	lightlen = s->lightlen;
+	memset(loc, 0, sizeof loc);
+anew:
+	complaint = NULL;
+	again = false;
 	deaths_left = s->deaths;
 	signals_left = s->signals;
 	states = steps = rests = deepest = 0;
@@ -188,6 +208,8 @@ explore(const struct scenario *s, struct mutation how)
 	for (unsigned a = 0; a < s->actors; a++)
 		start(a);
 	search(0, 0);
+	if (again && !complaint)
+		goto anew;		/* with what is known of the locations now */
 	if (complaint && how.how == SOUND)
 		print_trail();
 	if (how.how == SOUND)
