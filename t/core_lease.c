@@ -1,0 +1,355 @@
+/* core_lease.c - leases: grants, shares, turns, call-back, blocked workers, and all figures under random inputs */
+#include <stdlib.h>
+#include <string.h>
+#include "core/lease.h"
+#include "tap.h"
+
+#define MS UINT64_C(1000000)
+
+/* a world around the core: who has what, and how long a called lease takes to come back */
+enum { PROCS = 64, HELD = 4096 };
+static struct lease_core c;
+static struct lease_out o;
+static uint64_t now = 1000 * MS;
+static uint32_t next_worker = 1000;
+static struct held {
+	uint64_t lease, actor, back;		/* back: when it is returned, 0: not called */
+	uint32_t proc, worker;
+	unsigned level;
+} held[HELD];
+static unsigned nheld, fails, ends, broken;
+static uint64_t slow;				/* ns that a called lease keeps running */
+static char text[160];
+
+static struct held *
+find(uint64_t lease)
+{
+	for (unsigned i = 0; i < nheld; i++)
+		if (held[i].lease == lease)
+			return &held[i];
+	return NULL;
+}
+
+static void
+carry_out(void)
+{
+	for (size_t i = 0; i < o.n; i++) {
+		struct lease_fx *fx = &o.fx[i];
+		struct held *h = find(fx->lease);
+
+		switch (fx->kind) {
+		case LEASE_FX_GRANT:
+			if (!lease_live(&c, fx->lease))
+				break;
+			broken += nheld == HELD || h != NULL;
+			held[nheld] = (struct held){ .lease = fx->lease, .actor = fx->actor, .proc = fx->proc,
+			    .worker = fx->worker ? fx->worker : ++next_worker };
+			if (!fx->worker)
+				lease_bind(&c, fx->lease, held[nheld].worker);
+			nheld++;
+			break;
+		case LEASE_FX_FAIL:
+			fails++;
+			memcpy(text, fx->text, sizeof text);
+			break;
+		case LEASE_FX_CALL:
+			if (h && fx->level == 1)
+				h->back = now + slow;
+			if (h)
+				h->level = fx->level;
+			break;
+		case LEASE_FX_END:
+			ends++;
+			break;
+		}
+	}
+	o.n = 0;
+}
+
+static void
+step(struct lease_in in)
+{
+	lease_step(&c, now, &in, &o);
+	carry_out();
+	broken += lease_check(&c) != 0;
+}
+
+static void
+ask(uint32_t proc, uint32_t job, int64_t cpus, uint64_t want)
+{
+	step((struct lease_in){ .kind = LEASE_IN_ASK, .proc = proc, .job = job, .shape = (uint64_t)cpus, .req = 1,
+	    .need.v[RES_CPU] = cpus, .want = want });
+}
+
+static void
+give_back(struct held *h)
+{
+	struct held was = *h;
+
+	*h = held[--nheld];
+	step((struct lease_in){ .kind = LEASE_IN_RETURN, .proc = was.proc, .lease = was.lease });
+}
+
+static void
+gone(uint32_t proc)
+{
+	for (unsigned i = 0; i < nheld;)
+		if (held[i].proc == proc || held[i].worker == proc)
+			held[i] = held[--nheld];
+		else
+			i++;
+	step((struct lease_in){ .kind = LEASE_IN_GONE, .proc = proc });
+}
+
+static unsigned
+count(uint32_t proc)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < nheld; i++)
+		n += held[i].proc == proc;
+	return n;
+}
+
+/* lets time pass; every process goes on wanting as much as it has and loses, if again is set */
+static void
+pass(uint64_t ns, const uint64_t *want)
+{
+	uint64_t end = now + ns;
+
+	while (now < end) {
+		uint64_t next = o.at && o.at > now && o.at < end ? o.at : end;
+
+		for (unsigned i = 0; i < nheld; i++)
+			if (held[i].back && held[i].back < next)
+				next = held[i].back > now ? held[i].back : now;
+		now = next > now ? next : now + 1;
+		for (unsigned i = 0; i < nheld; i++)
+			if (held[i].back && held[i].back <= now) {
+				uint32_t p = held[i].proc;
+
+				give_back(&held[i]);
+				if (want)
+					ask(p, p, 1000, want[p]);
+				i = (unsigned)-1;
+			}
+		step((struct lease_in){ .kind = LEASE_IN_TICK });
+	}
+}
+
+static void
+fresh(int64_t cpus)
+{
+	struct res total = { .v = { [RES_CPU] = cpus, [RES_MEM] = INT64_C(8) << 30 } };
+
+	if (c.demands.next)
+		lease_release(&c);
+	lease_init(&c, &total, &(struct lease_limits){ 100, 100, 4 });
+	nheld = fails = ends = broken = 0;
+	slow = MS;
+	o.n = 0;
+	o.at = 0;
+}
+
+static void
+plain(void)
+{
+	unsigned ssd;
+
+	fresh(2000);
+	ask(1, 1, 1000, 2);
+	ok(nheld == 2 && c.free.v[RES_CPU] == 0);
+	ask(1, 1, 1000, 5);
+	ok(nheld == 2);				/* no more than there is */
+	ask(1, 1, 64000, 1);
+	ok(fails == 1 && strcmp(text, "needs 64 cpus; this node has 2") == 0);
+	ok((ssd = lease_resource(&c, "ssd", 3, true)) == RES_CUSTOM && lease_resource(&c, "ssd", 3, false) == ssd);
+	step((struct lease_in){ .kind = LEASE_IN_ASK, .proc = 1, .job = 1, .shape = 7, .need.v[RES_CUSTOM] = 1000, .want = 1 });
+	ok(fails == 2 && strcmp(text, "needs 1 ssd; this node has 0") == 0);
+	step((struct lease_in){ .kind = LEASE_IN_ASK, .proc = 1, .job = 1, .shape = 8, .need.v[RES_CUSTOM] = 1000, .want = 1,
+	    .wait = true });
+	ok(fails == 2);				/* told to wait */
+	ask(1, 1, 1000, 2);
+	give_back(&held[0]);
+	ok(nheld == 1 && c.nworker == 2);	/* it wants one less, its worker stays warm */
+	ask(1, 1, 1000, 2);
+	ok(nheld == 2 && c.nworker == 2 && next_worker == 1002);	/* and is used again */
+	gone(held[0].worker);
+	ok(nheld == 1 && c.nworker == 1 && c.free.v[RES_CPU] == 1000);
+	gone(1);
+	ok(nheld == 0 && ends == 1 && c.nworker == 0 && c.free.v[RES_CPU] == 2000);
+	ok(broken == 0);
+}
+
+static void
+shares(void)
+{
+	const uint64_t want[8] = { 2, 2, 2, 2, 2, 2, 2, 2 };
+	uint64_t time[4] = { 0 };
+
+	fresh(2000);
+	ask(1, 1, 1000, 2);
+	ask(2, 2, 1000, 2);
+	ok(count(1) == 2 && count(2) == 0);
+	pass(50 * MS, want);
+	ok(count(1) == 1 && count(2) == 1);	/* shared, after the shortest hold */
+	gone(1);
+	pass(10 * MS, want);
+	ok(count(2) == 2);			/* lent beyond the share while nobody else asks */
+
+	fresh(2000);
+	for (uint32_t p = 1; p < 4; p++)
+		ask(p, p, 1000, 2);
+	for (int i = 0; i < 2000; i++) {
+		pass(5 * MS, want);
+		for (uint32_t p = 1; p < 4; p++)
+			time[p] += count(p);
+	}
+	for (uint32_t p = 1; p < 4; p++)	/* three on two CPUs: turns */
+		ok(time[p] > 4000 * 2 / 3 * 7 / 10 / 2);
+	ok(broken == 0);
+
+	fresh(2000);
+	ask(1, 1, 1000, 2);
+	step((struct lease_in){ .kind = LEASE_IN_ASK, .proc = 2, .job = 2, .shape = 1, .need.v[RES_CPU] = 1000, .want = 2,
+	    .priority = 5 });
+	pass(200 * MS, want);
+	ok(count(2) == 2);			/* priority before shares */
+	pass(1000 * MS, want);
+	ok(count(2) == 2 && broken == 0);
+}
+
+static void
+large(void)			/* a request for all CPUs gets them though small ones keep coming */
+{
+	const uint64_t want[8] = { 2, 2, 2, 2, 2, 2, 2, 2 };
+
+	fresh(2000);
+	slow = 5 * MS;
+	ask(1, 1, 1000, 2);
+	ask(3, 3, 1000, 2);
+	ask(2, 2, 2000, 1);
+	for (int i = 0; i < 400 && count(2) == 0; i++)
+		pass(5 * MS, want);
+	ok(count(2) == 1 && nheld == 1 && broken == 0);
+}
+
+static void
+stubborn(void)			/* a submitter that does not give back is pressed, then taken from */
+{
+	fresh(1000);
+	slow = 100000 * MS;
+	ask(1, 1, 1000, 1);
+	ask(2, 2, 1000, 1);
+	pass(110 * MS, NULL);
+	ok(count(1) == 1 && held[0].level == 1);
+	pass(110 * MS, NULL);
+	ok(held[0].level >= 2);
+	pass(50 * MS, NULL);
+	ok(held[0].level == 3);
+	give_back(&held[0]);
+	ok(count(2) == 1 && broken == 0);
+}
+
+static void
+blocked(void)
+{
+	fresh(1000);
+	ask(1, 1, 1000, 1);
+	ask(held[0].worker, 1, 1000, 1);	/* its worker submits too */
+	ok(nheld == 1);
+	step((struct lease_in){ .kind = LEASE_IN_BLOCKED, .proc = held[0].worker, .on = true });
+	ok(nheld == 2);
+	step((struct lease_in){ .kind = LEASE_IN_BLOCKED, .proc = held[0].worker, .on = false });
+	ok(c.free.v[RES_CPU] == -1000);		/* over for a while: nobody is killed for it */
+	give_back(&held[1]);
+	ok(c.free.v[RES_CPU] == 0 && nheld == 1);
+	/* depth: each blocked worker makes room for the next, up to the limit of workers */
+	gone(1);
+	fresh(1000);
+	ask(1, 1, 1000, 1);
+	for (int i = 0; i < 150; i++) {
+		uint32_t w = held[nheld - 1].worker;
+
+		step((struct lease_in){ .kind = LEASE_IN_BLOCKED, .proc = w, .on = true });
+		ask(w, 1, 1000, 1);
+	}
+	ok(nheld == 100 && c.nworker == 100 && broken == 0);
+}
+
+static void
+actors(void)
+{
+	fresh(2000);
+	for (uint64_t a = 1; a <= 50; a++)
+		step((struct lease_in){ .kind = LEASE_IN_PLACE, .actor = a, .job = 1, .want = 1 });
+	ok(nheld == 50 && c.nactor == 50);	/* none takes a CPU */
+	step((struct lease_in){ .kind = LEASE_IN_PLACE, .actor = 99, .job = 1, .want = 1, .need.v[RES_CPU] = 2000 });
+	ok(nheld == 51 && c.free.v[RES_CPU] == 0);
+	ask(1, 1, 1000, 1);
+	pass(1000 * MS, NULL);
+	ok(count(1) == 0);			/* never called back */
+	step((struct lease_in){ .kind = LEASE_IN_PLACE, .actor = 100, .job = 1, .want = 1, .need.v[RES_CPU] = 1000 });
+	step((struct lease_in){ .kind = LEASE_IN_UNPLACE, .actor = 100 });
+	gone(held[50].worker);
+	ok(count(1) == 1 && find(0) == NULL && broken == 0);
+	step((struct lease_in){ .kind = LEASE_IN_NOFORK, .lease = held[0].lease });
+	ok(c.nactor == 49 && broken == 0);
+}
+
+static void
+random_inputs(unsigned seed)
+{
+	srandom(seed);
+	fresh(4000);
+	for (int i = 0; i < 4000; i++) {
+		uint32_t p = 1 + (uint32_t)(random() % 12);
+		struct held *h = nheld ? &held[(unsigned)random() % nheld] : NULL;
+
+		slow = (uint64_t)(random() % 30) * MS;
+		switch (random() % 10) {
+		case 0: case 1: case 2: ask(p, p % 4, (1 + random() % 5) * 500, (uint64_t)(random() % 4)); break;
+		case 3: if (h) give_back(h); break;
+		case 4: if (h) gone(h->worker); break;
+		case 5: if (random() % 8 == 0) gone(p); break;
+		case 6: case 7:
+			if (h)
+				step((struct lease_in){ .kind = LEASE_IN_BLOCKED, .proc = h->worker, .on = random() & 1 });
+			break;
+		case 8: pass((uint64_t)(random() % 40) * MS, NULL); break;
+		case 9:
+			if (h)			/* a worker that submits */
+				ask(h->worker, p % 4, 1000, (uint64_t)(random() % 2));
+			break;
+		}
+	}
+	while (nheld)
+		gone(held[0].worker);
+	for (uint32_t p = 1; p < 13; p++)
+		gone(p);
+	for (unsigned i = 0; i < RES_MAX; i++)
+		broken += c.free.v[i] != c.total.v[i];
+}
+
+int
+main(void)
+{
+	unsigned bad = 0;
+
+	plain();
+	shares();
+	large();
+	stubborn();
+	blocked();
+	actors();
+	for (unsigned seed = 1; seed <= 20; seed++) {
+		random_inputs(seed);
+		if (broken && !bad)
+			printf("# seed %u: %d\n", seed, lease_check(&c));
+		bad += broken;
+	}
+	ok(bad == 0);
+	lease_release(&c);
+	free(o.fx);
+	return tap_done();
+}
