@@ -75,7 +75,7 @@ field(lua_State *L, int idx, const char *name)
 {
 	const char *v = NULL;
 
-	if (lua_istable(L, idx)) {
+	if (idx && lua_istable(L, idx)) {	/* 0: no options */
 		lua_getfield(L, idx, name);
 		v = lua_tostring(L, -1);	/* the options' table keeps it alive */
 		lua_pop(L, 1);
