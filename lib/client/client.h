@@ -124,6 +124,9 @@ uint64_t client_pending(struct client *c);	/* tasks submitted and not ended */
 int	client_wait(struct client *c, struct rec *r, uint64_t deadline);
 int	client_nap(struct client *c, uint64_t deadline);	/* serves what comes until the deadline: -ETIMEDOUT; -EINTR */
 
+/* ends the main thread's wait, the present one or the next, with -EINTR; from any thread, from signal handlers */
+void	client_poke(struct client *c);
+
 struct waitset;			/* members and a queue of those that became ready (M23) */
 struct waitset *waitset_new(struct client *c);
 int	waitset_add(struct client *c, struct waitset *w, struct rec *r, uint64_t tag);	/* counts r while it is a member */

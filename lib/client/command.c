@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -111,6 +111,9 @@ prepare(void)
 	w.null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	w.out.fd = memfd_create("rota-stdout", MFD_CLOEXEC);
 	w.err.fd = memfd_create("rota-stderr", MFD_CLOEXEC);
+	/* appending: a shell's "> /dev/stderr" opens the file anew, and what is written here must not leave holes then */
+	if (fcntl(w.out.fd, F_SETFL, O_APPEND) < 0 || fcntl(w.err.fd, F_SETFL, O_APPEND) < 0)
+		return -errno;
 	w.out.cap = w.err.cap = MAP_MIN;
 	w.out.p = malloc(MAP_MIN);
 	w.err.p = malloc(MAP_MIN);
@@ -387,7 +390,7 @@ empty(struct stream *s)			/* ready for the next command */
 		s->p = malloc(MAP_MIN);
 		s->cap = s->p ? MAP_MIN : 0;
 	}
-	if (lseek(s->fd, 0, SEEK_END) > 0 && (ftruncate(s->fd, 0) < 0 || lseek(s->fd, 0, SEEK_SET) < 0))
+	if (lseek(s->fd, 0, SEEK_END) > 0 && ftruncate(s->fd, 0) < 0)
 		_exit(125);		/* cannot be; another worker takes over */
 	s->n = 0;
 }
@@ -480,7 +483,7 @@ command_run(struct client *c, struct task_in *t)
 		end.err = span_of(w.err.p, w.err.n);
 	} else {
 		end.status = proc_status(e);
-		end.err = span_of(why, (size_t)snprintf(why, sizeof why, "rmap: cannot run '%.150s': %s\n", w.argv[0], err_str(e)));
+		end.err = span_of(why, (size_t)snprintf(why, sizeof why, "cannot run '%.150s': %s\n", w.argv[0], err_str(e)));
 		e = 0;
 	}
 	end.ns = clock_ns() - since;

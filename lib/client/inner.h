@@ -207,6 +207,7 @@ struct client {
 	pthread_t service;
 	int nudge;			/* eventfd */
 	_Atomic bool deep, stop, waiting;
+	_Atomic bool poked;		/* client_poke: the next wait ends */
 	_Atomic uint64_t polls;		/* main thread's calls into the runtime */
 
 	/* spinning */

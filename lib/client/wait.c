@@ -171,6 +171,8 @@ wait_until(struct client *c, bool (*ready)(struct client *, void *), void *arg, 
 		chores(c);
 		if (c->lost)
 			return look(c, ready, arg, false) ? 0 : ERR_NO_CLUSTER;
+		if (atomic_load_explicit(&c->poked, memory_order_relaxed) && atomic_exchange(&c->poked, false))
+			return -EINTR;
 		if (spin(c))
 			continue;
 		start = now = clock_ns();
@@ -183,7 +185,8 @@ wait_until(struct client *c, bool (*ready)(struct client *, void *), void *arg, 
 			atomic_store(&c->waiting, false);
 			return 0;
 		}
-		if (c->ndeferred || !list_empty(&c->asks) || (c->collect && !c->collecting) || c->lost) {
+		if (c->ndeferred || !list_empty(&c->asks) || (c->collect && !c->collecting) || c->lost ||
+		    atomic_load(&c->poked)) {
 			bell_disarm(c->bell);
 			atomic_store(&c->waiting, false);
 			continue;
@@ -196,6 +199,13 @@ wait_until(struct client *c, bool (*ready)(struct client *, void *), void *arg, 
 		if (e == -EINTR)
 			return look(c, ready, arg, true) ? 0 : -EINTR;
 	}
+}
+
+void
+client_poke(struct client *c)
+{
+	atomic_store(&c->poked, true);
+	bell_ring(c->np, c->bell);
 }
 
 /* --- for the main thread -------------------------------------------------------------------------------------- */

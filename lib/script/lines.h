@@ -40,6 +40,8 @@ struct lines_end {
  */
 int	lines_load(lua_State *L, const char *text, size_t n, const char *name, bool file);
 
+int	lines_require(lua_State *L, const char *name, size_t n);	/* "a.b" becomes the global b; as lines_load */
+
 int	lines_put_how(struct buf *b, const struct lines_how *h);	/* 0 or -ENOMEM */
 /* b is emptied; block of n bytes: both must last until client_submit returned */
 int	lines_put_block(struct buf *b, uint64_t first, int delim, const void *block, size_t n, struct payload *p,

@@ -44,7 +44,7 @@ text_float(char s[48], double v)		/* as lua_Number2str and tostringbuff of lobje
 	if (fabs(v) < 1e14 && v == (double)(int64_t)v && !(v == 0 && signbit(v))) {	/* %.14g shows all its digits */
 		n = text_int(s, (int64_t)v);
 	} else {
-		n = (size_t)snprintf(s, 40, LUAI_NUMFFORMAT, (LUAI_UACNUMBER)v);
+		n = (size_t)lua_number2str(s, 40, v);
 		if (s[strspn(s, "-0123456789")] != '\0')
 			return n;
 	}
