@@ -130,13 +130,16 @@ l_list(lua_State *L)
 static int
 l_index(lua_State *L)
 {
+	lua_Integer i;
+
 	if (lua_type(L, 2) != LUA_TNUMBER) {
 		lua_pushvalue(L, 2);
 		lua_rawget(L, lua_upvalueindex(1));
 		return 1;
 	}
+	i = luaL_checkinteger(L, 2);
 	l_list(L);					/* for people and loops over what is left; not for the fast path */
-	lua_rawgeti(L, -1, luaL_checkinteger(L, 2));
+	lua_rawgeti(L, -1, i);
 	return 1;
 }
 
