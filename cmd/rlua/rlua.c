@@ -1,42 +1,106 @@
-/* rlua - lua5.4 with rota ready: for #!/usr/bin/env rlua scripts. */
+/*
+ * rlua - lua5.4 with rota ready: for scripts, for #!/usr/bin/env rlua, and as a prompt.
+ */
+#include <errno.h>
 #include <lauxlib.h>
 #include <lualib.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/die.h"
+#include "rlua.h"
 #include "script/paths.h"
+#include "script/script.h"
 
-static int
-traceback(lua_State *L)
+struct start {
+	struct args args;
+	int argc;
+	char **argv;
+};
+
+/* the table arg: the script is arg[0], what stands before it has negative indices */
+static void
+arg_table(lua_State *L, const struct start *s)
 {
-	luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+	int script = s->args.script == s->argc ? 0 : s->args.script;
+
+	lua_createtable(L, s->argc - script - 1, script + 1);
+	for (int i = 0; i < s->argc; i++) {
+		lua_pushstring(L, s->argv[i]);
+		lua_rawseti(L, -2, i - script);
+	}
+	lua_setglobal(L, "arg");
+}
+
+static void
+open_all(lua_State *L, const struct start *s)
+{
+	if (s->args.noenv) {
+		lua_pushboolean(L, 1);
+		lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+	}
+	luaL_openlibs(L);
+	arg_table(L, s);
+	paths_open(L);
+	luaL_requiref(L, "rota.core", luaopen_rota_core, 0);	/* before the first coroutine: each finds the runtime */
+	lua_pop(L, 1);
+}
+
+/* returns true if all went well */
+static int
+start(lua_State *L)
+{
+	const struct start *s = lua_touserdata(L, 1);
+	const struct args *a = &s->args;
+	bool none = a->script == s->argc;
+
+	luaL_checkversion(L);
+	if (a->version)
+		printf("%s\n", LUA_COPYRIGHT);
+	open_all(L, s);
+	if (!a->noenv && run_init(L) != LUA_OK)
+		return 0;
+	if (!args_run(L, a, s->argv))
+		return 0;
+	if (!none && run_script(L, s->argv + a->script) != LUA_OK)
+		return 0;
+	if (a->interactive)
+		repl(L, a->quiet);
+	else if (none && !a->text && !a->version) {
+		if (isatty(STDIN_FILENO))
+			repl(L, a->quiet);
+		else if (run_file(L, NULL) != LUA_OK)
+			return 0;
+	}
+	lua_pushboolean(L, 1);
 	return 1;
 }
 
 int
 main(int argc, char *argv[])
 {
-	lua_State *L = luaL_newstate();
-	int e;
+	struct start s = { .argc = argc, .argv = argv };
+	lua_State *L;
+	bool ok;
 
 	progname = "rlua";
-	luaL_openlibs(L);
-	paths_open(L);
-	lua_newtable(L);
-	for (int i = 0; i < argc; i++) {
-		lua_pushstring(L, argv[i]);
-		lua_rawseti(L, -2, i - 1);
-	}
-	lua_setglobal(L, "arg");
-	lua_pushcfunction(L, traceback);
-	if (argc == 3 && strcmp(argv[1], "-e") == 0)
-		e = luaL_loadstring(L, argv[2]);
-	else
-		e = luaL_loadfile(L, argc > 1 ? argv[1] : NULL);
-	if (e == LUA_OK)
-		e = lua_pcall(L, 0, 0, 1);
-	if (e != LUA_OK)
-		fprintf(stderr, "rlua: %s\n", lua_tostring(L, -1));
+	args_parse(&s.args, argc, argv);
+	if ((s.args.address && setenv("ROTA_ADDRESS", s.args.address, 1) < 0) ||
+	    (s.args.namespace && setenv("ROTA_NAMESPACE", s.args.namespace, 1) < 0))
+		die(125, -errno, "cannot set the environment");
+	if ((L = luaL_newstate()) == NULL)
+		die(125, -ENOMEM, "cannot start");
+	lua_pushcfunction(L, start);
+	lua_pushlightuserdata(L, &s);
+	ok = run_report(L, lua_pcall(L, 1, 1, 0)) == LUA_OK && lua_toboolean(L, -1);
 	lua_close(L);
-	return e != LUA_OK;
+	if (run_interrupted()) {		/* as if it had killed us, so that a shell's loop ends too */
+		signal(SIGINT, SIG_DFL);
+		raise(SIGINT);
+	}
+	if (fflush(stdout) || ferror(stdout))
+		die(125, -errno, "cannot write to stdout");
+	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
