@@ -27,7 +27,7 @@
 #include "os/futex.h"
 #include "../tap.h"
 
-enum { STACK = 32768, SCRATCH = 2048, DEPTH = 2000 };
+enum { STACK = 32768, SCRATCH = 2048, DEPTH = 4000 };
 
 struct scenario {
 	const char *name;

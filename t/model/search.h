@@ -102,7 +102,7 @@ static void
 print_trail(void)
 {
 	printf("# %s: %s\n", sc->name, complaint);
-	for (unsigned i = 0; i < failed_at; i++) {
+	for (unsigned i = failed_at > 200 ? failed_at - 200 : 0; i < failed_at; i++) {
 		const struct trail *t = &trail[i];
 		unsigned long long r = t->result, v = t->op.v;
 

@@ -1,0 +1,170 @@
+/* pin.c - nothing is freed under a pin, what is sealed is whole, and the index never mixes two entries */
+#define INDEX_TRIES 3
+#include "explore.h"
+#include "store/pin.h"
+#include "store/index.c"
+
+enum { READER, OTHER, RLET };		/* pins */
+enum { OFF = 4096 };
+
+static uint64_t word, slot[2];
+static uint32_t content;		/* plain: of generation g it holds g - 1 */
+static unsigned readers_n;
+static struct {
+	uint8_t pinned, later, gone;	/* outcomes met on this way */
+	bool freed;
+} g;
+
+static void
+reader(void)
+{
+	unsigned hint = 0, me = self;
+
+	for (uint32_t gen = 1; gen <= 2; gen++) {
+		int i = pin_take(&slot[me], 1, &hint, &word, OFF, gen);
+
+		if (i < 0) {
+			check(i == PIN_LATER || i == PIN_GONE);
+			continue;
+		}
+		check(plain_get(&content) == gen - 1);
+		check(plain_get(&content) == gen - 1);	/* still */
+		pin_drop(&slot[me], &hint, i);
+	}
+}
+
+static bool
+held(unsigned except)			/* by a process that lives, as far as rlet knows */
+{
+	bool yes = false;
+
+	for (unsigned i = 0; i < readers_n; i++)
+		if (i != except)
+			yes |= pin_held(&slot[i]) == pin_name(OFF, 1);
+	return yes;
+}
+
+static void
+rlet_evicts(void)
+{
+	unsigned except = ACTORS;
+
+	for (;;) {
+		bool is = pin_evict(&word, 1), yes;
+
+		check(is);
+		yes = held(except);
+		pin_settle(&word, 1, yes);
+		if (!yes)
+			break;
+		for (unsigned i = 0; i < readers_n; i++)
+			if (model_await(i))
+				except = i;
+	}
+	g.freed = true;
+	/* the memory is used again */
+	atomic_store_explicit(&word, obj_word(2, OBJ_FILLING), memory_order_relaxed);
+	plain_set(&content, 1);
+	atomic_store_explicit(&word, obj_word(2, OBJ_SEALED), memory_order_release);	/* as arena_seal does */
+}
+
+static void
+pin_init(void)
+{
+	word = obj_word(1, OBJ_SEALED);
+	memset(slot, 0, sizeof slot);
+}
+
+static void
+freed(void)
+{
+	for (unsigned a = 0; a < sc->actors; a++)
+		check(finished(a) || dead(a));
+	check(g.freed);
+}
+
+/* ---- index ---- */
+static union {
+	struct index_shm shm;
+	unsigned char room[sizeof(struct index_shm) + 2 * sizeof(struct bucket)];
+} shared;
+static const struct id one = { .node = 1, .proc = 2, .seq = 3 }, two = { .node = 4, .proc = 5, .seq = 6 };
+
+static void
+index_reader(void)
+{
+	struct index ix = { .shm = &shared.shm, .mask = 0, .fd = -1 };
+	uint64_t off = 0;
+	uint32_t gen = 0;
+	int e = index_get(&ix, one, &off, &gen);
+
+	check(e == 0 || e == ERR_NOTFOUND || e == -EAGAIN);
+	check(e != 0 || (off == 64 && gen == 1) || (off == 128 && gen == 2) || (off == 320 && gen == 5));
+}
+
+static void
+index_writer(void)
+{
+	struct index ix = { .shm = &shared.shm, .mask = 0, .fd = -1 };
+
+	index_put(&ix, one, 64, 1);
+	index_put(&ix, one, 128, 2);
+	index_del(&ix, one);
+	index_put(&ix, two, 192, 3);
+	index_del(&ix, two);
+	index_put(&ix, one, 320, 5);
+}
+
+static void
+index_init(void)
+{
+	memset(&shared, 0, sizeof shared);
+}
+
+static void
+all_end(void)
+{
+	check(finished(READER));
+}
+
+int
+main(void)
+{
+	static const struct mutation bad[] = {
+		{ "pin_take", OP_LOAD, RELAX },		/* the look at the word overtakes the slot */
+		{ "pin_held", OP_LOAD, RELAX },		/* the look at the slot overtakes the word */
+		{ "pin_drop", OP_STORE, RELAX },	/* given up before it was read */
+		{ "rlet_evicts", OP_STORE, RELAX },	/* sealed before it is whole */
+	}, worse[] = {
+		{ "set", OP_STORE, RELAX },		/* values overtake the lock */
+		{ "is", OP_LOAD, RELAX },		/* a new value is read and the lock is not seen to change */
+	};
+	struct scenario s = {
+		.name = "pin and evict", .actors = 2, .actor = { reader, rlet_evicts, NULL }, .who = { "reader", "rlet" },
+		.ghost = &g, .ghostlen = sizeof g, .init = pin_init, .rest = freed,
+	};
+
+	readers_n = 1;
+	explore_all(&s, bad, 4);
+	s.name = "two readers, one may die";
+	readers_n = 2;
+	s.actors = 3;
+	s.actor[OTHER] = reader;
+	s.actor[RLET] = rlet_evicts;
+	s.who[OTHER] = "other";
+	s.who[RLET] = "rlet";
+	s.mortal = 1u << READER | 1u << OTHER;
+	s.deaths = 1;
+	explore_all(&s, bad, 3);
+
+	s = (struct scenario){
+		.name = "index", .actors = 2, .actor = { index_reader, index_writer }, .who = { "reader", "writer" },
+		.ghost = &g, .ghostlen = sizeof g, .init = index_init, .rest = all_end,
+	};
+	explore_all(&s, worse, 2);
+	s.name = "index, the writer dies";
+	s.mortal = 2;
+	s.deaths = 1;
+	explore_all(&s, NULL, 0);
+	return tap_done();
+}
