@@ -144,6 +144,15 @@ l_index(lua_State *L)
 }
 
 static int
+l_pairs(lua_State *L)				/* over what is left now */
+{
+	l_list(L);
+	lua_getglobal(L, "next");
+	lua_insert(L, -2);
+	return 2;
+}
+
+static int
 l_gc(lua_State *L)
 {
 	struct lset *u = check(L, 1);
@@ -210,6 +219,8 @@ wait_open(lua_State *L)
 	lua_setfield(L, -2, "__index");
 	lua_pushcfunction(L, l_len);
 	lua_setfield(L, -2, "__len");
+	lua_pushcfunction(L, l_pairs);
+	lua_setfield(L, -2, "__pairs");
 	lua_pushcfunction(L, l_gc);
 	lua_setfield(L, -2, "__gc");
 	lua_pop(L, 1);
