@@ -265,6 +265,8 @@ client_actor_end(struct client *c, struct actor *a, bool stop, bool restart)
 {
 	lock_take(&c->lock);
 	LINK_SEND(c, actor_kill, .req = 0, .actor = a->number, .stop = stop, .restart = restart);
+	if (!restart)
+		a->ended = stop ? "the actor was stopped" : "the actor was killed";
 	lock_drop(&c->lock);
 	return 0;
 }

@@ -74,7 +74,7 @@ locate_l(struct client *c, struct rec *r, const struct wref *w)
 	r->nvals = v.flags & 0xfff;
 	if (w->flags & WREF_ERROR)
 		r->flags |= REC_ERROR;
-	r->state = REC_READY;
+	rec_set_ready(r);
 }
 
 struct rec *

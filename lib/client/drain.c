@@ -227,7 +227,7 @@ done_l(struct client *c, struct lease *l, const struct done *d)
 		if (r->flags & REC_SIDE)
 			rec_ready_l(c, r);
 		else
-			r->state = REC_READY;
+			rec_set_ready(r);
 	}
 	rec_unref_l(c, r);
 	if (l->actor)
@@ -371,11 +371,43 @@ lease_free_l(struct client *c, struct lease *l)
 	if (s) {
 		s->leases--;
 		s->blocked -= l->blocked;
-		s->asked = s->leases;
+		s->asked -= s->asked > 0;	/* as rlet counts what we want */
 	}
-	ring_unmap(l->ring.shm);
-	peerslab_unmap(&l->slab);
-	free(l);
+	l->next_dead = c->dead_leases;		/* the main thread may be glancing at it, without the lock */
+	c->dead_leases = l;
+}
+
+/* main thread: nobody looks at them any more */
+void
+leases_bury_l(struct client *c)
+{
+	struct lease *l;
+
+	while ((l = c->dead_leases)) {
+		c->dead_leases = l->next_dead;
+		ring_unmap(l->ring.shm);
+		peerslab_unmap(&l->slab);
+		free(l);
+	}
+}
+
+/* nothing waits and nothing runs: rlet may give our leases to whoever asks, without a thought of shares */
+void
+leases_idle_l(struct client *c)
+{
+	for (unsigned i = 0; i < c->nshape; i++) {
+		struct shape *s = c->shape[i];
+		bool busy = s->queued || !s->asked || c->lost;
+
+		for (unsigned k = 0; k < c->nactive && !busy; k++)
+			busy = c->active[k]->shape == s;
+		if (busy)
+			continue;
+		s->asked = 0;
+		LINK_SEND(c, lease, .shape = s->number, .req = s->number + 1, .cpus = s->opts.cpus, .gpus = s->opts.gpus,
+		    .memory = s->opts.memory, .resources = span_of(s->opts.resources, s->opts.nresources),
+		    .priority = s->opts.priority, .want = 0, .wait = s->opts.wait);
+	}
 }
 
 /* rlet told how the worker died; what it had published before counts */

@@ -85,6 +85,7 @@ struct lease {				/* a worker that is ours for a while, or an actor's ring */
 	bool returning, blocked, rung;	/* rung: pushed to since its bell was last rung */
 	uint32_t dead;			/* RING_DEAD_* once acted upon */
 	uint64_t since;
+	struct lease *next_dead;
 };
 
 struct fn {
@@ -111,6 +112,7 @@ struct actor {
 	_Atomic unsigned dropped;	/* handles given up by finalizers, to be counted off */
 	struct lease *lease;
 	bool opened;			/* ACTOR_OPEN was sent */
+	const char *ended;		/* we stopped or killed it: later calls of ours fail with this text */
 	uint32_t head, tail;		/* calls to send, in order */
 	uint64_t queued;
 	int retries;
@@ -175,6 +177,8 @@ struct client {
 	unsigned nlease;
 	struct lease **active;
 	unsigned nactive;
+	struct lease *dead_leases;	/* to be unmapped by the main thread */
+	struct inring *dead_inrings;
 	struct map lease_of;		/* lease number -> struct lease * */
 	struct map actor;		/* number -> struct actor * */
 	struct heap timers;
@@ -301,6 +305,9 @@ void	lease_fail_l(struct client *c, uint64_t shape, int code, const char *text);
 void	lease_back_l(struct client *c, struct lease *l);
 void	lease_takeback_l(struct client *c, struct lease *l);
 void	lease_free_l(struct client *c, struct lease *l);
+void	leases_bury_l(struct client *c);
+void	leases_idle_l(struct client *c);
+void	inrings_bury_l(struct client *c);
 void	lease_idle_l(struct client *c, struct lease *l);
 void	lease_dead_l(struct client *c, struct lease *l, const char *why);
 void	task_expire_l(struct client *c, struct rec *r);	/* its time is up before it ran */

@@ -60,8 +60,7 @@ lease_grant_l(struct client *c, const struct msg_grant *m, int ringfd, int slabf
 		return;
 	}
 	l->shape = c->shape[m->shape];
-	if (++l->shape->leases > l->shape->asked)
-		l->shape->asked = l->shape->leases;
+	l->shape->leases++;
 	if (l->shape->queued == 0 && c->nactive)
 		lease_idle_l(c, l);
 	else
@@ -85,7 +84,7 @@ lease_fail_l(struct client *c, uint64_t shape, int code, const char *text)
 		return;
 	s->infeasible = code == ERR_INFEASIBLE;
 	snprintf(s->why, sizeof s->why, "%s", text);
-	s->asked = s->leases;
+	s->asked = 0;
 	while (s->queued) {
 		struct rec *r = slab_at(&c->slab, s->head);
 

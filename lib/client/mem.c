@@ -207,7 +207,7 @@ client_put(struct client *c, const struct payload *p, struct rec **out)
 		e = rec_set_l(c, r, p->p, p->n, p->nvals, p->flags);
 	}
 	if (e == 0) {
-		r->state = REC_READY;
+		rec_set_ready(r);
 		*out = r;
 	}
 	lock_drop(&c->lock);

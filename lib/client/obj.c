@@ -186,7 +186,7 @@ rec_ready_l(struct client *c, struct rec *r)
 {
 	struct side *s;
 
-	r->state = REC_READY;
+	rec_set_ready(r);
 	if (!(r->flags & REC_SIDE) || !(s = side_find_l(c, r)))
 		return;
 	if (s->what != TIMER_NONE) {

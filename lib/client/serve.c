@@ -14,8 +14,10 @@ struct inring {
 	unsigned npend, cappend;
 	unsigned inflight;		/* claimed, not done */
 	bool gone;			/* unring came while tasks run */
+	struct inring *next_dead;
 };
 
+#define IDLE_NS 1000000u
 #define OWN UINT32_MAX			/* rec.link of a task of ours that runs right here */
 
 /* --- rings come and go ------------------------------------------------------------------------------------ */
@@ -44,16 +46,29 @@ serve_ring_l(struct client *c, const struct msg_ring *m, int ringfd, int slabfd)
 	v[c->ninring++] = g;
 }
 
+/* unmapped by the main thread, which may be glancing at it without the lock */
 static void
 ring_end_l(struct client *c, struct inring *g)
 {
 	for (unsigned i = 0; i < RING_DONES; i++)
 		if (g->block[i])
 			slab_free(&c->slab, g->block[i]);
-	ring_unmap(g->ring.shm);
-	peerslab_unmap(&g->slab);
-	free(g->pend);
-	free(g);
+	g->next_dead = c->dead_inrings;
+	c->dead_inrings = g;
+}
+
+void
+inrings_bury_l(struct client *c)
+{
+	struct inring *g;
+
+	while ((g = c->dead_inrings)) {
+		c->dead_inrings = g->next_dead;
+		ring_unmap(g->ring.shm);
+		peerslab_unmap(&g->slab);
+		free(g->pend);
+		free(g);
+	}
 }
 
 void
@@ -545,7 +560,16 @@ serve_wait(struct client *c, struct waitset *w, bool tasks, bool own, uint64_t d
 	if (!c->serving && c->drops.len)
 		link_drops_l(c);
 	c->listening = tasks;
+	if (tasks && c->nshape && deadline == WAIT_FOREVER) {	/* leases of our own: after a little idleness they are offered */
+		e = wait_until(c, serve_ready, &i, clock_ns() + IDLE_NS);
+		if (e != -ETIMEDOUT)
+			goto out;
+		lock_take(&c->lock);
+		leases_idle_l(c);
+		lock_drop(&c->lock);
+	}
 	e = wait_until(c, serve_ready, &i, deadline);
+out:
 	c->listening = false;
 	return e;
 }

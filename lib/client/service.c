@@ -96,6 +96,9 @@ serve(void *arg)
 
 		if (deep) {			/* whoever submits from now on nudges; then look once more */
 			atomic_store(&c->deep, true);
+			lock_take(&c->lock);
+			leases_idle_l(c);
+			lock_drop(&c->lock);
 			if (serve_rings(c, &polls, &moved) && !atomic_load(&c->waiting)) {
 				atomic_store(&c->deep, false);
 				deep = false;

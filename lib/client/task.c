@@ -804,6 +804,10 @@ client_call(struct client *c, struct actor *a, struct fn *method, const struct p
 
 	if (e != 0)
 		return e < 0 ? e : 0;
+	if (a->ended) {
+		fail_l(c, r, ERR_ACTOR_DIED, a->ended);
+		return submitted(c);
+	}
 	a->handles++;
 	if (a->queued == 0 && a->lease && a->state == ACTOR_ALIVE && !(args->flags & PAYLOAD_PENDING) &&
 	    !a->lease->dead && ring_unclaimed(&a->lease->ring, RING_DEPTH) < (a->lease->inflight ? RING_DEPTH : RING_WORDS)) {

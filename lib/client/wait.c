@@ -126,6 +126,10 @@ look(struct client *c, bool (*ready)(struct client *, void *), void *arg, bool s
 
 	lock_take(&c->lock);
 	atomic_store_explicit(&c->polls, c->polls + 1, memory_order_relaxed);
+	if (c->dead_leases)
+		leases_bury_l(c);
+	if (c->dead_inrings)
+		inrings_bury_l(c);
 	if (socket && !c->serving)
 		link_read_l(c);
 	is = ready(c, arg);
@@ -211,7 +215,7 @@ client_poke(struct client *c)
 /* --- for the main thread -------------------------------------------------------------------------------------- */
 
 static bool
-rec_is_ready(struct client *c, void *arg)
+is_ready(struct client *c, void *arg)
 {
 	(void)c;
 	return ((struct rec *)arg)->state == REC_READY;
@@ -243,7 +247,7 @@ client_wait(struct client *c, struct rec *r, uint64_t deadline)
 		ask_l(c, r);
 		lock_drop(&c->lock);
 	}
-	return wait_until(c, rec_is_ready, r, deadline);
+	return wait_until(c, is_ready, r, deadline);
 }
 
 int

@@ -330,7 +330,14 @@ yields(const struct lease *l, const struct demand *d, uint64_t now, int64_t uj, 
 	int64_t uv = same ? l->d->use - l->d->called : l->job->use - l->job->called, u = same ? ud : uj;
 	uint64_t at = l->granted + LEASE_HOLD;
 
-	if (l->d == d || l->priority > d->priority)
+	if (l->d == d)
+		return false;
+	if (l->d->have > l->d->want) {			/* its holder said that it has no use for it now */
+		if (at > now)
+			soon(o, at);
+		return at <= now;
+	}
+	if (l->priority > d->priority)
 		return false;
 	if (l->priority == d->priority && uv - use_of(&l->need) < u + use_of(&d->need)) {
 		if (!rotate || uv <= u)

@@ -58,6 +58,19 @@ struct rec {
 };
 static_assert(sizeof(struct rec) == 64, "a record is one cache line");
 
+/* is the value there?  The acquire pairs with the release of rec_set_ready: payload first, state last. */
+static inline int
+rec_is_ready(const struct rec *r)
+{
+	return __atomic_load_n(&r->state, __ATOMIC_ACQUIRE) == REC_READY;
+}
+
+static inline void
+rec_set_ready(struct rec *r)
+{
+	__atomic_store_n(&r->state, REC_READY, __ATOMIC_RELEASE);
+}
+
 struct rec_where {		/* of an arena object, packed in rec.inl and in completions */
 	uint64_t off;
 	uint64_t size;		/* bytes it keeps alive */

@@ -236,22 +236,21 @@ wait_failed(lua_State *L, int e)
 }
 
 /*
- * Returns once r is ready; a task that can suspends instead, and k goes on (it calls here again).
+ * 0 once r is ready; a task that can suspends instead, and k goes on (it calls here again).  -ETIMEDOUT.
  */
-void
-script_wait(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k)
+static int
+wait_until(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k)
 {
 	struct script *s = script_of(L);
 	bool blocked = false;
 	int e;
 
-	if (r->state == REC_READY)
-		return;
+	if (rec_is_ready(r))
+		return 0;
 	if (sched_can_suspend(L)) {
 		if (deadline != WAIT_FOREVER && clock_ns() >= deadline)
-			wait_failed(L, -ETIMEDOUT);
-		sched_suspend(L, r, deadline, ctx, k);
-		return;				/* not reached: it yields */
+			return -ETIMEDOUT;
+		return sched_suspend(L, r, deadline, ctx, k);	/* it yields */
 	}
 	if (s->sched)
 		blocked = sched_blocking(s, true);
@@ -261,9 +260,17 @@ script_wait(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lu
 	if (blocked)
 		sched_blocking(s, false);
 	if (e == -EINTR)
-		return;				/* Ctrl-C: the hook of the stand-alone interpreter raises at the next step */
-	if (e < 0)
+		return 0;			/* Ctrl-C: the hook of the stand-alone interpreter raises at the next step */
+	if (e < 0 && e != -ETIMEDOUT)
 		wait_failed(L, e);
+	return e;
+}
+
+void
+script_wait(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k)
+{
+	if (wait_until(L, r, deadline, ctx, k) < 0)
+		wait_failed(L, -ETIMEDOUT);
 }
 
 /* --- get, pget --------------------------------------------------------------------------------------------------- */
@@ -287,9 +294,15 @@ get_one_k(lua_State *L, int status, lua_KContext protect)
 	struct rec *r = ref_check(L, GET_X);
 
 	(void)status;
-	script_wait(L, r, deadline_at(L), protect, get_one_k);
-	if (!protect)
+	if (!protect) {
+		script_wait(L, r, deadline_at(L), protect, get_one_k);
 		return ref_values(L, r, GET_X, true);
+	}
+	if (wait_until(L, r, deadline_at(L), protect, get_one_k) < 0) {
+		lua_pushnil(L);
+		errobj_push(L, ERR_TIMEOUT, "timed out");
+		return 2;
+	}
 	if (ref_error(L, r)) {
 		lua_pushnil(L);
 		lua_insert(L, -2);
@@ -300,7 +313,17 @@ get_one_k(lua_State *L, int status, lua_KContext protect)
 	return 2;
 }
 
-/* every reference of the table is ready: a table with the same keys; what is no reference passes through */
+/* the error of a reference that is waited for no longer, on the stack */
+static bool
+failed(lua_State *L, struct rec *r)
+{
+	if (rec_is_ready(r))
+		return ref_error(L, r);
+	errobj_push(L, ERR_TIMEOUT, "timed out");
+	return true;
+}
+
+/* every reference of the table is ready, or late: a table with the same keys; what is no reference passes through */
 static int
 collect(lua_State *L, bool protect)
 {
@@ -313,7 +336,7 @@ collect(lua_State *L, bool protect)
 		if (!r) {
 			lua_insert(L, -2);
 			lua_rawset(L, GET_RESULT);
-		} else if (protect && ref_error(L, r)) {
+		} else if (protect && failed(L, r)) {
 			if (lua_isnil(L, GET_ERRS)) {
 				lua_newtable(L);
 				lua_replace(L, GET_ERRS);
@@ -343,8 +366,8 @@ get_all_k(lua_State *L, int status, lua_KContext protect)
 
 			lua_pushvalue(L, GET_KEY);
 			lua_rawget(L, GET_X);
-			if ((r = ref_test(L, -1)))
-				script_wait(L, r, deadline_at(L), protect, get_all_k);
+			if ((r = ref_test(L, -1)) && wait_until(L, r, deadline_at(L), protect, get_all_k) < 0 && !protect)
+				wait_failed(L, -ETIMEDOUT);
 			lua_settop(L, GET_KEY);
 		}
 		if (!lua_next(L, GET_X))
@@ -373,7 +396,7 @@ get(lua_State *L, bool protect)
 	if (!protect && lua_gettop(L) == 1) {		/* the straight path */
 		struct rec *r = ref_test(L, 1);
 
-		if (r && r->state == REC_READY)
+		if (r && rec_is_ready(r))
 			return ref_values(L, r, 1, true);
 	}
 	deadline = script_deadline(L, GET_OPTS);
@@ -416,7 +439,7 @@ ref_failed_notice(lua_State *L, struct rec *r)
 	struct value v;
 	char text[512];
 
-	if (s->sched || r->state != REC_READY || (r->flags & (REC_ERROR|REC_SEEN)) != REC_ERROR || client_lost(s->c))
+	if (s->sched || !rec_is_ready(r) || (r->flags & (REC_ERROR|REC_SEEN)) != REC_ERROR || client_lost(s->c))
 		return;
 	if (++s->notices > NOTICES || client_value(s->c, r, &v) < 0 || v.arena ||
 	    val_error_text(v.p, v.n, text, sizeof text, NULL) < 0)
@@ -514,11 +537,11 @@ wait_k(lua_State *L, int status, lua_KContext ctx)
 	uint64_t d = (uint64_t)lua_tointeger(L, 3);
 
 	(void)status;
-	if (r->state != REC_READY && d != WAIT_FOREVER && clock_ns() >= d) {
+	if (!rec_is_ready(r) && d != WAIT_FOREVER && clock_ns() >= d) {
 		lua_pushboolean(L, false);
 		return 1;
 	}
-	if (r->state != REC_READY && !sched_can_suspend(L)) {
+	if (!rec_is_ready(r) && !sched_can_suspend(L)) {
 		int e = client_wait(script_of(L)->c, r, d);
 
 		if (e < 0 && e != -ETIMEDOUT && e != -EINTR)
@@ -526,7 +549,7 @@ wait_k(lua_State *L, int status, lua_KContext ctx)
 	} else {
 		script_wait(L, r, d, ctx, wait_k);
 	}
-	lua_pushboolean(L, r->state == REC_READY);
+	lua_pushboolean(L, rec_is_ready(r));
 	return 1;
 }
 

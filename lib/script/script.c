@@ -172,7 +172,7 @@ valref_in(lua_State *L, const struct wref *w, const struct dec_src *src)
 
 	ref_in(L, w, src);
 	r = ref_check(L, -1);
-	if (r->state != REC_READY)
+	if (!rec_is_ready(r))
 		client_wait(s->c, r, WAIT_FOREVER);
 	ref_values(L, r, lua_gettop(L), false);
 	lua_remove(L, -2);
