@@ -19,7 +19,7 @@ struct susp {				/* a suspended task */
 	struct task_in t;
 	uint64_t deadline;		/* of what it waits for */
 	uint64_t tag;			/* in sched.set; 0: only the deadline ends its sleep */
-	bool ready;
+	bool gone;			/* its time was up and it goes on; kept until the set gives its tag */
 };
 
 struct sched {

@@ -242,7 +242,7 @@ suspend(struct script *s, const struct task_in *t, lua_State *co, int ref)
 	u->t = *t;
 	u->deadline = d->deadline;
 	u->tag = 0;
-	u->ready = false;
+	u->gone = false;
 	if (d->want) {
 		u->tag = ++d->next_tag;
 		if (waitset_add(s->c, d->set, d->want, (uint64_t)(uintptr_t)u) < 0) {
@@ -334,22 +334,30 @@ resume_ready(struct script *s)
 	uint64_t tag, now;
 	struct rec *r;
 	struct task_in t;
+	lua_State *co;
+	int ref;
 
 	if (d->nsusp == 0)
 		return false;
-	if (waitset_next(s->c, d->set, 0, &r, &tag) == 0) {
+	while (!u && waitset_next(s->c, d->set, 0, &r, &tag) == 0) {
 		client_release(s->c, r);
 		u = (struct susp *)(uintptr_t)tag;
-	} else {
+		if (u->gone) {
+			free(u);
+			u = NULL;
+		} else {
+			u->tag = 0;
+		}
+	}
+	if (!u) {
 		now = clock_ns();
 		list_each(l, &d->susp) {
 			struct susp *v = list_entry(l, struct susp, link);
 
-			if (v->deadline <= now && v->tag == 0) {
+			if (v->deadline <= now) {
 				u = v;
 				break;
 			}
-			/* a get that timed out: its reference leaves the set when it becomes ready, the task goes on now */
 		}
 	}
 	if (!u)
@@ -357,8 +365,12 @@ resume_ready(struct script *s)
 	list_del(&u->link);
 	d->nsusp--;
 	t = u->t;
-	resume(s, &t, u->co, u->coref, 0);
-	free(u);
+	co = u->co;
+	ref = u->coref;
+	u->gone = u->tag != 0;		/* its reference leaves the set when it becomes ready, the task goes on now */
+	if (!u->gone)
+		free(u);
+	resume(s, &t, co, ref, 0);
 	return true;
 }
 
@@ -370,7 +382,7 @@ next_deadline(struct sched *d)
 	list_each(l, &d->susp) {
 		struct susp *u = list_entry(l, struct susp, link);
 
-		if (u->tag == 0 && u->deadline < at)
+		if (u->deadline < at)
 			at = u->deadline;
 	}
 	return at;
