@@ -44,6 +44,7 @@ open_all(lua_State *L, const struct start *s)
 	luaL_openlibs(L);
 	arg_table(L, s);
 	paths_open(L);
+	lua_gc(L, LUA_GCGEN, 0, 0);
 	luaL_requiref(L, "rota.core", luaopen_rota_core, 0);	/* before the first coroutine: each finds the runtime */
 	lua_pop(L, 1);
 }

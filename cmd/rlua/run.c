@@ -10,6 +10,7 @@
 #include <string.h>
 #include "base/die.h"
 #include "rlua.h"
+#include "script/script.h"
 
 static lua_State *running;			/* for the handler; set while it is installed */
 static volatile sig_atomic_t came;		/* Ctrl-C, during the last run_call */
@@ -29,6 +30,8 @@ on_int(int sig)
 	(void)sig;
 	came = 1;				/* SA_RESETHAND: the next one ends us */
 	lua_sethook(running, stop, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+	if (script_of(running)->c)
+		client_poke(script_of(running)->c);	/* a wait that has not begun to sleep ends too */
 }
 
 static void

@@ -254,13 +254,10 @@ wait_until(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua
 	}
 	if (s->sched)
 		blocked = sched_blocking(s, true);
-	do
-		e = client_wait(s->c, r, deadline);
-	while (e == -EINTR && (!lua_gethook(L) || s->sched));
+	while ((e = client_wait(s->c, r, deadline)) == -EINTR)
+		script_interrupted(L);
 	if (blocked)
 		sched_blocking(s, false);
-	if (e == -EINTR)
-		return 0;			/* Ctrl-C: the hook of the stand-alone interpreter raises at the next step */
 	if (e < 0 && e != -ETIMEDOUT)
 		wait_failed(L, e);
 	return e;
@@ -542,9 +539,11 @@ wait_k(lua_State *L, int status, lua_KContext ctx)
 		return 1;
 	}
 	if (!rec_is_ready(r) && !sched_can_suspend(L)) {
-		int e = client_wait(script_of(L)->c, r, d);
+		int e;
 
-		if (e < 0 && e != -ETIMEDOUT && e != -EINTR)
+		while ((e = client_wait(script_of(L)->c, r, d)) == -EINTR)
+			script_interrupted(L);
+		if (e < 0 && e != -ETIMEDOUT)
 			wait_failed(L, e);
 	} else {
 		script_wait(L, r, d, ctx, wait_k);

@@ -68,8 +68,8 @@ next_k(lua_State *L, int status, lua_KContext ctx)
 	e = waitset_next(s->c, u->w, 0, &r, &tag);
 	if (e == -ETIMEDOUT && (deadline == WAIT_FOREVER || clock_ns() < deadline)) {
 		blocked = s->sched && sched_blocking(s, true);
-		while ((e = waitset_next(s->c, u->w, deadline, &r, &tag)) == -EINTR && !lua_gethook(L))
-			;
+		while ((e = waitset_next(s->c, u->w, deadline, &r, &tag)) == -EINTR)
+			script_interrupted(L);
 		if (blocked)
 			sched_blocking(s, false);
 	}
@@ -178,8 +178,9 @@ sleep_k(lua_State *L, int status, lua_KContext ctx)
 	if (sched_can_suspend(L))
 		return sched_suspend(L, NULL, d, ctx, sleep_k);
 	blocked = s->sched && sched_blocking(s, true);
-	while (clock_ns() < d && e != ERR_NO_CLUSTER && (e != -EINTR || !lua_gethook(L)))
-		e = client_nap(s->c, d);
+	while (clock_ns() < d && e != ERR_NO_CLUSTER)
+		if ((e = client_nap(s->c, d)) == -EINTR)
+			script_interrupted(L);
 	if (blocked)
 		sched_blocking(s, false);
 	if (e == ERR_NO_CLUSTER)

@@ -35,6 +35,17 @@ script_raise(lua_State *L, int e, const char *fmt, ...)
 	__builtin_unreachable();	/* lua_error does not return */
 }
 
+void
+script_interrupted(lua_State *L)
+{
+	struct script *s = script_of(L);
+
+	if (s->sched || !lua_gethook(s->L))
+		return;
+	lua_sethook(s->L, NULL, 0, 0);		/* the main state's: this may be any coroutine */
+	luaL_error(L, "interrupted!");
+}
+
 /* --- what the runtime asks on the main thread ---------------------------------------------------------------- */
 
 static void

@@ -48,6 +48,8 @@ script_of(lua_State *L)
 int	luaopen_rota_core(lua_State *L);
 struct client *script_client(lua_State *L);	/* joins or starts a node on first use; raises */
 int	script_fail(lua_State *L, int e);	/* pushes nil, text, code word: 3 */
+/* a wait of a driver ended with -EINTR: raises if Ctrl-C did it, which rlua's hook tells; returns to wait on */
+void	script_interrupted(lua_State *L);
 _Noreturn void script_raise(lua_State *L, int e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* encodes slots first..last into S->enc and fills p with them; raises what cannot travel */
