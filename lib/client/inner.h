@@ -292,7 +292,11 @@ void	mem_free_l(struct client *c, const struct rec_where *w);
 int	mem_new(struct client *c, struct id id, const uint64_t *sizes, unsigned nbuf, size_t head, struct obj *o);
 void	mem_collect(struct client *c);		/* runs the collect hook: main thread, lock not held */
 
-/* task.c */
+/* fn.c, place.c, args.c, task.c */
+void	push_l(struct client *c, struct lease *l, struct rec *r);
+void	place_l(struct client *c, struct rec *r, struct fn *fn);	/* to a worker, or into its queue */
+void	task_fail_l(struct client *c, struct rec *r, int code, const char *text);	/* it ends before it ran */
+void	wait_args_l(struct client *c, struct rec *r, const struct payload *a, struct actor *actor);
 void	feed_l(struct client *c, struct shape *s);
 void	task_deferred(struct client *c);
 void	fn_unref_l(struct client *c, struct fn *fn);

@@ -1,0 +1,203 @@
+/*
+ * fn - functions as they are submitted: bytes shared by hash, a header block in the slab, options, a resource shape.
+ */
+#include <stdio.h>
+#include "base/hash.h"
+#include "client/inner.h"
+
+void
+task_opts_init(struct task_opts *o)
+{
+	*o = (struct task_opts){ .cpus = 1000, .retries = 3 };
+}
+
+/* --- functions ------------------------------------------------------------------------------------------- */
+
+static bool
+same_shape(const struct task_opts *a, const struct task_opts *b)
+{
+	return a->cpus == b->cpus && a->gpus == b->gpus && a->memory == b->memory && a->priority == b->priority &&
+	    a->wait == b->wait && a->nresources == b->nresources &&
+	    (a->nresources == 0 || memcmp(a->resources, b->resources, a->nresources) == 0);
+}
+
+static struct shape *
+shape_l(struct client *c, const struct task_opts *o)
+{
+	struct shape **v, *s;
+	unsigned char *copy = NULL;
+
+	for (unsigned i = 0; i < c->nshape; i++)
+		if (same_shape(&c->shape[i]->opts, o))
+			return c->shape[i];
+	if (!(v = realloc(c->shape, (c->nshape + 1) * sizeof *v)))
+		return NULL;
+	c->shape = v;
+	if (!(s = calloc(1, sizeof *s)) || (o->nresources && !(copy = malloc(o->nresources)))) {
+		free(s);
+		return NULL;
+	}
+	if (copy)
+		memcpy(copy, o->resources, o->nresources);
+	s->opts = *o;
+	s->opts.resources = copy;
+	s->number = c->nshape;
+	s->est = EST_UNKNOWN;
+	v[c->nshape++] = s;
+	return s;
+}
+
+static struct fncode *
+code_l(struct client *c, const void *p, size_t n)
+{
+	struct hash128 h = hash128(p, n);
+	struct id key = { (uint32_t)(h.a >> 32), (uint32_t)h.a, h.b };
+	struct fncode *k = idmap_get(&c->codes, key);
+
+	if (k && k->len == n) {
+		k->count++;
+		return k;
+	}
+	if (!(k = calloc(1, sizeof *k)))
+		return NULL;
+	k->hash[0] = h.a;
+	k->hash[1] = h.b;
+	k->len = (uint32_t)n;
+	k->count = 1;
+	k->unit = n == 0 ? 0 : n <= SLAB_BLOCK_MAX ? slab_alloc(&c->slab, n) : slab_run(&c->slab, n);
+	if (n && k->unit == 0) {
+		free(k);
+		return NULL;
+	}
+	if (n)
+		memcpy(slab_at(&c->slab, k->unit), p, n);
+	idmap_put(&c->codes, key, k);
+	return k;
+}
+
+static void
+code_free_l(struct client *c, struct fncode *k)
+{
+	struct id key = { (uint32_t)(k->hash[0] >> 32), (uint32_t)k->hash[0], k->hash[1] };
+
+	if (--k->count)
+		return;
+	if (idmap_get(&c->codes, key) == k)
+		idmap_del(&c->codes, key);
+	if (k->unit && k->len <= SLAB_BLOCK_MAX)
+		slab_free(&c->slab, k->unit);
+	free(k);
+}
+
+static int
+fn_make_l(struct client *c, enum fn_kind kind, struct fncode *code, const char *name, const struct task_opts *o,
+    struct fn **out)
+{
+	static _Atomic uint64_t serial;		/* this process's: never used again */
+	struct fn *fn = calloc(1, sizeof *fn), **v;
+	struct fnblk *b;
+	uint32_t u = slab_alloc(&c->slab, sizeof *b);
+
+	if (!fn || !u)
+		goto nomem;
+	if (c->fn_free == c->nfn) {		/* fn_free: first index that may be free */
+		uint32_t n = c->nfn ? c->nfn * 2 : 16;
+
+		if (!(v = realloc(c->fn, n * sizeof *v)))
+			goto nomem;
+		memset(v + c->nfn, 0, (n - c->nfn) * sizeof *v);
+		c->fn = v;
+		c->nfn = n;
+	}
+	if (kind != FN_METHOD && !(fn->shape = shape_l(c, o)))
+		goto nomem;
+	fn->opts = *o;
+	fn->opts.resources = NULL;
+	fn->opts.nresources = 0;
+	fn->unit = u;
+	fn->priv = c->fn_free;
+	fn->count = 1;
+	fn->est = EST_UNKNOWN;
+	fn->code = code;
+	snprintf(fn->name, sizeof fn->name, "%s", name);
+	c->fn[fn->priv] = fn;
+	while (c->fn_free < c->nfn && c->fn[c->fn_free])
+		c->fn_free++;
+	b = slab_at(&c->slab, u);
+	*b = (struct fnblk){ .serial = ++serial, .hash = { code->hash[0], code->hash[1] }, .bytes = code->unit,
+	    .len = code->len, .kind = (uint8_t)kind, .nret = (uint8_t)(o->returns > 1 ? o->returns : 0),
+	    .priv = fn->priv, .namelen = (uint16_t)strlen(fn->name) };
+	memcpy(b->name, fn->name, b->namelen < sizeof b->name ? b->namelen + 1u : sizeof b->name);
+	b->name[sizeof b->name - 1] = '\0';
+	*out = fn;
+	return 0;
+nomem:
+	if (u)
+		slab_free(&c->slab, u);
+	free(fn);
+	return -ENOMEM;
+}
+
+int
+client_fn(struct client *c, enum fn_kind kind, const void *p, size_t n, const char *name, const struct task_opts *o,
+    struct fn **fn)
+{
+	struct fncode *k;
+	int e = -ENOMEM;
+
+	lock_take(&c->lock);
+	if ((k = code_l(c, p, n)) && (e = fn_make_l(c, kind, k, name, o, fn)) < 0)
+		code_free_l(c, k);
+	lock_drop(&c->lock);
+	return e;
+}
+
+int
+client_fn_with(struct client *c, const struct fn *base, const char *name, const struct task_opts *o, struct fn **fn)
+{
+	enum fn_kind kind;
+	int e;
+
+	lock_take(&c->lock);
+	kind = ((struct fnblk *)slab_at(&c->slab, base->unit))->kind;
+	base->code->count++;
+	if ((e = fn_make_l(c, kind, base->code, name ? name : base->name, o, fn)) < 0)
+		code_free_l(c, base->code);
+	else
+		(*fn)->est = base->est;
+	lock_drop(&c->lock);
+	return e;
+}
+
+void
+fn_unref_l(struct client *c, struct fn *fn)
+{
+	if (--fn->count)
+		return;
+	code_free_l(c, fn->code);
+	slab_free(&c->slab, fn->unit);
+	c->fn[fn->priv] = NULL;
+	if (fn->priv < c->fn_free)
+		c->fn_free = fn->priv;
+	free(fn);
+}
+
+void
+client_fn_free(struct client *c, struct fn *fn)
+{
+	lock_take(&c->lock);
+	fn_unref_l(c, fn);
+	lock_drop(&c->lock);
+}
+
+const char *
+client_fn_name(const struct fn *fn)
+{
+	return fn->name;
+}
+
+const char *
+client_task_name(struct client *c, const struct rec *r)
+{
+	return r->fn ? fn_of(c, r->fn)->name : NULL;
+}

@@ -1,0 +1,209 @@
+/*
+ * place - queues, and which task goes before which worker.
+ *
+ * A worker has at most a fraction of a millisecond of unclaimed work before it (depth); the rest waits in the queue of
+ * its shape, or of its actor, in the submitter.
+ */
+#include "client/inner.h"
+
+#define AHEAD_NS 200000u	/* unclaimed work before one worker */
+#define PATIENCE_NS 1000000u	/* queued work that is worth another worker */
+
+static unsigned
+depth(const struct shape *s, uint32_t est)
+{
+	if (est == EST_UNKNOWN)
+		est = s->est;
+	if (est == EST_UNKNOWN)
+		return 2;
+	if (est <= AHEAD_NS / RING_DEPTH)
+		return RING_DEPTH;
+	return est >= AHEAD_NS ? 1 : AHEAD_NS / est;
+}
+
+void
+push_l(struct client *c, struct lease *l, struct rec *r)
+{
+	r->state = REC_PUSHED;
+	r->link = l->index;
+	ring_push(&l->ring, slab_unit(&c->slab, r));
+	c->running++;
+	if (l->inflight++ == 0) {
+		c->active[c->nactive++] = l;
+		l->active = c->nactive;
+	}
+	l->rung = true;
+}
+
+void
+lease_ring_l(struct client *c, struct lease *l)
+{
+	l->rung = false;
+	bell_ring(c->np, l->bell);
+}
+
+/* of the leases of s with room, the one with least before it; the first one while its work is next to nothing */
+static struct lease *
+choose_l(struct client *c, const struct shape *s, uint32_t est)
+{
+	unsigned d = depth(s, est);
+	struct lease *best = NULL;
+
+	if (est == EST_UNKNOWN)
+		est = s->est;
+	for (unsigned i = 0; i < c->nlease; i++) {
+		struct lease *l = c->lease[i];
+
+		if (!l || l->shape != s || l->returning || l->blocked || l->dead)
+			continue;
+		/* with nothing in flight all there is was taken back or is to be freed, and no completion will come */
+		if (ring_unclaimed(&l->ring, d) >= d &&
+		    (l->inflight || ring_unclaimed(&l->ring, RING_WORDS) >= RING_WORDS)) {
+			c->starved |= l->inflight == 0;
+			continue;
+		}
+		if (est != EST_UNKNOWN && (uint64_t)est * l->inflight < SPIN_MAX_NS)
+			return l;
+		if (!best || l->inflight < best->inflight)
+			best = l;
+	}
+	return best;
+}
+
+/* how many leases would be of use now; asks rlet when that is more than it was last told */
+static void
+want_l(struct client *c, struct shape *s)
+{
+	uint64_t most = s->opts.cpus ? c->me.cpus / s->opts.cpus : 64, n = s->queued;
+	uint64_t busy = s->leases - s->blocked;
+
+	if (s->est != EST_UNKNOWN && n * s->est / PATIENCE_NS < n)
+		n = n * s->est / PATIENCE_NS + (busy == 0);
+	if (most == 0)
+		most = 1;		/* asked for all the same: rlet says what is missing */
+	n += busy;
+	if (n > most)
+		n = most > busy ? most : busy;
+	n += s->blocked;
+	if (n <= s->asked || c->lost)
+		return;
+	s->asked = (unsigned)n;
+	LINK_SEND(c, lease, .shape = s->number, .req = s->number + 1, .cpus = s->opts.cpus, .gpus = s->opts.gpus,
+	    .memory = s->opts.memory, .resources = span_of(s->opts.resources, s->opts.nresources),
+	    .priority = s->opts.priority, .backlog = s->queued, .want = n, .wait = s->opts.wait);
+}
+
+static struct rec *
+unqueue_l(struct client *c, struct shape *s)
+{
+	struct rec *r = slab_at(&c->slab, s->head);
+
+	s->head = r->link;
+	if (--s->queued == 0)
+		s->head = s->tail = 0;
+	c->queued--;
+	return r;
+}
+
+void
+feed_l(struct client *c, struct shape *s)
+{
+	struct lease *l;
+
+	while (s->queued && (l = choose_l(c, s, fn_of(c, ((struct rec *)slab_at(&c->slab, s->head))->fn)->est)))
+		push_l(c, l, unqueue_l(c, s));
+	if (s->queued)
+		want_l(c, s);
+	for (unsigned i = 0; i < c->nactive; i++)
+		if (c->active[i]->rung)
+			lease_ring_l(c, c->active[i]);
+}
+
+void
+task_queue_l(struct client *c, struct rec *r, bool front)
+{
+	struct shape *s = fn_of(c, r->fn)->shape;
+	uint32_t u = slab_unit(&c->slab, r);
+
+	if (c->lost || s->infeasible) {
+		int code = c->lost ? ERR_NO_CLUSTER : ERR_INFEASIBLE;
+
+		task_end_l(c, r);
+		rec_fail_l(c, r, code, c->lost ? c->why : s->why);
+		rec_unref_l(c, r);
+		return;
+	}
+	r->state = REC_QUEUED;
+	if (s->queued == 0) {
+		s->head = s->tail = u;
+		r->link = 0;
+	} else if (front) {
+		r->link = s->head;
+		s->head = u;
+	} else {
+		((struct rec *)slab_at(&c->slab, s->tail))->link = u;
+		s->tail = u;
+		r->link = 0;
+	}
+	s->queued++;
+	c->queued++;
+}
+
+void
+place_l(struct client *c, struct rec *r, struct fn *fn)
+{
+	struct shape *s = fn->shape;
+	struct lease *l;
+
+	if (s->queued == 0 && !c->lost && !s->infeasible && (l = choose_l(c, s, fn->est))) {
+		push_l(c, l, r);
+		lease_ring_l(c, l);
+		return;
+	}
+	task_queue_l(c, r, c->in_task);	/* children first: depth before breadth, or recursion would not end */
+	if (r->state != REC_QUEUED)
+		return;
+	if (s->queued % RING_DEPTH == 0)
+		progress_l(c);			/* completions must not stop the workers */
+	else if (s->queued < 16)
+		feed_l(c, s);
+}
+
+/* calls in order: the first one that waits for an argument holds the others up */
+void
+feed_actor_l(struct client *c, struct actor *a)
+{
+	struct lease *l = a->lease;
+
+	while (a->queued) {
+		struct rec *r = slab_at(&c->slab, a->head);
+
+		if (r->state == REC_QUEUED && a->state == ACTOR_DEAD) {
+			c->queued--;
+			if (a->error.len) {	/* its constructor's */
+				task_end_l(c, r);
+				rec_set_l(c, r, a->error.data, a->error.len, 1, PAYLOAD_ERROR);
+				rec_ready_l(c, r);
+			} else {
+				task_fail_l(c, r, ERR_ACTOR_DIED, a->why ? a->why : "the actor is dead");
+			}
+		}
+		if (r->state == REC_READY) {		/* it failed while it waited here */
+			a->head = r->link;
+			a->queued--;
+			rec_unref_l(c, r);
+			actor_unref_l(c, a);
+			continue;
+		}
+		if (r->state != REC_QUEUED || !l || l->dead || a->state != ACTOR_ALIVE ||
+		    ring_unclaimed(&l->ring, RING_DEPTH) >= (l->inflight ? RING_DEPTH : RING_WORDS))
+			break;
+		a->head = r->link;
+		a->queued--;
+		c->queued--;
+		r->flags &= (uint8_t)~REC_ACTOR;
+		push_l(c, l, r);
+	}
+	if (l && l->rung)
+		lease_ring_l(c, l);
+}
