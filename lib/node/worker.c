@@ -178,10 +178,9 @@ all_gone(struct node *n, const char *text)	/* its workers die with it, by the ke
 		list_each(l, &n->procs_list) {
 			struct nproc *p = list_entry(l, struct nproc, link);
 
-			if (p->role != ROLE_WORKER)
-				continue;
+			if (p->role != ROLE_WORKER || !p->forked)
+				continue;	/* those still in the queue are the next one's */
 			proc_kill(p);
-			list_del(&p->fork);
 			proc_lost(p);
 			proc_gone(p, ERR_CRASHED, text);
 			some = true;
@@ -206,7 +205,6 @@ zygote_dead(struct node *n)
 	if (n->stopping)
 		return;
 	n->zygote_deaths = clock_ns() - n->zygote_since < CLOCK_SEC ? n->zygote_deaths + 1 : 0;
-	grant_step(n, &(struct lease_in){ .kind = LEASE_IN_NOFORK });
 	all_gone(n, "the process that forks workers died");
 	if (n->zygote_deaths < 3 && zygote_start(n, why, sizeof why) == 0) {
 		node_log(n, 0, "the process that forks workers died; another one was started");
@@ -293,6 +291,7 @@ zygote_start(struct node *n, char *why, size_t nwhy)
 		return n->zygote_fd.fd;
 	}
 	ev_io_start(n->loop, &n->zygote_fd);
+	fork_more(n);
 	return 0;
 }
 
