@@ -111,16 +111,26 @@ splice_l(struct client *c, struct rec *r, struct splice *s)
 static void
 spliced_l(struct client *c, struct rec *r, const struct splice *s, const struct rec_where *w)
 {
+	struct rec_context x;
 	unsigned nv = r->nvals;
+	bool has = r->flags & REC_CONTEXT;
+	int e = 0;
 
+	if (has)
+		memcpy(&x, slab_at(&c->slab, r->ext), sizeof x);
 	rec_clear_l(c, r);
-	if (w && w->off) {
+	if (has)
+		e = rec_context_l(c, r, &x);
+	if (e == 0 && w && w->off) {
 		memcpy(r->inl, w, sizeof *w);
 		r->kind = REC_ARENA;
 		r->nvals = (uint16_t)nv;
 		r->flags |= REC_REFS;
-	} else if (rec_set_l(c, r, s->b.data, s->b.len, nv, s->refs ? PAYLOAD_REFS : 0) < 0) {
-		task_fail_l(c, r, -ENOMEM, err_str(-ENOMEM));
+	} else if (e == 0) {
+		e = rec_set_l(c, r, s->b.data, s->b.len, nv, s->refs ? PAYLOAD_REFS : 0);
+	}
+	if (e < 0) {
+		task_fail_l(c, r, e, err_str(e));
 		return;
 	}
 	if (r->flags & REC_ACTOR) {

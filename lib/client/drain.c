@@ -288,17 +288,10 @@ lease_takeback_l(struct client *c, struct lease *l)
 		r = slab_at(&c->slab, slot);
 		lease_less_l(c, l);
 		page_count(c->page, CNT_STOLEN, 1);
-		if (l->actor) {			/* an actor's calls are not given to others: the front of its queue */
-			r->flags |= REC_ACTOR;
-			r->state = REC_QUEUED;
-			r->link = l->actor->queued ? l->actor->head : 0;
-			l->actor->head = slot;
-			if (l->actor->queued++ == 0)
-				l->actor->tail = slot;
-			c->queued++;
-		} else {
+		if (l->actor)			/* an actor's calls are not given to others */
+			call_again_l(c, l->actor, r, slot);
+		else
 			task_queue_l(c, r, true);
-		}
 	}
 }
 
@@ -340,6 +333,7 @@ static void
 claimed_died_l(struct client *c, struct lease *l, const char *text)
 {
 	uint32_t chunks = (uint32_t)((uint64_t)c->slab.next * SLAB_UNIT / SLAB_CHUNK), per = SLAB_CHUNK / SLAB_UNIT;
+	uint64_t after;
 
 	for (uint32_t k = 0; k < chunks && l->inflight; k++) {
 		if (!c->slab.chunk_class || c->slab.chunk_class[k] != 1)
@@ -350,7 +344,11 @@ claimed_died_l(struct client *c, struct lease *l, const char *text)
 			if (u == 0 || r->state != REC_PUSHED || r->link != l->index || !r->fn)
 				continue;
 			lease_less_l(c, l);
-			if (l->actor) {
+			if (l->actor && retry_allowed(fn_of(c, r->fn)->opts.retries, r->attempt, &after)) {
+				r->attempt++;
+				page_count(c->page, CNT_RETRIED, 1);
+				call_again_l(c, l->actor, r, u);
+			} else if (l->actor) {
 				rec_fail_l(c, r, ERR_ACTOR_DIED, text);
 				rec_unref_l(c, r);
 				actor_unref_l(c, l->actor);

@@ -228,6 +228,8 @@ struct client {
 	uint64_t actor_number;
 	uint64_t incarnation;
 	struct rec_context context;	/* of the running task, for its children */
+	uint32_t parent_proc;		/* and who it is */
+	uint64_t parent_seq;
 	bool in_task;
 	struct buf spec;		/* ACTOR_START, for the script layer */
 	struct buf args;		/* of the task claimed last */
@@ -268,6 +270,7 @@ struct side *side_find_l(struct client *c, const struct rec *r);
 void	rec_unref_l(struct client *c, struct rec *r);
 void	rec_ready_l(struct client *c, struct rec *r);		/* tells all who wait */
 void	rec_fail_l(struct client *c, struct rec *r, int code, const char *text);	/* ready, with an error */
+int	rec_context_l(struct client *c, struct rec *r, const struct rec_context *x);	/* before its payload is set */
 int	rec_set_l(struct client *c, struct rec *r, const unsigned char *p, size_t n, unsigned nvals, unsigned flags);
 const unsigned char *rec_bytes_l(struct client *c, const struct rec *r, struct obj_view *v, size_t *n);
 void	rec_clear_l(struct client *c, struct rec *r);		/* frees payload and what it holds */
@@ -316,7 +319,7 @@ void	lease_idle_l(struct client *c, struct lease *l);
 void	lease_dead_l(struct client *c, struct lease *l, const char *why);
 void	task_expire_l(struct client *c, struct rec *r);	/* its time is up before it ran */
 void	lease_ring_l(struct client *c, struct lease *l);
-#define REC_EXT_MAX 65535u		/* longest payload in a block of the slab */
+#define REC_EXT_MAX (65536u - (unsigned)sizeof(struct rec_context))		/* longest payload in a block of the slab */
 static inline struct fn *
 fn_of(struct client *c, uint32_t unit)
 {

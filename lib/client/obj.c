@@ -129,6 +129,20 @@ rec_bytes_l(struct client *c, const struct rec *r, struct obj_view *v, size_t *n
 	}
 }
 
+/* what a child inherits goes into a block of its own; rec_set_l may join it with the payload */
+int
+rec_context_l(struct client *c, struct rec *r, const struct rec_context *x)
+{
+	uint32_t u = slab_alloc(&c->slab, sizeof *x);
+
+	if (u == 0)
+		return -ENOMEM;
+	memcpy(slab_at(&c->slab, u), x, sizeof *x);
+	r->ext = u;
+	r->flags |= REC_CONTEXT;
+	return 0;
+}
+
 void
 rec_clear_l(struct client *c, struct rec *r)
 {
@@ -162,11 +176,16 @@ rec_set_l(struct client *c, struct rec *r, const unsigned char *p, size_t n, uns
 		memcpy(r->inl, p, n);
 		r->kind = REC_HERE;
 	} else {
-		uint32_t u = slab_alloc(&c->slab, n);
+		size_t ctx = r->flags & REC_CONTEXT ? sizeof(struct rec_context) : 0;
+		uint32_t u = slab_alloc(&c->slab, ctx + n);
 
 		if (u == 0)
 			return -ENOMEM;
-		memcpy(slab_at(&c->slab, u), p, n);
+		if (ctx) {				/* it lay in a block of its own until now */
+			memcpy(slab_at(&c->slab, u), slab_at(&c->slab, r->ext), ctx);
+			slab_free(&c->slab, r->ext);
+		}
+		memcpy((unsigned char *)slab_at(&c->slab, u) + ctx, p, n);
 		r->ext = u;
 		r->kind = REC_EXT;
 	}

@@ -184,6 +184,13 @@ copy_l(struct client *c, struct task_in *t, const unsigned char *base)
 	t->fn.name[sizeof t->fn.name - 1] = '\0';
 	t->nvals = r->nvals;
 	t->arena = false;
+	memset(&t->context, 0, sizeof t->context);
+	if (r->flags & REC_CONTEXT) {
+		ctx = sizeof t->context;
+		if (!(p = peerslab_at(&slab, r->ext, ctx)))
+			return ERR_PROTO;
+		memcpy(&t->context, p, ctx);
+	}
 	switch (r->kind) {
 	case REC_HERE:
 		if (r->len > REC_INLINE)
@@ -192,14 +199,11 @@ copy_l(struct client *c, struct task_in *t, const unsigned char *base)
 		t->n = r->len;
 		break;
 	case REC_EXT:
-		ctx = r->flags & REC_CONTEXT ? sizeof t->context : 0;
 		if (!(p = peerslab_at(&slab, r->ext, ctx + r->len)))
 			return ERR_PROTO;
 		c->args.len = 0;
 		if (buf_add(&c->args, p, ctx + r->len) < 0)
 			return -ENOMEM;
-		if (ctx)
-			memcpy(&t->context, c->args.data, ctx);
 		t->args = c->args.data + ctx;
 		t->n = r->len;
 		break;
@@ -214,8 +218,6 @@ copy_l(struct client *c, struct task_in *t, const unsigned char *base)
 	default:
 		return ERR_PROTO;
 	}
-	if (!ctx)
-		memset(&t->context, 0, sizeof t->context);
 	return 0;
 }
 
@@ -595,6 +597,8 @@ serve_enter(struct client *c, const struct task_in *t)
 		return;
 	}
 	c->context = t->context;
+	c->parent_proc = t->proc;
+	c->parent_seq = t->rec.seq;
 	memcpy(p->fn, t->fn.name, sizeof t->fn.name);
 	atomic_store_explicit(&p->submitter, t->proc, memory_order_relaxed);
 	atomic_store_explicit(&p->attempt, t->rec.attempt, memory_order_relaxed);

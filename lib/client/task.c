@@ -8,8 +8,18 @@
 static int
 rare_l(struct client *c, struct rec *r, struct fn *fn, struct rec **out)
 {
+	uint64_t at = c->in_task && c->context.deadline ? c->context.deadline : WAIT_FOREVER;
 	struct side *s;
 
+	if (fn->opts.timeout && clock_ns() + fn->opts.timeout < at) {
+		struct rec_context x = c->in_task ? c->context : (struct rec_context){ 0 };
+
+		at = x.deadline = clock_ns() + fn->opts.timeout;
+		if (r->flags & REC_CONTEXT)
+			((struct rec_context *)slab_at(&c->slab, r->ext))->deadline = at;
+		else if (r->kind == REC_HERE && rec_context_l(c, r, &x) < 0)
+			return -ENOMEM;		/* longer arguments: the time-out is ours alone, children do not see it */
+	}
 	if (fn->opts.returns > 1) {
 		if (!(s = side_l(c, r)) || !(s->child = calloc(fn->opts.returns, sizeof *s->child)))
 			return -ENOMEM;
@@ -27,9 +37,21 @@ rare_l(struct client *c, struct rec *r, struct fn *fn, struct rec **out)
 		}
 		r->count--;				/* the caller holds the children instead */
 	}
-	if (fn->opts.timeout && timer_set_l(c, r, TIMER_TIMEOUT, clock_ns() + fn->opts.timeout) < 0)
+	if (at != WAIT_FOREVER && timer_set_l(c, r, TIMER_TIMEOUT, at) < 0)
 		return -ENOMEM;
 	return 0;
+}
+
+/* a task submitted by a task: who its parent is, and all that the parent inherited itself (M37) */
+static int
+inherit_l(struct client *c, struct rec *r)
+{
+	struct rec_context x = c->context;
+
+	x.parent_node = (uint32_t)c->me.node;
+	x.parent_proc = c->parent_proc;
+	x.parent_seq = c->parent_seq;
+	return rec_context_l(c, r, &x);
 }
 
 static int
@@ -92,7 +114,9 @@ prepare(struct client *c, struct fn *fn, const struct payload *a, struct rec **o
 	r->count = 2;
 	fn->count++;
 	*out = *task = r;
-	if ((e = args_l(c, r, a, &w)) == 0 && (fn->opts.returns > 1 || fn->opts.timeout))
+	if (c->in_task)
+		e = inherit_l(c, r);
+	if (e == 0 && (e = args_l(c, r, a, &w)) == 0 && (fn->opts.returns > 1 || fn->opts.timeout || (c->in_task && c->context.deadline)))
 		e = rare_l(c, r, fn, out);
 	if (e < 0) {
 		task_fail_l(c, r, e, err_str(e));

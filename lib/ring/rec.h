@@ -29,7 +29,7 @@ enum rec_state {		/* owner's view */
 enum rec_kind {			/* where the payload is: arguments before READY, values after */
 	REC_NONE,
 	REC_HERE,		/* inl[0 .. len) */
-	REC_EXT,		/* in the extension block: [struct rec_context] len bytes */
+	REC_EXT,		/* in the extension block: len bytes, after the context if there is one */
 	REC_ARENA,		/* inl holds struct rec_where */
 };
 
