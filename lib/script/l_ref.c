@@ -9,7 +9,7 @@
 #include "script/buffer.h"
 #include "script/script.h"
 
-#define DEBT_STEP (16u << 20)		/* bytes of shared memory that are worth a step of the collector: about a cache full */
+#define DEBT_STEP (4u << 20)		/* bytes of shared memory worth a step of the collector: they are to be reused while the cache has them */
 #define NOTICES 5
 
 struct lref {
