@@ -185,10 +185,12 @@ client_actor_new(struct client *c, const struct actor_spec *s, struct actor **a,
 	lock_drop(&c->lock);
 	buf_release(&spec);
 	e = rq ? actor_request(c, rq, a, why, n) : -ENOMEM;
-	if (e == 0)
+	if (e == 0) {
 		(*a)->args = args;
-	else
+		(*a)->retries = s->opts.retries;
+	} else {
 		client_release(c, args);
+	}
 	if (!c->serving)
 		service_start(c);
 	return e;
@@ -210,7 +212,7 @@ client_actor_find(struct client *c, const char *namespace, const char *name, str
 
 struct actor *
 client_actor_import(struct client *c, uint64_t number, const char *class, size_t nclass, const unsigned char *methods,
-    size_t nmethods)
+    size_t nmethods, int retries)
 {
 	struct actor *a;
 	bool known;
@@ -218,8 +220,10 @@ client_actor_import(struct client *c, uint64_t number, const char *class, size_t
 	lock_take(&c->lock);
 	known = map_get(&c->actor, number) != NULL;
 	a = actor_l(c, number, class, nclass, methods, nmethods);
-	if (a && !known)
+	if (a && !known) {
+		a->retries = retries;
 		LINK_SEND(c, actor_hold, .actor = number);
+	}
 	if (a)
 		open_l(c, a);
 	lock_drop(&c->lock);
@@ -252,6 +256,12 @@ const char *
 actor_class(const struct actor *a)
 {
 	return a->class;
+}
+
+int
+actor_retries(const struct actor *a)
+{
+	return a->retries;
 }
 
 struct span

@@ -148,11 +148,12 @@ struct actor_spec {
 int	client_actor_new(struct client *c, const struct actor_spec *s, struct actor **a, char *why, size_t n);
 int	client_actor_find(struct client *c, const char *namespace, const char *name, struct actor **a, char *why, size_t n);
 struct actor *client_actor_import(struct client *c, uint64_t number, const char *class, size_t nclass,
-	    const unsigned char *methods, size_t nmethods);	/* counted */
+	    const unsigned char *methods, size_t nmethods, int retries);	/* counted */
 void	client_actor_retain(struct client *c, struct actor *a);
 void	client_actor_drop(struct client *c, struct actor *a);	/* from a finalizer too */
 uint64_t actor_number(const struct actor *a);
 const char *actor_class(const struct actor *a);
+int	actor_retries(const struct actor *a);	/* of its calls that had started when it died; 0 for one that was found */
 struct span actor_methods(const struct actor *a);
 int	client_call(struct client *c, struct actor *a, struct fn *method, const struct payload *args, struct rec **r);
 int	client_actor_end(struct client *c, struct actor *a, bool stop, bool restart);	/* kill or stop */

@@ -263,6 +263,19 @@ take_l(struct client *c, struct lease *l)
 
 /* --- taking back, giving back -------------------------------------------------------------------------------- */
 
+/* a call to the front of its actor's queue */
+static void
+call_again_l(struct client *c, struct actor *a, struct rec *r, uint32_t slot)
+{
+	r->flags |= REC_ACTOR;
+	r->state = REC_QUEUED;
+	r->link = a->queued ? a->head : 0;
+	a->head = slot;
+	if (a->queued++ == 0)
+		a->tail = slot;
+	c->queued++;
+}
+
 /* unclaimed tasks go back to the front of their queue, last pushed first, so that order is kept */
 void
 lease_takeback_l(struct client *c, struct lease *l)

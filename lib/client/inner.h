@@ -115,7 +115,7 @@ struct actor {
 	const char *ended;		/* we stopped or killed it: later calls of ours fail with this text */
 	uint32_t head, tail;		/* calls to send, in order */
 	uint64_t queued;
-	int retries;
+	int retries;			/* of calls that had started, unless they say otherwise */
 	char *class, *why;
 	unsigned char *methods;
 	size_t nmethods;

@@ -149,7 +149,7 @@ l_index(lua_State *L)
 		    actor_class(u->a), name, lua_tostring(L, -1));
 	}
 	task_opts_init(&o);
-	o.retries = 0;
+	o.retries = actor_retries(u->a);
 	method_push(L, 1, u->a, name, &o);
 	lua_pushvalue(L, 2);
 	lua_pushvalue(L, -2);
@@ -198,7 +198,7 @@ l_method_bind(lua_State *L)			/* bind(method, options) -> method that is called 
 		return luaL_typeerror(L, 1, "method");
 	luaL_checktype(L, 2, LUA_TTABLE);
 	task_opts_init(&o);
-	o.retries = 0;
+	o.retries = actor_retries(m->a);
 	task_opts_check(L, 2, &o);
 	lua_getiuservalue(L, 1, 1);
 	lua_getiuservalue(L, 1, 2);
@@ -240,6 +240,7 @@ l_new(lua_State *L)
 	luaL_checktype(L, 4, LUA_TTABLE);
 	task_opts_init(&spec.opts);
 	spec.opts.cpus = 0;
+	spec.opts.retries = 0;
 	task_opts_check(L, 4, &spec.opts);
 	lua_getfield(L, 4, "name");
 	spec.name = lua_tostring(L, -1);	/* the options' table keeps it */
@@ -347,7 +348,7 @@ l_eq(lua_State *L)
 	return 1;
 }
 
-/* --- on a journey: { number, class, methods } --------------------------------------------------------------------- */
+/* --- on a journey: { number, class, methods, retries } --------------------------------------------------------------------- */
 
 void
 actor_out(lua_State *L, int idx, struct enc *e)
@@ -359,7 +360,9 @@ actor_out(lua_State *L, int idx, struct enc *e)
 	if (!u->a)
 		luaL_error(L, "a closed actor handle cannot travel");
 	m = actor_methods(u->a);
-	lua_createtable(L, 3, 0);
+	lua_createtable(L, 4, 0);
+	lua_pushinteger(L, actor_retries(u->a));
+	lua_rawseti(L, -2, 4);
 	lua_pushinteger(L, (lua_Integer)actor_number(u->a));
 	lua_rawseti(L, -2, 1);
 	lua_pushstring(L, actor_class(u->a));
@@ -380,13 +383,15 @@ actor_in(lua_State *L, int desc, const struct dec_src *src)
 	lua_rawgeti(L, desc, 1);
 	lua_rawgeti(L, desc, 2);
 	lua_rawgeti(L, desc, 3);
+	lua_rawgeti(L, desc, 4);
+	lua_insert(L, -4);
 	class = luaL_checklstring(L, -2, &nclass);
 	methods = luaL_checklstring(L, -1, &nmethods);
 	a = client_actor_import(script_client(L), (uint64_t)luaL_checkinteger(L, -3), class, nclass,
-	    (const unsigned char *)methods, nmethods);
+	    (const unsigned char *)methods, nmethods, (int)luaL_optinteger(L, -4, 0));
 	if (!a)
 		luaL_error(L, "not enough memory");
-	lua_pop(L, 3);
+	lua_pop(L, 4);
 	handle_push(L, a);
 }
 
