@@ -143,7 +143,11 @@ function rota.context()
 	return { node = node, process = proc, job = job, namespace = namespace, task = os.getenv "ROTA_TASK" }
 end
 
-function rota.nodes() return core.list "nodes" end
+function rota.nodes()
+	local list = core.list "nodes"
+	for i = 1, #list do list[i].uptime = list[i].uptime / 1e9 end		-- seconds, as all times in Lua
+	return list
+end
 
 function rota.resources()
 	local cpus, free = 0, 0
