@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "client/spec.h"
@@ -557,6 +558,22 @@ work_preload(void)
 	return L;
 }
 
+/* The zygote's state was copied: without this all would draw alike.  What Lua itself would take is the second and
+   an address: the same in all workers that are forked within a second. */
+static void
+reseed(lua_State *L)
+{
+	lua_Integer seed[2] = { (lua_Integer)clock_ns(), (lua_Integer)getpid() };
+
+	(void)!getrandom(seed, sizeof seed, GRND_NONBLOCK);
+	lua_getglobal(L, "math");
+	lua_getfield(L, -1, "randomseed");
+	lua_pushinteger(L, seed[0]);
+	lua_pushinteger(L, seed[1]);
+	lua_call(L, 2, 0);
+	lua_settop(L, 0);
+}
+
 int
 work_run(lua_State *L, int fd)
 {
@@ -577,10 +594,7 @@ work_run(lua_State *L, int fd)
 	s->sched->self = s->sched->class = LUA_NOREF;
 	lua_newtable(L);
 	s->sched->by_hash = luaL_ref(L, LUA_REGISTRYINDEX);
-	lua_getglobal(L, "math");
-	lua_getfield(L, -1, "randomseed");
-	lua_call(L, 0, 0);			/* the zygote's state was copied: without this all would draw alike */
-	lua_settop(L, 0);
+	reseed(L);
 	func_install_resolver(L, ask_driver);
 	status = loop(s);
 	fflush(NULL);
