@@ -46,6 +46,7 @@ end
 
 local Class = { __name = "rota.actor class" }
 Class.__index = Class
+core.class("rota.actor class", Class, "rota")		-- a class of actors travels, as tasks and handles do
 
 function Class.with(c, options)
 	return setmetatable({ class = c.class, name = c.name, methods = c.methods,
