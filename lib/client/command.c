@@ -406,7 +406,7 @@ publish(struct client *c, struct task_in *t, const struct command_end *e)
 
 	mp_put_uint(&b, (uint64_t)e->status);
 	mp_put_uint(&b, (uint64_t)e->sig);
-	mp_put_uint(&b, e->late);
+	mp_put_uint(&b, e->late | (unsigned)e->norun << 1);
 	mp_put_uint(&b, e->start);
 	mp_put_uint(&b, e->ns);
 	for (int i = 0; i < 2; i++) {
@@ -483,6 +483,7 @@ command_run(struct client *c, struct task_in *t)
 		end.err = span_of(w.err.p, w.err.n);
 	} else {
 		end.status = proc_status(e);
+		end.norun = true;
 		end.err = span_of(why, (size_t)snprintf(why, sizeof why, "cannot run '%.150s': %s\n", w.argv[0], err_str(e)));
 		e = 0;
 	}

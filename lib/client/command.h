@@ -42,9 +42,10 @@ struct command_end {
 	int status;			/* of the program; 126, 127: it could not be run; 124: its time was over */
 	int sig;			/* that killed it, or 0 */
 	bool late;			/* its time was over */
+	bool norun;			/* it could not be run; err says why */
 	uint64_t start;			/* ns since 1970 */
 	uint64_t ns;			/* run time */
-	struct span out, err;		/* what it wrote; err also says why it could not be run */
+	struct span out, err;		/* what it wrote */
 };
 
 int	command_put_how(struct buf *b, const struct command_how *h);		/* 0 or -ENOMEM */

@@ -91,6 +91,7 @@ command_get_end(struct command_end *e, const struct client *c, const struct valu
 		return ERR_PROTO;
 	e->status = (int)(status & 0xff);
 	e->sig = (int)(sig & 0x7f);
-	e->late = late != 0;
+	e->late = late & 1;
+	e->norun = late >> 1 & 1;
 	return 0;
 }

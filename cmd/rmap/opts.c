@@ -1,0 +1,325 @@
+/* opts - the command line of rmap. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/die.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "rmap.h"
+#include "wire/mp.h"
+
+#define BLOCK_DEFAULT (UINT64_C(1) << 20)
+
+static const char help[] =
+"usage: rmap [options] [--] command [arg ...]    run command for each input line\n"
+"       rmap [options] -e LUA | -f FILE          run Lua for each input line\n"
+"words: {} item  {.} without extension  {/} basename  {//} dirname  {/.} both\n"
+"       {#} number  {%} slot  {1} {2} column\n"
+"input:  -0 NUL ends items   -d CHAR   -a FILE   ::: a b c   -C REGEX columns\n"
+"        -n N items a command   -X as many as fit\n"
+"        --pipe[=10M] blocks of stdin to the command   --recend S   --header\n"
+"run:    -j N at once (CPUs)   -c CPUS -g GPUS -m MEM -R NAME=N\n"
+"        -s one text, by sh -c   -t DUR each   --retries N   --ok 0,1\n"
+"files:  --wd DIR   -E NAME[=VALUE] | -E none\n"
+"output: -k input order   --tag   -q   -v\n"
+"where:  -A ADDRESS (ROTA_ADDRESS, else your node, else a private one)\n"
+"exit:   0 all well, 1 some failed, 2 usage, 124 time, 125 rota failed,\n"
+"        126 command cannot run, 127 command not found\n"
+"\n"
+"        find . -name '*.wav' -print0 | rmap -0 -- ffmpeg -i {} {.}.mp3\n"
+"        seq 3 | rmap -k -e 'line * line'\n"
+"See man rmap.\n";
+
+enum {
+	OPT_PIPE = 256, OPT_RECEND, OPT_HEADER, OPT_RETRIES, OPT_OK, OPT_WD, OPT_TAG, OPT_REQUIRE, OPT_CITE, OPT_LINE,
+};
+
+static const struct opt table[] = {
+	{ '0', "null", NULL, "NUL bytes end items" },
+	{ 'd', "delimiter", "CHAR", "CHAR ends items" },
+	{ 'a', "arg-file", "FILE", "items from FILE" },
+	{ 'C', "colsep", "REGEX", "columns {1} {2} of an item" },
+	{ 'I', "replace", "STR", "STR stands for {}" },
+	{ 'n', "max-args", "N", "items a command" },
+	{ 'X', "fill", NULL, "as many items as fit" },
+	{ OPT_PIPE, "pipe", "[SIZE]", "blocks of stdin to the command" },
+	{ OPT_RECEND, "recend", "STR", "STR ends records" },
+	{ OPT_HEADER, "header", NULL, "line 1 heads each block" },
+	{ 'j', "jobs", "N", "at once" },
+	{ 'P', "max-procs", "N", NULL },
+	{ 'c', "cpus", "CPUS", "CPUs of an item" },
+	{ 'g', "gpus", "GPUS", "GPUs of an item" },
+	{ 'm', "memory", "SIZE", "memory of an item" },
+	{ 'R', "resource", "NAME=N", "resource of an item" },
+	{ 's', "shell", NULL, "the command is text for sh -c" },
+	{ 't', "timeout", "DUR", "time limit of an item" },
+	{ OPT_RETRIES, "retries", "N", "further tries" },
+	{ OPT_OK, "ok", "LIST", "statuses that are success" },
+	{ OPT_WD, "wd", "DIR", "run in DIR" },
+	{ 'E', "env", "NAME[=VALUE]", "pass or set a variable" },
+	{ 'k', "keep-order", NULL, "output in input order" },
+	{ OPT_TAG, "tag", NULL, "item and TAB before each line" },
+	{ 'e', "expr", "LUA", "Lua for each line" },
+	{ 'f', "file", "FILE", "Lua from FILE" },
+	{ 'b', "batch", "N", "lines of a block with -e" },
+	{ OPT_REQUIRE, "require", "MODULE", "load MODULE for -e" },
+	{ 'A', "address", "ADDRESS", "which node" },
+	{ 'N', "namespace", "NAME", "namespace" },
+	{ 'q', "quiet", NULL, "no notices" },
+	{ 'v', "verbose", NULL, "show each command" },
+	{ 'r', "no-run-if-empty", NULL, NULL },
+	{ 'S', "sshlogin", "HOST", NULL },
+	{ 'u', "ungroup", NULL, NULL },
+	{ OPT_LINE, "line-buffer", NULL, NULL },
+	{ OPT_CITE, "will-cite", NULL, NULL },
+	{ 0 }
+};
+
+static unsigned
+number(const char *option, const char *s, unsigned least)
+{
+	unsigned n;
+
+	if (num_uint(s, &n) < 0 || n < least)
+		opt_bad(option, s, least ? "a number from 1 up" : "a number");
+	return n;
+}
+
+static uint32_t
+thousandths(const char *option, const char *s)
+{
+	char *end;
+	double v = strtod(s, &end);
+
+	if (!*s || *end || !(v >= 0) || v > 2000000)
+		opt_bad(option, s, "a number such as 2 or 0.5");
+	return (uint32_t)(v * 1000 + 0.5);
+}
+
+static int
+delimiter(const char *s)
+{
+	static const char from[] = "ntrfva0\\", to[] = "\n\t\r\f\v\a\0\\";
+	const char *p;
+	char *end;
+	long v;
+
+	if (s[0] && !s[1])
+		return (unsigned char)s[0];
+	if (s[0] == '\\' && s[1] && !s[2] && (p = strchr(from, s[1])))
+		return (unsigned char)to[p - from];
+	if (s[0] == '\\' && s[1] == 'x' && s[2] && (v = strtol(s + 2, &end, 16)) >= 0 && v < 256 && !*end)
+		return (int)v;
+	opt_bad("-d", s, "one byte, or \\n \\t \\0 \\xHH");
+}
+
+static void
+ok_list(struct options *o, const char *s)
+{
+	const char *p = s;
+	char *end;
+
+	memset(o->ok, 0, sizeof o->ok);
+	do {
+		long v = strtol(p, &end, 10);
+
+		if (end == p || v < 0 || v > 255 || (*end && *end != ','))
+			opt_bad("--ok", s, "statuses such as 0,1");
+		o->ok[v] = true;
+		p = end + 1;
+	} while (*end);
+}
+
+static void
+resource(struct options *o, const char *s)
+{
+	const char *eq = strchr(s, '=');
+
+	if (!eq || eq == s || o->nresources == 15)
+		opt_bad("-R", s, "NAME=N");
+	if (o->nresources++ == 0)
+		mp_put_map(&o->resources, 0);		/* its size is set at the end */
+	mp_put_str(&o->resources, s, (size_t)(eq - s));
+	mp_put_uint(&o->resources, thousandths("-R", eq + 1));
+}
+
+static void
+jobs(struct options *o, const char *s)
+{
+	size_t n = strlen(s);
+	char num[16];
+
+	o->jobs_given = true;
+	if (n > 1 && n < sizeof num && s[n - 1] == '%') {
+		snprintf(num, sizeof num, "%.*s", (int)(n - 1), s);
+		if (num_uint(num, &o->percent) < 0 || o->percent == 0)
+			opt_bad("-j", s, "a number, 0 for no limit, or a percentage");
+	} else if (num_uint(s, &o->jobs) < 0) {
+		opt_bad("-j", s, "a number, 0 for no limit, or a percentage");
+	}
+}
+
+static void
+push(const char ***v, unsigned *n, const char *s)
+{
+	if (!(*v = realloc(*v, (*n + 2) * sizeof **v)))
+		die(125, -ENOMEM, "cannot read the options");
+	(*v)[(*n)++] = s;
+	(*v)[*n] = NULL;
+}
+
+static void
+variable(struct options *o, const char *s)
+{
+	if (strcmp(s, "none") == 0) {
+		o->bare = true;
+		return;
+	}
+	if (!*s || *s == '=')
+		opt_bad("-E", s, "NAME, NAME=VALUE or none");
+	push(&o->env, &o->nenv, s);
+}
+
+static void
+lua_text(struct options *o, const char *s)
+{
+	if (o->lua_name)
+		die(2, 0, "-e and -f are given once; join the texts with a newline");
+	o->lua_name = "-e";
+	buf_add(&o->lua, s, strlen(s));
+}
+
+static void
+lua_file(struct options *o, const char *name)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (o->lua_name)
+		die(2, 0, "-e and -f are given once");
+	if (fd < 0)
+		die(2, -errno, "cannot read '%s'", name);
+	do {
+		if (buf_reserve(&o->lua, 65536) < 0 || (n = read(fd, o->lua.data + o->lua.len, 65536)) < 0)
+			die(2, -errno, "cannot read '%s'", name);
+		o->lua.len += (size_t)n;
+	} while (n > 0);
+	close(fd);
+	o->lua_name = name;
+	o->lua_file = true;
+}
+
+static void
+one(struct options *o, int c, const char *arg)
+{
+	static unsigned nrequire;
+	int64_t ns;
+	uint64_t u;
+
+	switch (c) {
+	case '0': o->delim = 0; break;
+	case 'd': o->delim = delimiter(arg); break;
+	case 'a': o->file = arg; break;
+	case 'C': o->columns = arg; break;
+	case 'I': o->replace = arg; break;
+	case 'n': o->n = number("-n", arg, 1); break;
+	case 'b': o->batch = number("-b", arg, 1); break;
+	case 'X': o->fill = true; break;
+	case OPT_PIPE:
+		o->pipe = true;
+		if (arg && (num_size(arg, &o->block) < 0 || o->block == 0 || o->block > UINT32_MAX))
+			opt_bad("--pipe", arg, "a size such as 10M");
+		break;
+	case OPT_RECEND: o->recend = arg; break;
+	case OPT_HEADER: o->header = true; break;
+	case 'j':
+	case 'P': jobs(o, arg); break;
+	case 'c': o->task.cpus = thousandths("-c", arg); o->cpus_given = true; break;
+	case 'g': o->task.gpus = thousandths("-g", arg); break;
+	case 'm':
+		if (num_size(arg, &u) < 0)
+			opt_bad("-m", arg, "a size such as 512M");
+		o->task.memory = u;
+		break;
+	case 'R': resource(o, arg); break;
+	case 's': o->shell = true; break;
+	case 't':
+		if (num_duration(arg, &ns) < 0)
+			opt_bad("-t", arg, "a duration such as 90, 1.5m or 2h");
+		o->timeout = ns;
+		break;
+	case OPT_RETRIES: o->retries = number("--retries", arg, 0); break;
+	case OPT_OK: ok_list(o, arg); break;
+	case OPT_WD: o->wd = arg; break;
+	case 'E': variable(o, arg); break;
+	case 'k': o->keep = true; break;
+	case OPT_TAG: o->tag = true; break;
+	case 'e': lua_text(o, arg); break;
+	case 'f': lua_file(o, arg); break;
+	case OPT_REQUIRE: push(&o->require, &nrequire, arg); break;
+	case 'A': o->address = arg; break;
+	case 'N': o->namespace = arg; break;
+	case 'q': o->quiet = true; break;
+	case 'v': o->verbose = true; break;
+	case 'S': die(2, 0, "hosts are no option: name a node with -A or ROTA_ADDRESS");
+	case 'u': die(2, 0, "there is no -u: an item's output appears when it ends");
+	case OPT_LINE: die(2, 0, "there is no --line-buffer: an item's output appears when it ends");
+	}
+}
+
+/* -e and -f take no command's options and the other way round */
+static void
+combine(const struct options *o)
+{
+	static const char *const both = "%s does not go with %s";
+
+	if (o->lua_name) {
+		if (o->argc)
+			die(2, 0, "-%c runs Lua, not a command: '%s' is one too many", o->lua_file ? 'f' : 'e', o->argv[0]);
+		if (o->shell || o->pipe || o->fill || o->n || o->replace || o->timeout || o->retries || o->tag || o->header)
+			die(2, 0, both, o->shell ? "-s" : o->pipe ? "--pipe" : o->fill ? "-X" : o->n ? "-n (is -b meant?)" :
+			    o->replace ? "-I" : o->timeout ? "-t" : o->retries ? "--retries" : o->tag ? "--tag" : "--header", "-e");
+		return;
+	}
+	if (o->argc == 0)
+		die(2, 0, "no command; see rmap -h");
+	if (o->batch || o->require)
+		die(2, 0, "%s needs -e or -f", o->batch ? "-b" : "--require");
+	if (o->shell && o->argc > 1)
+		die(2, 0, "-s takes one text: quote it as a whole");
+	if (o->columns && (o->n > 1 || o->fill))
+		die(2, 0, both, "-C", o->fill ? "-X" : "-n");
+	if (o->pipe && (o->has_args || o->fill || o->columns || o->tag))
+		die(2, 0, both, "--pipe", o->has_args ? ":::" : o->fill ? "-X" : o->columns ? "-C" : "--tag");
+	if (o->recend && !o->pipe)
+		die(2, 0, "--recend needs --pipe; -d ends items");
+}
+
+void
+options_parse(struct options *o, int argc, char *argv[])
+{
+	struct opt_state s = { .opts = table, .help = help };
+	int c;
+
+	o->delim = '\n';
+	o->block = BLOCK_DEFAULT;
+	o->ok[0] = true;
+	task_opts_init(&o->task);
+	while ((c = opt_next(&s, argc, argv)) != -1)
+		one(o, c, s.arg);
+	o->argv = argv + s.index;
+	o->argc = argc - s.index;
+	for (int i = 0; i < o->argc && !o->has_args; i++)
+		if (strcmp(o->argv[i], ":::") == 0) {
+			o->has_args = true;
+			o->args = o->argv + i + 1;
+			o->nargs = o->argc - i - 1;
+			o->argc = i;
+		}
+	if (o->has_args && o->file)
+		die(2, 0, "-a and ::: both give items");
+	combine(o);
+}

@@ -1,0 +1,329 @@
+/* run - keeps jobs under way, takes in what comes back, ends everything when told to. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/die.h"
+#include "base/err.h"
+#include "os/sig.h"
+#include "rmap.h"
+#include "wire/mp.h"
+
+#define END_NS 800000000u		/* from TERM to the items until we go, KILL following us */
+#define UNLIMITED 4096u			/* jobs under way with -j 0: more would only fill memory */
+
+volatile int run_signal;
+static struct client *the_client;	/* for the handler */
+
+/* --- signals ----------------------------------------------------------------------------------------------------- */
+
+static void
+on_signal(int sig)
+{
+	if (run_signal) {			/* the second one: no waiting */
+		signal(sig, SIG_DFL);
+		raise(sig);
+	}
+	run_signal = sig;
+	client_poke(the_client);
+}
+
+static void
+catch_signals(void)
+{
+	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_NODEFER }, old;
+
+	for (size_t i = 0; i < sizeof sigs / sizeof *sigs; i++)
+		if (sigaction(sigs[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)	/* nohup */
+			sigaction(sigs[i], &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);		/* write tells, and then there is something to clean up */
+}
+
+static int
+term_row(void *arg, const unsigned char *p, size_t n)	/* a worker of our job: its command is to end */
+{
+	struct run *r = arg;
+	struct mp m = { p, p + n };
+	struct mp_tok map, key, val;
+	int64_t pid = 0, job = -1;
+
+	if (mp_next(&m, &map) < 0 || map.kind != MP_MAP)
+		return 0;
+	while (map.n-- > 0 && mp_next(&m, &key) == 0 && key.kind == MP_STR) {
+		struct mp at = m;
+
+		if (mp_skip(&m) < 0 || mp_next(&at, &val) < 0 || val.kind != MP_INT)
+			continue;
+		if (key.n == 3 && memcmp(key.p, "pid", 3) == 0)
+			pid = val.i;
+		else if (key.n == 3 && memcmp(key.p, "job", 3) == 0)
+			job = val.i;
+	}
+	if (pid > 1 && job == (int64_t)client_welcome(r->c)->job)
+		kill((pid_t)pid, SIGTERM);
+	return 0;
+}
+
+static void
+term_items(struct run *r)
+{
+	char why[128];
+
+	if (r->o->lua_name)
+		return;
+	client_list(r->c, "workers", term_row, r, why, sizeof why);
+}
+
+void
+run_end(struct run *r, int sig)
+{
+	uint64_t until = clock_ns() + END_NS, tag;
+	struct rec *rec;
+
+	run_signal = sig ? sig : SIGTERM;	/* the next one ends us at once */
+	if (r->under && !r->o->lua_name) {
+		term_items(r);
+		while (r->under) {
+			int e = waitset_next(r->c, r->set, until, &rec, &tag);
+
+			if (e == 0)
+				r->under--;
+			else if (e != -EINTR)
+				break;
+		}
+	}
+	client_close(r->c);
+	if (sig)
+		sig_reraise(sig);
+	_exit(125);
+}
+
+/* --- jobs --------------------------------------------------------------------------------------------------------- */
+
+static unsigned
+slot_take(struct run *r)
+{
+	while (r->low < r->nslot && r->slot[r->low])
+		r->low++;
+	if (r->low == r->nslot) {
+		unsigned n = r->nslot ? 2 * r->nslot : 64;
+		uint8_t *v = realloc(r->slot, n);
+
+		if (!v)
+			die(125, -ENOMEM, "cannot start an item");
+		memset(v + r->nslot, 0, n - r->nslot);
+		r->slot = v;
+		r->nslot = n;
+	}
+	r->slot[r->low] = 1;
+	return r->low + 1;
+}
+
+static void
+slot_give(struct run *r, unsigned slot)
+{
+	r->slot[slot - 1] = 0;
+	if (slot - 1 < r->low)
+		r->low = slot - 1;
+}
+
+struct job *
+run_job(struct run *r, uint64_t first)
+{
+	struct job *j = calloc(1, sizeof *j);
+
+	if (!j)
+		die(125, -ENOMEM, "cannot start an item");
+	j->seq = ++r->seq;
+	j->first = first;
+	j->slot = slot_take(r);
+	if (r->o->keep)
+		list_add_tail(&r->order, &j->link);
+	return j;
+}
+
+int
+run_submit(struct run *r, struct job *j, const struct payload *p)
+{
+	struct rec *rec;
+	int e;
+
+	if ((e = client_submit(r->c, r->fn, p, &rec)) == 0) {
+		e = waitset_add(r->c, r->set, rec, (uint64_t)(uintptr_t)j);
+		client_release(r->c, rec);
+	}
+	if (e == ERR_FULL)
+		die(125, 0, "%s", client_full(r->c));
+	if (e == ERR_NO_CLUSTER)
+		die(125, 0, "the node is gone: %s", client_lost(r->c));
+	if (e < 0)
+		die(125, e, "cannot start item %llu", (unsigned long long)j->seq);
+	r->under++;
+	return 1;
+}
+
+static void
+job_free(struct run *r, struct job *j)
+{
+	if (j->rec)
+		client_release(r->c, j->rec);
+	free(j->label);
+	free(j->argv);
+	free(j->in);
+	free(j);
+}
+
+static void
+job_write(struct run *r, struct job *j)
+{
+	if (r->o->lua_name)
+		lines_write(r, j);
+	else
+		commands_write(r, j);
+	job_free(r, j);
+}
+
+static void
+job_done(struct run *r, struct job *j, struct rec *rec)
+{
+	j->rec = rec;
+	r->under--;
+	if (!r->o->lua_name && !commands_done(r, j))
+		return;
+	slot_give(r, j->slot);
+	j->done = true;
+	if (!r->o->keep) {
+		job_write(r, j);
+		return;
+	}
+	while (!list_empty(&r->order)) {
+		j = list_entry(list_first(&r->order), struct job, link);
+		if (!j->done)
+			break;
+		list_del(&j->link);
+		job_write(r, j);
+	}
+}
+
+void
+run_failed(struct run *r, const struct job *j, uint64_t line, const char *how)
+{
+	char label[80] = "";
+	const char *kind = r->o->pipe ? "block" : r->o->has_args ? "item" : "line";
+
+	r->failed++;
+	if (r->first[0] && line >= r->first_seq)
+		return;
+	r->first_seq = line;
+	if (j && j->label && !r->o->pipe) {
+		snprintf(label, sizeof label, " '%.64s'", j->label);
+		for (char *s = label; *s; s++)
+			if ((unsigned char)*s < 0x20 || *s == 0x7f)
+				*s = '?';
+	}
+	snprintf(r->first, sizeof r->first, "%s %llu%s: %s", kind, (unsigned long long)line, label, how);
+}
+
+/* --- the loop ------------------------------------------------------------------------------------------------------- */
+
+static void
+start_more(struct run *r)
+{
+	while (!r->input_end && !r->stopping && r->under < r->limit) {
+		int k = r->o->lua_name ? lines_next(r) : commands_next(r);
+
+		if (k == -EAGAIN)
+			return;
+		if (k < 0)
+			die(125, k, "cannot read items");
+		r->input_end = k == 0;
+	}
+}
+
+static int
+next_done(struct run *r, struct rec **rec, uint64_t *tag)
+{
+	int e;
+
+	if (r->under == 0) {
+		out_flush(r);
+		return client_nap(r->c, WAIT_FOREVER);
+	}
+	if ((e = waitset_next(r->c, r->set, 1, rec, tag)) != -ETIMEDOUT)
+		return e;
+	out_flush(r);				/* what there is to show is shown before we sleep */
+	return waitset_next(r->c, r->set, WAIT_FOREVER, rec, tag);
+}
+
+static void
+summary(const struct run *r)
+{
+	if (r->failed == 0 || (r->o->quiet && isatty(STDERR_FILENO)))
+		return;
+	fprintf(stderr, "%s: %llu of %llu failed; first: %s\n", progname, (unsigned long long)r->failed,
+	    (unsigned long long)r->done, r->first);
+}
+
+static void
+set_limit(struct run *r)
+{
+	const struct options *o = r->o;
+	uint64_t cpus = client_welcome(r->c)->cpus;
+
+	r->limit = o->jobs;
+	if (o->percent)
+		r->limit = cpus * o->percent / 100000;
+	if (o->jobs_given && !o->percent && o->jobs == 0)
+		r->limit = UNLIMITED;
+	else if (!o->jobs_given)
+		r->limit = o->task.cpus ? cpus / o->task.cpus : UNLIMITED;
+	if (r->limit == 0)
+		r->limit = 1;
+}
+
+static void
+wake(void *c)
+{
+	client_poke(c);
+}
+
+int
+run_all(struct run *r)
+{
+	uint64_t tag;
+	struct rec *rec;
+	int e;
+
+	the_client = r->c;
+	list_init(&r->order);
+	set_limit(r);
+	if (!(r->set = waitset_new(r->c)))
+		die(125, -ENOMEM, "cannot start");
+	if ((e = items_open(&r->items, r->o, wake, r->c)) < 0)
+		die(125, e, "cannot read '%s'", r->o->file ? r->o->file : "stdin");
+	if ((e = r->o->lua_name ? lines_start(r) : commands_start(r)) < 0)
+		die(125, e, "cannot start");
+	catch_signals();
+	for (;;) {
+		start_more(r);
+		if (r->under == 0 && (r->input_end || r->stopping))
+			break;
+		e = next_done(r, &rec, &tag);
+		if (run_signal)
+			run_end(r, run_signal);
+		if (e == 0)
+			job_done(r, (struct job *)(uintptr_t)tag, rec);
+		else if (e == ERR_NO_CLUSTER)
+			die(125, 0, "the node is gone: %s", client_lost(r->c));
+		else if (e != -EINTR && e != -ETIMEDOUT)
+			die(125, e, "cannot wait for items");
+	}
+	out_flush(r);
+	summary(r);
+	client_close(r->c);
+	return r->failed == 0 ? 0 : r->failed == r->timed_out ? 124 : 1;
+}
