@@ -200,7 +200,8 @@ script_payload(lua_State *L, int first, int last, const char *what, unsigned fla
 	e->flags = flags;
 	if (enc_values(L, e, first, last, what) < 0)
 		lua_error(L);
-	if (e->nseg > maxsegs) {		/* many buffers: all into one piece */
+	if (e->nseg > maxsegs || (e->nseg && s->pending && flags & ENC_TOPREF)) {
+		/* many buffers, or arguments that are rebuilt once all are ready: all into one piece */
 		e->flags = flags | ENC_INLINE;
 		if (enc_values(L, e, first, last, what) < 0)
 			lua_error(L);
