@@ -99,6 +99,12 @@ table_uint(struct table *t, uint64_t v)
 }
 
 void
+table_bool(struct table *t, bool v)
+{
+	table_uint(t, v);
+}
+
+void
 table_float(struct table *t, double v)
 {
 	*next(t) = (struct table_cell){ .f = v, .u = v > 0 ? (uint64_t)v : 0 };
@@ -169,6 +175,8 @@ cell(struct table *t, struct buf *b, unsigned i, bool human)
 		return moment(b, c->u, !human);
 	case TABLE_FLOAT:
 		return human ? buf_printf(b, "%.4g", c->f) : json_num(b, c->f);
+	case TABLE_BOOL:
+		return json_bool(b, c->u);
 	}
 	return 0;
 }
@@ -203,6 +211,8 @@ json_cell(struct table *t, struct buf *b, unsigned i)
 		return buf_add(b, "\"", 1);
 	case TABLE_FLOAT:
 		return json_num(b, c->f);
+	case TABLE_BOOL:
+		return json_bool(b, c->u);
 	}
 	return 0;
 }
@@ -296,7 +306,7 @@ align_line(struct table *t, const char *const *v, const size_t *width)
 
 	for (i = 0; i < t->nsel && used < t->width; i++) {
 		enum table_kind kind = t->cols[t->sel[i]].kind;
-		bool right = kind != TABLE_STRING && kind != TABLE_TIME, last = i + 1 == t->nsel;
+		bool right = kind != TABLE_STRING && kind != TABLE_TIME && kind != TABLE_BOOL, last = i + 1 == t->nsel;
 		int pad;
 
 		room = t->width - used;

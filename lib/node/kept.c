@@ -131,7 +131,7 @@ on_lookup(struct nproc *p, const struct frame *f)
 		SEND(p, found, .req = m.req, .id = k->id, .off = k->off, .gen = k->gen, .size = k->size,
 		    .name = span_of(k->name, k->nname));
 	else
-		proc_fail(p, m.req, ERR_NOTFOUND, found ? "'%.*s' is ambiguous: %u objects begin so" : "no object '%.*s'",
+		proc_fail(p, m.req, found ? -EINVAL : ERR_NOTFOUND, found ? "'%.*s' is ambiguous: %u objects begin so" : "no object '%.*s'",
 		    (int)(m.text.n < 255 ? m.text.n : 255), (const char *)m.text.p, found);
 	return 0;
 }

@@ -168,6 +168,23 @@ nodes(struct rows *r)
 }
 
 static void
+drivers(struct rows *r)			/* the programs that use the node */
+{
+	list_each(l, &r->n->procs_list) {
+		struct nproc *p = list_entry(l, struct nproc, link);
+
+		if (p->role != ROLE_DRIVER || !listed(r, p))
+			continue;
+		row(r, 5);
+		put_u(r, "pid", (uint64_t)p->pid);
+		put_s(r, "name", p->name.data, p->name.len);
+		put_u(r, "since", wall(p->since));
+		put_u(r, "age", clock_ns() - p->since);
+		put_u(r, "job", p->job ? p->job->number : 0);
+	}
+}
+
+static void
 workers(struct rows *r)
 {
 	char fn[33];
@@ -196,7 +213,7 @@ workers(struct rows *r)
 static void
 tasks(struct rows *r)
 {
-	char fn[33], text[48];
+	char fn[33];
 
 	list_each(l, &r->n->procs_list) {
 		struct nproc *p = list_entry(l, struct nproc, link);
@@ -205,10 +222,11 @@ tasks(struct rows *r)
 		if (!listed(r, p))
 			continue;
 		if (p->role == ROLE_WORKER && atomic_load(&p->page->task)) {
-			row(r, 7);
+			row(r, 8);
 			put_task(r, "id", p);
 			put_s(r, "name", fn, fn_copy(fn, p->page));
 			put_text(r, "state", state_word(p));
+			put_u(r, "count", 1);
 			put_u(r, "worker", (uint64_t)p->pid);
 			put_u(r, "since", wall(atomic_load(&p->page->since)));
 			put_u(r, "attempt", atomic_load(&p->page->attempt) + 1);
@@ -216,11 +234,11 @@ tasks(struct rows *r)
 		}
 		if ((queued = atomic_load(&p->page->counter[CNT_QUEUED])) == 0)
 			continue;
-		row(r, 7);
+		row(r, 8);
 		put_s(r, "id", NULL, 0);
 		put_s(r, "name", p->name.data, p->name.len);
-		snprintf(text, sizeof text, "queued %llu", (unsigned long long)queued);
-		put_text(r, "state", text);
+		put_text(r, "state", "queued");
+		put_u(r, "count", queued);
 		put_u(r, "worker", (uint64_t)p->pid);
 		put_u(r, "since", wall(p->since));
 		put_u(r, "attempt", 0);
@@ -300,7 +318,7 @@ object(void *ctx, const struct arena_item *it)
 
 	if (r->job && !(owner && owner->job && owner->job->number == r->job))
 		return true;
-	row(r, 10);
+	row(r, 11);
 	put_text(r, "id", id_format(id, it->id));
 	put_u(r, "size", it->size);
 	put_text(r, "state", "sealed");
@@ -315,6 +333,11 @@ object(void *ctx, const struct arena_item *it)
 	put_u(r, "pinned", (uintptr_t)map_get(&r->pins, pin_name(it->off, it->gen)));
 	key(r, "kept");
 	mp_put_bool(&r->b, k != NULL);
+	key(r, "age");			/* of what the node keeps; of others nobody notes it */
+	if (k)
+		mp_put_uint(&r->b, clock_ns() - k->since);
+	else
+		mp_put_nil(&r->b);
 	key(r, "ttl");
 	if (k && k->ttl)
 		mp_put_uint(&r->b, k->since + k->ttl > clock_ns() ? k->since + k->ttl - clock_ns() : 0);
@@ -338,7 +361,7 @@ rows_frame(struct nproc *p, const struct frame *f)
 	static const struct {
 		const char *what;
 		void (*fn)(struct rows *r);
-	} lists[] = { { "nodes", nodes }, { "workers", workers }, { "tasks", tasks }, { "actors", actors }, { "objects", objects } };
+	} lists[] = { { "nodes", nodes }, { "drivers", drivers }, { "workers", workers }, { "tasks", tasks }, { "actors", actors }, { "objects", objects } };
 	struct rows r = { .p = p, .n = p->n };
 	struct msg_list m;
 	int e = msg_get_list(&m, f->body, f->len);
