@@ -19,7 +19,7 @@ local Checker = rota.actor{
 
 local words = rota.put "a call that runs elsewhere costs one microsecond and goes where the values are"
 local pool = {}
-for i = 1, 3 do pool[i] = Checker(words) end	-- one copy in the store, read by all three
+for i = 1, 3 do pool[i] = Checker(words) end
 
 local lines = { "A call costs a microsecond", "The values are quick", "One call goes everywhere", "and that costs" }
 local refs = {}
