@@ -2,6 +2,8 @@
 # examples.t - every command of README works as written there, every file of examples/ prints what it says
 . "${0%/*}/lib.sh"
 top=$PWD
+XDG_STATE_HOME=$TMP/state
+export XDG_STATE_HOME
 trap 'rota down -q --force 2>/dev/null; rm -rf "$TMP"' EXIT
 
 # --- README: '    $ command', then the lines that it prints, if they are given; all in one shell
