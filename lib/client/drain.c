@@ -525,6 +525,15 @@ look_l(struct client *c, struct lease *l)
 	return any;
 }
 
+/* a worker that had nothing more of ours when it stopped waiting is in no list of active ones: it can be fed again */
+static void
+unblocked_l(struct client *c, struct shape *s)
+{
+	for (unsigned i = 0; i < c->nlease && s->blocked && s->queued; i++)
+		if (c->lease[i] && c->lease[i]->shape == s && c->lease[i]->blocked && !c->lease[i]->active)
+			look_l(c, c->lease[i]);
+}
+
 bool
 progress_l(struct client *c)
 {
@@ -537,6 +546,9 @@ progress_l(struct client *c)
 		if (i < c->nactive && c->active[i] == l)
 			i++;
 	}
+	for (unsigned i = 0; i < c->nshape; i++)
+		if (c->shape[i]->blocked && c->shape[i]->queued)
+			unblocked_l(c, c->shape[i]);
 	if (c->starved) {			/* a worker with nothing to do had no place free; it may have one now */
 		c->starved = false;
 		for (unsigned i = 0; i < c->nshape; i++)
