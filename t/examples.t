@@ -60,8 +60,8 @@ done
 # --- the main job, on two texts: make demo does it with all of this machine
 printf '%s\0' "$top/LICENSE" "$top/README" >"$TMP/list"
 cat LICENSE README | tr -cs A-Za-z '\n' | tr A-Z a-z | sort | uniq -c | awk 'NF == 2 { print $2 "\t" $1 }' >"$TMP/words"
-by_lua() { rlua examples/wordindex.lua "$TMP/list" "$TMP/lua" && diff "$TMP/words" "$TMP/lua"; }
-by_sh() { sh examples/wordindex.sh "$TMP/list" >"$TMP/sh" && diff "$TMP/words" "$TMP/sh"; }
+by_lua() { rlua examples/wordindex.lua "$TMP/list" "$TMP/lua" && diff "$TMP/words" "$TMP/lua" | head; cmp -s "$TMP/words" "$TMP/lua"; }
+by_sh() { sh examples/wordindex.sh "$TMP/list" >"$TMP/sh" && diff "$TMP/words" "$TMP/sh" | head; cmp -s "$TMP/words" "$TMP/sh"; }
 check 'examples/wordindex.lua' by_lua
 check 'examples/wordindex.sh' by_sh
 check 'examples/demo can be read by sh' sh -n examples/demo
