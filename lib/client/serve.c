@@ -86,11 +86,19 @@ serve_unring_l(struct client *c, uint64_t lease)
 		}
 }
 
+/* what still lies in it is not for us: neither to be claimed nor to stay awake for */
+static bool
+closed(const struct inring *g)
+{
+	return atomic_load_explicit(&g->ring.shm->want, memory_order_relaxed) == 2 ||
+	    atomic_load_explicit(&g->ring.shm->dead, memory_order_relaxed);
+}
+
 bool
 serve_glance(struct client *c)
 {
 	for (unsigned i = 0; i < c->ninring; i++)
-		if (ring_ready(&c->inring[i]->ring))
+		if (ring_ready(&c->inring[i]->ring) && !closed(c->inring[i]))
 			return true;
 	return false;
 }
@@ -226,8 +234,7 @@ claim_l(struct client *c, struct inring *g, struct task_in *t)
 {
 	uint32_t slot;
 
-	if (atomic_load_explicit(&g->ring.shm->want, memory_order_relaxed) == 2 ||
-	    atomic_load_explicit(&g->ring.shm->dead, memory_order_relaxed))
+	if (closed(g))
 		return false;
 	while (ring_claim(&g->ring, &slot)) {
 		int e;

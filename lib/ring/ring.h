@@ -198,12 +198,14 @@ ring_claim(struct ring_wrk *r, uint32_t *slot)
 	}
 }
 
-/* is something there to claim (or to step over)? */
+/* is something there to claim (or to step over)?  Says yes only where ring_claim gets on, whatever the peer wrote. */
 static inline bool
 ring_ready(const struct ring_wrk *r)
 {
-	return atomic_load_explicit(&r->shm->word[r->head % RING_WORDS], memory_order_acquire) >> RING_LAP_SHIFT ==
-	    (r->head / RING_WORDS + 1) % (1u << 30);
+	uint64_t w = atomic_load_explicit(&r->shm->word[r->head % RING_WORDS], memory_order_acquire);
+
+	return w >> RING_LAP_SHIFT == (r->head / RING_WORDS + 1) % (1u << 30) &&
+	    (ring_claim_of(w) == RING_QUEUED || ring_claim_of(w) == RING_REVOKED);
 }
 
 /* completions that can be published now */

@@ -8,7 +8,8 @@
  * PSO) is one of these, and so is the late arrival of other actors' stores.  Not there: a load that sees what
  * its own later store brought about (load buffering), and stores of two actors that change places in time.  Less
  * is promised than by C11 where that saves states: a fence hands nothing over through relaxed accesses near it,
- * nor does anything that is stored in the scenario's "light" object.
+ * nor does anything that is stored in the scenario's "light" object.  A "strong" scenario knows no old values:
+ * it is about the order of steps only, and can be larger.
  *
  * Plain objects (plain_get, plain_set) have one value and are race-checked: whoever reads one must have in its view
  * the last write, whoever writes one the last write and all reads since.  A half-written record shows as a race.
@@ -60,6 +61,7 @@ static const volatile void *plainp[PLAINS];
 static unsigned nloc, nplain, nactor;
 static const char *light;		/* stores there hand nothing over, whatever their order: less than C11 promises */
 static size_t lightlen;
+static bool strong;			/* loads read the last value: interleavings only */
 static const char *complaint;		/* set: the property is violated */
 
 static inline void
@@ -260,7 +262,7 @@ machine_tidy(unsigned alive)
 	for (unsigned l = 0; l < nloc; l++) {
 		unsigned low = newest(l), drop, f;
 
-		for (unsigned a = 0; a < nactor && low && loc[l].loaded; a++)
+		for (unsigned a = 0; a < nactor && low && loc[l].loaded && !strong; a++)
 			if ((alive >> a & 1) && m.cur[a].at[l] < low)
 				low = m.cur[a].at[l];
 		if (low == 0)

@@ -190,6 +190,7 @@ explore(const struct scenario *s, struct mutation how)
 	nactor = s->actors;
 	light = s->light;
 	lightlen = s->lightlen;
+	strong = s->strong;
 	memset(loc, 0, sizeof loc);
 anew:
 	complaint = NULL;
