@@ -79,6 +79,7 @@ fail_as_l(struct client *c, struct rec *r, struct rec *arg)
 	task_end_l(c, r);
 	rec_set_l(c, r, copy.data, copy.len, nv, PAYLOAD_ERROR);
 	buf_release(&copy);
+	children_end_l(c, r);
 	rec_ready_l(c, r);
 	if (!call)
 		rec_unref_l(c, r);

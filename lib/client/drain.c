@@ -137,28 +137,6 @@ child_done_l(struct client *c, struct lease *l, struct rec *r, const struct done
 	rec_unref_l(c, k);
 }
 
-/* a task with several returns ended: an error, or too few values, is the outcome of all that are not there yet */
-static void
-children_end_l(struct client *c, struct rec *r, struct side *s)
-{
-	struct obj_view v;
-	const unsigned char *p;
-	size_t n;
-
-	for (unsigned i = 0; i < s->nchild; i++) {
-		struct rec *k = slab_at(&c->slab, s->child[i]);
-
-		if (k->state == REC_READY)
-			continue;
-		if (r->flags & REC_ERROR && (p = rec_bytes_l(c, r, &v, &n)) && n <= REC_BLOCK_MAX)
-			rec_set_l(c, k, p, n, r->nvals, PAYLOAD_ERROR);
-		else
-			rec_set_l(c, k, (const unsigned char *)"\xc0", 1, 1, 0);
-		rec_ready_l(c, k);
-		rec_unref_l(c, k);
-	}
-}
-
 static void
 lease_less_l(struct client *c, struct lease *l)
 {
@@ -222,8 +200,7 @@ done_l(struct client *c, struct lease *l, const struct done *d)
 		r->flags &= (uint8_t)~REC_REFS;
 		rec_fail_l(c, r, e, e == ERR_LOST ? "the result was lost with its worker" : err_str(e));
 	} else {
-		if (r->flags & REC_SIDE && (s = side_find_l(c, r)) && s->nchild)
-			children_end_l(c, r, s);
+		children_end_l(c, r);
 		if (r->flags & REC_SIDE)
 			rec_ready_l(c, r);
 		else

@@ -269,6 +269,7 @@ struct side *side_l(struct client *c, struct rec *r);		/* makes it; NULL: no mem
 struct side *side_find_l(struct client *c, const struct rec *r);
 void	rec_unref_l(struct client *c, struct rec *r);
 void	rec_ready_l(struct client *c, struct rec *r);		/* tells all who wait */
+void	children_end_l(struct client *c, struct rec *r);		/* r's outcome is set */
 void	rec_fail_l(struct client *c, struct rec *r, int code, const char *text);	/* ready, with an error */
 int	rec_context_l(struct client *c, struct rec *r, const struct rec_context *x);	/* before its payload is set */
 int	rec_set_l(struct client *c, struct rec *r, const unsigned char *p, size_t n, unsigned nvals, unsigned flags);

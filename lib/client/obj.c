@@ -232,6 +232,29 @@ rec_ready_l(struct client *c, struct rec *r)
 	rec_unref_l(c, r);
 }
 
+/* a task with several returns ended: an error, or nothing, is the outcome of all that are not there yet */
+void
+children_end_l(struct client *c, struct rec *r)
+{
+	struct side *s = side_find_l(c, r);
+	const unsigned char *p;
+	struct obj_view v;
+	size_t n;
+
+	for (unsigned i = 0; s && i < s->nchild; i++) {
+		struct rec *k = slab_at(&c->slab, s->child[i]);
+
+		if (k->state == REC_READY)
+			continue;
+		if (r->flags & REC_ERROR && (p = rec_bytes_l(c, r, &v, &n)) && n <= REC_BLOCK_MAX)
+			rec_set_l(c, k, p, n, r->nvals, PAYLOAD_ERROR);
+		else
+			rec_set_l(c, k, (const unsigned char *)"\xc0", 1, 1, 0);
+		rec_ready_l(c, k);
+		rec_unref_l(c, k);
+	}
+}
+
 void
 rec_fail_l(struct client *c, struct rec *r, int code, const char *text)
 {

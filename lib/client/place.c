@@ -183,6 +183,7 @@ feed_actor_l(struct client *c, struct actor *a)
 			if (a->error.len) {	/* its constructor's */
 				task_end_l(c, r);
 				rec_set_l(c, r, a->error.data, a->error.len, 1, PAYLOAD_ERROR);
+				children_end_l(c, r);
 				rec_ready_l(c, r);
 			} else {
 				task_fail_l(c, r, ERR_ACTOR_DIED, a->why ? a->why : "the actor is dead");

@@ -469,17 +469,8 @@ own_done_l(struct client *c, struct task_in *t, const struct payload *p, const s
 	} else {
 		e = rec_set_l(c, k, p->p, p->n, p->nvals, p->flags);
 	}
-	if (!part && s && s->nchild) {
-		for (unsigned i = 0; i < s->nchild; i++) {
-			struct rec *m = slab_at(&c->slab, s->child[i]);
-
-			if (m->state == REC_READY)
-				continue;
-			rec_set_l(c, m, p->n ? p->p : (const unsigned char *)"\xc0", p->n ? p->n : 1, 1, p->flags);
-			rec_ready_l(c, m);
-			rec_unref_l(c, m);
-		}
-	}
+	if (!part)
+		children_end_l(c, r);
 	rec_ready_l(c, k);
 	rec_unref_l(c, k);
 	return e;
