@@ -436,7 +436,7 @@ ref_failed_notice(lua_State *L, struct rec *r)
 	struct value v;
 	char text[512];
 
-	if (s->sched || !rec_is_ready(r) || (r->flags & (REC_ERROR|REC_SEEN)) != REC_ERROR || client_lost(s->c))
+	if (s->sched || !rec_is_ready(r) || (r->flags & (REC_ERROR|REC_SEEN|REC_BORROWED)) != REC_ERROR || client_lost(s->c))
 		return;
 	if (++s->notices > NOTICES || client_value(s->c, r, &v) < 0 || v.arena ||
 	    val_error_text(v.p, v.n, text, sizeof text, NULL) < 0)
