@@ -112,6 +112,21 @@ actors_step(struct node *n, const struct actor_in *in)
 	n->acting = false;
 }
 
+/* The node ends in order: the control store need not wait for it to come back. */
+void
+actors_stop(struct node *n)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&n->actor.actors, &it)) {
+		const struct actor_life *a = it.val;
+
+		if (a->state != ACTOR_DEAD)
+			CTL(n, actor_note, .actor = a->number, .state = ACTOR_DEAD, .incarnation = a->incarnation,
+			    .text = span_str("its node ended"));
+	}
+}
+
 /* --- messages ------------------------------------------------------------------------------------------------------ */
 
 /* the control store registered it: m is its answer, a what was asked */
@@ -240,6 +255,8 @@ actors_frame(struct nproc *p, const struct frame *f)
 	case MSG_ACTOR_OPEN_T:
 		if ((e = msg_get_actor_open(&open, f->body, f->len)) < 0)
 			return e;
+		if (actor_get(&p->n->actor, open.actor) == NULL)
+			SEND(p, actor_state, .actor = open.actor, .state = ACTOR_DEAD, .text = span_str("the actor is gone"));
 		in.kind = ACTOR_IN_OPEN;
 		in.actor = open.actor;
 		in.req = open.req;

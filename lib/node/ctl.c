@@ -54,6 +54,10 @@ on_found(struct node *n, const struct ask *a, const struct msg_actor *m)
 
 	if (p == NULL)
 		return;
+	if (actor_get(&n->actor, m->actor) == NULL) {
+		proc_fail(p, a->req, ERR_NOTFOUND, "the actor's node is gone");
+		return;
+	}
 	/* it holds the actor from here on: nobody can let go of the last handle while the answer travels */
 	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_HOLD, .actor = m->actor, .proc = p->number });
 	SEND(p, actor, .req = a->req, .actor = m->actor, .class = m->class, .methods = m->methods);

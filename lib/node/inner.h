@@ -246,6 +246,7 @@ int	res_of(struct node *n, struct res *r, uint64_t cpus, uint64_t gpus, uint64_t
 void	actors_step(struct node *n, const struct actor_in *in);
 void	actors_made(struct node *n, const struct ask *a, const struct msg_actor *m);
 int	actors_frame(struct nproc *p, const struct frame *f);
+void	actors_stop(struct node *n);
 
 /* ctl.c */
 int	ctl_start(struct node *n, char *why, size_t nwhy);

@@ -395,6 +395,7 @@ node_free(struct node *n)
 		proc_lost(p);
 		proc_gone(p, ERR_CLOSED, "the node ends");
 	}
+	actors_stop(n);
 	ctl_stop(n);
 	kept_stop(n);
 	memory_stop(n);

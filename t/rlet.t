@@ -1,0 +1,117 @@
+#!/bin/sh
+# rlet.t - the node daemon as users meet it: options, sockets, idleness, and that nothing outlives what started it
+. "${0%/*}/lib.sh"
+command -v rlua >/dev/null || skip_all 'needs rlua'
+XDG_STATE_HOME=$TMP/state ROTA_STORE=256M
+export XDG_STATE_HOME ROTA_STORE
+lua() { cat >"$TMP/$1"; }		# a script that the tests below run
+ended() {		# ended PID...: waits until none of them runs, at most 10 s; a zombie of init's does not
+	for p; do
+		i=0
+		while [ -d "/proc/$p" ] && ! grep -q '^State:.Z' "/proc/$p/status" 2>/dev/null; do
+			i=$((i + 1))
+			[ "$i" -lt 500 ] || { ps -fp "$p"; return 1; }
+			timeout 0.02 tail -f /dev/null
+		done
+	done
+}
+files() {		# files NAME...: they appear with something in them, at most 10 s
+	for f; do
+		i=0
+		while [ ! -s "$TMP/$f" ]; do
+			i=$((i + 1))
+			[ "$i" -lt 500 ] || { echo "no $f"; return 1; }
+			timeout 0.02 tail -f /dev/null
+		done
+	done
+}
+
+lua pid.lua <<'END'
+local rota = require "rota"
+local what = arg[1]
+local t = rota.task(function(dir, how)
+	local function put(name, v) local f = io.open(dir .. "/" .. name, "w"); f:write(v, "\n"); f:close() end
+	if how == "env" then
+		local p = io.popen("pwd")
+		return (os.getenv("FOO") or "none") .. " " .. p:read("l")
+	end
+	os.execute("setsid sleep 1000 >/dev/null 2>&1 & echo $! >" .. dir .. "/orphan")
+	os.execute("sleep 1001 >/dev/null 2>&1 & echo $! >" .. dir .. "/child")
+	put("worker", io.open("/proc/self/stat"):read("n"))
+	if how == "exit" then os.exit(3) end
+	if how == "kill" then os.execute("kill -9 $PPID") end
+	while true do end
+end):with{retries = 0}
+local v, e = rota.pget(t(os.getenv("TMP"), what))
+print(v or e)
+END
+
+check 'neither -p nor -l is usage' exits 2 rlet
+check 'both are' exits 2 rlet -p -l
+check 'a path is no name' says "is a name in the user's directory" rlet -p --socket /x/y
+check 'a bad number' says "cannot use 'x' for -c" rlet -p -c x
+check 'a bad resource' says "cannot use resource 'ssd'" rlet -p -R ssd
+check 'an operand' says "unexpected operand 'now'" rlet -p now
+wrong_dir() { mkdir -m 755 "$TMP/open"; ROTA_DIR=$TMP/open says "has mode 0755, expected 0700" rlet -p; }
+check 'a directory that others may enter' wrong_dir
+
+env_of_driver() { cd "$TMP" && FOO=bar prints "bar $TMP" rlua pid.lua env; }
+check "a task has its driver's environment and directory" env_of_driver
+crash() {
+	rm -f "$TMP/worker" "$TMP/orphan" "$TMP/child"
+	rlua "$TMP/pid.lua" "$1" >"$TMP/out" 2>&1 || return
+	files worker orphan child && ended "$(cat "$TMP/worker")" "$(cat "$TMP/orphan")" "$(cat "$TMP/child")" || return
+	grep -q "worker $(cat "$TMP/worker") $2" "$TMP/out" || { cat "$TMP/out"; return 1; }
+}
+check 'exit in a task: the error says so, what it started is gone' crash exit 'called exit(3)'
+check 'a killed task: the same' crash kill 'killed by SIGKILL'
+driver_killed() {
+	rm -f "$TMP/worker" "$TMP/orphan" "$TMP/child"
+	rlua "$TMP/pid.lua" spin >/dev/null 2>&1 &
+	d=$!
+	files worker orphan child || return
+	kill -9 "$d"; wait "$d"
+	ended "$(cat "$TMP/worker")" "$(cat "$TMP/orphan")" "$(cat "$TMP/child")"
+}
+check 'a killed driver: nothing of its job is left' driver_killed
+node_killed() {
+	rm -f "$TMP/worker" "$TMP/orphan" "$TMP/child"
+	serve rlet -p --ready-fd 3 --socket own-1.sock
+	ROTA_ADDRESS=unix:$ROTA_DIR/own-1.sock rlua "$TMP/pid.lua" spin >/dev/null 2>&1 &
+	d=$!
+	files worker orphan child || return
+	z=$(awk '{print $4}' "/proc/$(cat "$TMP/worker")/stat")
+	kill -9 "$pid"
+	wait "$pid"
+	pid=
+	ended "$z" "$(cat "$TMP/worker")" "$(cat "$TMP/orphan")" "$(cat "$TMP/child")" && ended "$d"
+}
+check 'a killed node: nothing is left' node_killed
+
+lasting() {
+	serve rlet -l --ready-fd 3 -c 3 -R ssd=2
+	[ -S "$ROTA_DIR/local.sock" ] && [ -S "$ROTA_DIR/gcs.sock" ]
+}
+check 'a lasting node starts the control store' lasting
+check 'there is one of them' says 'a lasting node runs already' rlet -l
+check 'programs find it' prints 3 rlua -e 'local rota = require "rota" rota.init() print(rota.get(rota.task(function() return 3 end)()))'
+check 'a resource it has not' prints 'needs 3 ssd; this node has 2' rlua -e '
+	local rota = require "rota"
+	local _, e = rota.pget(rota.task(function() end):with{resources = {ssd = 3}}())
+	print((tostring(e):match("needs.*this node has %d")))'
+idle() {		# at rest neither it nor the zygote makes a system call
+	command -v strace >/dev/null || return 0
+	z=$(cat "/proc/$pid/task/$pid/children")
+	# shellcheck disable=SC2086
+	timeout 2 strace -qq $(for p in $pid $z; do echo "-p $p"; done) -o "$TMP/calls" 2>"$TMP/strace"
+	grep -q 'not permitted' "$TMP/strace" && return 0
+	grep -v 'epoll_wait(\|poll(\|restart_syscall' "$TMP/calls" >"$TMP/more"
+	[ ! -s "$TMP/more" ] && [ "$(wc -l <"$TMP/calls")" -le 4 ] || { cat "$TMP/calls"; return 1; }
+}
+check 'at rest it does nothing' idle
+term() { kill "$pid"; exits 0 wait "$pid"; pid=; [ ! -e "$ROTA_DIR/local.sock" ]; }
+check 'TERM ends it with 0' term
+rota down -q 2>/dev/null
+[ ! -e "$ROTA_DIR/gcs.sock" ] && left=0 || left=1
+check 'and rota down the store' [ "$left" -eq 0 ]
+done_testing

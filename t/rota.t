@@ -1,0 +1,69 @@
+#!/bin/sh
+# rota.t - the front door: up, ls, down, what they print and when they refuse; the control store's death and return
+. "${0%/*}/lib.sh"
+command -v rlua >/dev/null || skip_all 'needs rlua'
+XDG_STATE_HOME=$TMP/state ROTA_STORE=256M
+export XDG_STATE_HOME ROTA_STORE
+trap 'rota down -q --force 2>/dev/null; test -z "$pid" || kill "$pid" 2>/dev/null; rm -rf "$TMP"' EXIT
+host=$(uname -n) tab=$(printf '\t')
+
+alone() { rota >"$TMP/out" && grep -q '^  rmap ' "$TMP/out" && grep -q 'nothing; programs start' "$TMP/out" && tail -1 "$TMP/out" | grep -qx 'man 7 rota'; }
+check 'alone it shows the suite' alone
+check 'a wrong verb' says "no verb 'dwn'; did you mean 'down'?" rota dwn
+check 'is usage' exits 2 rota dwn
+check 'hosts are not for this release' exits 2 rota up host1
+check 'a bad option of rlet' exits 125 rota up -c x
+check 'down of nothing is fine' exits 0 rota down
+check 'and says so' says 'no lasting node runs here' rota down
+check 'ls of nothing' prints '' rota ls
+check 'up prints where' prints "$host${tab}1 nodes${tab}3 cpus${tab}0 gpus" rota up -c 3
+check 'again: the same' prints "$host${tab}1 nodes${tab}3 cpus${tab}0 gpus" rota up
+check 'options of a running one' says 'its resources stay as they are' rota up -c 4
+ls_row() { rota ls | cut -f1-3,13 | grep -qx "$host${tab}alive${tab}3.0${tab}unix:$ROTA_DIR/local.sock"; }
+check 'ls in a pipe' ls_row
+check 'ls -o' prints "$host" rota ls -o name
+check 'ls -o help' sh -c 'rota ls -o help | grep -qx arena_used'
+check 'ls: a wrong column' exits 2 rota ls -o nme
+check 'ls -J' sh -c "rota ls -J | grep -q '\"name\":\"$host\"'"
+running() { rota | grep -q "$host: lasting node, process [0-9]*, 3 cpus, 0 programs"; }
+check 'alone it shows what runs' running
+
+cat >"$TMP/hold.lua" <<'END'
+local rota = require "rota"
+local C = rota.actor{ new = function(self) self.n = 41 end, add = function(self) self.n = self.n + 1; return self.n end }
+local c = C:with{name = "hits", detached = true}()
+print(rota.get(c:add()))
+io.stdout:flush()
+io.read()
+END
+hold() {
+	mkfifo "$TMP/in"
+	ROTA_NAMESPACE=x rlua "$TMP/hold.lua" <"$TMP/in" >"$TMP/held" 2>&1 &
+	d=$!
+	exec 9>"$TMP/in"
+	timeout 10 tail -n +1 -f "$TMP/held" | head -1 | grep -qx 42
+}
+check 'a program with a detached actor' hold
+check 'down refuses' exits 1 rota down
+check 'and says what runs' says "1 job runs on $host (1 rlua $TMP/hold.lua); --force ends it" rota down
+
+store_pid() { for p in /proc/[0-9]*; do [ "$(readlink "$p/exe" 2>/dev/null)" = "$O/bin/rgcs" ] && tr '\0' '\n' <"$p/environ" 2>/dev/null | grep -qx "ROTA_DIR=$ROTA_DIR" && echo "${p#/proc/}"; done | head -1; }
+find='local rota = require "rota"; local c = rota.find("hits"); print(rota.get(c:add()))'
+store_dies() {		# names survive it, and so does the node
+	s=$(store_pid)
+	[ -n "$s" ] && kill -9 "$s" || return
+	ROTA_NAMESPACE=x prints 43 timeout 20 rlua -e "$find"
+	[ "$(store_pid)" != "$s" ]
+}
+check 'the control store is killed: it is started again and knows the names' store_dies
+outlives() { exec 9>&-; wait "$d"; ROTA_NAMESPACE=x prints 44 timeout 20 rlua -e "$find"; }
+check 'a detached actor outlives its driver' outlives
+check 'down' exits 0 rota down
+nothing() { [ ! -e "$ROTA_DIR/local.sock" ] && [ ! -e "$ROTA_DIR/gcs.sock" ] && [ -z "$(store_pid)" ]; }
+check 'nothing runs any more' nothing
+check 'up once more' exits 0 rota up
+check 'an actor does not survive its node' exits 1 env ROTA_NAMESPACE=x timeout 20 rlua -e "$find"
+check 'down --purge' exits 0 rota down --purge
+check 'leaves no state' [ ! -e "$XDG_STATE_HOME/rota" ]
+check 'full stdout' sh -c 'rota >/dev/full 2>/dev/null; [ $? -eq 125 ]'
+done_testing
