@@ -119,7 +119,8 @@ main(void)
 	};
 	struct scenario s = {
 		.name = "one producer, twice", .actors = 2, .actor = { sleeper, producer },
-		.who = { "sleeper", "first", NULL, "rlet" }, .ghost = &g, .ghostlen = sizeof g, .light = &np, .lightlen = sizeof np, .init = init, .rest = all_done,
+		.who = { "sleeper", "first", NULL, "rlet" },
+		.ghost = &g, .ghostlen = sizeof g, .light = &np, .lightlen = sizeof np, .init = init, .rest = all_done,
 	};
 
 	each = 2;
