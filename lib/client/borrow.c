@@ -150,7 +150,9 @@ holder_add_l(struct client *c, struct rec *r, uint32_t proc)
 	if (!(v = realloc(s->holder, (s->nholder + 1) * sizeof *v)))
 		return -ENOMEM;
 	s->holder = v;
-	v[s->nholder++] = proc;
+	if (s->nholder++ == 0)
+		c->nheld++;
+	v[s->nholder - 1] = proc;
 	return 0;
 }
 
@@ -162,6 +164,8 @@ holder_del_l(struct client *c, struct rec *r, uint32_t proc)
 	for (unsigned i = 0; s && i < s->nholder; i++)
 		if (s->holder[i] == proc) {
 			s->holder[i] = s->holder[--s->nholder];
+			if (s->nholder == 0)
+				c->nheld--;
 			rec_free_if_l(c, r);
 			return;
 		}

@@ -235,6 +235,7 @@ struct client {
 	struct buf args;		/* of the task claimed last */
 	uint32_t cpus;			/* granted to us, thousandths */
 	bool stopping;
+	unsigned nheld;			/* our objects that other processes hold */
 	uint32_t *fresh;		/* units of references imported by the running task, not registered yet */
 	unsigned nfresh, capfresh;
 	uint32_t *deferred;		/* tasks whose arguments want room in the arena: the main thread's */

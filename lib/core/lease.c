@@ -209,7 +209,10 @@ lease_end(struct lease_core *c, struct lease *l, bool stays)
 static void
 end_idle(struct lease_core *c, struct wrk *w, struct lease_out *o)
 {
-	fx_add(o, LEASE_FX_END)->worker = w->proc;
+	struct lease_fx *fx = fx_add(o, LEASE_FX_END);
+
+	fx->worker = w->proc;
+	fx->level = 1;
 	wrk_end(c, w);
 	c->nworker--;
 }

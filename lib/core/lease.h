@@ -73,7 +73,7 @@ enum lease_fx_kind {
 	LEASE_FX_GRANT,		/* lease to proc (or actor): worker, or 0: fork one and lease_bind it before the next step */
 	LEASE_FX_FAIL,		/* proc, req (or actor), text: it can never be */
 	LEASE_FX_CALL,		/* lease, level */
-	LEASE_FX_END,		/* worker: idle and in the way, to be ended */
+	LEASE_FX_END,		/* worker: to be ended; level 1: it is idle, and may stay while others hold its objects */
 };
 
 struct lease_fx {

@@ -158,10 +158,14 @@ grant_run(struct node *n)
 		case LEASE_FX_FAIL: fx_fail(n, &fx); break;
 		case LEASE_FX_CALL: fx_call(n, &fx); break;
 		case LEASE_FX_END:
-			if ((p = map_get(&n->procs, fx.worker)) != NULL) {
-				p->quiet = true;
+			if ((p = map_get(&n->procs, fx.worker)) == NULL)
+				break;
+			p->quiet = true;
+			if (fx.level == 1 && p->conn) {	/* it ends by itself, once nobody holds what it owns */
+				p->stopping = true;
+				SEND(p, actor_stop, .actor = 0);
+			} else
 				proc_kill(p);
-			}
 			break;
 		}
 	}
