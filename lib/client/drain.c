@@ -6,22 +6,7 @@
  */
 #include <stdio.h>
 #include "client/inner.h"
-#include "core/retry.h"
 #include "wire/le.h"
-
-int
-timer_set_l(struct client *c, struct rec *r, int what, uint64_t at)
-{
-	struct side *s = side_l(c, r);
-
-	if (!s)
-		return -ENOMEM;
-	s->what = what;
-	if (heap_set(&c->timers, &s->timer, at) < 0)
-		return -ENOMEM;
-	service_nudge_l(c);
-	return 0;
-}
 
 static void
 estimate(uint32_t *est, uint32_t ns)
@@ -137,7 +122,7 @@ child_done_l(struct client *c, struct lease *l, struct rec *r, const struct done
 	rec_unref_l(c, k);
 }
 
-static void
+void
 lease_less_l(struct client *c, struct lease *l)
 {
 	c->running--;
@@ -213,8 +198,8 @@ done_l(struct client *c, struct lease *l, const struct done *d)
 }
 
 /* true if anything came */
-static bool
-take_l(struct client *c, struct lease *l)
+bool
+lease_take_l(struct client *c, struct lease *l)
 {
 	struct done *p;
 	bool any = false;
@@ -236,206 +221,6 @@ take_l(struct client *c, struct lease *l)
 	if (any && ring_tell(&l->ring))
 		bell_ring(c->np, l->bell);
 	return any;
-}
-
-/* --- taking back, giving back -------------------------------------------------------------------------------- */
-
-/* a call to the front of its actor's queue */
-static void
-call_again_l(struct client *c, struct actor *a, struct rec *r, uint32_t slot)
-{
-	r->flags |= REC_ACTOR;
-	r->state = REC_QUEUED;
-	r->link = a->queued ? a->head : 0;
-	a->head = slot;
-	if (a->queued++ == 0)
-		a->tail = slot;
-	c->queued++;
-}
-
-/* unclaimed tasks go back to the front of their queue, last pushed first, so that order is kept */
-void
-lease_takeback_l(struct client *c, struct lease *l)
-{
-	struct ring_sub *g = &l->ring;
-
-	ring_unclaimed(g, 0);
-	for (uint64_t pos = g->tail; pos-- > g->seen;) {
-		uint64_t w = atomic_load_explicit(&g->shm->word[pos % RING_WORDS], memory_order_acquire);
-		uint32_t slot = (uint32_t)w;
-		struct rec *r;
-
-		if (ring_claim_of(w) != RING_QUEUED || !ring_revoke(g, pos, slot))
-			continue;
-		if (slot & RING_FREE) {
-			unsigned char pair[12] = { 0 };
-			uint64_t off = (uint64_t)(slot & ~RING_FREE) * 64;
-
-			memcpy(pair, &off, 8);		/* generation 0: whatever is there */
-			LINK_SEND(c, free, .objects = span_of(pair, sizeof pair));
-			continue;
-		}
-		r = slab_at(&c->slab, slot);
-		lease_less_l(c, l);
-		page_count(c->page, CNT_STOLEN, 1);
-		if (l->actor)			/* an actor's calls are not given to others */
-			call_again_l(c, l->actor, r, slot);
-		else
-			task_queue_l(c, r, true);
-	}
-}
-
-/* --- a dead ring ------------------------------------------------------------------------------------------------ */
-
-void
-retry_l(struct client *c, struct rec *r, int code, const char *text)
-{
-	struct fn *fn = fn_of(c, r->fn);
-	struct side *s = side_find_l(c, r);
-	uint64_t after;
-
-	if (s && s->late) {
-		rec_fail_l(c, r, ERR_TIMEOUT, "the task ran longer than its timeout");
-		rec_unref_l(c, r);
-		return;
-	}
-	if (fn->shape && !c->lost && retry_allowed(fn->opts.retries, r->attempt, &after)) {
-		r->attempt++;
-		page_count(c->page, CNT_RETRIED, 1);
-		if (after == 0) {
-			task_queue_l(c, r, true);
-		} else {
-			r->state = REC_WAITING;
-			c->queued++;
-			if (timer_set_l(c, r, TIMER_RETRY, clock_ns() + after) == 0)
-				return;
-			c->queued--;
-			task_queue_l(c, r, true);
-		}
-		return;
-	}
-	rec_fail_l(c, r, code, text);
-	rec_unref_l(c, r);
-}
-
-/* every record that is on this ring without a completion was claimed */
-static void
-claimed_died_l(struct client *c, struct lease *l, const char *text)
-{
-	uint32_t chunks = (uint32_t)((uint64_t)c->slab.next * SLAB_UNIT / SLAB_CHUNK), per = SLAB_CHUNK / SLAB_UNIT;
-	uint64_t after;
-
-	for (uint32_t k = 0; k < chunks && l->inflight; k++) {
-		if (!c->slab.chunk_class || c->slab.chunk_class[k] != 1)
-			continue;
-		for (uint32_t u = k * per; u < (k + 1) * per && l->inflight; u++) {
-			struct rec *r = slab_at(&c->slab, u);
-
-			if (u == 0 || r->state != REC_PUSHED || r->link != l->index || !r->fn)
-				continue;
-			lease_less_l(c, l);
-			if (l->actor && retry_allowed(fn_of(c, r->fn)->opts.retries, r->attempt, &after)) {
-				r->attempt++;
-				page_count(c->page, CNT_RETRIED, 1);
-				call_again_l(c, l->actor, r, u);
-			} else if (l->actor) {
-				rec_fail_l(c, r, ERR_ACTOR_DIED, text);
-				rec_unref_l(c, r);
-				actor_unref_l(c, l->actor);
-			} else {
-				retry_l(c, r, ERR_CRASHED, text);
-			}
-		}
-	}
-}
-
-void
-lease_free_l(struct client *c, struct lease *l)
-{
-	struct shape *s = l->shape;
-
-	map_del(&c->lease_of, l->number);
-	c->lease[l->index] = NULL;
-	if (s) {
-		s->leases--;
-		s->blocked -= l->blocked;
-		s->asked -= s->asked > 0;	/* as rlet counts what we want */
-	}
-	l->next_dead = c->dead_leases;		/* the main thread may be glancing at it, without the lock */
-	c->dead_leases = l;
-}
-
-/* main thread: nobody looks at them any more */
-void
-leases_bury_l(struct client *c)
-{
-	struct lease *l;
-
-	while ((l = c->dead_leases)) {
-		c->dead_leases = l->next_dead;
-		ring_unmap(l->ring.shm);
-		peerslab_unmap(&l->slab);
-		free(l);
-	}
-}
-
-/* nothing waits and nothing runs: rlet may give our leases to whoever asks, without a thought of shares */
-void
-leases_idle_l(struct client *c)
-{
-	for (unsigned i = 0; i < c->nshape; i++) {
-		struct shape *s = c->shape[i];
-		bool busy = s->queued || !s->asked || c->lost;
-
-		for (unsigned k = 0; k < c->nactive && !busy; k++)
-			busy = c->active[k]->shape == s;
-		if (busy)
-			continue;
-		s->asked = 0;
-		LINK_SEND(c, lease, .shape = s->number, .req = s->number + 1, .cpus = s->opts.cpus, .gpus = s->opts.gpus,
-		    .memory = s->opts.memory, .resources = span_of(s->opts.resources, s->opts.nresources),
-		    .priority = s->opts.priority, .want = 0, .wait = s->opts.wait);
-	}
-}
-
-/* rlet told how the worker died; what it had published before counts */
-void
-lease_dead_l(struct client *c, struct lease *l, const char *why)
-{
-	struct shape *s = l->shape;
-	struct actor *a = l->actor;
-	char text[320];
-
-	if (a)
-		a->handles++;			/* its last call may end here */
-	l->dead = RING_DEAD_WORKER;
-	take_l(c, l);
-	lease_takeback_l(c, l);
-	snprintf(text, sizeof text, "%s%s", a ? "the actor died while it ran this call, which may have had its effect: " : "", why);
-	if (l->inflight)
-		claimed_died_l(c, l, text);
-	if (a)
-		actor_lost_ring_l(c, a);
-	lease_free_l(c, l);
-	if (a)
-		actor_unref_l(c, a);
-	if (s)
-		feed_l(c, s);
-}
-
-void
-lease_back_l(struct client *c, struct lease *l)
-{
-	struct shape *s = l->shape;
-
-	l->returning = true;
-	lease_takeback_l(c, l);
-	if (l->inflight == 0 && !link_backlog_l(c)) {
-		LINK_SEND(c, return, .lease = l->number);
-		lease_free_l(c, l);
-	}
-	if (s && s->queued)
-		feed_l(c, s);
 }
 
 /* --- progress ------------------------------------------------------------------------------------------------------ */
@@ -478,7 +263,7 @@ static bool
 look_l(struct client *c, struct lease *l)
 {
 	struct ring_shm *g = l->ring.shm;
-	bool any = take_l(c, l);
+	bool any = lease_take_l(c, l);
 
 	if (l->shape && atomic_load_explicit(&g->blocked, memory_order_relaxed) != l->blocked) {
 		l->blocked = !l->blocked;
@@ -535,58 +320,4 @@ progress_l(struct client *c)
 	if (c->drops.len >= 256 * 16)
 		link_drops_l(c);
 	return any;
-}
-
-/* --- timers ----------------------------------------------------------------------------------------------------------- */
-
-uint64_t
-timers_next_l(struct client *c)
-{
-	struct heap_node *n = heap_top(&c->timers);
-
-	return n ? n->at : WAIT_FOREVER;
-}
-
-/* the time-out of a task: queued ones just fail, running ones lose their worker */
-static void
-late_l(struct client *c, struct rec *r, struct side *s)
-{
-	struct lease *l;
-
-	s->late = true;
-	if (r->state == REC_PUSHED && (l = c->lease[r->link])) {
-		lease_takeback_l(c, l);
-		if (r->state == REC_PUSHED && l->actor) {	/* not killed for one slow call: its end is not awaited */
-			rec_fail_l(c, r, ERR_TIMEOUT, "the call took longer than its timeout");
-			return;
-		}
-		if (r->state == REC_PUSHED) {
-			LINK_SEND(c, kill, .lease = l->number, .task = r->seq);
-			return;
-		}
-	}
-	if (r->state == REC_QUEUED || r->state == REC_WAITING)
-		task_expire_l(c, r);
-}
-
-void
-timers_l(struct client *c, uint64_t now)
-{
-	struct heap_node *n;
-
-	while ((n = heap_top(&c->timers)) && n->at <= now) {
-		struct side *s = list_entry(n, struct side, timer);
-		struct rec *r = slab_at(&c->slab, s->unit);
-		int what = s->what;
-
-		heap_del(&c->timers, n);
-		s->what = TIMER_NONE;
-		if (what == TIMER_TIMEOUT) {
-			late_l(c, r, s);
-		} else if (what == TIMER_RETRY) {
-			c->queued--;
-			task_queue_l(c, r, true);
-			feed_l(c, fn_of(c, r->fn)->shape);
-		}
-	}
 }

@@ -235,6 +235,7 @@ struct client {
 	struct buf args;		/* of the task claimed last */
 	uint32_t cpus;			/* granted to us, thousandths */
 	bool stopping;
+	unsigned held;			/* completions that found their ring full */
 	unsigned nheld;			/* our objects that other processes hold */
 	uint32_t *fresh;		/* units of references imported by the running task, not registered yet */
 	unsigned nfresh, capfresh;
@@ -328,7 +329,9 @@ fn_of(struct client *c, uint32_t unit)
 	return c->fn[((struct fnblk *)slab_at(&c->slab, unit))->priv];
 }
 
-/* drain.c */
+/* drain.c, giveback.c, timers.c */
+bool	lease_take_l(struct client *c, struct lease *l);	/* its completions; true if there were any */
+void	lease_less_l(struct client *c, struct lease *l);	/* one task less on its ring */
 bool	progress_l(struct client *c);			/* drains, feeds; true if anything came */
 void	timers_l(struct client *c, uint64_t now);
 uint64_t timers_next_l(struct client *c);		/* WAIT_FOREVER: none */
@@ -349,6 +352,7 @@ void	member_ready_l(struct client *c, struct member *m);
 /* serve.c */
 void	serve_ring_l(struct client *c, const struct msg_ring *m, int ringfd, int slabfd);
 void	serve_unring_l(struct client *c, uint64_t lease);
+void	serve_held_l(struct client *c);			/* publishes what was held back, as far as there is room */
 bool	serve_glance(struct client *c);			/* a task lies in one of our rings */
 bool	serve_elsewhere(struct client *c, uint32_t cpu);	/* a submitter's last CPU is another one */
 

@@ -1,24 +1,12 @@
 #include <stdio.h>
 #include "client/inner.h"
+#include "client/inring.h"
 #include "client/serve.h"
 #include "os/proc.h"
 #include "wire/le.h"
 
-struct inring {
-	struct ring_wrk ring;
-	uint32_t lease, proc;
-	struct bell *bell;
-	struct peerslab slab;
-	uint32_t block[RING_DONES];	/* blocks of our slab that a completion names, by position */
-	struct done *pend;		/* completions that found the ring full */
-	unsigned npend, cappend;
-	unsigned inflight;		/* claimed, not done */
-	bool gone;			/* unring came while tasks run */
-	struct inring *next_dead;
-};
 
 #define IDLE_NS 1000000u
-#define OWN UINT32_MAX			/* rec.link of a task of ours that runs right here */
 
 /* --- rings come and go ------------------------------------------------------------------------------------ */
 
@@ -47,12 +35,13 @@ serve_ring_l(struct client *c, const struct msg_ring *m, int ringfd, int slabfd)
 }
 
 /* unmapped by the main thread, which may be glancing at it without the lock */
-static void
-ring_end_l(struct client *c, struct inring *g)
+void
+inring_end_l(struct client *c, struct inring *g)
 {
 	for (unsigned i = 0; i < RING_DONES; i++)
 		if (g->block[i])
 			slab_free(&c->slab, g->block[i]);
+	c->held -= g->npend;
 	g->next_dead = c->dead_inrings;
 	c->dead_inrings = g;
 }
@@ -81,7 +70,7 @@ serve_unring_l(struct client *c, uint64_t lease)
 			c->inring[i] = c->inring[--c->ninring];
 			g->gone = true;
 			if (g->inflight == 0)
-				ring_end_l(c, g);
+				inring_end_l(c, g);
 			return;
 		}
 }
@@ -110,55 +99,6 @@ serve_elsewhere(struct client *c, uint32_t cpu)
 		if (atomic_load_explicit(&c->inring[i]->bell->cpu, memory_order_relaxed) != cpu)
 			return true;
 	return false;
-}
-
-/* --- publishing ---------------------------------------------------------------------------------------------- */
-
-static void
-publish_l(struct client *c, struct inring *g, const struct done *d)
-{
-	struct done *p = ring_next_done(&g->ring);
-	uint32_t *block = &g->block[g->ring.dtail % RING_DONES];
-
-	if (*block)				/* its completion was consumed: there is room again */
-		slab_free(&c->slab, *block);
-	*block = d->kind == DONE_BLOCK || d->flags & DONE_KEPT ? d->unit : 0;
-	memcpy((char *)p + sizeof p->seq, (const char *)d + sizeof d->seq, sizeof *d - sizeof d->seq);
-	ring_publish(&g->ring);
-	bell_ring(c->np, g->bell);
-}
-
-static void
-flush_l(struct client *c, struct inring *g)
-{
-	unsigned n = 0;
-
-	while (n < g->npend && ring_room(&g->ring) > 0)
-		publish_l(c, g, &g->pend[n++]);
-	memmove(g->pend, g->pend + n, (g->npend - n) * sizeof *g->pend);
-	g->npend -= n;
-}
-
-static int
-send_l(struct client *c, struct inring *g, const struct done *d)
-{
-	if (g->npend)
-		flush_l(c, g);
-	if (g->npend == 0 && ring_room(&g->ring) > 0) {
-		publish_l(c, g, d);
-		return 0;
-	}
-	if (g->npend == g->cappend) {
-		unsigned cap = g->cappend ? 2 * g->cappend : 64;
-		struct done *v = realloc(g->pend, cap * sizeof *v);
-
-		if (!v)
-			return -ENOMEM;
-		g->pend = v;
-		g->cappend = cap;
-	}
-	g->pend[g->npend++] = *d;
-	return 0;
 }
 
 /* --- claiming -------------------------------------------------------------------------------------------------- */
@@ -272,7 +212,7 @@ serve_next(struct client *c, struct task_in *t)
 		if (c->inturn >= c->ninring)
 			c->inturn = 0;
 		if (c->inring[c->inturn]->npend)
-			flush_l(c, c->inring[c->inturn]);
+			inring_flush_l(c, c->inring[c->inturn]);
 		if (!(got = claim_l(c, c->inring[c->inturn], t)))
 			c->inturn++;
 	}
@@ -345,189 +285,6 @@ serve_code(struct client *c, const struct task_in *t)
 	return peerslab_at(t->from ? &t->from->slab : &own, t->fn.bytes, t->fn.len);
 }
 
-/* --- outcomes ---------------------------------------------------------------------------------------------------- */
-
-struct giving {
-	struct client *c;
-	uint32_t to;
-};
-
-/* a reference in a result: its owner is told about the receiver before the result is published (M18) */
-static int
-give_one(void *arg, const struct wref *w, bool valref)
-{
-	struct giving *g = arg;
-	struct client *c = g->c;
-	struct rec *r = rec_of_l(c, w);
-
-	(void)valref;
-	if (!r || (w->id.proc == g->to && w->id.node == c->me.node))
-		return 0;			/* the receiver's own */
-	if (!(r->flags & REC_BORROWED))
-		return holder_add_l(c, r, g->to);
-	r->count++;				/* until HELD */
-	c->helds++;
-	LINK_SEND(c, route, .proc = w->id.proc, .kind = ROUTE_HOLD, .id = w->id, .arg = g->to);
-	return 0;
-}
-
-static bool
-all_held(struct client *c, void *arg)
-{
-	(void)arg;
-	return c->helds == 0;
-}
-
-/* ids of what the task imported and this worker still refers to: n of them at p */
-static unsigned
-kept_l(struct client *c, uint32_t to, unsigned char *p, unsigned max)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < c->nfresh; i++) {
-		struct side *s = map_get(&c->side, c->fresh[i]);
-		struct rec *r = slab_at(&c->slab, c->fresh[i]);
-
-		if (!s || !(r->flags & REC_BORROWED) || s->registered || r->count == 0)
-			continue;
-		s->registered = true;
-		if (n == max || (s->id.proc == to && to == c->me.proc)) {
-			LINK_SEND(c, route, .proc = s->id.proc, .kind = ROUTE_HOLD, .id = s->id, .arg = c->me.proc);
-			continue;
-		}
-		le_put32(p, s->id.node);
-		le_put32(p + 4, s->id.proc);
-		le_put64(p + 8, s->id.seq);
-		p += 16;
-		n++;
-	}
-	c->nfresh = 0;
-	return n;
-}
-
-static int
-fill_l(struct client *c, struct done *d, const struct payload *p, const struct rec_where *w, unsigned nkept,
-    const unsigned char *kept)
-{
-	size_t at = 0, n = 0;
-	unsigned char *q;
-
-	d->len = (uint32_t)p->n;
-	d->nvals = (uint16_t)p->nvals;
-	if (w->off) {
-		d->kind = DONE_ARENA;
-		memcpy(d->inl, w, sizeof *w);
-	} else if (p->n <= sizeof d->inl) {
-		d->kind = p->nvals ? DONE_HERE : DONE_NONE;
-		if (p->n)
-			memcpy(d->inl, p->p, p->n);
-	} else {
-		d->kind = DONE_BLOCK;
-		n = at = (p->n + 7) & ~(size_t)7;
-	}
-	if (nkept)
-		n += 4 + 16 * (size_t)nkept;
-	if (n == 0)
-		return 0;
-	if (!(d->unit = slab_alloc(&c->slab, n)))
-		return -ENOMEM;
-	q = slab_at(&c->slab, d->unit);
-	if (at)
-		memcpy(q, p->p, p->n);
-	if (nkept) {
-		d->flags |= DONE_KEPT;
-		le_put32(q + at, nkept);
-		memcpy(q + at + 4, kept, 16 * (size_t)nkept);
-	}
-	return 0;
-}
-
-/* our own task ran here: its record gets the outcome directly */
-static int
-own_done_l(struct client *c, struct task_in *t, const struct payload *p, const struct rec_where *w, uint32_t ret,
-    bool part)
-{
-	struct rec *r = slab_at(&c->slab, t->slot), *k = r;
-	struct side *s = side_find_l(c, r);
-	int e = 0;
-
-	if (part) {
-		if (!s || ret == 0 || ret > s->nchild)
-			return 0;
-		k = slab_at(&c->slab, s->child[ret - 1]);
-	} else {
-		task_end_l(c, r);
-		c->running--;
-	}
-	if (p->flags & PAYLOAD_REFS)
-		refs_retain_l(c, p->p, p->n, p->nvals);
-	if (w->off) {
-		memcpy(k->inl, w, sizeof *w);
-		k->kind = REC_ARENA;
-		k->nvals = (uint16_t)p->nvals;
-		k->flags |= p->flags & PAYLOAD_REFS ? REC_REFS : 0;
-	} else {
-		e = rec_set_l(c, k, p->p, p->n, p->nvals, p->flags);
-	}
-	if (!part)
-		children_end_l(c, r);
-	rec_ready_l(c, k);
-	rec_unref_l(c, k);
-	return e;
-}
-
-int
-serve_done(struct client *c, struct task_in *t, const struct payload *p, uint32_t ret, bool part)
-{
-	unsigned char kept[16 * 64];
-	struct done d = { .slot = t->slot, .ret = ret };
-	struct rec_where w = { 0 };
-	unsigned nkept = 0;
-	bool lk;
-	int e = 0;
-
-	if (p->nseg || p->n > REC_BLOCK_MAX) {
-		struct id id = { (uint32_t)c->me.node, t->proc, (t->rec.seq & ~(uint64_t)ID_RET_MAX) | ret };
-
-		if ((e = mem_put(c, id, p, &w)) < 0)
-			return e;
-	}
-	if (p->flags & PAYLOAD_REFS && t->from) {
-		struct giving g = { c, t->proc };
-
-		lock_take(&c->lock);
-		val_walk_refs(p->p, p->n, p->nvals, give_one, &g);
-		lock_drop(&c->lock);
-		if (c->helds)
-			wait_until(c, all_held, NULL, WAIT_FOREVER);
-	}
-	lk = c->serving;
-	if (lk)
-		lock_take(&c->lock);
-	if (c->nfresh && !part)
-		nkept = kept_l(c, t->proc, kept, 64);
-	if (!t->from) {
-		e = own_done_l(c, t, p, &w, ret, part);
-	} else {
-		d.flags = (p->flags & PAYLOAD_ERROR ? DONE_ERROR : 0) | (p->flags & PAYLOAD_REFS ? DONE_REFS : 0) |
-		    (part ? DONE_PART : 0);
-		if (!part) {
-			uint64_t ns = clock_ns() - t->start;
-
-			d.ns = ns > UINT32_MAX ? UINT32_MAX - 1 : ns ? (uint32_t)ns : 1;
-		}
-		if ((e = fill_l(c, &d, p, &w, nkept, kept)) == 0 && !t->from->gone)
-			e = send_l(c, t->from, &d);
-		if (!part && --t->from->inflight == 0 && t->from->gone)
-			ring_end_l(c, t->from);
-	}
-	if (!part)
-		page_count(c->page, CNT_RUN, 1);
-	if (lk)
-		lock_drop(&c->lock);
-	return e;
-}
-
 /* --- waiting --------------------------------------------------------------------------------------------------------- */
 
 struct idle {
@@ -535,25 +292,12 @@ struct idle {
 	bool tasks, own;
 };
 
-/*
- * It was told to stop, and may: a worker stays for as long as others hold objects that it owns; so does an actor that
- * nobody can call any more.
- */
-static bool
-stop_now(const struct client *c)
-{
-	return c->stopping && (c->nheld == 0 || (c->actor_number && c->ninring));
-}
-
 static bool
 serve_ready(struct client *c, void *arg)
 {
 	struct idle *i = arg;
 
-	for (unsigned k = 0; k < c->ninring; k++)
-		if (c->inring[k]->npend)
-			flush_l(c, c->inring[k]);
-	if ((i->tasks && (serve_glance(c) || stop_now(c))) || c->spec.len || (i->w && !list_empty(&i->w->ready)))
+	if ((i->tasks && serve_glance(c)) || c->stopping || c->spec.len || (i->w && !list_empty(&i->w->ready)))
 		return true;
 	for (unsigned k = 0; i->own && k < c->nshape; k++)
 		if (c->shape[k]->queued && own_fits(c, c->shape[k]))
@@ -618,15 +362,7 @@ serve_enter(struct client *c, const struct task_in *t)
 bool
 serve_stopping(struct client *c)
 {
-	bool stop;
-
-	lock_take(&c->lock);
-	stop = stop_now(c) && !serve_glance(c);
-	for (unsigned i = 0; stop && i < c->nlease; i++)
-		if (c->lease[i])		/* its worker may own what others hold */
-			lease_back_l(c, c->lease[i]);
-	lock_drop(&c->lock);
-	return stop;
+	return c->stopping && !serve_glance(c);
 }
 
 uint64_t

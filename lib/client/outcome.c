@@ -1,0 +1,248 @@
+/*
+ * outcome - the end of a task in its worker: references are handed over, then the completion is published (M18).
+ */
+#include "client/inring.h"
+#include "client/serve.h"
+#include "wire/le.h"
+
+/* --- publishing ---------------------------------------------------------------------------------------------- */
+
+static void
+publish_l(struct client *c, struct inring *g, const struct done *d)
+{
+	struct done *p = ring_next_done(&g->ring);
+	uint32_t *block = &g->block[g->ring.dtail % RING_DONES];
+
+	if (*block)				/* its completion was consumed: there is room again */
+		slab_free(&c->slab, *block);
+	*block = d->kind == DONE_BLOCK || d->flags & DONE_KEPT ? d->unit : 0;
+	memcpy((char *)p + sizeof p->seq, (const char *)d + sizeof d->seq, sizeof *d - sizeof d->seq);
+	ring_publish(&g->ring);
+	bell_ring(c->np, g->bell);
+}
+
+void
+inring_flush_l(struct client *c, struct inring *g)
+{
+	unsigned n = 0;
+
+	while (n < g->npend && ring_room(&g->ring) > 0)
+		publish_l(c, g, &g->pend[n++]);
+	memmove(g->pend, g->pend + n, (g->npend - n) * sizeof *g->pend);
+	g->npend -= n;
+	c->held -= n;
+}
+
+void
+serve_held_l(struct client *c)
+{
+	for (unsigned i = 0; i < c->ninring; i++)
+		if (c->inring[i]->npend)
+			inring_flush_l(c, c->inring[i]);
+}
+
+static int
+send_l(struct client *c, struct inring *g, const struct done *d)
+{
+	if (g->npend)
+		inring_flush_l(c, g);
+	if (g->npend == 0 && ring_room(&g->ring) > 0) {
+		publish_l(c, g, d);
+		return 0;
+	}
+	if (g->npend == g->cappend) {
+		unsigned cap = g->cappend ? 2 * g->cappend : 64;
+		struct done *v = realloc(g->pend, cap * sizeof *v);
+
+		if (!v)
+			return -ENOMEM;
+		g->pend = v;
+		g->cappend = cap;
+	}
+	c->held++;
+	g->pend[g->npend++] = *d;
+	return 0;
+}
+
+/* --- outcomes ---------------------------------------------------------------------------------------------------- */
+
+struct giving {
+	struct client *c;
+	uint32_t to;
+};
+
+/* a reference in a result: its owner is told about the receiver before the result is published (M18) */
+static int
+give_one(void *arg, const struct wref *w, bool valref)
+{
+	struct giving *g = arg;
+	struct client *c = g->c;
+	struct rec *r = rec_of_l(c, w);
+
+	(void)valref;
+	if (!r || (w->id.proc == g->to && w->id.node == c->me.node))
+		return 0;			/* the receiver's own */
+	if (!(r->flags & REC_BORROWED))
+		return holder_add_l(c, r, g->to);
+	r->count++;				/* until HELD */
+	c->helds++;
+	LINK_SEND(c, route, .proc = w->id.proc, .kind = ROUTE_HOLD, .id = w->id, .arg = g->to);
+	return 0;
+}
+
+static bool
+all_held(struct client *c, void *arg)
+{
+	(void)arg;
+	return c->helds == 0;
+}
+
+/* ids of what the task imported and this worker still refers to: n of them at p */
+static unsigned
+kept_l(struct client *c, uint32_t to, unsigned char *p, unsigned max)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < c->nfresh; i++) {
+		struct side *s = map_get(&c->side, c->fresh[i]);
+		struct rec *r = slab_at(&c->slab, c->fresh[i]);
+
+		if (!s || !(r->flags & REC_BORROWED) || s->registered || r->count == 0)
+			continue;
+		s->registered = true;
+		if (n == max || (s->id.proc == to && to == c->me.proc)) {
+			LINK_SEND(c, route, .proc = s->id.proc, .kind = ROUTE_HOLD, .id = s->id, .arg = c->me.proc);
+			continue;
+		}
+		le_put32(p, s->id.node);
+		le_put32(p + 4, s->id.proc);
+		le_put64(p + 8, s->id.seq);
+		p += 16;
+		n++;
+	}
+	c->nfresh = 0;
+	return n;
+}
+
+static int
+fill_l(struct client *c, struct done *d, const struct payload *p, const struct rec_where *w, unsigned nkept,
+    const unsigned char *kept)
+{
+	size_t at = 0, n = 0;
+	unsigned char *q;
+
+	d->len = (uint32_t)p->n;
+	d->nvals = (uint16_t)p->nvals;
+	if (w->off) {
+		d->kind = DONE_ARENA;
+		memcpy(d->inl, w, sizeof *w);
+	} else if (p->n <= sizeof d->inl) {
+		d->kind = p->nvals ? DONE_HERE : DONE_NONE;
+		if (p->n)
+			memcpy(d->inl, p->p, p->n);
+	} else {
+		d->kind = DONE_BLOCK;
+		n = at = (p->n + 7) & ~(size_t)7;
+	}
+	if (nkept)
+		n += 4 + 16 * (size_t)nkept;
+	if (n == 0)
+		return 0;
+	if (!(d->unit = slab_alloc(&c->slab, n)))
+		return -ENOMEM;
+	q = slab_at(&c->slab, d->unit);
+	if (at)
+		memcpy(q, p->p, p->n);
+	if (nkept) {
+		d->flags |= DONE_KEPT;
+		le_put32(q + at, nkept);
+		memcpy(q + at + 4, kept, 16 * (size_t)nkept);
+	}
+	return 0;
+}
+
+/* our own task ran here: its record gets the outcome directly */
+static int
+own_done_l(struct client *c, struct task_in *t, const struct payload *p, const struct rec_where *w, uint32_t ret,
+    bool part)
+{
+	struct rec *r = slab_at(&c->slab, t->slot), *k = r;
+	struct side *s = side_find_l(c, r);
+	int e = 0;
+
+	if (part) {
+		if (!s || ret == 0 || ret > s->nchild)
+			return 0;
+		k = slab_at(&c->slab, s->child[ret - 1]);
+	} else {
+		task_end_l(c, r);
+		c->running--;
+	}
+	if (p->flags & PAYLOAD_REFS)
+		refs_retain_l(c, p->p, p->n, p->nvals);
+	if (w->off) {
+		memcpy(k->inl, w, sizeof *w);
+		k->kind = REC_ARENA;
+		k->nvals = (uint16_t)p->nvals;
+		k->flags |= p->flags & PAYLOAD_REFS ? REC_REFS : 0;
+	} else {
+		e = rec_set_l(c, k, p->p, p->n, p->nvals, p->flags);
+	}
+	if (!part)
+		children_end_l(c, r);
+	rec_ready_l(c, k);
+	rec_unref_l(c, k);
+	return e;
+}
+
+int
+serve_done(struct client *c, struct task_in *t, const struct payload *p, uint32_t ret, bool part)
+{
+	unsigned char kept[16 * 64];
+	struct done d = { .slot = t->slot, .ret = ret };
+	struct rec_where w = { 0 };
+	unsigned nkept = 0;
+	bool lk;
+	int e = 0;
+
+	if (p->nseg || p->n > REC_BLOCK_MAX) {
+		struct id id = { (uint32_t)c->me.node, t->proc, (t->rec.seq & ~(uint64_t)ID_RET_MAX) | ret };
+
+		if ((e = mem_put(c, id, p, &w)) < 0)
+			return e;
+	}
+	if (p->flags & PAYLOAD_REFS && t->from) {
+		struct giving g = { c, t->proc };
+
+		lock_take(&c->lock);
+		val_walk_refs(p->p, p->n, p->nvals, give_one, &g);
+		lock_drop(&c->lock);
+		if (c->helds)
+			wait_until(c, all_held, NULL, WAIT_FOREVER);
+	}
+	lk = c->serving;
+	if (lk)
+		lock_take(&c->lock);
+	if (c->nfresh && !part)
+		nkept = kept_l(c, t->proc, kept, 64);
+	if (!t->from) {
+		e = own_done_l(c, t, p, &w, ret, part);
+	} else {
+		d.flags = (p->flags & PAYLOAD_ERROR ? DONE_ERROR : 0) | (p->flags & PAYLOAD_REFS ? DONE_REFS : 0) |
+		    (part ? DONE_PART : 0);
+		if (!part) {
+			uint64_t ns = clock_ns() - t->start;
+
+			d.ns = ns > UINT32_MAX ? UINT32_MAX - 1 : ns ? (uint32_t)ns : 1;
+		}
+		if ((e = fill_l(c, &d, p, &w, nkept, kept)) == 0 && !t->from->gone)
+			e = send_l(c, t->from, &d);
+		if (!part && --t->from->inflight == 0 && t->from->gone)
+			inring_end_l(c, t->from);
+	}
+	if (!part)
+		page_count(c->page, CNT_RUN, 1);
+	if (lk)
+		lock_drop(&c->lock);
+	return e;
+}
