@@ -71,6 +71,15 @@ is_statement(const char *p, const char *end)
 	return false;
 }
 
+/* puts the message that the text gives without our 'end' in the place of the one on top */
+static void
+own_message(lua_State *L, const char *head, const char *text, size_t n, const char *name)
+{
+	struct text t = { { head, text, NULL }, { strlen(head), n, 0 }, 0 };
+
+	lua_remove(L, lua_load(L, next_part, &t, name, "t") != LUA_OK ? -2 : -1);
+}
+
 int
 lines_load(lua_State *L, const char *text, size_t n, const char *name, bool file)
 {
@@ -91,6 +100,8 @@ lines_load(lua_State *L, const char *text, size_t n, const char *name, bool file
 	statements = is_statement(p, end);
 	if (!statements && (e = load_as(L, "return function(line, n, f) return ", text, n, "\nend", chunk)) == LUA_OK)
 		return LUA_OK;
+	if (!statements)
+		own_message(L, "return ", text, n, chunk);
 	if (file) {
 		if (!statements)
 			lua_pop(L, 1);
@@ -101,8 +112,11 @@ lines_load(lua_State *L, const char *text, size_t n, const char *name, bool file
 		}
 		return e;
 	}
-	if (statements)
-		return load_as(L, "return function(line, n, f) ", text, n, "\nend", chunk);
+	if (statements) {
+		if ((e = load_as(L, "return function(line, n, f) ", text, n, "\nend", chunk)) != LUA_OK)
+			own_message(L, "local line, n, f ", text, n, chunk);
+		return e;
+	}
 	if (load_as(L, "return function(line, n, f) ", text, n, "\nend", chunk) != LUA_OK) {
 		lua_pop(L, 1);			/* the expression's message is the better one */
 		return e;

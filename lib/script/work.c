@@ -15,218 +15,11 @@
 #include "script/func.h"
 #include "script/lines.h"
 #include "script/paths.h"
+#include "script/run.h"
 #include "script/sched.h"
 #include "script/work.h"
 
 #define BLOCK_NS 1000000u
-
-/* --- coroutines ------------------------------------------------------------------------------------------------ */
-
-static lua_State *
-co_take(struct script *s, int *ref)
-{
-	struct sched *d = s->sched;
-	lua_State *co;
-
-	if (d->npool) {
-		d->npool--;
-		*ref = d->pool[d->npool].ref;
-		return d->pool[d->npool].co;
-	}
-	co = lua_newthread(s->L);
-	*ref = luaL_ref(s->L, LUA_REGISTRYINDEX);
-	return co;
-}
-
-static void
-co_give(struct script *s, lua_State *co, int ref)
-{
-	struct sched *d = s->sched;
-
-	if (d->npool == COPOOL || lua_status(co) != LUA_OK) {
-		luaL_unref(s->L, LUA_REGISTRYINDEX, ref);
-		return;
-	}
-	lua_settop(co, 0);
-	d->pool[d->npool].co = co;
-	d->pool[d->npool++].ref = ref;
-}
-
-/* --- functions ----------------------------------------------------------------------------------------------------- */
-
-/* pushes the function with these bytes onto L: one instance per worker */
-static int
-load_by_hash(lua_State *L, struct script *s, const struct task_in *t)
-{
-	const unsigned char *p = serve_code(s->c, t);
-	int e;
-
-	lua_rawgeti(L, LUA_REGISTRYINDEX, s->sched->by_hash);
-	lua_pushlstring(L, (const char *)t->fn.hash, sizeof t->fn.hash);
-	lua_pushvalue(L, -1);
-	if (lua_rawget(L, -3) != LUA_TNIL) {
-		lua_replace(L, -3);
-		lua_pop(L, 1);
-		return 0;
-	}
-	lua_pop(L, 1);
-	if (!p) {
-		lua_pop(L, 2);
-		lua_pushliteral(L, "the function's bytes lie outside its submitter's slab");
-		return ERR_PROTO;
-	}
-	lua_pushlstring(L, (const char *)p, t->fn.len);	/* a private copy: what is parsed does not change */
-	p = (const unsigned char *)lua_tostring(L, -1);
-	if ((e = dec_values(L, p, t->fn.len, 1, NULL, VAL_ALLOW_CODE)) < 0) {
-		lua_replace(L, -4);			/* the message */
-		lua_pop(L, 2);
-		return e;
-	}
-	lua_remove(L, -2);				/* the bytes */
-	lua_pushvalue(L, -1);
-	lua_insert(L, -4);				/* fn, table, hash, fn */
-	lua_rawset(L, -3);
-	lua_pop(L, 1);
-	return 0;
-}
-
-static int
-method(lua_State *L, struct script *s, const struct task_in *t)
-{
-	const unsigned char *p = serve_code(s->c, t);
-
-	if (s->sched->class == LUA_NOREF || !p) {
-		lua_pushliteral(L, "this worker is no actor");
-		return ERR_ACTOR_DIED;
-	}
-	lua_rawgeti(L, LUA_REGISTRYINDEX, s->sched->class);
-	lua_pushlstring(L, (const char *)p, t->fn.len);
-	lua_gettable(L, -2);
-	lua_remove(L, -2);
-	if (lua_isfunction(L, -1))
-		return 0;
-	lua_pop(L, 1);
-	lua_pushfstring(L, "the actor has no method '%s'", t->fn.name);
-	return ERR_TASK;
-}
-
-/* pushes the function of t onto co: 0, or negative with the message pushed */
-static int
-function(lua_State *co, struct script *s, const struct task_in *t)
-{
-	unsigned i = (t->rec.fn ^ t->proc * 31u) % FNCACHE;
-	int e;
-
-	if (s->sched->cache[i].serial == t->fn.serial && s->sched->cache[i].proc == t->proc &&
-	    s->sched->cache[i].unit == t->rec.fn) {
-		lua_rawgeti(co, LUA_REGISTRYINDEX, s->sched->cache[i].fn);
-		return 0;
-	}
-	e = t->fn.kind == FN_METHOD ? method(co, s, t) : load_by_hash(co, s, t);
-	if (e < 0)
-		return e;
-	if (s->sched->cache[i].serial)
-		luaL_unref(co, LUA_REGISTRYINDEX, s->sched->cache[i].fn);
-	lua_pushvalue(co, -1);
-	s->sched->cache[i].fn = luaL_ref(co, LUA_REGISTRYINDEX);
-	s->sched->cache[i].serial = t->fn.serial;
-	s->sched->cache[i].proc = t->proc;
-	s->sched->cache[i].unit = t->rec.fn;
-	return 0;
-}
-
-/* --- outcomes -------------------------------------------------------------------------------------------------------- */
-
-static void
-set_field(lua_State *L, const char *name, const char *v)
-{
-	if (lua_getfield(L, -1, name) == LUA_TNIL) {
-		lua_pushstring(L, v);
-		lua_setfield(L, -3, name);
-	}
-	lua_pop(L, 1);
-}
-
-/* the raised value on top of co becomes the task's outcome */
-static void
-fail(struct script *s, struct task_in *t, lua_State *co, int code)
-{
-	struct payload p;
-	struct seg segs[1];
-	bool had = errobj_test(co, -1);
-
-	(void)segs;
-	if (lua_type(co, -1) == LUA_TSTRING)
-		func_hint(co, -1);
-	luaL_traceback(co, co, NULL, 0);
-	errobj_wrap(co, -2, lua_tostring(co, -1));
-	if (code != ERR_TASK && !had) {
-		lua_pushstring(co, err_word(code));
-		lua_setfield(co, -2, "code");
-	}
-	set_field(co, "task", t->fn.name);
-	set_field(co, "node", (const char *)client_welcome(s->c)->node_name.p);
-	if (lua_getfield(co, -1, "attempt") == LUA_TNIL) {
-		lua_pushinteger(co, t->rec.attempt + 1);
-		lua_setfield(co, -3, "attempt");
-	}
-	lua_pop(co, 1);
-	s->enc.flags = ENC_INLINE;
-	if (enc_values(co, &s->enc, -1, -1, "error") < 0 || s->enc.b.len > REC_BLOCK_MAX) {
-		const char *msg;
-
-		lua_settop(co, 0);
-		msg = "the error itself cannot travel";
-		errobj_push(co, ERR_TASK, msg);
-		enc_values(co, &s->enc, -1, -1, "error");
-	}
-	p = (struct payload){ s->enc.b.data, s->enc.b.len, 1, PAYLOAD_ERROR, NULL, 0 };
-	serve_done(s->c, t, &p, 0, false);
-}
-
-static int
-publish(struct script *s, struct task_in *t, lua_State *co, int first, int last, uint32_t ret, bool part)
-{
-	struct seg segs[SCRIPT_SEGS];
-	struct payload p;
-	int e;
-
-	s->enc.flags = 0;
-	if ((e = enc_values(co, &s->enc, first, last, "result")) < 0)
-		return e;
-	if (s->enc.nseg > SCRIPT_SEGS) {
-		s->enc.flags = ENC_INLINE;
-		if ((e = enc_values(co, &s->enc, first, last, "result")) < 0)
-			return e;
-	}
-	for (unsigned i = 0; i < s->enc.nseg; i++)
-		segs[i] = (struct seg){ s->enc.seg[i].p, s->enc.seg[i].n };
-	p = (struct payload){ s->enc.b.data, s->enc.b.len, s->enc.nvals,
-	    s->enc.flags & ENC_REFS ? PAYLOAD_REFS : 0, segs, s->enc.nseg };
-	if ((e = serve_done(s->c, t, &p, ret, part)) < 0)
-		lua_pushstring(co, e == ERR_FULL ? client_full(s->c) : err_str(e));
-	return e;
-}
-
-static void
-results(struct script *s, struct task_in *t, lua_State *co, int nres)
-{
-	int top = lua_gettop(co), first = top - nres + 1, e = 0;
-
-	if (t->fn.nret <= 1) {
-		e = publish(s, t, co, first, top, 0, false);
-	} else {
-		for (int i = 0; i < t->fn.nret && e == 0; i++) {
-			if (first + i > top)
-				lua_pushnil(co);
-			e = publish(s, t, co, first + i, first + i, (uint32_t)i + 1, true);
-		}
-		if (e == 0)
-			e = publish(s, t, co, 1, 0, 0, false);
-	}
-	if (e < 0)
-		fail(s, t, co, e);
-}
 
 /* --- running ------------------------------------------------------------------------------------------------------------ */
 
@@ -277,12 +70,12 @@ resume(struct script *s, struct task_in *t, lua_State *co, int ref, int narg)
 		lua_pushliteral(co, "coroutine.yield in a task that is no stream");
 	}
 	if (status == LUA_OK)
-		results(s, t, co, nres);
+		run_results(s, t, co, nres);
 	else
-		fail(s, t, co, ERR_TASK);
+		run_fail(s, t, co, ERR_TASK);
 	if (status != LUA_OK)
 		lua_resetthread(co);
-	co_give(s, co, ref);
+	run_co_give(s, co, ref);
 }
 
 static void
@@ -298,8 +91,8 @@ run(struct script *s, struct task_in *t)
 		lines_run(s, t);
 		return;
 	}
-	co = co_take(s, &ref);
-	if ((e = function(co, s, t)) < 0)
+	co = run_co_take(s, &ref);
+	if ((e = run_function(co, s, t)) < 0)
 		goto failed;
 	if (t->fn.kind == FN_METHOD)
 		lua_rawgeti(co, LUA_REGISTRYINDEX, s->sched->self);
@@ -321,9 +114,9 @@ run(struct script *s, struct task_in *t)
 failed:
 	if (e == -ENOMEM && lua_gettop(co) == 0)
 		lua_pushliteral(co, "too many arguments");
-	fail(s, t, co, e == ERR_PROTO ? ERR_PROTO : ERR_TASK);
+	run_fail(s, t, co, e == ERR_PROTO ? ERR_PROTO : ERR_TASK);
 	lua_settop(co, 0);
-	co_give(s, co, ref);
+	run_co_give(s, co, ref);
 }
 
 /* suspended tasks whose time came or whose reference is ready; true if one ran */

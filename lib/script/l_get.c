@@ -1,0 +1,365 @@
+/*
+ * l_get - rota.get, rota.pget and what they stand on: values of references, and waiting for them from any coroutine.
+ */
+#include <string.h>
+#include <lauxlib.h>
+#include "base/clock.h"
+#include "base/num.h"
+#include "ring/rec.h"
+#include "script/buffer.h"
+#include "script/script.h"
+
+/* --- values ------------------------------------------------------------------------------------------------- */
+
+static bool
+cached(lua_State *L, struct rec *r, struct id id)
+{
+	struct script *s = script_of(L);
+
+	for (unsigned i = 0; i < STRCACHE; i++)
+		if (s->cached[i].rec == r && id_eq(s->cached[i].id, id)) {
+			lua_rawgeti(L, LUA_REGISTRYINDEX, s->strings);
+			lua_rawgeti(L, -1, (int)i + 1);
+			lua_remove(L, -2);
+			return true;
+		}
+	return false;
+}
+
+static void
+remember(lua_State *L, struct rec *r, struct id id, size_t n)
+{
+	struct script *s = script_of(L);
+	unsigned i = s->next_cached++ % STRCACHE;
+
+	if (n > STRCACHE_MAX)
+		return;
+	lua_rawgeti(L, LUA_REGISTRYINDEX, s->strings);
+	lua_pushvalue(L, -2);
+	lua_rawseti(L, -2, (int)i + 1);
+	lua_pop(L, 1);
+	s->cached[i] = (struct strcache){ r, id, n };
+}
+
+/* of an object with buffers of its own: a buffer is made once, a long string once */
+static int
+arena_values(lua_State *L, struct rec *r, const struct value *v, int anchor)
+{
+	struct script *s = script_of(L);
+	struct enc_seg small[OBJ_VIEW_BUFS], *seg = small;
+	struct dec_src src = { .nseg = v->view.nbuf, .anchor = anchor };
+	bool single = v->nvals == 1 && v->view.nbuf == 1;
+	int e;
+
+	if (single) {
+		lua_rawgeti(L, LUA_REGISTRYINDEX, s->views);
+		if (lua_rawgetp(L, -1, r) != LUA_TNIL) {
+			lua_remove(L, -2);
+			return 1;
+		}
+		lua_pop(L, 2);
+		if (cached(L, r, v->view.id))
+			return 1;
+	}
+	if (v->view.nbuf > OBJ_VIEW_BUFS)
+		seg = lua_newuserdatauv(L, v->view.nbuf * sizeof *seg, 0);
+	for (unsigned i = 0; i < v->view.nbuf; i++) {
+		const unsigned char *p;
+		uint64_t n;
+
+		if (obj_view_buf(client_arena(s->c), &v->view, i, &p, &n) < 0)
+			script_raise(L, ERR_LOST, "the object was lost while it was read");
+		seg[i] = (struct enc_seg){ p, n };
+	}
+	src.seg = seg;
+	if ((e = dec_values(L, v->p, v->n, v->nvals, &src, VAL_ALLOW_CODE)) < 0)
+		lua_error(L);
+	if (single && buffer_test(L, -1)) {
+		lua_rawgeti(L, LUA_REGISTRYINDEX, s->views);
+		lua_pushvalue(L, -2);
+		lua_rawsetp(L, -2, r);
+		lua_pop(L, 1);
+	} else if (single && lua_type(L, -1) == LUA_TSTRING) {
+		remember(L, r, v->view.id, lua_rawlen(L, -1));
+	}
+	if (seg != small)
+		lua_remove(L, -1 - (int)v->nvals);
+	return (int)v->nvals;
+}
+
+int
+ref_error(lua_State *L, struct rec *r)
+{
+	struct script *s = script_of(L);
+	struct value v;
+
+	if (!(r->flags & REC_ERROR))
+		return 0;
+	if (client_value(s->c, r, &v) < 0 || dec_values(L, v.p, v.n, v.nvals, NULL, VAL_ALLOW_CODE) < 0)
+		errobj_push(L, ERR_LOST, "the error was lost");
+	else if (v.nvals > 1)
+		lua_pop(L, (int)v.nvals - 1);
+	return 1;
+}
+
+int
+ref_values(lua_State *L, struct rec *r, int anchor, bool all)
+{
+	struct script *s = script_of(L);
+	struct value v;
+	int n, e;
+
+	if (ref_error(L, r))
+		lua_error(L);
+	if ((e = client_value(s->c, r, &v)) < 0)
+		script_raise(L, e, "the object is gone: its owner died, or the node lost it");
+	luaL_checkstack(L, (int)v.nvals + 8, "too many values");
+	if (v.arena) {
+		n = arena_values(L, r, &v, anchor);
+		ref_charge(L, v.view.size);
+	} else {
+		if (dec_values(L, v.p, v.n, v.nvals, NULL, VAL_ALLOW_CODE) < 0)
+			lua_error(L);
+		n = (int)v.nvals;
+	}
+	if (!all && n != 1) {
+		if (n == 0)
+			lua_pushnil(L);
+		else
+			lua_pop(L, n - 1);
+		n = 1;
+	}
+	return n;
+}
+
+/* --- waiting -------------------------------------------------------------------------------------------------- */
+
+uint64_t
+script_deadline(lua_State *L, int idx)
+{
+	int64_t ns;
+
+	if (lua_isnoneornil(L, idx))
+		return WAIT_FOREVER;
+	if (lua_istable(L, idx)) {
+		uint64_t d;
+
+		lua_getfield(L, idx, "timeout");
+		d = script_deadline(L, lua_gettop(L));
+		lua_pop(L, 1);
+		return d;
+	}
+	if (lua_type(L, idx) == LUA_TNUMBER) {
+		lua_Number sec = lua_tonumber(L, idx);
+
+		luaL_argcheck(L, sec >= 0, idx, "a time is expected, 0 or more seconds");
+		return sec > 1e9 ? WAIT_FOREVER : clock_ns() + (uint64_t)(sec * 1e9);
+	}
+	luaL_argcheck(L, num_duration(luaL_checkstring(L, idx), &ns) == 0, idx, "a time is expected, as 5 or '10ms'");
+	return clock_ns() + (uint64_t)ns;
+}
+
+/* raises for what a wait may end with but readiness */
+void
+script_wait_failed(lua_State *L, int e)
+{
+	struct script *s = script_of(L);
+
+	if (e == -ETIMEDOUT)
+		script_raise(L, ERR_TIMEOUT, "timed out");
+	if (e == ERR_NO_CLUSTER)
+		script_raise(L, e, "%s", client_lost(s->c) ? client_lost(s->c) : "the node is gone");
+	script_raise(L, e, "%s", err_str(e));
+}
+
+/*
+ * 0 once r is ready; a task that can suspends instead, and k goes on (it calls here again).  -ETIMEDOUT.
+ */
+int
+script_wait_until(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k)
+{
+	struct script *s = script_of(L);
+	bool blocked = false;
+	int e;
+
+	if (rec_is_ready(r))
+		return 0;
+	if (sched_can_suspend(L)) {
+		if (deadline != WAIT_FOREVER && clock_ns() >= deadline)
+			return -ETIMEDOUT;
+		return sched_suspend(L, r, deadline, ctx, k);	/* it yields */
+	}
+	if (s->sched)
+		blocked = sched_blocking(s, true);
+	while ((e = client_wait(s->c, r, deadline)) == -EINTR)
+		script_interrupted(L);
+	if (blocked)
+		sched_blocking(s, false);
+	if (e < 0 && e != -ETIMEDOUT)
+		script_wait_failed(L, e);
+	return e;
+}
+
+void
+script_wait(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k)
+{
+	if (script_wait_until(L, r, deadline, ctx, k) < 0)
+		script_wait_failed(L, -ETIMEDOUT);
+}
+
+/* --- get, pget --------------------------------------------------------------------------------------------------- */
+
+/* stack: x, opts, deadline (integer bits), result, errors, key */
+enum { GET_X = 1, GET_OPTS, GET_DEADLINE, GET_RESULT, GET_ERRS, GET_KEY };
+
+static uint64_t
+deadline_at(lua_State *L)
+{
+	return (uint64_t)lua_tointeger(L, GET_DEADLINE);
+}
+
+static int get_one_k(lua_State *L, int status, lua_KContext protect);
+static int get_all_k(lua_State *L, int status, lua_KContext protect);
+
+/* one reference at GET_X: all its values, or value and nil, or nil and the error */
+static int
+get_one_k(lua_State *L, int status, lua_KContext protect)
+{
+	struct rec *r = ref_check(L, GET_X);
+
+	(void)status;
+	if (!protect) {
+		script_wait(L, r, deadline_at(L), protect, get_one_k);
+		return ref_values(L, r, GET_X, true);
+	}
+	if (script_wait_until(L, r, deadline_at(L), protect, get_one_k) < 0) {
+		lua_pushnil(L);
+		errobj_push(L, ERR_TIMEOUT, "timed out");
+		return 2;
+	}
+	if (ref_error(L, r)) {
+		lua_pushnil(L);
+		lua_insert(L, -2);
+		return 2;
+	}
+	ref_values(L, r, GET_X, false);
+	lua_pushnil(L);
+	return 2;
+}
+
+/* the error of a reference that is waited for no longer, on the stack */
+static bool
+failed(lua_State *L, struct rec *r)
+{
+	if (rec_is_ready(r))
+		return ref_error(L, r);
+	errobj_push(L, ERR_TIMEOUT, "timed out");
+	return true;
+}
+
+/* every reference of the table is ready, or late: a table with the same keys; what is no reference passes through */
+static int
+collect(lua_State *L, bool protect)
+{
+	lua_settop(L, GET_ERRS);
+	lua_pushnil(L);
+	while (lua_next(L, GET_X)) {			/* key, value */
+		struct rec *r = ref_test(L, -1);
+
+		lua_pushvalue(L, -2);			/* key, value, key */
+		if (!r) {
+			lua_insert(L, -2);
+			lua_rawset(L, GET_RESULT);
+		} else if (protect && failed(L, r)) {
+			if (lua_isnil(L, GET_ERRS)) {
+				lua_newtable(L);
+				lua_replace(L, GET_ERRS);
+			}
+			lua_rawset(L, GET_ERRS);
+			lua_pop(L, 1);
+		} else {
+			ref_values(L, r, GET_KEY + 1, false);
+			lua_rawset(L, GET_RESULT);
+			lua_pop(L, 1);
+		}
+	}
+	if (!protect)
+		lua_settop(L, GET_RESULT);
+	return protect ? 2 : 1;
+}
+
+/* waits for them one by one; GET_KEY is the one that was waited for last */
+static int
+get_all_k(lua_State *L, int status, lua_KContext protect)
+{
+	(void)status;
+	for (;;) {
+		lua_settop(L, GET_KEY);
+		if (!lua_isnil(L, GET_KEY)) {
+			struct rec *r;
+
+			lua_pushvalue(L, GET_KEY);
+			lua_rawget(L, GET_X);
+			if ((r = ref_test(L, -1)) && script_wait_until(L, r, deadline_at(L), protect, get_all_k) < 0 && !protect)
+				script_wait_failed(L, -ETIMEDOUT);
+			lua_settop(L, GET_KEY);
+		}
+		if (!lua_next(L, GET_X))
+			return collect(L, protect);
+		lua_pop(L, 1);
+	}
+}
+
+static int
+set_to_list(lua_State *L)
+{
+	lua_getfield(L, GET_X, "list");
+	lua_pushvalue(L, GET_X);
+	lua_call(L, 1, 1);
+	lua_replace(L, GET_X);
+	return 0;
+}
+
+static int
+get(lua_State *L, bool protect)
+{
+	uint64_t deadline;
+	lua_Integer n;
+
+	script_client(L);
+	if (!protect && lua_gettop(L) == 1) {		/* the straight path */
+		struct rec *r = ref_test(L, 1);
+
+		if (r && rec_is_ready(r))
+			return ref_values(L, r, 1, true);
+	}
+	deadline = script_deadline(L, GET_OPTS);
+	lua_settop(L, GET_OPTS);
+	lua_pushinteger(L, (lua_Integer)deadline);
+	if (ref_is(L, GET_X))
+		return get_one_k(L, LUA_OK, protect);
+	if (lua_isuserdata(L, GET_X))
+		set_to_list(L);
+	luaL_checktype(L, GET_X, LUA_TTABLE);
+	n = (lua_Integer)lua_rawlen(L, GET_X);
+	lua_createtable(L, (int)(n < INT32_MAX ? n : 0), 1);
+	if (n > 0) {
+		lua_pushinteger(L, n);
+		lua_setfield(L, -2, "n");
+	}
+	lua_pushnil(L);				/* errors */
+	lua_pushnil(L);				/* first key */
+	return get_all_k(L, LUA_OK, protect);
+}
+
+int
+l_get(lua_State *L)
+{
+	return get(L, false);
+}
+
+int
+l_pget(lua_State *L)
+{
+	return get(L, true);
+}

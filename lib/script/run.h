@@ -1,0 +1,15 @@
+/*
+ * run - the pieces of running a task that work.c puts together.
+ */
+#ifndef SCRIPT_RUN_H
+#define SCRIPT_RUN_H
+
+#include "script/sched.h"
+
+lua_State *run_co_take(struct script *s, int *ref);		/* a coroutine with an empty stack; ref keeps it */
+void	run_co_give(struct script *s, lua_State *co, int ref);	/* back to the pool, or let go */
+int	run_function(lua_State *co, struct script *s, const struct task_in *t);	/* pushes t's function: 0; or its message */
+void	run_results(struct script *s, struct task_in *t, lua_State *co, int nres);	/* the top nres values are the outcome */
+void	run_fail(struct script *s, struct task_in *t, lua_State *co, int code);	/* the value on top was raised */
+
+#endif
