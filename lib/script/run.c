@@ -98,8 +98,8 @@ method(lua_State *L, struct script *s, const struct task_in *t)
 }
 
 /* pushes the function of t onto co: 0, or negative with the message pushed */
-static int
-function(lua_State *co, struct script *s, const struct task_in *t)
+int
+run_function(lua_State *co, struct script *s, const struct task_in *t)
 {
 	unsigned i = (t->rec.fn ^ t->proc * 31u) % FNCACHE;
 	int e;
