@@ -1,0 +1,121 @@
+/*
+ * robj - the object store from the shell: what is put stays with the node until it is removed.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/die.h"
+#include "base/err.h"
+#include "robj.h"
+
+const char help[] =
+"usage: robj put [--ttl TIME] [--name NAME] [FILE ...]   keep bytes; prints the id\n"
+"       robj get [ID ...]     values: bytes as they are, others as a line of JSON\n"
+"       robj cat [ID ...]     bytes, one after the other\n"
+"       robj ls [options]     what the node keeps\n"
+"       robj rm [ID ...]      forget objects\n"
+"ID is a name, or 4 or more hex digits that begin only one id. Without ID the ids\n"
+"are read from stdin, one a line; put without FILE keeps stdin.\n"
+"put:    --ttl TIME   forget it after TIME, as 90, 10m, 1h; default: never\n"
+"        --name NAME  a name, which no other object has\n"
+"ls:     -J  JSON lines   -o COL,...  columns   -r  reverse   --header\n"
+"all:    -A ADDR  the cluster, --address      -N NAME  namespace\n"
+"        -q  -v  -h  -V   quiet, verbose, help, version\n"
+"Examples:\n"
+"        id=$(robj put <movie.wav); robj cat $id | sha256sum\n"
+"        robj ls -o id | robj rm\n"
+"man robj\n";
+
+static const struct opt opts[] = { COMMON_OPTS, { 0 } };
+static const char *const verbs[] = { "put", "get", "cat", "ls", "rm", NULL };
+
+struct common common;
+
+bool
+common_opt(int c, const char *arg)
+{
+	switch (c) {
+	case 'A': common.address = arg; return true;
+	case 'N': common.namespace = arg; return true;
+	case 'q': common.quiet = true; return true;
+	case 'v': common.verbose = true; return true;
+	}
+	return false;
+}
+
+struct client *
+join(bool put)
+{
+	const char *address = common.address ? common.address : getenv("ROTA_ADDRESS");
+	bool named = address && *address, own = named && strcmp(address, "private") == 0;
+	struct client_opts o = { .address = named ? address : "", .namespace = common.namespace, .name = "robj", .tool = true,
+	    .err = -1 };
+	struct client *c;
+	char why[1024];
+	int e = own ? ERR_NO_CLUSTER : client_open(&c, &o, why, sizeof why);
+
+	if (e == ERR_NO_CLUSTER && (!named || own)) {
+		if (put)
+			die(125, 0, "no node is running: an object would vanish at once. Start one with 'rota up', or name a "
+			    "cluster with -A");
+		die(125, 0, "no node is running; start one with 'rota up', or name a cluster with -A");
+	}
+	if (e < 0)
+		die(125, 0, "%s", why);
+	return c;
+}
+
+void
+ids_init(struct ids *i, int argc, char *argv[])
+{
+	*i = (struct ids){ .argv = argv, .in = argc == 0 };
+	if (i->in && isatty(STDIN_FILENO) && !common.quiet)
+		warn(0, "reading ids from the terminal, one a line; end with Ctrl-D");
+}
+
+const char *
+ids_next(struct ids *i)
+{
+	ssize_t n;
+
+	if (!i->in)
+		return *i->argv ? *i->argv++ : NULL;
+	do {
+		errno = 0;
+		if ((n = getline(&i->line, &i->cap, stdin)) < 0) {
+			if (ferror(stdin))
+				die(125, -errno, "cannot read stdin");
+			free(i->line);
+			i->line = NULL;
+			return NULL;
+		}
+		if (n > 0 && i->line[n - 1] == '\n')
+			i->line[--n] = '\0';
+	} while (n == 0);
+	return i->line;
+}
+
+int
+main(int argc, char *argv[])
+{
+	static int (*const run[])(int, char **) = { cmd_put, cmd_get, cmd_get, cmd_ls, cmd_rm };
+	struct opt_state o = { .opts = opts, .help = help, .verbs = verbs };
+	int c, e = -1;
+
+	progname = "robj";
+	while ((c = opt_next(&o, argc, argv)) != -1)
+		common_opt(c, o.arg);
+	argc -= o.index, argv += o.index;
+	if (argc == 0)
+		die(2, 0, "a verb is missing: put, get, cat, ls or rm; see robj -h");
+	for (int i = 0; verbs[i]; i++)
+		if (strcmp(argv[0], verbs[i]) == 0)
+			e = run[i](argc, argv);
+	if (e < 0)
+		opt_unknown("verb", argv[0], verbs);
+	if (fflush(stdout) || ferror(stdout))
+		die(125, -errno, "cannot write to stdout");
+	return e;
+}

@@ -1,0 +1,46 @@
+/*
+ * robj - what the verbs share.
+ */
+#ifndef ROBJ_H
+#define ROBJ_H
+
+#include <stdbool.h>
+#include "base/opt.h"
+#include "client/client.h"
+
+enum { OPT_TTL = 256, OPT_NAME, OPT_HEADER };
+
+/* options of every verb */
+#define COMMON_OPTS \
+	{ 'A', "address", "ADDR", "cluster" }, \
+	{ 'N', "namespace", "NAME", "namespace" }, \
+	{ 'q', "quiet", NULL, "no notices" }, \
+	{ 'v', "verbose", NULL, "say what is being done" }
+
+struct common {
+	const char *address, *namespace;
+	bool quiet, verbose;
+};
+
+extern struct common common;
+extern const char help[];
+
+bool	common_opt(int c, const char *arg);		/* was it one of them? */
+struct client *join(bool put);				/* or ends the program with 125 and a line */
+
+/* the ids on the command line; if there are none, the lines of stdin */
+struct ids {
+	char **argv, *line;
+	size_t cap;
+	bool in;
+};
+void	ids_init(struct ids *i, int argc, char *argv[]);
+const char *ids_next(struct ids *i);			/* valid until the next call; NULL: no more */
+
+/* the verbs: argv[0] is the verb; the exit status */
+int	cmd_put(int argc, char *argv[]);
+int	cmd_get(int argc, char *argv[]);		/* get and cat */
+int	cmd_ls(int argc, char *argv[]);
+int	cmd_rm(int argc, char *argv[]);
+
+#endif
