@@ -292,12 +292,22 @@ struct idle {
 	bool tasks, own;
 };
 
+/*
+ * It was told to stop, and may: a worker stays for as long as others hold objects that it owns; so does an actor that
+ * nobody can call any more.
+ */
+static bool
+stop_now(const struct client *c)
+{
+	return c->stopping && (c->nheld == 0 || (c->actor_number && c->ninring));
+}
+
 static bool
 serve_ready(struct client *c, void *arg)
 {
 	struct idle *i = arg;
 
-	if ((i->tasks && serve_glance(c)) || c->stopping || c->spec.len || (i->w && !list_empty(&i->w->ready)))
+	if ((i->tasks && (serve_glance(c) || stop_now(c))) || c->spec.len || (i->w && !list_empty(&i->w->ready)))
 		return true;
 	for (unsigned k = 0; i->own && k < c->nshape; k++)
 		if (c->shape[k]->queued && own_fits(c, c->shape[k]))
@@ -362,7 +372,15 @@ serve_enter(struct client *c, const struct task_in *t)
 bool
 serve_stopping(struct client *c)
 {
-	return c->stopping && !serve_glance(c);
+	bool stop;
+
+	lock_take(&c->lock);
+	stop = stop_now(c) && !serve_glance(c);
+	for (unsigned i = 0; stop && i < c->nlease; i++)
+		if (c->lease[i])		/* its worker may own what others hold */
+			lease_back_l(c, c->lease[i]);
+	lock_drop(&c->lock);
+	return stop;
 }
 
 uint64_t
