@@ -185,7 +185,8 @@ kept_answer(struct nproc *p, const struct msg_route *m)
 		SEND(p, route, .proc = m->proc, .kind = ROUTE_ANSWER, .id = k->id, .arg = 2, .body = span_of(w, sizeof w));
 		return true;
 	case ROUTE_HOLD:
-		SEND(p, route, .proc = m->proc, .kind = ROUTE_HELD, .id = k->id, .arg = m->arg);
+		if (m->arg != p->number)		/* told for somebody else: the teller holds until now */
+			SEND(p, route, .proc = m->proc, .kind = ROUTE_HELD, .id = k->id, .arg = m->arg);
 		return true;
 	}
 	return false;
