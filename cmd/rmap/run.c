@@ -43,20 +43,22 @@ catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);		/* write tells, and then there is something to clean up */
 }
 
+/* a row of the list of workers: is it our job's, then its command is to end */
 static int
-term_row(void *arg, const unsigned char *p, size_t n)	/* a worker of our job: its command is to end */
+term_map(struct run *r, struct mp *m, size_t pairs)
 {
-	struct run *r = arg;
-	struct mp m = { p, p + n };
-	struct mp_tok map, key, val;
+	struct mp_tok key, val;
 	int64_t pid = 0, job = -1;
 
-	if (mp_next(&m, &map) < 0 || map.kind != MP_MAP)
-		return 0;
-	while (map.n-- > 0 && mp_next(&m, &key) == 0 && key.kind == MP_STR) {
-		struct mp at = m;
+	for (; pairs > 0; pairs--) {
+		struct mp at;
 
-		if (mp_skip(&m) < 0 || mp_next(&at, &val) < 0 || val.kind != MP_INT)
+		if (mp_next(m, &key) < 0 || key.kind != MP_STR)
+			return ERR_PROTO;
+		at = *m;
+		if (mp_skip(m) < 0)
+			return ERR_PROTO;
+		if (mp_next(&at, &val) < 0 || val.kind != MP_INT)
 			continue;
 		if (key.n == 3 && memcmp(key.p, "pid", 3) == 0)
 			pid = val.i;
@@ -68,6 +70,24 @@ term_row(void *arg, const unsigned char *p, size_t n)	/* a worker of our job: it
 	return 0;
 }
 
+static int
+term_rows(void *arg, const unsigned char *p, size_t n)
+{
+	struct mp m = { p, p + n };
+	struct mp_tok t;
+	size_t rows = 1;
+
+	while (rows > 0 && mp_next(&m, &t) == 0) {
+		if (t.kind == MP_ARRAY)
+			rows = t.n;
+		else if (t.kind != MP_MAP || term_map(arg, &m, t.n) < 0)
+			break;
+		else
+			rows--;
+	}
+	return 0;
+}
+
 static void
 term_items(struct run *r)
 {
@@ -75,7 +95,7 @@ term_items(struct run *r)
 
 	if (r->o->lua_name)
 		return;
-	client_list(r->c, "workers", term_row, r, why, sizeof why);
+	client_list(r->c, "workers", term_rows, r, why, sizeof why);
 }
 
 void

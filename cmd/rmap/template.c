@@ -160,6 +160,12 @@ put_quoted(struct buf *b, const char *p, size_t n)	/* one word for sh, whatever 
 {
 	const char *end = p + n, *q;
 
+	for (q = p; q < end && (isalnum((unsigned char)*q) || (*q && strchr("@%+=:,./_-", *q))); q++)
+		;
+	if (n && q == end) {		/* nothing in it means anything to a shell: $(( {} * 2 )) works */
+		put(b, p, n);
+		return;
+	}
 	put(b, "'", 1);
 	while ((q = memchr(p, '\'', (size_t)(end - p)))) {
 		put(b, p, (size_t)(q - p));
