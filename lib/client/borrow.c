@@ -16,6 +16,12 @@ ours(const struct client *c, struct id id)
 	return id.proc == c->me.proc && id.node == c->me.node;
 }
 
+static struct id
+id_at(const unsigned char *p)
+{
+	return (struct id){ le_get32(p), le_get32(p + 4), le_get64(p + 8) };
+}
+
 struct rec *
 rec_of_l(struct client *c, const struct wref *w)
 {
@@ -77,6 +83,67 @@ locate_l(struct client *c, struct rec *r, const struct wref *w)
 	rec_set_ready(r);
 }
 
+static int
+fresh_l(struct client *c, struct side *s)
+{
+	if (c->nfresh == c->capfresh) {
+		unsigned cap = c->capfresh ? 2 * c->capfresh : 64;
+		struct fresh *v = realloc(c->fresh, cap * sizeof *v);
+
+		if (!v)
+			return -ENOMEM;
+		c->fresh = v;
+		c->capfresh = cap;
+	}
+	c->fresh[c->nfresh++] = (struct fresh){ s->unit, c->parent_proc, c->parent_seq };
+	s->fresh = true;
+	return 0;
+}
+
+void
+hold_for_l(struct client *c, struct rec *r, uint32_t proc)
+{
+	struct side *s = side_find_l(c, r);
+
+	r->count++;
+	s->holding++;
+	c->helds++;
+	LINK_SEND(c, route, .proc = s->id.proc, .kind = ROUTE_HOLD, .id = s->id, .arg = proc);
+}
+
+/* the owner's answer is waited for before a task ends: who holds the object for us might let go then */
+void
+hold_self_l(struct client *c, struct rec *r)
+{
+	struct side *s = side_find_l(c, r);
+	unsigned char p[16];
+
+	le_put32(p, s->id.node);
+	le_put32(p + 4, s->id.proc);
+	le_put64(p + 8, s->id.seq);
+	if (buf_add(&c->holds, p, sizeof p) < 0)
+		return;				/* it may be lost to us: better than to end */
+	r->count++;
+	s->holding++;
+	c->helds++;
+	s->registered++;
+	if (c->holds.len == sizeof p)
+		service_nudge_l(c);
+}
+
+static void
+held_l(struct client *c, struct id id)
+{
+	struct rec *r = idmap_get(&c->borrowed, id);
+	struct side *s = r ? side_find_l(c, r) : NULL;
+
+	if (!s || s->holding == 0)
+		return;
+	s->holding--;
+	c->helds--;
+	rec_unref_l(c, r);
+}
+
 struct rec *
 rec_import_l(struct client *c, const struct wref *w, bool registered)
 {
@@ -84,6 +151,8 @@ rec_import_l(struct client *c, const struct wref *w, bool registered)
 	struct side *s;
 
 	if (r) {
+		if (registered && r->flags & REC_BORROWED && (s = side_find_l(c, r)))
+			s->registered++;
 		r->count++;
 		return r;
 	}
@@ -99,28 +168,24 @@ rec_import_l(struct client *c, const struct wref *w, bool registered)
 	idmap_put(&c->borrowed, w->id, r);
 	if (ours(c, w->id)) {			/* our own id, but we know nothing of it any more */
 		rec_fail_l(c, r, ERR_LOST, "the object was already freed by its owner");
-		s->registered = false;
 		return r;
 	}
 	if (w->off)
 		locate_l(c, r, w);
-	s->registered = registered;
-	if (!registered && c->in_task) {	/* the completion will tell */
-		if (c->nfresh == c->capfresh) {
-			unsigned cap = c->capfresh ? 2 * c->capfresh : 64;
-			uint32_t *v = realloc(c->fresh, cap * sizeof *v);
-
-			if (!v)
-				return r;
-			c->fresh = v;
-			c->capfresh = cap;
-		}
-		c->fresh[c->nfresh++] = s->unit;
-	} else if (!registered) {
-		LINK_SEND(c, route, .proc = w->id.proc, .kind = ROUTE_HOLD, .id = w->id, .arg = c->me.proc);
-		s->registered = true;
-	}
+	if (registered)
+		s->registered = 1;
+	else if (!c->decoding || fresh_l(c, s) < 0)
+		hold_self_l(c, r);
 	return r;
+}
+
+bool
+client_decoding(struct client *c, bool on)
+{
+	bool was = c->decoding;
+
+	c->decoding = on;
+	return was;
 }
 
 struct rec *
@@ -136,36 +201,54 @@ client_import(struct client *c, const struct wref *w)
 
 /* --- the owner's list ------------------------------------------------------------------------------------- */
 
+/* how often proc was put on the list, less its drops: of another owner's word and its own either may come first */
+static int
+holder_change_l(struct client *c, struct side *s, uint32_t proc, int by)
+{
+	unsigned i, was = s->held;
+	struct holder *v;
+
+	for (i = 0; i < s->nholder && s->holder[i].proc != proc; i++)
+		;
+	if (i == s->nholder) {
+		if (!(v = realloc(s->holder, (i + 1) * sizeof *v)))
+			return -ENOMEM;
+		s->holder = v;
+		v[s->nholder++] = (struct holder){ proc, 0 };
+	}
+	v = &s->holder[i];
+	s->held -= v->n > 0;
+	v->n += by;
+	s->held += v->n > 0;
+	if (v->n == 0)
+		*v = s->holder[--s->nholder];
+	c->nheld += (s->held > 0) - (was > 0);
+	return 0;
+}
+
 int
 holder_add_l(struct client *c, struct rec *r, uint32_t proc)
 {
 	struct side *s = side_l(c, r);
-	uint32_t *v;
 
-	if (!s)
-		return -ENOMEM;
-	for (unsigned i = 0; i < s->nholder; i++)
-		if (s->holder[i] == proc)
-			return 0;
-	if (!(v = realloc(s->holder, (s->nholder + 1) * sizeof *v)))
-		return -ENOMEM;
-	s->holder = v;
-	if (s->nholder++ == 0)
-		c->nheld++;
-	v[s->nholder - 1] = proc;
-	return 0;
+	return s ? holder_change_l(c, s, proc, 1) : -ENOMEM;
 }
 
-void
+static void
 holder_del_l(struct client *c, struct rec *r, uint32_t proc)
 {
 	struct side *s = side_find_l(c, r);
 
-	for (unsigned i = 0; s && i < s->nholder; i++)
-		if (s->holder[i] == proc) {
-			s->holder[i] = s->holder[--s->nholder];
-			if (s->nholder == 0)
-				c->nheld--;
+	if (s && holder_change_l(c, s, proc, -1) == 0)
+		rec_free_if_l(c, r);
+}
+
+static void
+holder_dead_l(struct client *c, struct rec *r, struct side *s, uint32_t proc)
+{
+	for (unsigned i = 0; i < s->nholder; i++)
+		if (s->holder[i].proc == proc) {
+			holder_change_l(c, s, proc, -s->holder[i].n);
 			rec_free_if_l(c, r);
 			return;
 		}
@@ -252,8 +335,7 @@ static void
 dropped_l(struct client *c, const struct msg_route *m)
 {
 	for (size_t i = 0; i + 16 <= m->body.n; i += 16) {
-		const unsigned char *p = m->body.p + i;
-		struct wref w = { .id = { le_get32(p), le_get32(p + 4), le_get64(p + 8) } };
+		struct wref w = { .id = id_at(m->body.p + i) };
 		struct rec *r = rec_of_l(c, &w);
 
 		if (r && !(r->flags & REC_BORROWED))
@@ -274,17 +356,20 @@ route_l(struct client *c, const struct msg_route *m)
 	case ROUTE_ANSWER:
 		answered_l(c, m);
 		break;
-	case ROUTE_HOLD:
+	case ROUTE_HOLD:		/* of one object, or of those in the body; the teller holds until the answer */
 		if ((r = rec_of_l(c, &w)) && !(r->flags & REC_BORROWED))
 			holder_add_l(c, r, (uint32_t)m->arg);
-		if (m->arg != m->proc)		/* told for somebody else: the teller holds until now */
-			LINK_SEND(c, route, .proc = m->proc, .kind = ROUTE_HELD, .id = m->id);
+		for (size_t i = 0; i + 16 <= m->body.n; i += 16) {
+			w.id = id_at(m->body.p + i);
+			if ((r = rec_of_l(c, &w)) && !(r->flags & REC_BORROWED))
+				holder_add_l(c, r, (uint32_t)m->arg);
+		}
+		LINK_SEND(c, route, .proc = m->proc, .kind = ROUTE_HELD, .id = m->id, .body = m->body);
 		break;
 	case ROUTE_HELD:
-		if (c->helds)
-			c->helds--;
-		if ((r = idmap_get(&c->borrowed, m->id)))
-			rec_unref_l(c, r);
+		held_l(c, m->id);
+		for (size_t i = 0; i + 16 <= m->body.n; i += 16)
+			held_l(c, id_at(m->body.p + i));
 		break;
 	case ROUTE_DROP:
 		dropped_l(c, m);
@@ -306,7 +391,7 @@ proc_dead_l(struct client *c, uint32_t proc, int code, const char *text)
 		struct rec *r = slab_at(&c->slab, s->unit);
 
 		if (s->nholder)
-			holder_del_l(c, r, proc);
+			holder_dead_l(c, r, s, proc);
 	}
 	(void)code;
 	snprintf(why, sizeof why, "the owner of the object is gone: %s", text);
@@ -316,8 +401,13 @@ proc_dead_l(struct client *c, uint32_t proc, int code, const char *text)
 
 		if (ib.key.proc != proc || ib.key.node != c->me.node)
 			continue;
-		s->registered = false;
+		s->registered = 0;
+		r->count++;
 		if (r->state != REC_READY)
 			rec_fail_l(c, r, ERR_LOST, why);
+		r->count -= s->holding;		/* no answer will come */
+		c->helds -= s->holding;
+		s->holding = 0;
+		rec_unref_l(c, r);
 	}
 }

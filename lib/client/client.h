@@ -88,6 +88,7 @@ uint64_t client_size(const struct rec *r);		/* bytes that it keeps alive outside
 /* the reference as it travels: r is exported from now on; retains nothing (the payload's holder does) */
 void	client_export(struct client *c, struct rec *r, struct wref *w);
 struct rec *client_import(struct client *c, const struct wref *w);	/* counted; NULL: no memory */
+bool	client_decoding(struct client *c, bool on);	/* arguments of a task are imported; what it was before */
 int	client_keep(struct client *c, struct rec *r, const char *name, uint64_t ttl_ns);	/* given to the node */
 int	client_lookup(struct client *c, const char *text, struct rec **r, struct id *id, char *why, size_t n);
 int	client_remove(struct client *c, struct id id, char *why, size_t n);

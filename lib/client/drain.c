@@ -40,12 +40,10 @@ kept_l(struct client *c, struct lease *l, const unsigned char *p, size_t n)
 
 		if (!r)
 			continue;
-		if (!(r->flags & REC_BORROWED)) {
+		if (r->flags & REC_BORROWED)
+			hold_for_l(c, r, l->proc);
+		else
 			holder_add_l(c, r, l->proc);
-		} else {
-			r->count++;		/* until HELD */
-			LINK_SEND(c, route, .proc = w.id.proc, .kind = ROUTE_HOLD, .id = w.id, .arg = l->proc);
-		}
 	}
 }
 

@@ -38,17 +38,29 @@ struct waiter {				/* on side->waiters of a record that is not ready */
 	};
 };
 
+struct holder {				/* a process that holds an object of ours */
+	uint32_t proc;
+	int32_t n;			/* how often it was put on the list; it drops as often, maybe before */
+};
+
+struct fresh {				/* a reference that came with the arguments of a task: its completion tells */
+	uint32_t unit, proc;		/* of the record; whose task */
+	uint64_t seq;
+};
+
 struct side {
 	uint32_t unit;			/* of its record */
 	struct list waiters;
-	uint32_t *holder;		/* process numbers that hold it */
-	unsigned nholder;
+	struct holder *holder;
+	unsigned nholder, held;		/* entries; those above 0: who holds it */
 	uint32_t *child;		/* units of the records of returns 1 … nchild */
 	unsigned nchild;
 	unsigned missing;		/* arguments that are not ready */
 	struct id id;			/* of a borrowed one */
 	bool exported;			/* in client.exported */
-	bool registered;		/* borrowed: its owner knows that we hold it */
+	unsigned registered;		/* borrowed: how often its owner put us on its list */
+	unsigned holding;		/* borrowed: HOLDs that its owner has not answered; each counts in the record */
+	bool fresh;			/* borrowed: in client.fresh */
 	bool asked;			/* borrowed: ASK is under way */
 	bool pinned;			/* borrowed: pin is our slot */
 	bool late;			/* its time is up: the death of its worker is a time-out */
@@ -194,7 +206,7 @@ struct client {
 	unsigned nfds;
 	uint64_t next_req;
 	struct map request;		/* req -> struct request * */
-	struct buf drops;		/* DROP ids by owner process: flushed in batches */
+	struct buf drops, holds;	/* ids to DROP and to HOLD, 16 bytes each, sent in batches; holds go first */
 	bool lost;
 	bool starved;			/* a queue found no place before an idle worker; its bell will be rung */
 	char why[256];
@@ -220,7 +232,7 @@ struct client {
 	uint32_t cpu;			/* as our bell tells it */
 	bool listening;			/* a worker that waits for tasks */
 	bool collecting;
-	uint64_t helds;			/* HOLDs told for others, not answered */
+	uint64_t helds;			/* HOLDs that were not answered */
 
 	/* the worker's end (serve.c) */
 	struct inring **inring;
@@ -237,8 +249,9 @@ struct client {
 	bool stopping;
 	unsigned held;			/* completions that found their ring full */
 	unsigned nheld;			/* our objects that other processes hold */
-	uint32_t *fresh;		/* units of references imported by the running task, not registered yet */
+	struct fresh *fresh;
 	unsigned nfresh, capfresh;
+	bool decoding;			/* arguments: what is imported now is held by the submitter until the completion */
 	uint32_t *deferred;		/* tasks whose arguments want room in the arena: the main thread's */
 	unsigned ndeferred;
 };
@@ -254,7 +267,8 @@ void	link_read_l(struct client *c);			/* takes what is there, never blocks */
 bool	link_backlog_l(const struct client *c);		/* something could not be sent yet */
 void	link_lose_l(struct client *c, const char *why);
 void	link_answer_names(struct client *c);		/* main thread, lock not held */
-void	link_drops_l(struct client *c);			/* sends collected DROPs */
+void	link_drops_l(struct client *c);			/* sends collected HOLDs and DROPs */
+void	link_holds_l(struct client *c);
 void	link_drop_l(struct client *c, struct id id);	/* tells id's owner that we hold it no more */
 int	link_request(struct client *c, uint64_t req, uint64_t deadline, struct request **rq);	/* waits, lock not held */
 struct request *link_expect_l(struct client *c);		/* a new request number that is waited for */
@@ -286,8 +300,9 @@ void	refs_release_l(struct client *c, const unsigned char *p, size_t n, unsigned
 struct rec *rec_of_l(struct client *c, const struct wref *w);	/* ours or borrowed, not counted; NULL unknown */
 struct rec *rec_import_l(struct client *c, const struct wref *w, bool registered);
 void	rec_export_l(struct client *c, struct rec *r, struct wref *w);
+void	hold_for_l(struct client *c, struct rec *r, uint32_t proc);	/* borrowed: its owner is told that proc holds it */
+void	hold_self_l(struct client *c, struct rec *r);	/* the same for us, in a batch: link_holds_l */
 int	holder_add_l(struct client *c, struct rec *r, uint32_t proc);
-void	holder_del_l(struct client *c, struct rec *r, uint32_t proc);
 void	proc_dead_l(struct client *c, uint32_t proc, int code, const char *text);
 void	route_l(struct client *c, const struct msg_route *m);
 void	answer_l(struct client *c, struct rec *r, uint32_t proc);

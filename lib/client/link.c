@@ -83,21 +83,33 @@ link_drop_l(struct client *c, struct id id)
 		service_nudge_l(c);
 }
 
+/* one message for each run of the same owner */
+static void
+link_ids_l(struct client *c, struct buf *ids, int kind, uint64_t arg)
+{
+	size_t n = ids->len;
+
+	for (size_t i = 0, j; i < n; i = j) {
+		uint32_t proc = le_get32(ids->data + i + 4);
+
+		for (j = i + 16; j < n && j - i < 16 * 2048 && le_get32(ids->data + j + 4) == proc; j += 16)
+			;
+		LINK_SEND(c, route, .proc = proc, .kind = kind, .arg = arg, .body = span_of(ids->data + i, j - i));
+	}
+	ids->len = 0;
+}
+
+void
+link_holds_l(struct client *c)
+{
+	link_ids_l(c, &c->holds, ROUTE_HOLD, c->me.proc);
+}
+
 void
 link_drops_l(struct client *c)
 {
-	size_t i = 0, n = c->drops.len;
-
-	while (i < n) {				/* one message for each run of the same owner */
-		uint32_t proc = le_get32(c->drops.data + i + 4);
-		size_t j = i + 16;
-
-		while (j < n && j - i < 16 * 2048 && le_get32(c->drops.data + j + 4) == proc)
-			j += 16;
-		LINK_SEND(c, route, .proc = proc, .kind = ROUTE_DROP, .body = span_of(c->drops.data + i, j - i));
-		i = j;
-	}
-	c->drops.len = 0;
+	link_holds_l(c);
+	link_ids_l(c, &c->drops, ROUTE_DROP, 0);
 }
 
 /* --- requests ---------------------------------------------------------------------------------------------- */

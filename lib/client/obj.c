@@ -292,7 +292,7 @@ forget_borrowed_l(struct client *c, struct rec *r, struct side *s)
 {
 	if (s->pinned)
 		pin_drop(c->page->pin, &c->pin_hint, s->pin);
-	if (s->registered)
+	for (unsigned i = 0; i < s->registered; i++)
 		link_drop_l(c, s->id);
 	idmap_del(&c->borrowed, s->id);
 	(void)r;
@@ -303,7 +303,7 @@ rec_free_if_l(struct client *c, struct rec *r)
 {
 	struct side *s = side_find_l(c, r);
 
-	if (r->count || (s && s->nholder))
+	if (r->count || (s && s->held))
 		return;
 	rec_clear_l(c, r);
 	if (s) {

@@ -5,6 +5,8 @@
 #include "client/serve.h"
 #include "wire/le.h"
 
+#define KEPT_MAX 64u			/* references in one completion */
+
 /* --- publishing ---------------------------------------------------------------------------------------------- */
 
 static void
@@ -84,9 +86,7 @@ give_one(void *arg, const struct wref *w, bool valref)
 		return 0;			/* the receiver's own */
 	if (!(r->flags & REC_BORROWED))
 		return holder_add_l(c, r, g->to);
-	r->count++;				/* until HELD */
-	c->helds++;
-	LINK_SEND(c, route, .proc = w->id.proc, .kind = ROUTE_HOLD, .id = w->id, .arg = g->to);
+	hold_for_l(c, r, g->to);
 	return 0;
 }
 
@@ -97,31 +97,79 @@ all_held(struct client *c, void *arg)
 	return c->helds == 0;
 }
 
-/* ids of what the task imported and this worker still refers to: n of them at p */
-static unsigned
-kept_l(struct client *c, uint32_t to, unsigned char *p, unsigned max)
+/* is entry i of the fresh ones the task's, and still referred to?  Its record, and the entry is done with */
+static struct rec *
+fresh_take_l(struct client *c, unsigned i)
 {
-	unsigned n = 0;
+	struct side *s = map_get(&c->side, c->fresh[i].unit);
+	struct rec *r = slab_at(&c->slab, c->fresh[i].unit);
+
+	if (!s || !s->fresh)
+		return NULL;
+	s->fresh = false;
+	return r->flags & REC_BORROWED && r->count && !s->registered ? r : NULL;
+}
+
+/*
+ * What came with the task's arguments and this worker still refers to: the ids of at most KEPT_MAX go with the
+ * completion, at p; owners are told directly about more.
+ */
+static unsigned
+kept_l(struct client *c, const struct task_in *t, unsigned char *p, unsigned max)
+{
+	unsigned n = 0, left = 0;
 
 	for (unsigned i = 0; i < c->nfresh; i++) {
-		struct side *s = map_get(&c->side, c->fresh[i]);
-		struct rec *r = slab_at(&c->slab, c->fresh[i]);
+		struct fresh f = c->fresh[i];
+		struct side *s;
+		struct rec *r;
 
-		if (!s || !(r->flags & REC_BORROWED) || s->registered || r->count == 0)
-			continue;
-		s->registered = true;
-		if (n == max || (s->id.proc == to && to == c->me.proc)) {
-			LINK_SEND(c, route, .proc = s->id.proc, .kind = ROUTE_HOLD, .id = s->id, .arg = c->me.proc);
+		if (f.proc != t->proc || f.seq != t->rec.seq) {
+			c->fresh[left++] = f;	/* of a task that is suspended */
 			continue;
 		}
+		if (n == max) {
+			struct rec *q = fresh_take_l(c, i);
+
+			if (q)
+				hold_self_l(c, q);
+			continue;
+		}
+		if (!(r = fresh_take_l(c, i)))
+			continue;
+		s = side_find_l(c, r);
+		s->registered = 1;
 		le_put32(p, s->id.node);
 		le_put32(p + 4, s->id.proc);
 		le_put64(p + 8, s->id.seq);
 		p += 16;
 		n++;
 	}
-	c->nfresh = 0;
+	c->nfresh = left;
 	return n;
+}
+
+/* all that must be told, and answered, before the completion is published */
+static void
+hold_first(struct client *c, struct task_in *t, const struct payload *p, bool part)
+{
+	struct giving g = { c, t->proc };
+
+	lock_take(&c->lock);
+	if (p->flags & PAYLOAD_REFS && t->from)
+		val_walk_refs(p->p, p->n, p->nvals, give_one, &g);
+	if (!part && c->nfresh > (t->from ? KEPT_MAX : 0)) {
+		unsigned char none[1];
+
+		kept_l(c, t, none, 0);
+	}
+	if (c->holds.len)
+		link_holds_l(c);
+	lock_drop(&c->lock);
+	if (c->nheld && !c->serving)
+		service_start(c);		/* who owns what others hold answers at any time */
+	if (c->helds)
+		wait_until(c, all_held, NULL, WAIT_FOREVER);
 }
 
 static int
@@ -198,7 +246,7 @@ own_done_l(struct client *c, struct task_in *t, const struct payload *p, const s
 int
 serve_done(struct client *c, struct task_in *t, const struct payload *p, uint32_t ret, bool part)
 {
-	unsigned char kept[16 * 64];
+	unsigned char kept[16 * KEPT_MAX];
 	struct done d = { .slot = t->slot, .ret = ret };
 	struct rec_where w = { 0 };
 	unsigned nkept = 0;
@@ -211,20 +259,13 @@ serve_done(struct client *c, struct task_in *t, const struct payload *p, uint32_
 		if ((e = mem_put(c, id, p, &w)) < 0)
 			return e;
 	}
-	if (p->flags & PAYLOAD_REFS && t->from) {
-		struct giving g = { c, t->proc };
-
-		lock_take(&c->lock);
-		val_walk_refs(p->p, p->n, p->nvals, give_one, &g);
-		lock_drop(&c->lock);
-		if (c->helds)
-			wait_until(c, all_held, NULL, WAIT_FOREVER);
-	}
+	if (p->flags & PAYLOAD_REFS || c->nfresh || c->helds || c->holds.len)
+		hold_first(c, t, p, part);
 	lk = c->serving;
 	if (lk)
 		lock_take(&c->lock);
 	if (c->nfresh && !part)
-		nkept = kept_l(c, t->proc, kept, 64);
+		nkept = kept_l(c, t, kept, KEPT_MAX);
 	if (!t->from) {
 		e = own_done_l(c, t, p, &w, ret, part);
 	} else {

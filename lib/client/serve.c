@@ -321,7 +321,7 @@ serve_wait(struct client *c, struct waitset *w, bool tasks, bool own, uint64_t d
 	struct idle i = { w, tasks, own };
 	int e;
 
-	if (!c->serving && c->drops.len)
+	if (!c->serving && c->drops.len + c->holds.len)
 		link_drops_l(c);
 	c->listening = tasks;
 	if (tasks && c->nshape && deadline == WAIT_FOREVER) {	/* leases of our own: after a little idleness they are offered */
@@ -397,6 +397,7 @@ serve_actor_up(struct client *c, bool ok, const unsigned char *error, size_t n)
 	lock_take(&c->lock);
 	c->spec.len = 0;
 	atomic_store_explicit(&c->page->actor, (uint32_t)c->actor_number, memory_order_relaxed);
+	link_holds_l(c);
 	LINK_SEND(c, actor_up, .actor = c->actor_number, .ok = ok, .error = span_of(error, n));
 	lock_drop(&c->lock);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "base/hash.h"
 #include "node/inner.h"
+#include "wire/le.h"
 #include "wire/val.h"
 
 static struct kept *
@@ -165,10 +166,17 @@ kept_frame(struct nproc *p, const struct frame *f)
 	return 0;
 }
 
+static struct id
+id_at(const unsigned char *p)
+{
+	return (struct id){ le_get32(p), le_get32(p + 4), le_get64(p + 8) };
+}
+
 bool
 kept_answer(struct nproc *p, const struct msg_route *m)
 {
-	const struct kept *k = idmap_get(&p->n->kept, m->id);
+	bool many = m->kind == ROUTE_HOLD && m->body.n >= 16;
+	const struct kept *k = idmap_get(&p->n->kept, many ? id_at(m->body.p) : m->id);
 	unsigned char w[WREF_SIZE];
 	struct obj_view v;
 
@@ -185,8 +193,7 @@ kept_answer(struct nproc *p, const struct msg_route *m)
 		SEND(p, route, .proc = m->proc, .kind = ROUTE_ANSWER, .id = k->id, .arg = 2, .body = span_of(w, sizeof w));
 		return true;
 	case ROUTE_HOLD:
-		if (m->arg != p->number)		/* told for somebody else: the teller holds until now */
-			SEND(p, route, .proc = m->proc, .kind = ROUTE_HELD, .id = k->id, .arg = m->arg);
+		SEND(p, route, .proc = m->proc, .kind = ROUTE_HELD, .id = m->id, .arg = m->arg, .body = m->body);
 		return true;
 	}
 	return false;

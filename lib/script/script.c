@@ -180,12 +180,15 @@ valref_in(lua_State *L, const struct wref *w, const struct dec_src *src)
 {
 	struct script *s = script_of(L);
 	struct rec *r;
+	bool was;
 
 	ref_in(L, w, src);
 	r = ref_check(L, -1);
 	if (!rec_is_ready(r))
 		client_wait(s->c, r, WAIT_FOREVER);
+	was = client_decoding(s->c, false);	/* what lies in the value is not among the arguments */
 	ref_values(L, r, lua_gettop(L), false);
+	client_decoding(s->c, was);
 	lua_remove(L, -2);
 }
 

@@ -105,7 +105,9 @@ run(struct script *s, struct task_in *t)
 	}
 	s->sched->running = t;			/* references that come in are the task's */
 	serve_enter(s->c, t);
+	client_decoding(s->c, true);
 	e = lua_checkstack(co, (int)t->nvals + 16) ? dec_values(co, t->args, t->n, t->nvals, &src, VAL_ALLOW_CODE) : -ENOMEM;
+	client_decoding(s->c, false);
 	s->sched->running = NULL;
 	if (e < 0)
 		goto failed;

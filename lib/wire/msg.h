@@ -142,9 +142,9 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 enum route_kind {
 	ROUTE_ASK = 1,		/* where is it, what is it: ANSWER when ready */
 	ROUTE_ANSWER,		/* arg: 1 payload in body (nvals u16 first), 2 location (wref) in body, 3 error payload */
-	ROUTE_HOLD,		/* process arg now holds id; answered by HELD */
+	ROUTE_HOLD,		/* process arg now holds id, or the ids in body; answered by HELD with the same */
 	ROUTE_HELD,
-	ROUTE_DROP,		/* the sender no longer holds the ids in body */
+	ROUTE_DROP,		/* the sender no longer holds the ids in body, each as often as it was put on the list */
 	ROUTE_NAME,		/* a worker lacks a global or module; body: 'g' or 'm', then the name */
 	ROUTE_NAMED,		/* body: 'v' encoded value | 's' source text | '0' absent, then reason */
 };
