@@ -442,7 +442,7 @@ link_read_l(struct client *c)
 				close(fds[i]);
 		}
 		if (n <= 0) {
-			link_lose_l(c, n == 0 ? "the node died" : err_str((int)n));
+			link_lose_l(c, n == 0 || n == -ECONNRESET ? "the node died" : err_str((int)n));
 			return;
 		}
 		c->in.len += (size_t)n;
