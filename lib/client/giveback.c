@@ -124,7 +124,11 @@ lease_free_l(struct client *c, struct lease *l)
 	map_del(&c->lease_of, l->number);
 	c->lease[l->index] = NULL;
 	if (s) {
-		s->leases--;
+		for (unsigned i = 0; i < s->leases; i++)
+			if (s->lease[i] == l) {
+				s->lease[i] = s->lease[--s->leases];
+				break;
+			}
 		s->blocked -= l->blocked;
 		s->asked -= s->asked > 0;	/* as rlet counts what we want */
 	}

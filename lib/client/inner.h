@@ -76,7 +76,8 @@ struct shape {				/* a resource shape and the tasks that wait for leases of it *
 	struct task_opts opts;		/* resources owned */
 	uint32_t head, tail;		/* queue of units, linked by rec.link */
 	uint64_t queued;
-	unsigned leases;		/* that we have */
+	struct lease **lease;		/* that we have */
+	unsigned leases;
 	unsigned blocked;		/* of them, whose worker waits */
 	unsigned asked;			/* leases last asked for */
 	uint32_t est;			/* mean run time in ns of its tasks; EST_UNKNOWN */
@@ -95,6 +96,7 @@ struct lease {				/* a worker that is ours for a while, or an actor's ring */
 	unsigned inflight;		/* tasks pushed whose end was not seen */
 	unsigned active;		/* place in client.active + 1; 0: nothing in flight */
 	bool returning, blocked, rung;	/* rung: pushed to since its bell was last rung */
+	uint64_t seen_dhead;		/* completions when it was last found full */
 	uint32_t dead;			/* RING_DEAD_* once acted upon */
 	uint64_t since;
 	struct lease *next_dead;
@@ -362,6 +364,7 @@ void	actor_call_failed_l(struct client *c, struct rec *r, struct actor *a);
 
 /* wait.c */
 int	wait_until(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline);
+void	wait_here_l(struct client *c);			/* a peer on our own CPU was woken, or waited for, once more */
 void	member_ready_l(struct client *c, struct member *m);
 
 /* serve.c */

@@ -60,7 +60,18 @@ lease_grant_l(struct client *c, const struct msg_grant *m, int ringfd, int slabf
 		return;
 	}
 	l->shape = c->shape[m->shape];
-	l->shape->leases++;
+	{
+		struct lease **v = realloc(l->shape->lease, (l->shape->leases + 1) * sizeof *v);
+
+		if (!v) {
+			LINK_SEND(c, return, .lease = m->lease);
+			l->shape = NULL;
+			lease_free_l(c, l);
+			return;
+		}
+		l->shape->lease = v;
+		v[l->shape->leases++] = l;
+	}
 	if (l->shape->queued == 0 && c->nactive)
 		lease_idle_l(c, l);
 	else

@@ -5,8 +5,10 @@
  * its shape, or of its actor, in the submitter.
  */
 #include "client/inner.h"
+#include "os/proc.h"
 
 #define AHEAD_NS 200000u	/* unclaimed work before one worker */
+#define SHORT_NS 500u		/* a task that runs this long is given out about as fast */
 #define PATIENCE_NS 1000000u	/* queued work that is worth another worker */
 
 static unsigned
@@ -39,33 +41,51 @@ void
 lease_ring_l(struct client *c, struct lease *l)
 {
 	l->rung = false;
-	bell_ring(c->np, l->bell);
+	if (bell_ring(c->np, l->bell) && atomic_load_explicit(&l->bell->cpu, memory_order_relaxed) == proc_cpu() + 1)
+		wait_here_l(c);
 }
 
-/* of the leases of s with room, the one with least before it; the first one while its work is next to nothing */
+/*
+ * Of the leases of s with room, the one with least before it, and how much room; the first one while its work is next
+ * to nothing.  Tasks so short that giving them out takes as long stay with one worker, as long as that makes progress.
+ */
 static struct lease *
-choose_l(struct client *c, const struct shape *s, uint32_t est)
+choose_l(struct client *c, const struct shape *s, uint32_t est, unsigned *room)
 {
-	unsigned d = depth(s, est);
+	unsigned d = depth(s, est), n;
 	struct lease *best = NULL;
 
 	if (est == EST_UNKNOWN)
 		est = s->est;
-	for (unsigned i = 0; i < c->nlease; i++) {
-		struct lease *l = c->lease[i];
+	for (unsigned i = 0; i < s->leases; i++) {
+		struct lease *l = s->lease[i];
 
-		if (!l || l->shape != s || l->returning || l->blocked || l->dead)
+		if (l->returning || l->blocked || l->dead)
 			continue;
-		/* with nothing in flight all there is was taken back or is to be freed, and no completion will come */
-		if (ring_unclaimed(&l->ring, d) >= d &&
-		    (l->inflight || ring_unclaimed(&l->ring, RING_WORDS) >= RING_WORDS)) {
-			c->starved |= l->inflight == 0;
+		n = (unsigned)ring_unclaimed(&l->ring, d);
+		if (n >= d && l->inflight == 0) {	/* all of it was taken back or is to be freed: no completion will come */
+			n = (unsigned)ring_unclaimed(&l->ring, RING_WORDS);
+			if (n < RING_WORDS) {
+				*room = 1;
+				return l;
+			}
+			c->starved = true;
+		}
+		if (n >= d) {
+			if (est < SHORT_NS && l->ring.dhead != l->seen_dhead) {
+				l->seen_dhead = l->ring.dhead;
+				return NULL;
+			}
 			continue;
 		}
-		if (est != EST_UNKNOWN && (uint64_t)est * l->inflight < SPIN_MAX_NS)
+		if (est != EST_UNKNOWN && (uint64_t)est * l->inflight < SPIN_MAX_NS) {
+			*room = d - n;
 			return l;
-		if (!best || l->inflight < best->inflight)
+		}
+		if (!best || l->inflight < best->inflight) {
+			*room = 1;
 			best = l;
+		}
 	}
 	return best;
 }
@@ -77,6 +97,8 @@ want_l(struct client *c, struct shape *s)
 	uint64_t most = s->opts.cpus ? c->me.cpus / s->opts.cpus : 64, n = s->queued;
 	uint64_t busy = s->leases - s->blocked;
 
+	if (busy && s->est < SHORT_NS)
+		return;			/* another worker would only take turns with this process */
 	if (s->est != EST_UNKNOWN && n * s->est / PATIENCE_NS < n)
 		n = n * s->est / PATIENCE_NS + (busy == 0);
 	if (most == 0)
@@ -109,9 +131,11 @@ void
 feed_l(struct client *c, struct shape *s)
 {
 	struct lease *l;
+	unsigned room;
 
-	while (s->queued && (l = choose_l(c, s, fn_of(c, ((struct rec *)slab_at(&c->slab, s->head))->fn)->est)))
-		push_l(c, l, unqueue_l(c, s));
+	while (s->queued && (l = choose_l(c, s, fn_of(c, ((struct rec *)slab_at(&c->slab, s->head))->fn)->est, &room)))
+		for (; room > 0 && s->queued; room--)
+			push_l(c, l, unqueue_l(c, s));
 	if (s->queued)
 		want_l(c, s);
 	for (unsigned i = 0; i < c->nactive; i++)
@@ -154,8 +178,9 @@ place_l(struct client *c, struct rec *r, struct fn *fn)
 {
 	struct shape *s = fn->shape;
 	struct lease *l;
+	unsigned room;
 
-	if (s->queued == 0 && !c->lost && !s->infeasible && (l = choose_l(c, s, fn->est))) {
+	if (s->queued == 0 && !c->lost && !s->infeasible && (l = choose_l(c, s, fn->est, &room))) {
 		push_l(c, l, r);
 		lease_ring_l(c, l);
 		return;
@@ -165,7 +190,7 @@ place_l(struct client *c, struct rec *r, struct fn *fn)
 		return;
 	if (s->queued % RING_DEPTH == 0)
 		progress_l(c);			/* completions must not stop the workers */
-	else if (s->queued < 16)
+	else if (s->queued < 16 && (fn->est >= SHORT_NS || s->queued == 1))
 		feed_l(c, s);
 }
 

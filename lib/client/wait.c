@@ -71,6 +71,13 @@ part(struct client *c)
 		sched_setaffinity(0, sizeof all, &all);
 }
 
+void
+wait_here_l(struct client *c)
+{
+	if (++c->here >= c->here_max)
+		part(c);
+}
+
 /* true: something came.  A miss halves the time that is given next, a hit doubles it. */
 static bool
 spin(struct client *c)
@@ -78,8 +85,8 @@ spin(struct client *c)
 	enum where w = peers(c);
 	uint64_t until;
 
-	if (w == HERE && ++c->here >= c->here_max)
-		part(c);
+	if (w == HERE)
+		wait_here_l(c);
 	if (w != ELSEWHERE)
 		return false;
 	page_count(c->page, CNT_SPINS, 1);

@@ -47,13 +47,15 @@ void	bell_rescue(struct nodepage *np, struct bell *b);
 /* sleeps until rung or until timeout_ns (-1: none) are over; the bell is disarmed on return; 0, -ETIMEDOUT or -EINTR */
 int	bell_sleep(struct nodepage *np, struct bell *b, int64_t timeout_ns);
 
-/* after publishing: wakes the owner if it sleeps.  The fence pairs with the one in bell_arm. */
-static inline void
+/* after publishing: wakes the owner if it sleeps, or is about to: true.  The fence pairs with the one in bell_arm. */
+static inline bool
 bell_ring(struct nodepage *np, struct bell *b)
 {
 	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&b->word, memory_order_relaxed) != 0)
-		bell_wake(np, b);
+	if (atomic_load_explicit(&b->word, memory_order_relaxed) == 0)
+		return false;
+	bell_wake(np, b);
+	return true;
 }
 
 static inline void

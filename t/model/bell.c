@@ -60,7 +60,10 @@ rlet(void)
 {
 	if (model_await(FIRST)) {
 		atomic_fetch_sub_explicit(&np.awake, 1, memory_order_relaxed);
-		(careless ? bell_ring : bell_rescue)(&np, &np.bell[SLEEPER]);
+		if (careless)
+			bell_ring(&np, &np.bell[SLEEPER]);
+		else
+			bell_rescue(&np, &np.bell[SLEEPER]);
 	}
 }
 
