@@ -2,6 +2,7 @@
  * rlet - node daemon: leases workers of this machine to drivers, keeps its objects and actors.
  * -p: this user's ephemeral node, ends a second after its last client.  -l: lasting, joins the control store rgcs.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,29 @@ descriptor(const char *s)
 	return (int)n;
 }
 
+/* Descriptors that whoever started us happened to have open: a pipe's reader would wait for our end too. */
+static void
+only_ours(int ready)
+{
+	if (ready > 3)
+		close_range(3, (unsigned)ready - 1, 0);
+	close_range(ready >= 3 ? (unsigned)ready + 1 : 3, ~0u, 0);
+	if (ready >= 3)
+		fcntl(ready, F_SETFD, FD_CLOEXEC);
+}
+
+/* We outlive the program that started us by a second; its stderr may be a pipe as well. */
+static void
+let_go_of_stderr(void)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (null >= 0) {
+		dup2(null, STDERR_FILENO);
+		close(null);
+	}
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -123,9 +147,12 @@ main(int argc, char *argv[])
 
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
+	only_ours(ready);
 	setsid();			/* fails if whoever started us did it */
 	if ((e = node_new(&node, &no, why, sizeof why)) < 0)
 		die(125, 0, "%s", why);
+	if (private)
+		let_go_of_stderr();
 	e = node_run(node, ready);
 	node_free(node);
 	return e < 0 ? 125 : 0;

@@ -309,6 +309,9 @@ zygote_run(int sock)
 		return -errno;
 	if ((z.L = work_preload()) == NULL)
 		return -ENOMEM;
+	/* they were those of the program that started the node, pipes perhaps, and we live longer */
+	if (dup2(z.null, STDOUT_FILENO) < 0 || dup2(z.null, STDERR_FILENO) < 0)
+		return -errno;
 	for (;;) {
 		struct pollfd p[2] = { { .fd = sock, .events = POLLIN }, { .fd = z.sig, .events = POLLIN } };
 
