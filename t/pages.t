@@ -1,6 +1,7 @@
 #!/bin/sh
 # pages.t - every program has a page, pages are clean, complete and name every option of their program
 . "${0%/*}/lib.sh"
+progs=$(cd "$O/bin" && ls)
 page() { ls man/"$1".1 man/"$1".8 2>/dev/null; }
 has_page() { [ -n "$(page "$1")" ] || { echo "no page for $1"; return 1; }; }
 sections() {		# 60 to 200 lines are meant; EXIT STATUS and EXAMPLES are there in sections 1 and 8, in the usual order
@@ -29,7 +30,7 @@ verbs() {		# verbs PROGRAM PAGE
 	done
 }
 names_all() {		# rota(7) has a line for each program and page
-	for p in $(ls "$O/bin"); do grep -q "Xr $p [18]" man/rota.7 || { echo "rota(7) does not name $p"; return 1; }; done
+	for p in $progs; do grep -q "Xr $p [18]" man/rota.7 || { echo "rota(7) does not name $p"; return 1; }; done
 	for p in man/*.7; do
 		p=${p##*/} p=${p%.7}
 		[ "$p" = rota ] || grep -q "Xr $p 7" man/rota.7 || { echo "rota(7) does not name $p(7)"; return 1; }
@@ -62,7 +63,7 @@ lua_functions() {	# every function of the module is in rota-lua(7), and none is 
 	diff "$TMP/have" "$TMP/said"
 }
 
-for p in $(ls "$O/bin"); do
+for p in $progs; do
 	check "$p has a page" has_page "$p"
 	f=$(page "$p")
 	[ -n "$f" ] || continue
