@@ -15,7 +15,7 @@
 #define BLOCK (256u << 10)
 
 void
-lines_check(const struct options *o)
+lines_check(struct options *o)
 {
 	lua_State *L = luaL_newstate();
 	struct columns *columns;
@@ -25,6 +25,13 @@ lines_check(const struct options *o)
 		die(125, -ENOMEM, "cannot start Lua");
 	luaL_openlibs(L);
 	paths_open(L);
+	lua_getglobal(L, "package");
+	lua_getfield(L, -1, "path");
+	lua_getfield(L, -2, "cpath");
+	o->path = strdup(lua_tostring(L, -2));
+	o->cpath = strdup(lua_tostring(L, -1));
+	if (!o->path || !o->cpath)
+		die(125, -ENOMEM, "cannot start Lua");
 	for (unsigned i = 0; o->require && o->require[i]; i++)
 		if (lines_require(L, o->require[i], strlen(o->require[i])) != LUA_OK)
 			die(2, 0, "%s", lua_tostring(L, -1));
@@ -43,7 +50,7 @@ lines_start(struct run *r)
 {
 	const struct options *o = r->o;
 	struct lines_how h = { .text = { o->lua.data, o->lua.len }, .name = o->lua_name, .file = o->lua_file,
-	    .columns = o->columns, .require = o->require };
+	    .columns = o->columns, .require = o->require, .path = o->path, .cpath = o->cpath };
 	struct buf b = BUF_INIT;
 	int e;
 

@@ -62,6 +62,7 @@ struct options {
 	const char *lua_name;		/* NULL: commands are run */
 	bool lua_file;
 	const char **require;		/* NULL-ended, or NULL */
+	char *path, *cpath;		/* where modules are found: package.path */
 	/* the command */
 	char **argv;
 	int argc;
@@ -175,7 +176,7 @@ int	commands_start(struct run *r);
 int	commands_next(struct run *r);
 bool	commands_done(struct run *r, struct job *j);	/* false: it was submitted again */
 void	commands_write(struct run *r, struct job *j);	/* in the order of output */
-void	lines_check(const struct options *o);
+void	lines_check(struct options *o);
 int	lines_start(struct run *r);
 int	lines_next(struct run *r);
 void	lines_write(struct run *r, struct job *j);

@@ -81,7 +81,7 @@ placeholder(const struct template *t, const char *s, struct piece *p)
 	return 0;
 }
 
-static bool					/* has it a placeholder for items? */
+static bool					/* has it a placeholder? */
 parse(struct template *t, struct word *w, const char *s)
 {
 	const char *from = s;
@@ -98,7 +98,7 @@ parse(struct template *t, struct word *w, const char *s)
 		if (s > from)
 			piece_add(w, (struct piece){ .kind = LITERAL, .p = from, .n = (size_t)(s - from) });
 		piece_add(w, p);
-		any |= p.kind < SEQ;
+		any = true;
 		from = s += n;
 	}
 	if (s > from || w->n == 0)

@@ -159,6 +159,7 @@ lines_put_how(struct buf *b, const struct lines_how *h)
 	if ((e = mp_put_str(b, h->text.p, h->text.n)) < 0 || (e = mp_put_str(b, h->name, strlen(h->name))) < 0 ||
 	    (e = mp_put_uint(b, h->file)) < 0 ||
 	    (e = mp_put_str(b, h->columns ? h->columns : "", h->columns ? strlen(h->columns) : 0)) < 0 ||
+	    (e = mp_put_str(b, h->path, strlen(h->path))) < 0 || (e = mp_put_str(b, h->cpath, strlen(h->cpath))) < 0 ||
 	    (e = mp_put_uint(b, n)) < 0)
 		return e;
 	for (unsigned i = 0; i < n && e == 0; i++)
@@ -322,7 +323,7 @@ static int
 prepare(lua_State *L, struct script *s, const struct task_in *t)	/* LUA_OK with known, or the message pushed */
 {
 	const unsigned char *bytes = serve_code(s->c, t);
-	struct span text, name, columns, mod;
+	struct span text, name, columns, path, cpath, mod;
 	uint64_t file, n;
 	char chunk[256], why[128], regex[1024];
 	struct mp m;
@@ -337,10 +338,16 @@ prepare(lua_State *L, struct script *s, const struct task_in *t)	/* LUA_OK with 
 	m = (struct mp){ bytes, bytes + t->fn.len };
 	if (command_get_str(&m, NULL, NULL, &text) < 0 || command_get_str(&m, NULL, NULL, &name) < 0 ||
 	    command_get_uint(&m, &file) < 0 || command_get_str(&m, NULL, NULL, &columns) < 0 ||
+	    command_get_str(&m, NULL, NULL, &path) < 0 || command_get_str(&m, NULL, NULL, &cpath) < 0 ||
 	    command_get_uint(&m, &n) < 0 || columns.n >= sizeof regex) {
 		lua_pushliteral(L, "the function's bytes make no sense");
 		return LUA_ERRRUN;
 	}
+	lua_getglobal(L, "package");
+	lua_pushlstring(L, (const char *)path.p, path.n);
+	lua_setfield(L, -2, "path");
+	lua_pushlstring(L, (const char *)cpath.p, cpath.n);
+	lua_setfield(L, -2, "cpath");
 	while (n-- > 0 && command_get_str(&m, NULL, NULL, &mod) == 0)
 		if ((e = lines_require(L, (const char *)mod.p, mod.n)) != LUA_OK)
 			return e;

@@ -26,6 +26,7 @@ struct lines_how {
 	bool file;			/* text is a file's: a chunk that returns the function is fine too */
 	const char *columns;		/* regular expression between the columns of f, or NULL */
 	const char *const *require;	/* modules, NULL-ended, or NULL */
+	const char *path, *cpath;	/* package.path and package.cpath of the submitter */
 };
 
 struct lines_end {

@@ -1,0 +1,98 @@
+#!/bin/sh
+# rmap.t - items arrive whole as arguments, placeholders, order, statuses, messages and blocks are as rmap(1) says
+. "${0%/*}/lib.sh"
+
+# --- items: every byte but the delimiter
+cat >"$TMP/odd" <<'EOF'
+a  b
+it's $(id) `id`
+
+"q" \t * ; & <x>
+EOF
+check 'an item is an argument, whatever is in it' sh -c 'rmap -k -a $TMP/odd printf "%s\n" | cmp - $TMP/odd'
+check 'the last newline may be missing, CR stays' prints "61 0d 2e 62" \
+	sh -c 'printf "a\r\nb" | rmap -k printf %s. | od -An -tx1 | xargs | sed "s/ 2e$//"'
+check 'no items: nothing runs' prints '' sh -c 'rmap echo </dev/null'
+check 'an empty item is one' prints x sh -c 'echo | rmap sh -c "test -z \"\$1\" && echo x" sh'
+check '-0: newlines in items' prints 'a
+b|c|' sh -c 'printf "a\nb\0c" | rmap -0 -k printf "%s|"'
+check '-d' prints 'a|b
+|' sh -c 'printf "a,b\n" | rmap -d , -k printf "%s|"'
+check '-a FILE and stdin of an item' prints '1 0' \
+	sh -c 'echo 1 >$TMP/a; echo no | rmap -a $TMP/a sh -c "echo \$1 \$(wc -c)" sh'
+check ':::' prints 'x 1
+y z 2' rmap -k echo {} {#} ::: x 'y z'
+check 'a NUL in a line fails that line' says 'is no such' sh -c 'printf "a\0b\n" | rmap echo 2>&1 | sed "s/.*NUL byte.*are the items.*/is no such/;/first/d" >&2'
+check '-n' prints '1 2 3
+4 5 6
+7' sh -c 'seq 7 | rmap -k -n 3 echo'
+check '-n: {2}, and {} within a word' prints '2 x1 2x
+4 x3 4x' sh -c 'seq 4 | rmap -k -n 2 echo {2} x{}x'
+check '-X: as many as fit' prints '20000 yes' \
+	sh -c 'seq 20000 | rmap -X sh -c "echo \$#" sh | awk "{ n += \$1 } END { print n, NR < 5 ? \"yes\" : NR }"'
+check '-C columns' prints 'b a' sh -c 'printf "a\tb\n" | rmap -C "\t" echo {2} {1}'
+check '-C regular expression, a column that is not there' prints 'b||' sh -c 'echo "a  b" | rmap -C " +" printf "%s|%s|" {2} {3}'
+
+# --- placeholders
+check 'parts of a name' prints 'a.b/c.tar.gz a.b/c.tar c.tar.gz a.b c.tar' rmap echo {} {.} {/} {//} {/.} ::: a.b/c.tar.gz
+check 'parts of a bare name' prints 'x x x . x' rmap echo {} {.} {/} {//} {/.} ::: x
+check 'parts of names at the root' prints '/ /' rmap echo {//} {//} ::: /x
+check 'a hidden file has no extension' prints '.x .x' rmap echo {.} {/.} ::: .x
+check '{1} is text without columns' prints 'a{1} x' sh -c 'echo x | rmap echo "a{1}"'
+check '-I' prints '{}x' sh -c 'echo x | rmap -I % echo {}%'
+check 'none: the item comes last' prints 'a x' sh -c 'echo x | rmap echo a'
+check '{%} is at most -j' prints 2 sh -c 'seq 30 | rmap -j 2 echo {%} | sort -n | tail -1'
+
+# --- shell text
+check '-s quotes' prints "it's; \$(id) *" sh -c 'echo "it'"'"'s; \$(id) *" | rmap -s "echo {}"'
+check '-s leaves plain words plain' prints 6 sh -c 'echo 3 | rmap -s "echo \$(({} * 2))"'
+check '-s: the item is $1 too' prints 'a b' sh -c 'echo "a b" | rmap -s "echo \"\$1\""'
+check '-s: none: the item comes last' prints 'x y' sh -c 'echo y | rmap -s "echo x"'
+check 'text without -s' says "for shell text use: rmap -s 'ls && x'" rmap 'ls && x' ::: a
+
+# --- output
+check '-k keeps order' prints "$(seq 200)" sh -c 'seq 200 | rmap -k echo'
+check 'without -k nothing is lost' prints "$(seq 200)" sh -c 'seq 200 | rmap echo | sort -n'
+check 'output of an item is whole' prints '40' \
+	sh -c 'seq 40 | rmap -j 4 -s "for i in 1 2 3; do echo {}; done" | uniq -c | grep -c " 3 "'
+check '--tag' prints 'p	a
+p	b' rmap --tag -s 'printf "a\nb"; : {}' ::: p
+check 'stderr goes to stderr' prints 'e1' sh -c 'rmap -s "echo e{} >&2" ::: 1 2>&1 >/dev/null'
+check 'much output' prints 30000000 sh -c 'rmap -s "head -c 30000000 /dev/zero; : {}" ::: 1 | wc -c'
+
+# --- statuses
+check 'status 1' exits 1 sh -c 'rmap false ::: a 2>/dev/null'
+check 'summary' says "2 of 3 failed; first: line 2 '1': exit 1" sh -c 'printf "0\n1\n2\n" | rmap -k -s "exit {}"'
+check 'summary: signals' says "1 of 1 failed; first: item 1 'x': signal 9 (KILL)" rmap -s 'kill -9 $$; : {}' ::: x
+check '--ok' exits 0 sh -c 'seq 3 | rmap --ok 1,2,3 -s "exit {}"'
+check '--retries' prints 3 sh -c 'rmap --retries 2 -s "echo \$ROTA_ATTEMPT >>$TMP/tries; test \$ROTA_ATTEMPT = 3; : {} && test \$ROTA_ATTEMPT = 3" ::: a; wc -l <$TMP/tries'
+check '-t: 124' exits 124 sh -c 'rmap -t 100ms sleep ::: 100 2>/dev/null'
+check '-t: message' says 'took longer than 100ms' rmap -t 100ms sleep ::: 100
+check '-t: who ignores TERM is killed' exits 124 sh -c 'rmap -t 50ms -s "trap : TERM; while :; do sleep {}; done" ::: 100 2>/dev/null'
+check '127' exits 127 sh -c 'rmap no-such-program ::: a 2>/dev/null'
+check '127 before any item is read' says "no program 'no-such-program'" rmap no-such-program
+check '126' exits 126 sh -c 'rmap /etc/passwd ::: a 2>/dev/null'
+check '127 of an item' says "line 1 './a': exit 127" sh -c 'echo ./a | rmap -s "exit 127; {}"'
+check 'infeasible: 125 at once' exits 125 sh -c 'rmap -c 10000 true ::: a 2>/dev/null'
+check 'infeasible: what is missing' says 'needs 10000 cpus' rmap -c 10000 true ::: a
+check 'full output: 125' exits 125 sh -c 'rmap echo ::: a >/dev/full 2>/dev/null'
+check 'full output: message' says 'cannot write to stdout: No space left' sh -c 'rmap echo ::: a >/dev/full'
+
+# --- usage
+check 'no command' says 'no command; see rmap -h' rmap
+check 'unknown option' says "unknown option '--tagg'; did you mean '--tag'?" rmap --tagg true
+check 'usage is 2' exits 2 sh -c 'rmap -n x true 2>/dev/null'
+check '-S' says 'name a node with -A' rmap -S host true
+check 'what does not go together' says '-C does not go with -n' rmap -C , -n 2 echo
+check 'missing file' says "cannot read '/no/such': No such file" rmap -a /no/such true
+check '-h is short' sh -c 'test "$(rmap -h | wc -l)" -le 24 && ! rmap -h | grep -q "^.\{81\}"'
+check '-h stops at the first operand' prints '-h x' sh -c 'echo x | rmap echo -h'
+
+# --- blocks
+check '--pipe: every byte once, in whole lines' prints "$(seq 100000 | md5sum)" sh -c 'seq 100000 | rmap --pipe=64K -k cat | md5sum'
+check '--pipe -n' prints '3 3 3 1' sh -c 'seq 10 | rmap --pipe -n 3 -k wc -l | xargs'
+check '--pipe --header' prints '1,2,3
+1,4' sh -c 'seq 4 | rmap --pipe -n 2 --header -k paste -s -d ,'
+check '--recend' prints 'a;b;|c|' sh -c 'printf "a;b;c" | rmap --pipe -n 2 --recend ";" -k -s "cat; printf \"|\""'
+check '--pipe: a line longer than a block' prints 100001 sh -c '{ head -c 100000 /dev/zero | tr "\0" x; echo; } | rmap --pipe=1K wc -c'
+done_testing
