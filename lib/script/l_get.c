@@ -257,57 +257,77 @@ failed(lua_State *L, struct rec *r)
 	return true;
 }
 
-/* every reference of the table is ready, or late: a table with the same keys; what is no reference passes through */
-static int
-collect(lua_State *L, bool protect)
+/* the element at GET_KEY: its value, or with protect its error, goes to the same key; what is no reference passes through */
+static void
+one(lua_State *L, bool protect)
 {
-	lua_settop(L, GET_ERRS);
-	lua_pushnil(L);
-	while (lua_next(L, GET_X)) {			/* key, value */
-		struct rec *r = ref_test(L, -1);
+	struct rec *r;
 
-		lua_pushvalue(L, -2);			/* key, value, key */
-		if (!r) {
-			lua_insert(L, -2);
-			lua_rawset(L, GET_RESULT);
-		} else if (protect && failed(L, r)) {
-			if (lua_isnil(L, GET_ERRS)) {
-				lua_newtable(L);
-				lua_replace(L, GET_ERRS);
-			}
-			lua_rawset(L, GET_ERRS);
-			lua_pop(L, 1);
-		} else {
-			ref_values(L, r, GET_KEY + 1, false);
-			lua_rawset(L, GET_RESULT);
-			lua_pop(L, 1);
-		}
+	lua_settop(L, GET_KEY);
+	lua_pushvalue(L, GET_KEY);
+	lua_pushvalue(L, GET_KEY);
+	lua_rawget(L, GET_X);				/* key, element */
+	if (!(r = ref_test(L, -1))) {
+		lua_rawset(L, GET_RESULT);
+		return;
 	}
-	if (!protect)
-		lua_settop(L, GET_RESULT);
-	return protect ? 2 : 1;
+	if (script_wait_until(L, r, deadline_at(L), protect, get_all_k) < 0 && !protect)
+		script_wait_failed(L, -ETIMEDOUT);
+	if (!protect || !failed(L, r)) {
+		ref_values(L, r, GET_KEY + 2, false);
+		lua_remove(L, -2);
+		lua_rawset(L, GET_RESULT);
+		return;
+	}
+	lua_remove(L, -2);				/* key, error */
+	if (lua_isnil(L, GET_ERRS)) {
+		lua_newtable(L);
+		lua_replace(L, GET_ERRS);
+	}
+	lua_rawset(L, GET_ERRS);
 }
 
-/* waits for them one by one; GET_KEY is the one that was waited for last */
+/* a table: the list first, in order and fast; then its other keys.  A yield comes back here: GET_KEY is still to be done. */
 static int
 get_all_k(lua_State *L, int status, lua_KContext protect)
 {
-	(void)status;
-	for (;;) {
-		lua_settop(L, GET_KEY);
-		if (!lua_isnil(L, GET_KEY)) {
-			struct rec *r;
+	lua_Integer n = (lua_Integer)lua_rawlen(L, GET_X), i = 1;
 
-			lua_pushvalue(L, GET_KEY);
-			lua_rawget(L, GET_X);
-			if ((r = ref_test(L, -1)) && script_wait_until(L, r, deadline_at(L), protect, get_all_k) < 0 && !protect)
-				script_wait_failed(L, -ETIMEDOUT);
-			lua_settop(L, GET_KEY);
-		}
-		if (!lua_next(L, GET_X))
-			return collect(L, protect);
-		lua_pop(L, 1);
+	(void)status;
+	lua_settop(L, GET_KEY);
+	if (!lua_isnil(L, GET_KEY)) {
+		one(L, protect);
+		i = lua_isinteger(L, GET_KEY) ? lua_tointeger(L, GET_KEY) + 1 : n + 1;
 	}
+	for (; i <= n; i++) {
+		struct rec *r;
+
+		lua_rawgeti(L, GET_X, i);
+		if ((r = ref_test(L, -1)) && rec_is_ready(r) && !(r->flags & REC_ERROR)) {
+			ref_values(L, r, GET_KEY + 1, false);
+			lua_rawseti(L, GET_RESULT, i);
+			lua_settop(L, GET_KEY);
+			continue;
+		}
+		lua_pushinteger(L, i);
+		lua_replace(L, GET_KEY);
+		one(L, protect);
+		if (i == n)				/* lua_next goes on from here */
+			break;
+	}
+	if (n > 0 && (lua_isnil(L, GET_KEY) || lua_isinteger(L, GET_KEY))) {
+		lua_pushinteger(L, n);
+		lua_replace(L, GET_KEY);
+	}
+	lua_settop(L, GET_KEY);
+	while (lua_next(L, GET_X)) {
+		lua_pop(L, 1);
+		lua_pushvalue(L, -1);			/* the key, once for GET_KEY */
+		one(L, protect);
+		lua_settop(L, GET_KEY);
+	}
+	lua_settop(L, protect ? GET_ERRS : GET_RESULT);
+	return protect ? 2 : 1;
 }
 
 static int

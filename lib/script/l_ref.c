@@ -34,11 +34,10 @@ test(lua_State *L, int idx)
 	struct lref *u = lua_touserdata(L, idx);
 	bool is;
 
-	if (!u || lua_type(L, idx) != LUA_TUSERDATA || !lua_getmetatable(L, idx))
+	if (!u || !lua_getmetatable(L, idx))
 		return NULL;
-	lua_rawgeti(L, LUA_REGISTRYINDEX, s->mt_ref);
-	is = lua_rawequal(L, -1, -2);
-	lua_pop(L, 2);
+	is = lua_topointer(L, -1) == s->is_ref;		/* cheaper than fetching and comparing: each element of a get asks */
+	lua_pop(L, 1);
 	return is ? u : NULL;
 }
 
@@ -247,6 +246,7 @@ ref_open(lua_State *L)
 	luaL_newlib(L, methods);
 	lua_pushcclosure(L, l_index, 1);
 	lua_setfield(L, -2, "__index");
+	s->is_ref = lua_topointer(L, -1);
 	s->mt_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 	lua_newtable(L);
 	lua_createtable(L, 0, 1);
