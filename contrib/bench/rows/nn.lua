@@ -9,7 +9,7 @@ local takers = {}
 for i = 1, n do
 	repeat takers[i] = rota.find("taker" .. i) until takers[i]
 end
-local data = rota.put(rota.buffer(100 * 1024))
+local data = rota.put(rota.buffer(100 * 1024, "u8"))
 
 local function calls(k)
 	local refs = {}

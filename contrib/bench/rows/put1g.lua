@@ -3,7 +3,7 @@
 local rota = require "rota"
 rota.init{ store = "3G" }
 
-local buffer = rota.buffer(1 << 30)
+local buffer = rota.buffer(1 << 30, "u8")
 buffer:fill(1)
 local speed, first = {}, nil
 for i = 1, 5 do
