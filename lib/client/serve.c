@@ -244,7 +244,7 @@ serve_own(struct client *c, struct task_in *t)
 		for (unsigned i = 0; round && i < c->nactive; i++) {
 			struct lease *l = c->active[i];
 
-			if (l->shape && !l->dead && ring_unclaimed(&l->ring, 1) > 0) {
+			if (l->shape && own_fits(c, l->shape) && !l->dead && ring_unclaimed(&l->ring, 1) > 0) {
 				lease_takeback_l(c, l);
 				break;
 			}
