@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "base/die.h"
 #include "rlua.h"
+#include "script/alloc.h"
 #include "script/paths.h"
 #include "script/script.h"
 
@@ -91,7 +92,7 @@ main(int argc, char *argv[])
 	if ((s.args.address && setenv("ROTA_ADDRESS", s.args.address, 1) < 0) ||
 	    (s.args.namespace && setenv("ROTA_NAMESPACE", s.args.namespace, 1) < 0))
 		die(125, -errno, "cannot set the environment");
-	if ((L = luaL_newstate()) == NULL)
+	if ((L = alloc_newstate()) == NULL)
 		die(125, -ENOMEM, "cannot start");
 	lua_pushcfunction(L, start);
 	lua_pushlightuserdata(L, &s);

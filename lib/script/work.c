@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "client/spec.h"
+#include "script/alloc.h"
 #include "script/func.h"
 #include "script/lines.h"
 #include "script/paths.h"
@@ -335,7 +336,7 @@ loop(struct script *s)
 lua_State *
 work_preload(void)
 {
-	lua_State *L = luaL_newstate();
+	lua_State *L = alloc_newstate();
 
 	if (!L)
 		return NULL;
