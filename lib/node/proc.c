@@ -44,7 +44,8 @@ on_pidfd(struct ev_loop *loop, ev_io *w, int revents)
 		proc_lost(p);		/* how it ended comes from the zygote */
 		return;
 	}
-	snprintf(text, sizeof text, "process %d (%.100s) died", (int)p->pid, p->name.len ? (char *)p->name.data : "?");
+	snprintf(text, sizeof text, "process %d (%.*s) died", (int)p->pid,
+	    (int)(p->name.len < 100 ? p->name.len : 100), p->name.len ? (char *)p->name.data : "");
 	proc_lost(p);
 	proc_gone(p, ERR_CRASHED, text);
 }
