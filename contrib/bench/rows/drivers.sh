@@ -1,3 +1,4 @@
+#!/bin/sh
 # drivers.sh N NAME CMD...: runs N at once on one node, each as CMD... I N START, and prints the sum of their rates
 # The drivers share the node of ROTA_DIR.  All begin to measure at START, by the clock that never steps.
 n=$1 name=$2; shift 2
