@@ -99,7 +99,9 @@ commands_check(struct run *r)
 	struct buf env = BUF_INIT;
 
 	environment(o, &env);
-	r->template = template_new(o);
+	r->template = template_new(o, o->argv, o->argc, true);
+	if (o->tagstring)
+		r->tag = template_new(o, (char *const *)&o->tagstring, 1, false);
 	if (!o->shell && template_fixed(r->template) && !o->wd)
 		check_program(o->argv[0], search_path(&env));
 	buf_release(&env);
@@ -206,24 +208,52 @@ label_of(const struct run *r)
 	return s;
 }
 
+/* the command is shown, or with --dry-run nothing else is done */
 static void
-verbose(const struct run *r, const char *strings, unsigned n)
+show(const struct run *r, const char *strings, unsigned n)
 {
 	struct buf b = BUF_INIT;
 
-	for (unsigned k = 0; k < n; k++, strings += strlen(strings) + 1)
-		buf_printf(&b, "%s%s", k ? " " : "", strings);
+	command_text(&b, strings, n);
+	buf_add(&b, "\n", 1);
 	if (r->o->dry)
-		printf("%.*s\n", (int)b.len, (char *)b.data);
+		fwrite(b.data, 1, b.len, stdout);
 	else
-		fprintf(stderr, "%.*s\n", (int)b.len, (char *)b.data);
+		fwrite(b.data, 1, b.len, stderr);
 	buf_release(&b);
 }
 
 static bool
 keeps_argv(const struct options *o)
 {
-	return o->retries > 0;
+	return o->retries > 0 || o->joblog;
+}
+
+/* the job's command is in r->text: 1 if it was started, shown or skipped */
+static int
+launch(struct run *r, struct job *j, unsigned n, const void *in, size_t nin)
+{
+	const char *strings = (const char *)r->text.data;
+	const struct options *o = r->o;
+
+	j->argc = n;
+	j->nin = nin;
+	if (o->resume && report_has(o, j->seq, strings, n)) {
+		r->skipped++;
+		run_drop(r, j);
+		return 1;
+	}
+	if (o->verbose || o->dry)
+		show(r, strings, n);
+	if (o->dry) {
+		run_drop(r, j);
+		return 1;
+	}
+	if (keeps_argv(o))
+		j->argv = copy(strings, r->text.len);
+	if (o->delay)
+		r->next_start = clock_ns() + (uint64_t)o->delay;
+	return submit(r, j, strings, n, in, nin);
 }
 
 static int
@@ -240,24 +270,17 @@ next_block(struct run *r)
 	j = run_job(r, r->seq + 1);
 	n = template_expand(r->template, &r->batch, j->seq, j->slot, &r->text);
 	if (r->items.head.len) {
-		char *s = malloc(r->items.head.len + block.n);
+		struct buf b = BUF_INIT;
 
-		if (!s)
+		if (buf_add(&b, r->items.head.data, r->items.head.len) < 0 || buf_add(&b, block.p, block.n) < 0)
 			die(125, -ENOMEM, "cannot start a block");
-		memcpy(s, r->items.head.data, r->items.head.len);
-		memcpy(s + r->items.head.len, block.p, block.n);
-		j->in = s;
-		j->nin = r->items.head.len + block.n;
-	} else if (keeps_argv(r->o)) {
+		j->in = b.data;
+		block = (struct item){ j->in, b.len };
+	} else if (r->o->retries) {
 		j->in = copy(block.p, block.n);
-		j->nin = block.n;
+		block.p = j->in;
 	}
-	j->argc = n;
-	if (keeps_argv(r->o))
-		j->argv = copy(r->text.data, r->text.len);
-	if (r->o->verbose)
-		verbose(r, (char *)r->text.data, n);
-	return submit(r, j, (char *)r->text.data, n, j->in ? j->in : block.p, j->in ? j->nin : block.n);
+	return launch(r, j, n, block.p, block.n);
 }
 
 int
@@ -284,13 +307,14 @@ commands_next(struct run *r)
 	j = run_job(r, r->batch.first);
 	n = template_expand(r->template, &r->batch, j->seq, j->slot, &r->text);
 	j->label = label_of(r);
-	j->argc = n;
-	if (keeps_argv(r->o))
-		j->argv = copy(r->text.data, r->text.len);
+	if (r->tag) {
+		struct buf b = BUF_INIT;
+
+		template_expand(r->tag, &r->batch, j->seq, j->slot, &b);
+		j->tag = (char *)b.data;
+	}
 	r->batch.n = r->batch.text.len = 0;
-	if (r->o->verbose)
-		verbose(r, (char *)r->text.data, n);
-	return submit(r, j, (char *)r->text.data, n, NULL, 0);
+	return launch(r, j, n, NULL, 0);
 }
 
 /* --- an end --------------------------------------------------------------------------------------------------------- */
@@ -335,6 +359,19 @@ describe(const struct run *r, const struct outcome *x, char *s, size_t n)
 		snprintf(s, n, "exit %d", x->end.status);
 }
 
+/* --halt: has it come to that? */
+static void
+halt(struct run *r, const struct outcome *x)
+{
+	const struct options *o = r->o;
+	uint64_t n = o->halt_on == ON_FAIL ? r->failed : o->halt_on == ON_SUCCESS ? r->succeeded : r->done;
+
+	if (o->halt == HALT_NEVER || r->stopping || n < o->halt_n)
+		return;
+	run_halt(r, o->halt_on == ON_DONE ? -1 : x->error ? 1 : x->end.sig ? 128 + x->end.sig : x->end.status,
+	    o->halt == HALT_NOW);
+}
+
 bool
 commands_done(struct run *r, struct job *j)
 {
@@ -355,24 +392,35 @@ commands_done(struct run *r, struct job *j)
 		submit(r, j, j->argv, j->argc, j->in, j->nin);
 		return false;
 	}
+	if (!x.error)
+		report_done(r, j, &x.end);
+	if (r->halt_now && !x.ok)
+		return true;			/* it was told to end */
 	r->done++;
-	if (!x.ok) {
+	if (x.ok) {
+		r->succeeded++;
+	} else {
 		r->timed_out += x.end.late;
 		describe(r, &x, how, sizeof how);
 		run_failed(r, j, j->first, how);
 	}
+	halt(r, &x);
 	return true;
 }
 
 void
 commands_write(struct run *r, struct job *j)
 {
-	const char *tag = r->o->tag ? j->label : NULL;
+	const char *tag = j->tag ? j->tag : r->o->tag ? j->label : NULL;
 	struct outcome x;
 	char line[640];
 	int n;
 
 	outcome_of(r, j, &x);
+	if (r->o->json) {
+		report_json(r, j, x.error ? NULL : &x.end, x.text);
+		return;
+	}
 	if (!x.error) {
 		out_tagged(r, STDOUT_FILENO, tag, x.end.out.p, x.end.out.n);
 		if (x.end.norun)

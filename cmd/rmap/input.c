@@ -1,5 +1,5 @@
 /*
- * input - a regular file is read where it is wanted.  Anything else may make its reader wait: a thread reads ahead,
+ * input - a regular file (or anything, if nobody minds to wait) is read where it is wanted.  Anything else may make its reader wait: a thread reads ahead,
  * two buffers at most, and wakes the main thread.
  */
 #include <errno.h>
@@ -71,7 +71,7 @@ input_open(int fd, void (*wake)(void *), void *arg)
 	in->fd = fd;
 	in->wake = wake;
 	in->arg = arg;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+	if (!wake || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
 		return in;
 	in->threaded = true;
 	in->slot[0].p = malloc(READ);

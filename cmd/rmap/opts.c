@@ -23,8 +23,10 @@ static const char help[] =
 "        --pipe[=10M] blocks of stdin to the command   --recend S   --header\n"
 "run:    -j N at once (CPUs)   -c CPUS -g GPUS -m MEM -R NAME=N\n"
 "        -s one text, by sh -c   -t DUR each   --retries N   --ok 0,1\n"
+"        --halt now|soon,fail|success|done=N   --delay DUR   --dry-run\n"
 "files:  --wd DIR   -E NAME[=VALUE] | -E none\n"
-"output: -k input order   --tag   -q   -v\n"
+"output: -k input order   --tag   --tagstring TEXT   --results DIR\n"
+"        --joblog FILE   --resume   --resume-failed   -J   --bar   -q   -v\n"
 "where:  -A ADDRESS (ROTA_ADDRESS, else your node, else a private one)\n"
 "exit:   0 all well, 1 some failed, 2 usage, 124 time, 125 rota failed,\n"
 "        126 command cannot run, 127 command not found\n"
@@ -35,6 +37,7 @@ static const char help[] =
 
 enum {
 	OPT_PIPE = 256, OPT_RECEND, OPT_HEADER, OPT_RETRIES, OPT_OK, OPT_WD, OPT_TAG, OPT_REQUIRE, OPT_CITE, OPT_LINE,
+	OPT_HALT, OPT_DELAY, OPT_DRY, OPT_TAGSTRING, OPT_RESULTS, OPT_JOBLOG, OPT_RESUME, OPT_RESUME_FAILED, OPT_BAR,
 };
 
 static const struct opt table[] = {
@@ -58,10 +61,20 @@ static const struct opt table[] = {
 	{ 't', "timeout", "DUR", "time limit of an item" },
 	{ OPT_RETRIES, "retries", "N", "further tries" },
 	{ OPT_OK, "ok", "LIST", "statuses that are success" },
+	{ OPT_HALT, "halt", "WHEN", "when to start nothing more" },
+	{ OPT_DELAY, "delay", "DUR", "time between two starts" },
+	{ OPT_DRY, "dry-run", NULL, "print the commands only" },
 	{ OPT_WD, "wd", "DIR", "run in DIR" },
 	{ 'E', "env", "NAME[=VALUE]", "pass or set a variable" },
 	{ 'k', "keep-order", NULL, "output in input order" },
 	{ OPT_TAG, "tag", NULL, "item and TAB before each line" },
+	{ OPT_TAGSTRING, "tagstring", "TEXT", "TEXT and TAB before each line" },
+	{ OPT_RESULTS, "results", "DIR", "output into files too" },
+	{ OPT_JOBLOG, "joblog", "FILE", "a line for each command that ended" },
+	{ OPT_RESUME, "resume", NULL, "skip what the job log has" },
+	{ OPT_RESUME_FAILED, "resume-failed", NULL, "skip what succeeded" },
+	{ 'J', "json", NULL, "one JSON object a command" },
+	{ OPT_BAR, "bar", NULL, "show progress on a terminal" },
 	{ 'e', "expr", "LUA", "Lua for each line" },
 	{ 'f', "file", "FILE", "Lua from FILE" },
 	{ 'b', "batch", "N", "lines of a block with -e" },
@@ -162,6 +175,29 @@ jobs(struct options *o, const char *s)
 	}
 }
 
+/* now|soon,fail|success|done=N, or never */
+static void
+halt(struct options *o, const char *s)
+{
+	static const char *const on[] = { "fail=", "success=", "done=" };
+	const char *p = s;
+
+	o->halt = HALT_NEVER;
+	if (strcmp(s, "never") == 0)
+		return;
+	if (strncmp(p, "now,", 4) == 0)
+		o->halt = HALT_NOW;
+	else if (strncmp(p, "soon,", 5) == 0)
+		o->halt = HALT_SOON;
+	p += o->halt == HALT_NOW ? 4 : 5;
+	for (int i = 0; o->halt != HALT_NEVER && i < 3; i++)
+		if (strncmp(p, on[i], strlen(on[i])) == 0 && num_uint(p + strlen(on[i]), &o->halt_n) == 0 && o->halt_n > 0) {
+			o->halt_on = i == 0 ? ON_FAIL : i == 1 ? ON_SUCCESS : ON_DONE;
+			return;
+		}
+	opt_bad("--halt", s, "now or soon, a comma, and fail=N, success=N or done=N");
+}
+
 static void
 push(const char ***v, unsigned *n, const char *s)
 {
@@ -257,6 +293,20 @@ one(struct options *o, int c, const char *arg)
 	case 'E': variable(o, arg); break;
 	case 'k': o->keep = true; break;
 	case OPT_TAG: o->tag = true; break;
+	case OPT_TAGSTRING: o->tagstring = arg; break;
+	case OPT_HALT: halt(o, arg); break;
+	case OPT_DELAY:
+		if (num_duration(arg, &ns) < 0)
+			opt_bad("--delay", arg, "a duration such as 0.5 or 10ms");
+		o->delay = ns;
+		break;
+	case OPT_DRY: o->dry = true; break;
+	case OPT_RESULTS: o->results = arg; break;
+	case OPT_JOBLOG: o->joblog = arg; break;
+	case OPT_RESUME_FAILED: o->resume_failed = true; o->resume = true; break;
+	case OPT_RESUME: o->resume = true; break;
+	case OPT_BAR: o->bar = true; break;
+	case 'J': o->json = true; break;
 	case 'e': lua_text(o, arg); break;
 	case 'f': lua_file(o, arg); break;
 	case OPT_REQUIRE: push(&o->require, &nrequire, arg); break;
@@ -275,13 +325,19 @@ static void
 combine(const struct options *o)
 {
 	static const char *const both = "%s does not go with %s";
+	const struct { bool given; const char *name; } wrong[] = {
+		{ o->shell, "-s" }, { o->pipe, "--pipe" }, { o->fill, "-X" }, { o->n, "-n (is -b meant?)" }, { o->replace, "-I" },
+		{ o->timeout, "-t" }, { o->retries, "--retries" }, { o->tag || o->tagstring, "--tag" }, { o->header, "--header" },
+		{ o->halt, "--halt" }, { o->delay, "--delay" }, { o->dry, "--dry-run" }, { o->results, "--results" },
+		{ o->joblog || o->resume, "--joblog" }, { o->json, "-J" }, { o->wd || o->nenv || o->bare, o->wd ? "--wd" : "-E" },
+	};
 
 	if (o->lua_name) {
 		if (o->argc)
 			die(2, 0, "-%c runs Lua, not a command: '%s' is one too many", o->lua_file ? 'f' : 'e', o->argv[0]);
-		if (o->shell || o->pipe || o->fill || o->n || o->replace || o->timeout || o->retries || o->tag || o->header)
-			die(2, 0, both, o->shell ? "-s" : o->pipe ? "--pipe" : o->fill ? "-X" : o->n ? "-n (is -b meant?)" :
-			    o->replace ? "-I" : o->timeout ? "-t" : o->retries ? "--retries" : o->tag ? "--tag" : "--header", "-e");
+		for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+			if (wrong[i].given)
+				die(2, 0, both, wrong[i].name, o->lua_file ? "-f" : "-e");
 		return;
 	}
 	if (o->argc == 0)
@@ -292,8 +348,10 @@ combine(const struct options *o)
 		die(2, 0, "-s takes one text: quote it as a whole");
 	if (o->columns && (o->n > 1 || o->fill))
 		die(2, 0, both, "-C", o->fill ? "-X" : "-n");
-	if (o->pipe && (o->has_args || o->fill || o->columns || o->tag))
+	if (o->pipe && (o->has_args || o->fill || o->columns || o->tag || o->tagstring))
 		die(2, 0, both, "--pipe", o->has_args ? ":::" : o->fill ? "-X" : o->columns ? "-C" : "--tag");
+	if (o->resume && !o->joblog)
+		die(2, 0, "--resume needs --joblog");
 	if (o->recend && !o->pipe)
 		die(2, 0, "--recend needs --pipe; -d ends items");
 }

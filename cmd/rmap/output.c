@@ -42,6 +42,8 @@ out_flush(struct run *r)
 {
 	size_t n = pending.len;
 
+	if (n)
+		progress_erase();
 	pending.len = 0;
 	put(r, STDOUT_FILENO, pending.data, n);
 }
@@ -53,6 +55,7 @@ out_write(struct run *r, int fd, const void *p, size_t n)
 		return;
 	if (fd != STDOUT_FILENO) {
 		out_flush(r);
+		progress_erase();
 		put(r, fd, p, n);
 		return;
 	}

@@ -46,6 +46,8 @@ main(int argc, char *argv[])
 		lines_check(&o);
 	else
 		commands_check(&r);
+	if (o.dry)
+		return run_dry(&r);
 	co.address = o.address;
 	co.namespace = o.namespace;
 	co.name = name_of(&o);

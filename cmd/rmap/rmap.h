@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "client/client.h"
+#include "client/command.h"
 
 struct options {
 	const char *address, *namespace;
@@ -116,7 +117,8 @@ batch_item(const struct batch *b, size_t i)
 }
 
 struct template;
-struct template *template_new(const struct options *o);
+/* append: the item comes last where no placeholder occurs */
+struct template *template_new(const struct options *o, char *const *words, int n, bool append);
 /* strings into text, one after the other, each with its NUL: how many there are */
 unsigned template_expand(const struct template *t, const struct batch *b, uint64_t seq, unsigned slot, struct buf *text);
 bool	template_fixed(const struct template *t);	/* the program's name depends on no item */
@@ -131,7 +133,8 @@ struct job {				/* a command or block under way, or done and not yet written */
 	bool done;
 	struct rec *rec;		/* its result, once done */
 	unsigned argc;
-	char *label;			/* its first item; for -e NULL */
+	char *label;			/* its first item, or all with --tag; for -e NULL */
+	char *tag;			/* of --tagstring, or NULL */
 	char *argv;			/* argc strings in turn */
 	void *in;			/* --pipe with retries: the block */
 	size_t nin;
@@ -141,20 +144,23 @@ struct run {
 	const struct options *o;
 	struct client *c;
 	struct items items;
-	struct template *template;
+	struct template *template, *tag;	/* tag: --tagstring's, or NULL */
 	struct fn *fn;
 	struct waitset *set;
 	struct list order;
 	size_t under, limit;		/* jobs under way; at most */
 	uint64_t seq;
 	uint64_t done, failed, timed_out;	/* items: commands, or lines */
+	uint64_t succeeded;
+	uint64_t skipped;		/* --resume: done before */
 	char first[256];		/* the first failure in words */
 	uint64_t first_seq;
 	bool input_end, stopping;
 	uint8_t *slot;			/* in use */
 	unsigned nslot, low;
 	int halt_status;		/* with --halt: the deciding job's own; -1 */
-	uint64_t next_start;		/* --delay */
+	bool halt_now;			/* what still runs was told to end */
+	uint64_t next_start;		/* --delay: not before; 0 */
 	struct batch batch;		/* being collected */
 	size_t batch_bytes;
 	struct buf text, args;
@@ -165,9 +171,12 @@ struct run {
 extern volatile int run_signal;		/* that asked us to end; 0 none */
 
 int	run_all(struct run *r);		/* the exit status */
+int	run_dry(struct run *r);
+void	run_drop(struct run *r, struct job *j);	/* it will not run */
 struct job *run_job(struct run *r, uint64_t first);	/* a new one with number and slot */
 int	run_submit(struct run *r, struct job *j, const struct payload *p);
-_Noreturn void run_end(struct run *r, int sig);	/* ends everything and dies of sig */
+_Noreturn void run_end(struct run *r, int sig);	/* ends everything and dies of sig; 0: exits 125 */
+void	run_halt(struct run *r, int status, bool now);	/* starts nothing more; now: and ends what runs */
 void	run_failed(struct run *r, const struct job *j, uint64_t line, const char *how);
 
 /* commands.c, lines.c: submit the next one (1; 0: no more; -EAGAIN; -errno); take in what came back */
@@ -185,5 +194,22 @@ void	lines_write(struct run *r, struct job *j);
 void	out_write(struct run *r, int fd, const void *p, size_t n);	/* gathers what is for stdout */
 void	out_tagged(struct run *r, int fd, const char *tag, const void *p, size_t n);
 void	out_flush(struct run *r);
+
+/* --- quote.c: words as a shell would take them; 0 or -ENOMEM ------------------------------------------------------ */
+int	quote(struct buf *b, const char *p, size_t n);
+int	quote_line(struct buf *b, const char *p, size_t n);	/* control characters as $'\n' */
+
+/* --- report.c ----------------------------------------------------------------------------------------------------- */
+void	command_text(struct buf *b, const char *strings, unsigned n);
+void	report_open(const struct options *o);
+bool	report_has(const struct options *o, uint64_t seq, const char *strings, unsigned n);	/* done before */
+void	report_done(struct run *r, const struct job *j, const struct command_end *e);	/* --joblog, --results */
+void	report_json(struct run *r, const struct job *j, const struct command_end *e, const char *why);
+
+/* --- progress.c --------------------------------------------------------------------------------------------------- */
+void	progress_start(const struct options *o);
+uint64_t progress_next(void);
+void	progress_draw(const struct run *r);
+void	progress_erase(void);
 
 #endif

@@ -104,6 +104,7 @@ run_end(struct run *r, int sig)
 	uint64_t until = clock_ns() + END_NS, tag;
 	struct rec *rec;
 
+	progress_erase();
 	run_signal = sig ? sig : SIGTERM;	/* the next one ends us at once */
 	if (r->under && !r->o->lua_name) {
 		term_items(r);
@@ -192,9 +193,30 @@ job_free(struct run *r, struct job *j)
 	if (j->rec)
 		client_release(r->c, j->rec);
 	free(j->label);
+	free(j->tag);
 	free(j->argv);
 	free(j->in);
 	free(j);
+}
+
+void
+run_drop(struct run *r, struct job *j)
+{
+	slot_give(r, j->slot);
+	if (r->o->keep)
+		list_del(&j->link);
+	job_free(r, j);
+}
+
+void
+run_halt(struct run *r, int status, bool now)
+{
+	r->stopping = true;
+	r->halt_status = status;
+	if (now && r->under) {
+		r->halt_now = true;
+		term_items(r);
+	}
 }
 
 static void
@@ -254,7 +276,11 @@ static void
 start_more(struct run *r)
 {
 	while (!r->input_end && !r->stopping && r->under < r->limit) {
-		int k = r->o->lua_name ? lines_next(r) : commands_next(r);
+		int k;
+
+		if (r->next_start && clock_ns() < r->next_start)
+			return;
+		k = r->o->lua_name ? lines_next(r) : commands_next(r);
 
 		if (k == -EAGAIN)
 			return;
@@ -267,16 +293,17 @@ start_more(struct run *r)
 static int
 next_done(struct run *r, struct rec **rec, uint64_t *tag)
 {
+	uint64_t until;
 	int e;
 
-	if (r->under == 0) {
-		out_flush(r);
-		return client_nap(r->c, WAIT_FOREVER);
-	}
-	if ((e = waitset_next(r->c, r->set, 1, rec, tag)) != -ETIMEDOUT)
+	if (r->under && (e = waitset_next(r->c, r->set, 1, rec, tag)) != -ETIMEDOUT)
 		return e;
 	out_flush(r);				/* what there is to show is shown before we sleep */
-	return waitset_next(r->c, r->set, WAIT_FOREVER, rec, tag);
+	progress_draw(r);
+	until = progress_next();
+	if (!r->input_end && !r->stopping && r->under < r->limit && r->next_start && r->next_start < until)
+		until = r->next_start;
+	return r->under ? waitset_next(r->c, r->set, until, rec, tag) : client_nap(r->c, until);
 }
 
 static void
@@ -311,6 +338,25 @@ wake(void *c)
 	client_poke(c);
 }
 
+/* --dry-run: what would be run, without a node */
+int
+run_dry(struct run *r)
+{
+	int e;
+
+	list_init(&r->order);
+	report_open(r->o);
+	if ((e = items_open(&r->items, r->o, NULL, NULL)) < 0)
+		die(125, e, "cannot read '%s'", r->o->file ? r->o->file : "stdin");
+	while ((e = commands_next(r)) > 0)
+		;
+	if (e < 0)
+		die(125, e, "cannot read items");
+	if (fflush(stdout) || ferror(stdout))
+		die(125, -errno, "cannot write to stdout");
+	return 0;
+}
+
 int
 run_all(struct run *r)
 {
@@ -327,7 +373,9 @@ run_all(struct run *r)
 		die(125, e, "cannot read '%s'", r->o->file ? r->o->file : "stdin");
 	if ((e = r->o->lua_name ? lines_start(r) : commands_start(r)) < 0)
 		die(125, e, "cannot start");
+	report_open(r->o);
 	catch_signals();
+	progress_start(r->o);
 	for (;;) {
 		start_more(r);
 		if (r->under == 0 && (r->input_end || r->stopping))
@@ -343,7 +391,10 @@ run_all(struct run *r)
 			die(125, e, "cannot wait for items");
 	}
 	out_flush(r);
+	progress_erase();
 	summary(r);
 	client_close(r->c);
+	if (r->stopping && r->halt_status >= 0)
+		return r->halt_status;
 	return r->failed == 0 ? 0 : r->failed == r->timed_out ? 124 : 1;
 }

@@ -23,6 +23,7 @@ struct word {
 
 struct template {
 	const struct options *o;
+	bool shell;			/* text for sh: what is put in is quoted */
 	struct word *word;
 	size_t n;
 	struct columns *columns;	/* of -C */
@@ -116,27 +117,26 @@ takes_arguments(const char *s)			/* shell text that uses $1, "$@" and the like *
 }
 
 struct template *
-template_new(const struct options *o)
+template_new(const struct options *o, char *const *words, int n, bool append)
 {
 	struct template *t = need(calloc(1, sizeof *t));
 	bool any = false;
 	char why[128];
 
 	t->o = o;
+	t->shell = o->shell && append;
 	t->cols = o->columns || o->has_args || o->n > 1 || o->fill;
 	if (o->columns && columns_new(&t->columns, o->columns, why, sizeof why) < 0)
 		die(2, 0, "cannot use '%s' for -C: %s", o->columns, why);
-	t->word = need(calloc((size_t)o->argc + 1, sizeof *t->word));
-	for (int i = 0; i < o->argc; i++)
-		any |= parse(t, &t->word[t->n++], o->argv[i]);
+	t->word = need(calloc((size_t)n + 1, sizeof *t->word));
+	for (int i = 0; i < n; i++)
+		any |= parse(t, &t->word[t->n++], words[i]);
 	t->fixed = t->word[0].n == 1 && t->word[0].piece[0].kind == LITERAL;
-	if (any || o->pipe)
+	if (any || o->pipe || !append || (t->shell && takes_arguments(words[0])))
 		return t;
-	if (o->shell && takes_arguments(o->argv[0]))
-		return t;
-	if (o->shell)
+	if (t->shell)
 		piece_add(&t->word[0], (struct piece){ .kind = LITERAL, .p = " ", .n = 1 });
-	piece_add(&t->word[o->shell ? 0 : t->n++], (struct piece){ .kind = WHOLE });
+	piece_add(&t->word[t->shell ? 0 : t->n++], (struct piece){ .kind = WHOLE });
 	return t;
 }
 
@@ -156,24 +156,10 @@ put(struct buf *b, const char *p, size_t n)
 }
 
 static void
-put_quoted(struct buf *b, const char *p, size_t n)	/* one word for sh, whatever is in it */
+put_quoted(struct buf *b, const char *p, size_t n)
 {
-	const char *end = p + n, *q;
-
-	for (q = p; q < end && (isalnum((unsigned char)*q) || (*q && strchr("@%+=:,./_-", *q))); q++)
-		;
-	if (n && q == end) {		/* nothing in it means anything to a shell: $(( {} * 2 )) works */
-		put(b, p, n);
-		return;
-	}
-	put(b, "'", 1);
-	while ((q = memchr(p, '\'', (size_t)(end - p)))) {
-		put(b, p, (size_t)(q - p));
-		put(b, "'\\''", 4);
-		p = q + 1;
-	}
-	put(b, p, (size_t)(end - p));
-	put(b, "'", 1);
+	if (quote(b, p, n) < 0)
+		die(125, -ENOMEM, "cannot build a command");
 }
 
 struct nth {
@@ -208,7 +194,7 @@ put_part(const struct template *t, struct buf *b, enum kind kind, const char *p,
 		if (kind != NOEXT)
 			p = base;
 	}
-	(t->o->shell ? put_quoted : put)(b, p, (size_t)(end - p));
+	(t->shell ? put_quoted : put)(b, p, (size_t)(end - p));
 }
 
 static void
@@ -253,14 +239,14 @@ template_expand(const struct template *t, const struct batch *items, uint64_t se
 	unsigned n = 0;
 
 	b->len = 0;
-	if (t->o->shell) {
+	if (t->shell) {
 		put(b, "/bin/sh\0-c", 11);
 		n = 2;
 	}
 	for (size_t w = 0; w < t->n; w++) {
 		const struct piece *p = t->word[w].piece;
 
-		if (t->word[w].n == 1 && p->kind >= WHOLE && p->kind < SEQ && !p->column && !t->o->shell) {
+		if (t->word[w].n == 1 && p->kind >= WHOLE && p->kind < SEQ && !p->column && !t->shell) {
 			for (size_t i = 0; i < items->n; i++, n++) {	/* {} alone: each item is an argument */
 				put_item(t, b, p, items, i);
 				put(b, "", 1);
@@ -272,7 +258,7 @@ template_expand(const struct template *t, const struct batch *items, uint64_t se
 		put(b, "", 1);
 		n++;
 	}
-	if (t->o->shell) {
+	if (t->shell) {
 		put(b, "sh", 3);
 		for (size_t i = 0; i < items->n; i++)
 			put(b, batch_item(items, i), items->off[i + 1] - items->off[i]);
