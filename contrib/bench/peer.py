@@ -1,4 +1,4 @@
-"""ray.py ROW... - the rows of bench that exist in Ray, as "name value" lines; one start of Ray for all of them.
+"""peer.py ROW... - the rows of bench that exist in Ray, as "name value" lines; one start of Ray for all of them.
 
 Not there: what is about rmap or about spinning; a million queued tasks (minutes), 1,000 actors (a Python each: 60 GB).
 """
@@ -269,7 +269,7 @@ def main():
             try:
                 f()
             except Exception as e:  # a row that fails says so and leaves the others alone
-                print(f"ray.py: {name}: {e}", file=sys.stderr)
+                print(f"peer.py: {name}: {e}", file=sys.stderr)
     ray.shutdown()
 
 
