@@ -150,22 +150,41 @@ leases_bury_l(struct client *c)
 	}
 }
 
-/* nothing waits and nothing runs: rlet may give our leases to whoever asks, without a thought of shares */
+static void
+want_now_l(struct client *c, struct shape *s, unsigned n)
+{
+	if (s->asked == n)
+		return;
+	s->asked = n;
+	LINK_SEND(c, lease, .shape = s->number, .req = s->number + 1, .cpus = s->opts.cpus, .gpus = s->opts.gpus,
+	    .memory = s->opts.memory, .resources = span_of(s->opts.resources, s->opts.nresources),
+	    .priority = s->opts.priority, .want = n, .wait = s->opts.wait);
+}
+
+/*
+ * Nothing waits.  If nothing runs either, rlet may give our leases to whoever asks, without a thought of shares; what
+ * lies idle beside a task that runs goes back at once: that task may wait for somebody who needs the CPU.
+ */
 void
 leases_idle_l(struct client *c)
 {
-	for (unsigned i = 0; i < c->nshape; i++) {
+	for (unsigned i = 0; i < c->nshape && !c->lost; i++) {
 		struct shape *s = c->shape[i];
-		bool busy = s->queued || !s->asked || c->lost;
+		unsigned active = 0;
 
-		for (unsigned k = 0; k < c->nactive && !busy; k++)
-			busy = c->active[k]->shape == s;
-		if (busy)
+		if (s->queued || !s->asked)
 			continue;
-		s->asked = 0;
-		LINK_SEND(c, lease, .shape = s->number, .req = s->number + 1, .cpus = s->opts.cpus, .gpus = s->opts.gpus,
-		    .memory = s->opts.memory, .resources = span_of(s->opts.resources, s->opts.nresources),
-		    .priority = s->opts.priority, .want = 0, .wait = s->opts.wait);
+		for (unsigned k = 0; k < c->nactive; k++)
+			active += c->active[k]->shape == s;
+		if (active == s->leases)
+			continue;
+		want_now_l(c, s, active ? s->leases : 0);
+		for (unsigned k = 0; active && k < c->nlease; k++) {
+			struct lease *l = c->lease[k];
+
+			if (l && l->shape == s && l->inflight == 0)
+				lease_back_l(c, l);
+		}
 	}
 }
 

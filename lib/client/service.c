@@ -72,6 +72,8 @@ serve_rings(struct client *c, uint64_t *polls, bool *moved)
 	work = c->running + c->queued > 0;
 	if (!atomic_load(&c->waiting) && work)
 		*moved = progress_l(c);
+	if (work && !*moved)
+		leases_idle_l(c);
 	if (c->drops.len + c->holds.len)
 		link_drops_l(c);
 	if (link_backlog_l(c))
