@@ -62,6 +62,8 @@ choose_l(struct client *c, const struct shape *s, uint32_t est, unsigned *room)
 
 		if (l->returning || l->blocked || l->dead)
 			continue;
+		if (l->inflight && est >= PATIENCE_NS)
+			continue;		/* or not known: a long one behind another would keep a free CPU waiting */
 		n = (unsigned)ring_unclaimed(&l->ring, d);
 		if (n >= d && l->inflight == 0) {	/* all of it was taken back or is to be freed: no completion will come */
 			n = (unsigned)ring_unclaimed(&l->ring, RING_WORDS);
