@@ -20,7 +20,7 @@ exits() {		# exits CODE CMD...: CMD must exit with CODE
 }
 prints() {		# prints TEXT CMD...: CMD exits 0 with TEXT on stdout, newlines at the end apart
 	text=$1; shift; shown=$("$@") || return
-	[ "$shown" = "$text" ] || { echo "printed: $shown"; echo "wanted: $text"; return 1; }
+	[ "$shown" = "$text" ] || { printf 'printed: %s\nwanted: %s\n' "$shown" "$text"; return 1; }
 }
 says() {		# says TEXT CMD...: CMD writes one line with TEXT to stderr
 	text=$1; shift; "$@" 2>"$TMP/err" >/dev/null || :
