@@ -11,7 +11,7 @@
 #include "robj.h"
 
 const char help[] =
-"usage: robj put [--ttl TIME] [--name NAME] [FILE ...]   keep bytes; prints the id\n"
+"usage: robj put [--ttl TIME] [--name NAME] [FILE ...]  keep bytes; prints the id\n"
 "       robj get [ID ...]     values: bytes as they are, others as a line of JSON\n"
 "       robj cat [ID ...]     bytes, one after the other\n"
 "       robj ls [options]     what the node keeps\n"
