@@ -78,6 +78,26 @@ check 'infeasible: what is missing' says 'needs 10000 cpus' rmap -c 10000 true :
 check 'full output: 125' exits 125 sh -c 'rmap echo ::: a >/dev/full 2>/dev/null'
 check 'full output: message' says 'cannot write to stdout: No space left' sh -c 'rmap echo ::: a >/dev/full'
 
+# --- logs and halting
+check '--joblog: a heading and a line each' prints 'Seq Host Starttime JobRuntime Send Receive Exitval Signal Command
+1 0 2 0 0 echo a
+2 0 4 0 0 echo "b c"' sh -c 'rmap -k -j 1 --joblog $TMP/jl echo ::: a "b c" >/dev/null; tr "\t'"'"'" " \"" <$TMP/jl | cut -d" " -f 1,5- | sed "1s/.*/Seq Host Starttime JobRuntime Send Receive Exitval Signal Command/"'
+check '--resume does what is missing' prints 'c' sh -c 'rmap --joblog $TMP/jl --resume echo ::: a "b c" c'
+check '--resume: another command' says 'joblog line 2: command differs' rmap --joblog "$TMP/jl" --resume echo ::: x
+check '--resume-failed' prints '2' sh -c 'rmap --joblog $TMP/jl2 -s "test {} != 2" ::: 1 2 3 2>/dev/null
+	rmap --joblog $TMP/jl2 --resume-failed -v -s "test {} != 2" ::: 1 2 3 2>&1 | grep -c "test 2\|1 of 1 failed"'
+check '--results' prints 'a
+3' sh -c 'rmap --results $TMP/res -s "echo {}; exit 3" ::: a >/dev/null 2>&1; cat $TMP/res/1/stdout $TMP/res/1/status'
+check '-J' prints '"seq":1,"item":"a b","attempts":1,"status":2,"signal":0,"timeout":false,"stdout":"x\n","stderr":"\ufffd","stderr_base64":"/w=="' \
+	sh -c 'rmap -J -s "echo x; printf \"\\377\" >&2; exit 2; {}" ::: "a b" 2>/dev/null | sed "s/^{//; s/}$//; s/\"start\":\"[0-9T:.-]*Z\",\"runtime\":[0-9.e-]*,//"'
+check '--halt now,fail=1: the status is the command'"'"'s' exits 7 sh -c 'rmap --halt now,fail=1 -j 2 -s "test {} = 1 && exit 7; exec sleep 1000" ::: 1 2 3 4 2>/dev/null'
+check '--halt soon,success=1' prints 1 sh -c 'rmap -j 1 --halt soon,success=1 echo ::: 1 2 3'
+check '--dry-run' prints "echo 'a b' x" rmap --dry-run echo {} x ::: 'a b'
+check '--dry-run needs no node' prints 'echo a' env ROTA_ADDRESS=local rmap --dry-run echo ::: a
+check '--tagstring' prints '1-b	x' rmap --tagstring '{#}-{/}' -s 'echo x; : {}' ::: a/b
+check '-v' prints 'echo a' sh -c 'rmap -v echo ::: a 2>&1 >/dev/null'
+check '--delay' exits 0 sh -c 'rmap --delay 1ms true ::: 1 2 3'
+
 # --- usage
 check 'no command' says 'no command; see rmap -h' rmap
 check 'unknown option' says "unknown option '--tagg'; did you mean '--tag'?" rmap --tagg true
