@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include "tap.h"
 #include "os/sock.h"
@@ -13,6 +15,8 @@ main(void)
 {
 	char tmp[] = "/tmp/os_sock.XXXXXX", name[101], path[400], c = 0;
 	int top = -1, dir = -1, l, a, b;
+	struct timeval tv = { 0 };
+	socklen_t len = sizeof tv;
 	pid_t pid = 0;
 	uid_t uid = 1;
 
@@ -25,6 +29,10 @@ main(void)
 	ok(sock_connect(dir, "s") == -ENOENT);
 	ok((l = sock_listen(dir, "s")) >= 0 && (fcntl(l, F_GETFD) & FD_CLOEXEC));
 	ok(sock_listen(dir, "s") == -EADDRINUSE);
+	ok((a = sock_connect(dir, "s")) >= 0 && getsockopt(a, SOL_SOCKET, SO_RCVTIMEO, &tv, &len) == 0 && tv.tv_sec == SOCK_WAIT &&
+	    getsockopt(a, SOL_SOCKET, SO_SNDTIMEO, &tv, &len) == 0 && tv.tv_sec == SOCK_WAIT);	/* none waits for ever */
+	close(a);
+	close(sock_accept(l));
 	ok((a = sock_connect(dir, "s")) >= 0 && (fcntl(a, F_GETFD) & FD_CLOEXEC));
 	ok((b = sock_accept(l)) >= 0 && (fcntl(b, F_GETFL) & O_NONBLOCK) && read(b, &c, 1) < 0 && errno == EAGAIN);
 	ok(write(a, "x", 1) == 1 && read(b, &c, 1) == 1 && c == 'x');

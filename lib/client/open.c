@@ -119,6 +119,8 @@ shared(int dir, const struct client_opts *o, char *why, size_t n)
 
 	if ((fd = sock_connect(dir, "shared.sock")) >= 0 || !o->may_start)
 		return fd;
+	if (fd == -EAGAIN)
+		return say(why, n, ERR_NO_CLUSTER, "the node does not answer%s", "");
 	if ((lock = openat(dir, "lock", O_RDWR|O_CREAT|O_CLOEXEC|O_NOFOLLOW, 0600)) < 0)
 		return say(why, n, -errno, "cannot lock%s", " ROTA_DIR");
 	if (flock(lock, LOCK_EX) < 0) {
@@ -216,10 +218,15 @@ welcome(struct client *c, int fds[WELCOME_FDS], char *why, size_t n)
 			return -ENOMEM;
 		k = fd_recv(c->sock, c->in.data + c->in.len, 65536, got, &ngot);
 		if (k <= 0)
-			return say(why, n, ERR_NO_CLUSTER, "the node ended while it was joined%s", "");
+			return say(why, n, ERR_NO_CLUSTER,
+			    k == -EAGAIN ? "the node does not answer%s" : "the node ended while it was joined%s", "");
 		c->in.len += (size_t)k;
-		for (int i = 0; i < ngot; i++)
-			c->fds[c->nfds++] = got[i];
+		for (int i = 0; i < ngot; i++) {
+			if (c->nfds < sizeof c->fds / sizeof *c->fds)
+				c->fds[c->nfds++] = got[i];
+			else
+				close(got[i]);
+		}
 	}
 	if (k < 0)
 		return say(why, n, ERR_PROTO, "whoever listens there is no node%s", "");

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include "os/sock.h"
@@ -22,6 +23,7 @@ address(struct sockaddr_un *sa, int dirfd, const char *name)
 static int
 open_socket(int dirfd, const char *name, int (*join)(int, const struct sockaddr *, socklen_t))
 {
+	static const struct timeval wait = { .tv_sec = SOCK_WAIT };
 	struct sockaddr_un sa;
 	int e, fd;
 
@@ -29,6 +31,12 @@ open_socket(int dirfd, const char *name, int (*join)(int, const struct sockaddr 
 		return e;
 	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
 		return -errno;
+	if (join == connect && (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) < 0)) {
+		e = -errno;
+		close(fd);
+		return e;
+	}
 	do
 		e = join(fd, (struct sockaddr *)&sa, sizeof sa) < 0 ? -errno : 0;
 	while (e == -EINTR);		/* a unix connect that was interrupted has not begun */
