@@ -54,6 +54,13 @@ check 'a bad resource' says "cannot use resource 'ssd'" rlet -p -R ssd
 check 'an operand' says "unexpected operand 'now'" rlet -p now
 wrong_dir() { mkdir -m 755 "$TMP/open"; ROTA_DIR=$TMP/open says "has mode 0755, expected 0700" rlet -p; }
 check 'a directory that others may enter' wrong_dir
+few() { (ulimit -n 64; says "only 64 open files are allowed" rlet -p --socket few.sock); }
+check 'too few descriptors' few
+in_the_way() {
+	mkdir -m 700 "$TMP/way" && echo precious >"$TMP/way/shared.sock" || return
+	ROTA_DIR=$TMP/way says 'is in the way: it is no socket' rlet -p && prints precious cat "$TMP/way/shared.sock"
+}
+check 'a file in place of the socket stays' in_the_way
 
 env_of_driver() { cd "$TMP" && FOO=bar prints "bar $TMP" rlua pid.lua env; }
 check "a task has its driver's environment and directory" env_of_driver

@@ -18,6 +18,8 @@
 
 enum {
 	SPIN_NS = 20000,
+	FDS_OWN = 64,
+	FDS_MIN = 128,
 	FDS_PER_PROC = 3,		/* socket, pidfd, slab */
 };
 
@@ -210,8 +212,12 @@ set_resources(struct node *n, char *why, size_t nwhy)
 	total.v[RES_GPU] = (int64_t)n->o.gpus;
 	total.v[RES_MEM] = (int64_t)(n->o.memory ? n->o.memory : node_memory());
 	limit.idle = (unsigned)(total.v[RES_CPU] / 1000) * 2 + 16;
-	if (fds > 0 && (unsigned)(fds - 64) / FDS_PER_PROC < limit.workers + limit.actors) {
-		unsigned room = fds > 256 ? (unsigned)(fds - 64) / FDS_PER_PROC : 64;
+	if (fds > 0 && fds < FDS_MIN) {
+		snprintf(why, nwhy, "only %d open files are allowed, and a node needs %d: see 'ulimit -n'", fds, FDS_MIN);
+		return -EMFILE;
+	}
+	if (fds > 0 && (unsigned)(fds - FDS_OWN) / FDS_PER_PROC < limit.workers + limit.actors) {
+		unsigned room = (unsigned)(fds - FDS_OWN) / FDS_PER_PROC;
 
 		limit.workers = room / 2 < limit.workers ? room / 2 : limit.workers;
 		limit.actors = room - limit.workers;
@@ -254,6 +260,11 @@ take_name(struct node *n, char *why, size_t nwhy)
 		close(fd);
 		snprintf(why, nwhy, "a node runs already at '%s/%s'", n->dirname, n->o.socket);
 		return -EBUSY;
+	}
+	if (fd == -EAGAIN || (fstatat(n->dir, n->o.socket, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISSOCK(st.st_mode))) {
+		snprintf(why, nwhy, fd == -EAGAIN ? "whoever listens at '%s/%s' does not answer" : "'%s/%s' is in the way: it is no socket",
+		    n->dirname, n->o.socket);
+		return -EEXIST;
 	}
 	unlinkat(n->dir, n->o.socket, 0);	/* a stale one */
 	if ((fd = sock_listen(n->dir, n->o.socket)) < 0) {
