@@ -37,8 +37,10 @@ lease_takeback_l(struct client *c, struct lease *l)
 		if (slot & RING_FREE) {
 			unsigned char pair[12] = { 0 };
 			uint64_t off = (uint64_t)(slot & ~RING_FREE) * 64;
+			uint32_t gen = obj_gen(&c->arena, off);
 
-			memcpy(pair, &off, 8);		/* generation 0: whatever is there */
+			memcpy(pair, &off, 8);
+			memcpy(pair + 8, &gen, 4);
 			LINK_SEND(c, free, .objects = span_of(pair, sizeof pair));
 			continue;
 		}

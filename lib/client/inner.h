@@ -159,6 +159,8 @@ struct request {			/* an answer that somebody waits for */
 	struct buf rows;		/* ROWS collected: u32 length, bytes … */
 };
 
+struct frame;
+
 struct client {
 	/* who we are */
 	struct msg_welcome me;
@@ -268,6 +270,9 @@ void	link_flush_l(struct client *c);
 void	link_read_l(struct client *c);			/* takes what is there, never blocks */
 bool	link_backlog_l(const struct client *c);		/* something could not be sent yet */
 void	link_lose_l(struct client *c, const char *why);
+void	link_reply_l(struct client *c, uint64_t req, const struct frame *f);
+void	link_asked_l(struct client *c, const struct msg_route *m);	/* ROUTE_NAME: kept for the main thread */
+int	dispatch_l(struct client *c, const struct frame *f, const int *fds);	/* dispatch.c: 0 or ERR_PROTO */
 void	link_answer_names(struct client *c);		/* main thread, lock not held */
 void	link_drops_l(struct client *c);			/* sends collected HOLDs and DROPs */
 void	link_holds_l(struct client *c);
@@ -312,6 +317,13 @@ void	answer_l(struct client *c, struct rec *r, uint32_t proc);
 /* mem.c */
 int	mem_put(struct client *c, struct id id, const struct payload *p, struct rec_where *w);	/* takes the lock itself */
 void	mem_free_l(struct client *c, const struct rec_where *w);
+static inline uint32_t
+obj_gen(const struct arena *a, uint64_t off)		/* generation of what lies at off */
+{
+	const struct obj_hdr *h = (const void *)(a->base + off);
+
+	return (uint32_t)(atomic_load_explicit(&h->word, memory_order_acquire) >> 32);
+}
 int	mem_new(struct client *c, struct id id, const uint64_t *sizes, unsigned nbuf, size_t head, struct obj *o);
 void	mem_collect(struct client *c);		/* runs the collect hook: main thread, lock not held */
 

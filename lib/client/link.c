@@ -180,8 +180,8 @@ link_fail(const struct request *rq, char *why, size_t n)
 	return (int)f.code;
 }
 
-static void
-reply_l(struct client *c, uint64_t req, const struct frame *f)
+void
+link_reply_l(struct client *c, uint64_t req, const struct frame *f)
 {
 	struct request *rq = map_get(&c->request, req);
 
@@ -193,51 +193,6 @@ reply_l(struct client *c, uint64_t req, const struct frame *f)
 
 /* --- what comes ------------------------------------------------------------------------------------------------ */
 
-static void
-rows_l(struct client *c, const struct frame *f)
-{
-	struct msg_rows m;
-	struct request *rq;
-	unsigned char len[4];
-
-	if (msg_get_rows(&m, f->body, f->len) < 0 || !(rq = map_get(&c->request, m.req)))
-		return;
-	le_put32(len, (uint32_t)m.rows.n);
-	buf_add(&rq->rows, len, 4);
-	buf_add(&rq->rows, m.rows.p, m.rows.n);
-	if (m.last)
-		rq->type = MSG_ROWS_T;
-}
-
-static void
-dead_l(struct client *c, const struct msg_dead *m)
-{
-	char text[256];
-
-	snprintf(text, sizeof text, "%.*s", (int)m->text.n, (const char *)m->text.p);
-	for (unsigned i = 0; i < c->nlease; i++)
-		if (c->lease[i] && c->lease[i]->proc == m->proc)
-			lease_dead_l(c, c->lease[i], text);
-	proc_dead_l(c, (uint32_t)m->proc, (int)m->code, text);
-}
-
-static void
-fail_l(struct client *c, const struct frame *f)
-{
-	struct msg_fail m;
-	char text[512];
-
-	if (msg_get_fail(&m, f->body, f->len) < 0)
-		return;
-	if (m.req >> 20 || map_get(&c->request, m.req)) {
-		reply_l(c, m.req, f);
-		return;
-	}
-	snprintf(text, sizeof text, "%.*s", (int)m.text.n, (const char *)m.text.p);
-	if (m.req)			/* of a LEASE: the shape's number + 1 */
-		lease_fail_l(c, m.req - 1, (int)m.code, text);
-}
-
 struct ask {				/* a name that somebody lacks */
 	struct list link;
 	uint32_t proc;
@@ -246,22 +201,18 @@ struct ask {				/* a name that somebody lacks */
 	unsigned char text[];
 };
 
-static void
-route_in_l(struct client *c, const struct msg_route *m, const struct frame *f)
+void
+link_asked_l(struct client *c, const struct msg_route *m)
 {
-	struct ask *a;
+	struct ask *a = malloc(sizeof *a + m->body.n);
 
-	if (m->kind == ROUTE_NAMED) {
-		reply_l(c, m->arg, f);
-	} else if (m->kind == ROUTE_NAME && (a = malloc(sizeof *a + m->body.n))) {
-		a->proc = (uint32_t)m->proc;
-		a->arg = m->arg;
-		a->n = m->body.n;
-		memcpy(a->text, m->body.p, m->body.n);
-		list_add_tail(&c->asks, &a->link);
-	} else {
-		route_l(c, m);
-	}
+	if (!a)
+		return;
+	a->proc = (uint32_t)m->proc;
+	a->arg = m->arg;
+	a->n = m->body.n;
+	memcpy(a->text, m->body.p, m->body.n);
+	list_add_tail(&c->asks, &a->link);
 }
 
 /* answers names on the main thread; the lock is not held: Lua runs */
@@ -286,109 +237,6 @@ link_answer_names(struct client *c)
 		lock_drop(&c->lock);
 		buf_release(&b);
 		free(a);
-	}
-}
-
-#define GET(name) struct msg_##name m; if (msg_get_##name(&m, f->body, f->len) < 0) return ERR_PROTO
-
-static int
-dispatch_l(struct client *c, const struct frame *f, const int *fds)
-{
-	switch (f->type) {
-	case MSG_FAIL_T:
-		fail_l(c, f);
-		return 0;
-	case MSG_GRANT_T: {
-		GET(grant);
-		if (f->nfd != 2)
-			return ERR_PROTO;
-		lease_grant_l(c, &m, fds[0], fds[1]);
-		return 0;
-	}
-	case MSG_WANT_T: {
-		struct lease *l;
-		GET(want);
-		if ((l = map_get(&c->lease_of, m.lease)))
-			lease_back_l(c, l);
-		return 0;
-	}
-	case MSG_RING_T: {
-		GET(ring);
-		if (f->nfd != 2)
-			return ERR_PROTO;
-		serve_ring_l(c, &m, fds[0], fds[1]);
-		return 0;
-	}
-	case MSG_UNRING_T: {
-		GET(unring);
-		serve_unring_l(c, m.lease);
-		return 0;
-	}
-	case MSG_DEAD_T: {
-		GET(dead);
-		dead_l(c, &m);
-		return 0;
-	}
-	case MSG_LENT_T: {
-		GET(lent);
-		if (arena_lend(&c->arena, m.off, m.bytes) < 0)
-			return ERR_PROTO;
-		reply_l(c, m.req, f);
-		return 0;
-	}
-	case MSG_FREE_T: {		/* objects of ours whose owner is dead or gave them to the node */
-		GET(free);
-		for (size_t i = 0; i + 12 <= m.objects.n; i += 12)
-			if (arena_mine(&c->arena, le_get64(m.objects.p + i)))
-				arena_free(&c->arena, le_get64(m.objects.p + i), le_get32(m.objects.p + i + 8));
-		return 0;
-	}
-	case MSG_COLLECT_T: {
-		GET(collect);
-		c->collect = true;
-		c->collect_round = m.round;
-		return 0;
-	}
-	case MSG_ROUTE_T: {
-		GET(route);
-		route_in_l(c, &m, f);
-		return 0;
-	}
-	case MSG_ACTOR_STATE_T: {
-		GET(actor_state);
-		actor_state_l(c, &m);
-		return 0;
-	}
-	case MSG_ACTOR_START_T: {
-		GET(actor_start);
-		c->actor_number = m.actor;
-		c->incarnation = m.incarnation;
-		c->spec.len = 0;
-		return buf_add(&c->spec, m.spec.p, m.spec.n);
-	}
-	case MSG_ACTOR_STOP_T:
-		c->stopping = true;
-		return 0;
-	case MSG_ROWS_T:
-		rows_l(c, f);
-		return 0;
-	case MSG_OK_T: {
-		GET(ok);
-		reply_l(c, m.req, f);
-		return 0;
-	}
-	case MSG_FOUND_T: {
-		GET(found);
-		reply_l(c, m.req, f);
-		return 0;
-	}
-	case MSG_ACTOR_T: {
-		GET(actor);
-		reply_l(c, m.req, f);
-		return 0;
-	}
-	default:
-		return 0;			/* a newer node says more than we know */
 	}
 }
 

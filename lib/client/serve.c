@@ -107,10 +107,9 @@ static void
 free_object_l(struct client *c, uint32_t slot)
 {
 	uint64_t off = (uint64_t)(slot & ~RING_FREE) * 64;
-	const struct obj_hdr *h = (const void *)(c->arena.base + off);
 
 	if (arena_mine(&c->arena, off))
-		arena_free(&c->arena, off, (uint32_t)(atomic_load_explicit(&h->word, memory_order_acquire) >> 32));
+		arena_free(&c->arena, off, obj_gen(&c->arena, off));
 }
 
 /* copies the record and what it names out of the submitter's slab: 0 or ERR_PROTO */

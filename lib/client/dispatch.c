@@ -1,0 +1,184 @@
+/*
+ * dispatch - what each message from rlet does: a handler a message, found by its type.
+ */
+#include <stdio.h>
+#include "client/inner.h"
+#include "wire/frame.h"
+#include "wire/le.h"
+
+#define ON(name) static int on_##name(struct client *c, const struct msg_##name *m, const struct frame *f, const int *fds)
+#define UNUSED (void)f, (void)fds
+
+ON(fail)
+{
+	char text[512];
+
+	UNUSED;
+	if (m->req >> 20 || map_get(&c->request, m->req)) {
+		link_reply_l(c, m->req, f);
+		return 0;
+	}
+	snprintf(text, sizeof text, "%.*s", (int)m->text.n, (const char *)m->text.p);
+	if (m->req)			/* of a LEASE: the shape's number + 1 */
+		lease_fail_l(c, m->req - 1, (int)m->code, text);
+	return 0;
+}
+
+ON(grant)
+{
+	if (f->nfd != 2)
+		return ERR_PROTO;
+	lease_grant_l(c, m, fds[0], fds[1]);
+	return 0;
+}
+
+ON(want)
+{
+	struct lease *l = map_get(&c->lease_of, m->lease);
+
+	UNUSED;
+	if (l)
+		lease_back_l(c, l);
+	return 0;
+}
+
+ON(ring)
+{
+	if (f->nfd != 2)
+		return ERR_PROTO;
+	serve_ring_l(c, m, fds[0], fds[1]);
+	return 0;
+}
+
+ON(unring)
+{
+	UNUSED;
+	serve_unring_l(c, m->lease);
+	return 0;
+}
+
+ON(dead)
+{
+	char text[256];
+
+	UNUSED;
+	snprintf(text, sizeof text, "%.*s", (int)m->text.n, (const char *)m->text.p);
+	for (unsigned i = 0; i < c->nlease; i++)
+		if (c->lease[i] && c->lease[i]->proc == m->proc)
+			lease_dead_l(c, c->lease[i], text);
+	proc_dead_l(c, (uint32_t)m->proc, (int)m->code, text);
+	return 0;
+}
+
+ON(lent)
+{
+	UNUSED;
+	if (arena_lend(&c->arena, m->off, m->bytes) < 0)
+		return ERR_PROTO;
+	link_reply_l(c, m->req, f);
+	return 0;
+}
+
+ON(free)				/* objects of ours whose owner is dead or gave them to the node */
+{
+	UNUSED;
+	for (size_t i = 0; i + 12 <= m->objects.n; i += 12)
+		if (arena_mine(&c->arena, le_get64(m->objects.p + i)))
+			arena_free(&c->arena, le_get64(m->objects.p + i), le_get32(m->objects.p + i + 8));
+	return 0;
+}
+
+ON(collect)
+{
+	UNUSED;
+	c->collect = true;
+	c->collect_round = m->round;
+	return 0;
+}
+
+ON(route)
+{
+	UNUSED;
+	if (m->kind == ROUTE_NAMED)
+		link_reply_l(c, m->arg, f);
+	else if (m->kind == ROUTE_NAME)
+		link_asked_l(c, m);
+	else
+		route_l(c, m);
+	return 0;
+}
+
+ON(actor_state)
+{
+	UNUSED;
+	actor_state_l(c, m);
+	return 0;
+}
+
+ON(actor_start)
+{
+	UNUSED;
+	c->actor_number = m->actor;
+	c->incarnation = m->incarnation;
+	c->spec.len = 0;
+	return buf_add(&c->spec, m->spec.p, m->spec.n);
+}
+
+ON(actor_stop)
+{
+	UNUSED;
+	(void)m;
+	c->stopping = true;
+	return 0;
+}
+
+ON(rows)
+{
+	struct request *rq = map_get(&c->request, m->req);
+	unsigned char len[4];
+
+	UNUSED;
+	if (!rq)
+		return 0;
+	le_put32(len, (uint32_t)m->rows.n);
+	buf_add(&rq->rows, len, 4);
+	buf_add(&rq->rows, m->rows.p, m->rows.n);
+	if (m->last)
+		rq->type = MSG_ROWS_T;
+	return 0;
+}
+
+#define ANSWER(name) ON(name) { UNUSED; link_reply_l(c, m->req, f); return 0; }
+ANSWER(ok)
+ANSWER(found)
+ANSWER(actor)
+
+#define HANDLED(X) X(FAIL, fail) X(GRANT, grant) X(WANT, want) X(RING, ring) X(UNRING, unring) X(DEAD, dead) \
+	X(LENT, lent) X(FREE, free) X(COLLECT, collect) X(ROUTE, route) X(ACTOR_STATE, actor_state) \
+	X(ACTOR_START, actor_start) X(ACTOR_STOP, actor_stop) X(ROWS, rows) X(OK, ok) X(FOUND, found) X(ACTOR, actor)
+
+#define X(NAME, name) \
+static int \
+got_##name(struct client *c, const struct frame *f, const int *fds) \
+{ \
+	struct msg_##name m; \
+	int e = msg_get_##name(&m, f->body, f->len); \
+\
+	return e < 0 ? e : on_##name(c, &m, f, fds); \
+}
+HANDLED(X)
+#undef X
+
+static int (*const act[])(struct client *, const struct frame *, const int *) = {
+#define X(NAME, name) [MSG_##NAME##_T] = got_##name,
+	HANDLED(X)
+#undef X
+};
+
+int
+dispatch_l(struct client *c, const struct frame *f, const int *fds)
+{
+	if (f->type >= sizeof act / sizeof *act || !act[f->type])
+		return 0;			/* a newer node says more than we know */
+	return act[f->type](c, f, fds);
+}
