@@ -84,9 +84,11 @@ core.method_methods {
 
 --- waiting
 
+local is_set = core.is_set
+
 local function members(xs)
-	if type(xs) ~= "table" and not core.is_set(xs) then error("a list of references is expected", 3) end
-	if core.is_set(xs) then return xs end
+	if is_set(xs) then return xs end
+	if type(xs) ~= "table" then error("a list of references is expected", 3) end
 	local set = core.waitset()
 	for i = 1, #xs do set:add(xs[i], i) end
 	return set
@@ -94,6 +96,7 @@ end
 
 -- wait(refs, {n=1, timeout=}) -> ready, rest: rest reads like a list and is as cheap to wait on for a million as for one
 function rota.wait(xs, options)
+	if options == nil and is_set(xs) then return { (xs:next()) }, xs end
 	if core.is_ref(xs) then xs = { xs } end
 	local set = members(xs)
 	local n, timeout = 1, nil

@@ -2,6 +2,7 @@
  * l_wait - wait sets and rota.sleep: "rota.waitset" userdata, the fast half of rota.wait and rota.each (M23).
  *
  * A set keeps its members by number: user value 1 is a table, number -> reference, from which # and [i] are served.
+ * A member whose tag is not its number is kept as { reference, tag }.
  */
 #include "base/clock.h"
 #include "script/script.h"
@@ -42,11 +43,15 @@ l_add(lua_State *L)				/* set:add(ref [, tag]) */
 
 	lua_settop(L, 3);
 	lua_getiuservalue(L, 1, 1);
-	lua_createtable(L, 2, 0);			/* { ref, tag } */
-	lua_pushvalue(L, 2);
-	lua_rawseti(L, -2, 1);
-	lua_pushvalue(L, 3);
-	lua_rawseti(L, -2, 2);
+	if (lua_isinteger(L, 3) && lua_tointeger(L, 3) == u->next) {
+		lua_pushvalue(L, 2);
+	} else {
+		lua_createtable(L, 2, 0);
+		lua_pushvalue(L, 2);
+		lua_rawseti(L, -2, 1);
+		lua_pushvalue(L, 3);
+		lua_rawseti(L, -2, 2);
+	}
 	lua_rawseti(L, 4, u->next);
 	if (waitset_add(script_of(L)->c, u->w, r, (uint64_t)u->next) < 0)
 		return luaL_error(L, "not enough memory");
@@ -84,6 +89,10 @@ next_k(lua_State *L, int status, lua_KContext ctx)
 	lua_rawgeti(L, -1, (lua_Integer)tag);
 	lua_pushnil(L);
 	lua_rawseti(L, -3, (lua_Integer)tag);
+	if (!lua_istable(L, -1)) {
+		lua_pushinteger(L, (lua_Integer)tag);
+		return 2;
+	}
 	lua_rawgeti(L, -1, 1);
 	lua_rawgeti(L, -2, 2);
 	return 2;
@@ -119,9 +128,12 @@ l_list(lua_State *L)
 	for (lua_Integer i = 1; i < u->next; i++) {
 		if (lua_rawgeti(L, 3, i) == LUA_TTABLE) {
 			lua_rawgeti(L, -1, 1);
-			lua_rawseti(L, 2, ++n);
+			lua_remove(L, -2);
 		}
-		lua_pop(L, 1);
+		if (lua_isnil(L, -1))
+			lua_pop(L, 1);
+		else
+			lua_rawseti(L, 2, ++n);
 	}
 	lua_settop(L, 2);
 	return 1;
