@@ -1,5 +1,7 @@
 /* rgcs - control store daemon: nodes, jobs and names of actors, kept on disk.  rlet -l and 'rota up' start it. */
+#include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -9,12 +11,13 @@
 #include "base/opt.h"
 #include "node/gcs.h"
 
-enum { OPT_READY = 256, OPT_DIR };
+enum { OPT_READY = 256, OPT_DIR, OPT_DETACHED };
 
 static const char help[] =
 "usage: rgcs [options]       keep the state of a cluster\n"
 "  --dir DIR        where (XDG_STATE_HOME/rota, else ~/.local/state/rota)\n"
 "  --ready-fd N     write a newline to descriptor N when ready\n"
+"  --detached       let go of stderr then\n"
 "  -q  -v  -h  -V   quiet, verbose, help, version\n"
 "It ends on TERM and INT.  'rota up' starts it together with a node.\n"
 "Example: rgcs --dir /var/lib/rota &\n"
@@ -23,6 +26,7 @@ static const char help[] =
 static const struct opt opts[] = {
 	{ OPT_DIR, "dir", "DIR", "where state is kept" },
 	{ OPT_READY, "ready-fd", "N", "newline when ready" },
+	{ OPT_DETACHED, "detached", NULL, "let go of stderr when ready" },
 	{ 'q', "quiet", NULL, "no notices" },
 	{ 'v', "verbose", NULL, "say what is being done" },
 	{ 0 }
@@ -42,7 +46,8 @@ main(int argc, char *argv[])
 	struct gcs *g;
 	char why[1500];
 	unsigned fd;
-	int c, e, ready = -1;
+	int c, e, null, ready = -1;
+	bool detached = false, verbose = false;
 
 	progname = "rgcs";
 	prctl(PR_SET_DUMPABLE, 0);
@@ -55,15 +60,25 @@ main(int argc, char *argv[])
 			ready = (int)fd;
 			break;
 		case 'q': go.log = NULL; break;
-		case 'v': break;
+		case OPT_DETACHED: detached = true; break;
+		case 'v': verbose = true; break;
 		}
 	if (argc > o.index)
 		die(2, 0, "unexpected operand '%s'; see rgcs -h", argv[o.index]);
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
 	setsid();
 	if ((e = gcs_new(&g, &go, why, sizeof why)) < 0)
 		die(125, 0, "%s", why);
+	if (verbose)
+		warn(0, "process %d serves", (int)getpid());
+	(void)!chdir("/");
+	if (detached && (null = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0) {
+		for (int i = 0; i < 3; i++)
+			dup2(null, i);
+		close(null);
+	}
 	e = gcs_run(g, ready);
 	gcs_free(g);
 	return e < 0 ? 125 : 0;

@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -14,7 +15,7 @@
 #include "base/opt.h"
 #include "node/node.h"
 
-enum { OPT_READY = 256, OPT_SOCKET, OPT_OWN, OPT_STORE, RESOURCES = 13 };
+enum { OPT_READY = 256, OPT_SOCKET, OPT_OWN, OPT_STORE, OPT_DETACHED, RESOURCES = 13 };
 
 static const char help[] =
 "usage: rlet -p [options]    a node that ends with its last client\n"
@@ -22,6 +23,7 @@ static const char help[] =
 "  -c CPUS -g GPUS -m MEM -R NAME=N   what the node offers (all it has)\n"
 "  --store SIZE     size of the object store (30 % of memory)\n"
 "  --ready-fd N     write a newline to descriptor N when ready\n"
+"  --detached       let go of stderr then; always so with -p\n"
 "  --socket NAME    name of the socket in the user's directory\n"
 "  --own PID        -p: end with process PID\n"
 "  -q  -v  -h  -V   quiet, verbose, help, version\n"
@@ -38,6 +40,7 @@ static const struct opt opts[] = {
 	{ 'R', "resource", "NAME=N", "custom resource offered" },
 	{ OPT_STORE, "store", "SIZE", "size of the object store" },
 	{ OPT_READY, "ready-fd", "N", "newline when ready" },
+	{ OPT_DETACHED, "detached", NULL, "let go of stderr when ready" },
 	{ OPT_SOCKET, "socket", "NAME", "name of the socket" },
 	{ OPT_OWN, "own", "PID", "end with this process" },
 	{ 'q', "quiet", NULL, "no notices" },
@@ -84,7 +87,24 @@ only_ours(int ready)
 		fcntl(ready, F_SETFD, FD_CLOEXEC);
 }
 
-/* We outlive the program that started us by a second; its stderr may be a pipe as well. */
+static void
+hint_linger(void)		/* a session that ends takes its processes along */
+{
+	char line[512], path[600];
+	const char *user = getenv("USER");
+	bool session = false;
+	FILE *f = fopen("/proc/self/cgroup", "re");
+
+	while (f && user && fgets(line, sizeof line, f))
+		session |= strstr(line, "/session-") != NULL;
+	if (f)
+		fclose(f);
+	snprintf(path, sizeof path, "/var/lib/systemd/linger/%.400s", user ? user : "");
+	if (session && access(path, F_OK) < 0)
+		warn(0, "this session ends at logout; to keep the node: loginctl enable-linger");
+}
+
+/* We outlive the program that started us; its stderr may be a pipe as well. */
 static void
 let_go_of_stderr(void)
 {
@@ -103,7 +123,7 @@ main(int argc, char *argv[])
 	struct node_opts no = { .log = notice };
 	const char *res[RESOURCES + 1] = { NULL }, *env = getenv("ROTA_STORE");
 	struct node *node;
-	bool private = false;
+	bool private = false, verbose = false;
 	int c, e, ready = -1;
 	unsigned nres = 0, own;
 	char why[512];
@@ -124,6 +144,7 @@ main(int argc, char *argv[])
 			break;
 		case OPT_STORE: if (num_size(o.arg, &no.store) < 0) opt_bad("--store", o.arg, "a size"); break;
 		case OPT_READY: ready = descriptor(o.arg); break;
+		case OPT_DETACHED: no.detached = true; break;
 		case OPT_SOCKET: no.socket = o.arg; break;
 		case OPT_OWN:
 			if (num_uint(o.arg, &own) < 0)
@@ -131,7 +152,7 @@ main(int argc, char *argv[])
 			no.own = (pid_t)own;
 			break;
 		case 'q': no.log = NULL; break;
-		case 'v': break;
+		case 'v': verbose = true; break;
 		}
 	if (argc > o.index)
 		die(2, 0, "unexpected operand '%s'; see rlet -h", argv[o.index]);
@@ -147,12 +168,19 @@ main(int argc, char *argv[])
 
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
 	only_ours(ready);
-	setsid();			/* fails if whoever started us did it */
+	setsid();			/* fails if whoever started us made us lead a group: as good */
+	no.detached |= private;
 	if ((e = node_new(&node, &no, why, sizeof why)) < 0)
 		die(125, 0, "%s", why);
-	if (private)
+	if (no.lasting)
+		hint_linger();
+	if (verbose)
+		warn(0, "process %d serves at '%s'", (int)getpid(), no.socket);
+	if (no.detached)
 		let_go_of_stderr();
+	(void)!chdir("/");		/* no directory is kept busy by us */
 	e = node_run(node, ready);
 	node_free(node);
 	return e < 0 ? 125 : 0;

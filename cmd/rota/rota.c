@@ -217,7 +217,7 @@ static void
 start(char **args, unsigned nargs)
 {
 	char path[600], fd[16], c;
-	char *argv[ARGS + 4];
+	char *argv[ARGS + 6];
 	int p[2], null = open("/dev/null", O_RDWR | O_CLOEXEC), e;
 	unsigned n = 0;
 	struct proc_spawn s = PROC_SPAWN_INIT;
@@ -230,6 +230,7 @@ start(char **args, unsigned nargs)
 	argv[n++] = (char *)"-l";
 	argv[n++] = (char *)"--ready-fd";
 	argv[n++] = fd;
+	argv[n++] = (char *)"--detached";
 	for (unsigned i = 0; i < nargs; i++)
 		argv[n++] = args[i];
 	argv[n] = NULL;

@@ -102,6 +102,8 @@ child(struct zygote *z, pid_t parent, const int fds[3], struct span env)
 	set_environment(env);
 	become_likely_victim();
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &z->mask, NULL);
 	_exit(work_run(z->L, fds[0]));
 }
@@ -303,6 +305,7 @@ zygote_run(int sock)
 	sigprocmask(SIG_BLOCK, &set, &z.mask);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
 	fcntl(sock, F_SETFD, FD_CLOEXEC);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || proc_pdeathsig(SIGTERM) < 0 ||
 	    (z.sig = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) < 0 || (z.null = open("/dev/null", O_RDWR | O_CLOEXEC)) < 0)
@@ -310,6 +313,7 @@ zygote_run(int sock)
 	if ((z.L = work_preload()) == NULL)
 		return -ENOMEM;
 	/* they were those of the program that started the node, pipes perhaps, and we live longer */
+	(void)!chdir("/");
 	if (dup2(z.null, STDOUT_FILENO) < 0 || dup2(z.null, STDERR_FILENO) < 0)
 		return -errno;
 	for (;;) {

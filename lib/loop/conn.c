@@ -45,7 +45,7 @@ consume(struct conn *c)
 	size_t used = 0;
 	int e = 0;
 
-	while (e >= 0 && !c->ended && !c->paused && used < c->in.len) {
+	while (e >= 0 && !c->ended && used < c->in.len) {
 		struct frame f;
 		ssize_t n = frame_parse(&f, c->in.data + used, c->in.len - used, c->max);
 
@@ -106,6 +106,8 @@ flush(struct conn *c)
 		some = true;
 	if (some && c->on_sent)
 		c->on_sent(c);
+	if (c->out.len == 0)
+		c->mark_bytes = CONN_MARK;
 	if (c->out.len == 0 && c->out.cap > 1 << 20)
 		buf_release(&c->out);
 	return e < 0 && e != -EAGAIN && e != -EINTR && e != -ETOOMANYREFS ? e : 0;
@@ -114,14 +116,13 @@ flush(struct conn *c)
 static void
 want(struct conn *c)
 {
-	int ev = (c->paused ? 0 : EV_READ) | (c->out.len ? EV_WRITE : 0);
+	int ev = EV_READ | (c->out.len ? EV_WRITE : 0);
 
 	if (c->ended || ev == (c->io.events & (EV_READ | EV_WRITE)))
 		return;
 	ev_io_stop(c->set->loop, &c->io);
 	ev_io_set(&c->io, c->io.fd, ev);
-	if (ev)
-		ev_io_start(c->set->loop, &c->io);
+	ev_io_start(c->set->loop, &c->io);
 }
 
 static void
@@ -161,11 +162,8 @@ conn_set_flush(struct conn_set *s)
 
 		if (e < 0)
 			lost(c, e);
-		else {
+		else
 			want(c);
-			if (!c->paused && c->in.len && (e = consume(c)) < 0)
-				lost(c, e);
-		}
 	}
 	while ((l = list_shift(&s->ended)) != NULL) {
 		struct conn *c = list_entry(l, struct conn, link);
@@ -212,6 +210,7 @@ conn_new(struct conn_set *s, int fd)
 		return NULL;
 	c->set = s;
 	c->max = FRAME_HELLO_MAX;
+	c->mark_bytes = CONN_MARK;
 	list_init(&c->link);
 	ev_io_init(&c->io, io_cb, fd, EV_READ);
 	ev_io_start(s->loop, &c->io);
@@ -239,14 +238,6 @@ conn_end(struct conn *c)
 }
 
 void
-conn_rest(struct conn *c, bool on)
-{
-	c->paused = on;
-	dirty(c);			/* what is in the buffer already goes on at the end of the turn */
-	want(c);
-}
-
-void
 conn_done(struct conn *c, size_t at, int e, const int *fds, unsigned n, unsigned take)
 {
 	struct conn_fds *m;
@@ -259,7 +250,7 @@ conn_done(struct conn *c, size_t at, int e, const int *fds, unsigned n, unsigned
 		else
 			c->mark = m, c->capmark = cap;
 	}
-	if (e < 0 || c->ended || c->broken || c->out.len > CONN_MARK) {
+	if (e < 0 || c->ended || c->broken || c->out.len > c->mark_bytes) {
 		for (unsigned i = 0; i < n; i++)
 			if (take >> i & 1)
 				close(fds[i]);

@@ -48,7 +48,8 @@ struct conn {
 	struct conn_fds *mark;
 	unsigned nmark, capmark;
 	uint64_t sent;			/* stream position of out.data[0] */
-	bool ended, broken, paused;
+	bool ended, broken;
+	size_t mark_bytes;		/* rw: instead of CONN_MARK until all is sent: for long answers that are ours to bound */
 	uint32_t max;			/* rw: longest body accepted, FRAME_HELLO_MAX first */
 	void *owner;			/* rw */
 	/* takes the descriptors that it wants by setting them to -1; the rest are closed.  < 0: on_close with it */
@@ -64,7 +65,6 @@ void	conn_set_release(struct conn_set *s);	/* all its conns have been ended */
 /* Takes fd, which becomes non-blocking.  NULL when out of memory; fd is then still the caller's. */
 struct conn *conn_new(struct conn_set *s, int fd);
 void	conn_end(struct conn *c);
-void	conn_rest(struct conn *c, bool on);	/* stop or go on reading */
 
 static inline struct buf *
 conn_out(struct conn *c)

@@ -230,7 +230,7 @@ static int
 gcs_connect(struct node *n, char *why, size_t nwhy)
 {
 	char path[600], self[512], *slash;
-	char *argv[] = { path, "--ready-fd", "3", NULL };
+	char *argv[] = { path, "--ready-fd", "3", n->o.detached ? "--detached" : NULL, NULL };
 	struct proc_spawn s = PROC_SPAWN_INIT;
 	int fd, pipefd[2], e;
 	ssize_t len;

@@ -87,7 +87,7 @@ fx_grant(struct node *n, const struct lease_fx *fx)
 
 	if (!lease_live(&n->lease, fx->lease))
 		return;			/* its process died between the decision and here */
-	wrk = fx->worker ? proc_find(n, fx->worker) : j && (sub || a) ? worker_new(n, j) : NULL;
+	wrk = fx->worker ? proc_find(n, fx->worker) : j && (sub || a) ? worker_new(n, j, a && a->detached) : NULL;
 	if (wrk == NULL) {
 		grant_step(n, &(struct lease_in){ .kind = LEASE_IN_NOFORK, .lease = fx->lease });
 		return;

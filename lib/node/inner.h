@@ -69,7 +69,7 @@ struct nproc {
 	pid_t pid;
 	struct conn *conn;		/* NULL once lost */
 	ev_io pidfd;			/* its fd is -1 if there is none */
-	bool welcomed, lost, bye, killed, exited, forked, quiet, stopping; /* forked: the zygote was asked */
+	bool welcomed, lost, bye, killed, exited, forked, quiet, stopping, silent; /* forked: the zygote was asked */
 	int status;			/* of waitpid, once exited */
 	struct njob *job;
 	struct page *page;		/* NULL before WELCOME */
@@ -230,7 +230,8 @@ int	join_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd);
 /* worker.c */
 int	zygote_start(struct node *n, char *why, size_t nwhy);
 void	zygote_stop(struct node *n);
-struct nproc *worker_new(struct node *n, struct njob *j);	/* queued for a fork; NULL: no memory or descriptors */
+/* queued for a fork; NULL: no memory or descriptors.  silent: its output goes nowhere, for it outlives its driver's */
+struct nproc *worker_new(struct node *n, struct njob *j, bool silent);
 void	worker_exited(struct nproc *p);
 
 /* grant.c */

@@ -6,6 +6,8 @@
 #include "node/inner.h"
 #include "os/proc.h"
 
+enum { ENVIRON_MAX = 128 << 10 };	/* bytes of a driver's environment that its workers get; it goes with each fork */
+
 void
 join_accept(struct listener *l, int fd, pid_t pid)
 {
@@ -37,7 +39,7 @@ read_surroundings(struct njob *j, pid_t pid)
 	snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
 	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
 		return;
-	while (j->env.len < 1 << 20 && buf_reserve(&j->env, 65536) == 0 &&
+	while (j->env.len < ENVIRON_MAX && buf_reserve(&j->env, 65536) == 0 &&
 	    (r = read(fd, j->env.data + j->env.len, 65536)) > 0)
 		j->env.len += (size_t)r;
 	if (j->env.len && j->env.data[j->env.len - 1] != '\0')
@@ -73,8 +75,11 @@ on_hello(struct nproc *p, const struct frame *f, int *fds, unsigned nfd)
 	    set(&p->namespace, m.namespace, 255) < 0)
 		return ERR_PROTO;
 	p->role = (enum msg_role)m.role;
-	if (p->role == ROLE_TOOL)
-		return proc_equip(p);
+	if (p->role == ROLE_TOOL) {
+		if ((e = proc_equip(p)) < 0)
+			proc_fail(p, 0, e, "the node has no room for another process: %s", err_str(e));
+		return e;
+	}
 	if (nfd) {
 		p->err = fds[0];
 		fds[0] = -1;

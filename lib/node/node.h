@@ -21,6 +21,7 @@
 struct node_opts {
 	const char *socket;		/* name in the user's directory */
 	bool lasting;
+	bool detached;			/* passed on to rgcs, if it is started */
 	pid_t own;			/* ephemeral: ends with this process; 0: with its last client */
 	uint64_t cpus, gpus, memory;	/* thousandths, bytes; 0: what there is (no GPUs) */
 	const char *const *resources;	/* "NAME=N", NULL-ended, or NULL */

@@ -6,7 +6,10 @@
 #include "store/pin.h"
 #include "wire/mp.h"
 
-enum { CHUNK = 256 << 10 };		/* bytes of rows in one message */
+enum {
+	CHUNK = 256 << 10,		/* bytes of rows in one message */
+	ANSWER = 512 << 20,		/* of one whole answer */
+};
 
 struct rows {				/* an answer being made */
 	struct nproc *p;
@@ -372,6 +375,7 @@ rows_frame(struct nproc *p, const struct frame *f)
 	r.job = m.job;
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		if (strlen(lists[i].what) == m.what.n && memcmp(lists[i].what, m.what.p, m.what.n) == 0) {
+			p->conn->mark_bytes = ANSWER;
 			lists[i].fn(&r);
 			flush(&r, true);
 			buf_release(&r.b);

@@ -22,7 +22,7 @@ fork_send(struct nproc *p)
 {
 	struct node *n = p->n;
 	struct buf *out = conn_out(n->zygote), env = BUF_INIT;
-	int fds[3] = { p->err, copy(p->job->out >= 0 ? p->job->out : n->null), copy(p->job->cwd >= 0 ? p->job->cwd : n->null) };
+	int fds[3] = { p->err, copy(p->job->out >= 0 && !p->silent ? p->job->out : n->null), copy(p->job->cwd >= 0 ? p->job->cwd : n->null) };
 	size_t at = out->len;
 	int e = fds[1] < 0 || fds[2] < 0 ? -EMFILE : 0;
 
@@ -59,7 +59,7 @@ fork_more(struct node *n)
 }
 
 struct nproc *
-worker_new(struct node *n, struct njob *j)
+worker_new(struct node *n, struct njob *j, bool silent)
 {
 	struct nproc *p;
 	int sp[2];
@@ -74,6 +74,7 @@ worker_new(struct node *n, struct njob *j)
 	p->job = j;
 	j->refs++;
 	p->err = sp[1];
+	p->silent = silent;
 	list_add_tail(&n->fork_queue, &p->fork);
 	if (proc_equip(p) < 0) {
 		proc_kill(p);
