@@ -67,20 +67,23 @@ consume(struct conn *c)
 	return e;
 }
 
-/* One sendmsg: all bytes up to the first descriptors that no longer fit in it. */
+/*
+ * One sendmsg.  Descriptors go with the first byte of their frame, those of several frames together as far as they
+ * fit, and never while bytes of frames before them are still here: the peer then has at most FD_MAX of them that wait
+ * for the rest of their frames.
+ */
 static int
 send_some(struct conn *c)
 {
 	int fds[FD_MAX] = { 0 }, n;
-	unsigned nfd = 0, m;
+	unsigned nfd = 0, m = 0;
 	size_t len = c->out.len;
 
-	for (m = 0; m < c->nmark; m++) {
-		if (nfd + c->mark[m].n > FD_MAX)
-			break;
-		memcpy(fds + nfd, c->mark[m].fd, c->mark[m].n * sizeof *fds);
-		nfd += c->mark[m].n;
-	}
+	if (c->nmark && c->mark[0].at == c->sent)
+		for (; m < c->nmark && nfd + c->mark[m].n <= FD_MAX; m++) {
+			memcpy(fds + nfd, c->mark[m].fd, c->mark[m].n * sizeof *fds);
+			nfd += c->mark[m].n;
+		}
 	if (m < c->nmark)
 		len = (size_t)(c->mark[m].at - c->sent);
 	if ((n = fd_send(c->io.fd, c->out.data, len, fds, (int)nfd)) < 0)

@@ -1,0 +1,247 @@
+/* loop_conn.c - frames and descriptors keep their order through a conn; a peer that ends, lies or does not read is told to the owner */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "base/err.h"
+#include "loop/conn.h"
+#include "os/fd.h"
+#include "tap.h"
+#include "wire/msg.h"
+
+static struct ev_loop *loop;
+static struct conn_set set;
+static unsigned frames, fdsum, closes, sents, bad;
+static int why, stop_at;
+
+static int
+on_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
+{
+	struct msg_free m;
+	char b;
+
+	if (f->type == MSG_STOP_T)
+		return -EINTR;
+	if (msg_get_free(&m, f->body, f->len) < 0 || m.objects.n < 4)
+		return ERR_PROTO;
+	bad += memcmp(m.objects.p, &frames, 4) != 0;	/* its number */
+	for (unsigned i = 0; i < nfd; i++) {		/* each descriptor is a pipe with one byte in it: the frame's number */
+		bad += read(fds[i], &b, 1) != 1 || (unsigned char)b != (frames & 255);
+		fdsum++;
+	}
+	frames++;
+	if (stop_at && frames == (unsigned)stop_at)
+		conn_end(c);
+	return 0;
+}
+
+static void
+on_close(struct conn *c, int e)
+{
+	(void)c;
+	closes++;
+	why = e;
+}
+
+static void
+on_sent(struct conn *c)
+{
+	(void)c;
+	sents++;
+}
+
+static struct conn *
+make(int fd)
+{
+	struct conn *c = conn_new(&set, fd);
+
+	c->on_frame = on_frame;
+	c->on_close = on_close;
+	c->on_sent = on_sent;
+	c->max = FRAME_MAX;
+	return c;
+}
+
+static int
+pipe_with(unsigned char b)
+{
+	int p[2];
+
+	if (pipe(p) < 0 || write(p[1], &b, 1) != 1)
+		exit(1);
+	close(p[1]);
+	return p[0];
+}
+
+static void
+put(struct conn *c, uint32_t number, size_t size, unsigned nfd)
+{
+	unsigned char *body = calloc(1, size);
+	size_t at = conn_out(c)->len;
+	int fds[8];
+
+	memcpy(body, &number, 4);
+	for (unsigned i = 0; i < nfd; i++)
+		fds[i] = pipe_with((unsigned char)number);
+	conn_done(c, at, msg_put_free(conn_out(c), &(struct msg_free){ .objects = span_of(body, size) }), fds, nfd,
+	    (1u << nfd) - 1);
+	free(body);
+}
+
+static void
+turns(unsigned n)			/* the loop runs, never waiting for what does not come */
+{
+	while (n-- > 0)
+		ev_run(loop, EVRUN_NOWAIT);
+}
+
+static unsigned
+descriptors(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void
+order(void)
+{
+	unsigned before = descriptors(), sent = 0;
+	struct conn *a, *b;
+	int sp[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
+		exit(1);
+	a = make(sp[0]);
+	b = make(sp[1]);
+	srandom(1);
+	for (uint32_t i = 0; i < 300; i++) {		/* small and large, with none to eight descriptors */
+		put(a, i, (size_t)(4 + random() % (random() % 7 ? 200 : 300000)), random() % 3 ? 0 : (unsigned)random() % 9);
+		if (random() % 10 == 0)
+			turns(1);
+		if (a->nmark > 20 || conn_out(a)->len > CONN_MARK / 2)
+			turns(100);
+	}
+	sent = sents;
+	turns(2000);
+	ok(frames == 300 && bad == 0 && fdsum > 100 && sents > sent);
+	ok(conn_out(a)->len == 0 && closes == 0);
+	conn_end(a);
+	turns(3);
+	ok(closes == 1 && why == ERR_CLOSED);		/* the other side hears it */
+	(void)b;
+	turns(2);
+	ok(descriptors() == before);
+}
+
+static void
+faults(void)
+{
+	unsigned before = descriptors();
+	unsigned char junk[FRAME_HEAD];
+	struct buf out = BUF_INIT;
+	struct conn *a;
+	int sp[2];
+
+	memset(junk, 0xff, sizeof junk);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
+		exit(1);
+	make(sp[0]);
+	closes = 0;
+	ok(write(sp[1], junk, sizeof junk) == sizeof junk);
+	turns(3);
+	ok(closes == 1 && why == ERR_PROTO);
+	close(sp[1]);
+
+	/* more than the limit before HELLO */
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
+		exit(1);
+	a = make(sp[0]);
+	a->max = FRAME_HELLO_MAX;
+	frame_pack(junk, &(struct frame){ .len = FRAME_HELLO_MAX + 1, .type = MSG_HELLO_T, .version = 1 });
+	ok(write(sp[1], junk, sizeof junk) == sizeof junk);
+	turns(3);
+	ok(closes == 2 && why == ERR_PROTO);
+	close(sp[1]);
+
+	/* a frame that names descriptors which did not come; and one that brings unnamed ones, then the end */
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
+		exit(1);
+	make(sp[0]);
+	msg_put_stop(&out, &(struct msg_stop){ .force = 1 });
+	frame_set_nfd(out.data, 2);
+	ok(fd_write_all(sp[1], out.data, out.len) == 0);
+	turns(3);
+	ok(closes == 3 && why == ERR_PROTO);
+	close(sp[1]);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
+		exit(1);
+	make(sp[0]);
+	ok(fd_send(sp[1], junk, 3, (int[]){ sp[1], sp[1] }, 2) == 3);
+	close(sp[1]);
+	turns(1);
+	shutdown(sp[0], SHUT_RDWR);			/* the copies in flight hold it open */
+	turns(3);
+	ok(closes == 4);
+
+	/* what the owner's callback refuses */
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
+		exit(1);
+	make(sp[0]);
+	frame_set_nfd(out.data, 0);
+	ok(fd_write_all(sp[1], out.data, out.len) == 0);
+	turns(3);
+	ok(closes == 5 && why == -EINTR);
+	close(sp[1]);
+
+	/* a peer that does not read is dropped, and the descriptors that it would have got are closed */
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
+		exit(1);
+	a = make(sp[0]);
+	for (uint32_t i = 0; i < 12 && closes == 5; i++) {
+		put(a, i, 1 << 20, 2);
+		turns(1);
+	}
+	ok(closes == 6 && why == -ENOBUFS);
+	close(sp[1]);
+	turns(2);
+	buf_release(&out);
+	ok(descriptors() == before);
+}
+
+static void
+ending(void)				/* the owner ends it inside its callback: no frame comes after that */
+{
+	struct conn *a;
+	int sp[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
+		exit(1);
+	a = make(sp[0]);
+	make(sp[1]);
+	frames = bad = closes = 0;
+	stop_at = 3;
+	for (uint32_t i = 0; i < 10; i++)
+		put(a, i, 10, 1);
+	turns(5);
+	ok(frames == 3 && bad == 0 && closes == 1);	/* the sender hears of the end, nobody else */
+}
+
+int
+main(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	loop = ev_loop_new(0);
+	conn_set_init(&set, loop);
+	order();
+	faults();
+	ending();
+	conn_set_release(&set);
+	ev_loop_destroy(loop);
+	return tap_done();
+}
