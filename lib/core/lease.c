@@ -1,44 +1,8 @@
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/lease.h"
-
-struct job {
-	uint32_t job;
-	unsigned refs, idle;
-	int64_t use, called;		/* CPUs of its running leases; of them on their way back */
-};
-
-struct demand {				/* what a process wants of a shape, or an actor of its node */
-	struct list link;
-	uint32_t proc;
-	struct job *job;
-	uint64_t shape, actor, req, want, have, turn, reserved;
-	struct res need;
-	int64_t priority, use, called;
-	bool wait, skip;
-};
-
-struct lease {
-	struct list link;		/* in core->leases, oldest first */
-	uint64_t id, actor, granted, called, take;
-	struct demand *d;		/* NULL for an actor's */
-	struct job *job;
-	uint32_t proc, worker;
-	struct res need;
-	int64_t priority;
-	unsigned level;
-	bool blocked;
-};
-
-struct wrk {
-	struct list link;		/* in core->idle, last in first */
-	uint32_t proc;
-	struct job *job;
-	struct lease *l;		/* NULL: idle */
-};
+#include "core/lease_inner.h"
 
 void
 lease_init(struct lease_core *c, const struct res *total, const struct lease_limits *limit)
@@ -67,8 +31,8 @@ lease_resource(struct lease_core *c, const char *name, size_t n, bool make)
 	return make ? i : RES_MAX;
 }
 
-static struct lease_fx *
-fx_add(struct lease_out *o, enum lease_fx_kind kind)
+struct lease_fx *
+lease_fx_add(struct lease_out *o, enum lease_fx_kind kind)
 {
 	static struct lease_fx lost;	/* no memory: the effect is dropped, what it was about waits for the next step */
 
@@ -83,13 +47,6 @@ fx_add(struct lease_out *o, enum lease_fx_kind kind)
 	}
 	o->fx[o->n] = (struct lease_fx){ .kind = kind };
 	return &o->fx[o->n++];
-}
-
-static void
-soon(struct lease_out *o, uint64_t at)
-{
-	if (o->at == 0 || at < o->at)
-		o->at = at;
 }
 
 static struct job *
@@ -118,15 +75,8 @@ job_put(struct lease_core *c, struct job *j)
 	}
 }
 
-/* what a lease counts for when shares are compared: a worker without CPUs is still a little */
-static int64_t
-use_of(const struct res *r)
-{
-	return r->v[RES_CPU] > 0 ? r->v[RES_CPU] : 1;
-}
-
-static void
-count(struct lease *l, int64_t sign)	/* l's share in its job's and demand's figures */
+void
+lease_count(struct lease *l, int64_t sign)
 {
 	int64_t u = l->blocked ? 0 : sign * use_of(&l->need);
 
@@ -138,12 +88,6 @@ count(struct lease *l, int64_t sign)	/* l's share in its job's and demand's figu
 		if (l->d)
 			l->d->called += u;
 	}
-}
-
-static int64_t
-held(const struct lease *l, unsigned r)
-{
-	return r == RES_CPU && l->blocked ? 0 : l->need.v[r];
 }
 
 static void
@@ -182,7 +126,7 @@ lease_end(struct lease_core *c, struct lease *l, bool stays)
 
 	for (r = 0; r < RES_MAX; r++)
 		c->free.v[r] += held(l, r);
-	count(l, -1);
+	lease_count(l, -1);
 	if (d) {
 		d->want -= d->want > 0;		/* who still wants as many says so */
 		if (--d->have == 0 && d->want == 0)
@@ -209,7 +153,7 @@ lease_end(struct lease_core *c, struct lease *l, bool stays)
 static void
 end_idle(struct lease_core *c, struct wrk *w, struct lease_out *o)
 {
-	struct lease_fx *fx = fx_add(o, LEASE_FX_END);
+	struct lease_fx *fx = lease_fx_add(o, LEASE_FX_END);
 
 	fx->worker = w->proc;
 	fx->level = 1;
@@ -234,18 +178,9 @@ idle_of(struct lease_core *c, const struct job *j, bool other)	/* of j: the last
 	return found;
 }
 
-static bool
-fits(const struct lease_core *c, const struct demand *d)
-{
-	for (unsigned r = 0; r < RES_MAX; r++)
-		if (d->need.v[r] > 0 && d->need.v[r] > c->free.v[r])
-			return false;
-	return true;
-}
-
-/* is there a process to be had for d?  An idle one of its job, or room for one more. */
-static bool
-staffed(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out *o)
+/* Is there a process to be had for d?  An idle one of its job, or room for one more. */
+bool
+lease_staffed(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out *o)
 {
 	struct wrk *w;
 
@@ -262,8 +197,8 @@ staffed(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out *
 	return c->nworker < c->limit.workers;
 }
 
-static int
-grant(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out *o)
+int
+lease_grant(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out *o)
 {
 	struct lease *l = calloc(1, sizeof *l);
 	struct wrk *w = d->actor ? NULL : idle_of(c, d->job, false);
@@ -279,7 +214,7 @@ grant(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out *o)
 	list_add_tail(&c->leases, &l->link);
 	for (unsigned r = 0; r < RES_MAX; r++)
 		c->free.v[r] -= d->need.v[r];
-	count(l, 1);
+	lease_count(l, 1);
 	d->have++;
 	d->turn = ++c->turn;
 	d->reserved = 0;
@@ -292,7 +227,7 @@ grant(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out *o)
 		c->nactor++;
 	else
 		c->nworker++;
-	fx = fx_add(o, LEASE_FX_GRANT);
+	fx = lease_fx_add(o, LEASE_FX_GRANT);
 	fx->proc = d->proc;
 	fx->job = d->job->job;
 	fx->worker = l->worker;
@@ -320,174 +255,6 @@ lease_bind(struct lease_core *c, uint64_t lease, uint32_t worker)
 	list_init(&w->link);
 	l->job->refs++;
 	l->worker = worker;
-}
-
-/* --- calling back ------------------------------------------------------------------------------- */
-
-/* May l be called back for d, which will have got uj (its job) and ud (itself) by then? */
-static bool
-yields(const struct lease *l, const struct demand *d, uint64_t now, int64_t uj, int64_t ud, bool rotate,
-    struct lease_out *o)
-{
-	bool same = l->job == d->job;
-	int64_t uv = same ? l->d->use - l->d->called : l->job->use - l->job->called, u = same ? ud : uj;
-	uint64_t at = l->granted + LEASE_HOLD;
-
-	if (l->d == d)
-		return false;
-	if (l->d->have > l->d->want) {			/* its holder said that it has no use for it now */
-		if (at > now)
-			soon(o, at);
-		return at <= now;
-	}
-	if (l->priority > d->priority)
-		return false;
-	if (l->priority == d->priority && uv - use_of(&l->need) < u + use_of(&d->need)) {
-		if (!rotate || uv <= u)
-			return false;
-		at = l->granted + LEASE_SLICE;	/* shares cannot be equal: turns */
-	}
-	if (at > now)
-		soon(o, at);
-	return at <= now;
-}
-
-/* Calls back leases until what is free or on its way suffices for all that d wants, as far as shares allow. */
-static void
-call_back(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out *o)
-{
-	int64_t miss[RES_MAX], uj = d->job->use - d->job->called, ud = d->use - d->called;
-	int64_t more = (int64_t)(d->want - d->have);
-	bool any = false, rotate = true;
-	unsigned r;
-
-	for (r = 0; r < RES_MAX; r++) {
-		if (more > 1 && d->need.v[r] > c->total.v[r] / more)
-			more = c->total.v[r] / d->need.v[r] > 0 ? c->total.v[r] / d->need.v[r] : 1;
-		miss[r] = d->need.v[r] * more - c->free.v[r];
-		list_each(p, &c->leases) {
-			struct lease *l = list_entry(p, struct lease, link);
-
-			if (l->level)
-				miss[r] -= held(l, r);
-		}
-		if (d->need.v[r] == 0)
-			miss[r] = 0;
-	}
-	for (;;) {
-		struct lease *best = NULL;
-
-		list_each(p, &c->leases) {
-			struct lease *l = list_entry(p, struct lease, link);
-			bool useful = false;
-
-			for (r = 0; r < RES_MAX; r++)
-				useful |= miss[r] > 0 && held(l, r) > 0;
-			if (useful && l->d && !l->level && yields(l, d, now, uj, ud, rotate, o) && (best == NULL ||
-			    l->job->use - l->job->called > best->job->use - best->job->called))
-				best = l;
-		}
-		if (best == NULL)
-			break;
-		any = true;
-		rotate = false;
-		count(best, -1);
-		best->level = 1;
-		count(best, 1);
-		best->called = now;
-		for (r = 0; r < RES_MAX; r++)
-			miss[r] -= held(best, r);
-		if (best->job != d->job)
-			uj += use_of(&d->need);
-		ud += use_of(&d->need);
-		*fx_add(o, LEASE_FX_CALL) = (struct lease_fx){ .kind = LEASE_FX_CALL, .lease = best->id, .level = 1 };
-	}
-	if (any && d->reserved + LEASE_RESERVE + LEASE_SLICE < now)
-		d->reserved = now;
-}
-
-/* the grace of called leases runs out; o->at is set for those still out */
-static void
-press(struct lease_core *c, uint64_t now, struct lease_out *o)
-{
-	list_each(p, &c->leases) {
-		struct lease *l = list_entry(p, struct lease, link);
-		uint64_t at = l->level == 1 ? l->called + LEASE_GRACE : l->take;
-
-		if (l->level == 0)
-			continue;
-		if (at <= now) {
-			if (l->level < 3)
-				l->level++;
-			*fx_add(o, LEASE_FX_CALL) = (struct lease_fx){ .kind = LEASE_FX_CALL, .lease = l->id,
-			    .level = l->level };
-			at = now + LEASE_TAKE;
-			if (l->level == 3)	/* it runs something long: ask ever more rarely, at least each second */
-				at = now + (now - l->called < UINT64_C(10000000000) ? (now - l->called) / 8 + LEASE_TAKE :
-				    UINT64_C(1000000000));
-			l->take = at;
-		}
-		soon(o, at);
-	}
-}
-
-/* --- granting ----------------------------------------------------------------------------------- */
-
-static bool
-before(const struct demand *a, const struct demand *b)
-{
-	int64_t ua = a->job->use - a->job->called, ub = b->job->use - b->job->called;
-
-	if (a->priority != b->priority)
-		return a->priority > b->priority;
-	if (ua != ub && a->job != b->job)
-		return ua < ub;
-	return a->turn < b->turn;
-}
-
-/* limit[r]: who needs that much of r must not be served before somebody who stands before him */
-static struct demand *
-best_demand(struct lease_core *c, const int64_t limit[RES_MAX])
-{
-	struct demand *best = NULL;
-
-	list_each(p, &c->demands) {
-		struct demand *d = list_entry(p, struct demand, link);
-		bool out = d->skip || d->have >= d->want;
-
-		for (unsigned r = 0; r < RES_MAX && !out; r++)
-			out = d->need.v[r] > 0 && d->need.v[r] >= limit[r];
-		if (!out && (best == NULL || before(d, best)))
-			best = d;
-	}
-	return best;
-}
-
-static void
-schedule(struct lease_core *c, uint64_t now, struct lease_out *o)
-{
-	int64_t limit[RES_MAX];
-	struct demand *d;
-	unsigned r;
-
-	list_each(p, &c->demands)
-		list_entry(p, struct demand, link)->skip = false;
-	for (r = 0; r < RES_MAX; r++)
-		limit[r] = INT64_MAX;
-	while ((d = best_demand(c, limit)) != NULL) {
-		if (fits(c, d)) {
-			if (!staffed(c, now, d, o) || grant(c, now, d, o) < 0)
-				d->skip = true;
-			continue;
-		}
-		call_back(c, now, d, o);
-		d->skip = true;
-		for (r = 0; r < RES_MAX; r++)
-			if (d->need.v[r] > 0 && d->need.v[r] > c->free.v[r])
-				limit[r] = now < d->reserved + LEASE_RESERVE ? 1 : d->need.v[r];
-		if (now < d->reserved + LEASE_RESERVE)
-			soon(o, d->reserved + LEASE_RESERVE);
-	}
 }
 
 /* --- inputs ---------------------------------------------------------------------------------------- */
@@ -529,7 +296,7 @@ in_ask(struct lease_core *c, const struct lease_in *in, struct lease_out *o)
 	char text[160];
 
 	if (!in->wait && in->want && !lease_feasible(c, &in->need, text, sizeof text)) {
-		fx = fx_add(o, LEASE_FX_FAIL);
+		fx = lease_fx_add(o, LEASE_FX_FAIL);
 		fx->proc = in->proc;
 		fx->req = in->req;
 		fx->actor = in->actor;
@@ -598,7 +365,7 @@ in_gone(struct lease_core *c, uint32_t proc, struct lease_out *o)
 		if (l->actor || l->proc != proc)
 			continue;
 		if (l->worker)		/* it may be running something that nobody wants any more */
-			fx_add(o, LEASE_FX_END)->worker = l->worker;
+			lease_fx_add(o, LEASE_FX_END)->worker = l->worker;
 		lease_end(c, l, false);
 	}
 	list_each_safe(p, q, &c->demands) {
@@ -616,9 +383,9 @@ in_blocked(struct lease_core *c, uint32_t worker, bool on)
 
 	if (w == NULL || w->l == NULL || w->l->blocked == on)
 		return;
-	count(w->l, -1);
+	lease_count(w->l, -1);
 	w->l->blocked = on;
-	count(w->l, 1);
+	lease_count(w->l, 1);
 	c->free.v[RES_CPU] += on ? w->l->need.v[RES_CPU] : -w->l->need.v[RES_CPU];
 }
 
@@ -656,8 +423,8 @@ lease_step(struct lease_core *c, uint64_t now, const struct lease_in *in, struct
 	case LEASE_IN_TICK:
 		break;
 	}
-	schedule(c, now, o);
-	press(c, now, o);
+	lease_schedule(c, now, o);
+	lease_press(c, now, o);
 	return e;
 }
 

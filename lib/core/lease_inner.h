@@ -1,0 +1,75 @@
+/*
+ * lease_inner - what lease.c, which takes inputs and keeps the figures, and lease_share.c, which decides who gets what,
+ * share.  Nobody else includes it.
+ */
+#ifndef CORE_LEASE_INNER_H
+#define CORE_LEASE_INNER_H
+
+#include "core/lease.h"
+
+struct job {
+	uint32_t job;
+	unsigned refs, idle;
+	int64_t use, called;		/* CPUs of its running leases; of them on their way back */
+};
+
+struct demand {				/* what a process wants of a shape, or an actor of its node */
+	struct list link;
+	uint32_t proc;
+	struct job *job;
+	uint64_t shape, actor, req, want, have, turn, reserved;
+	struct res need;
+	int64_t priority, use, called;
+	bool wait, skip;
+};
+
+struct lease {
+	struct list link;		/* in core->leases, oldest first */
+	uint64_t id, actor, granted, called, take;
+	struct demand *d;		/* NULL for an actor's */
+	struct job *job;
+	uint32_t proc, worker;
+	struct res need;
+	int64_t priority;
+	unsigned level;
+	bool blocked;
+};
+
+struct wrk {
+	struct list link;		/* in core->idle, last in first */
+	uint32_t proc;
+	struct job *job;
+	struct lease *l;		/* NULL: idle */
+};
+
+/* what a lease counts for when shares are compared: a worker without CPUs is still a little */
+static inline int64_t
+use_of(const struct res *r)
+{
+	return r->v[RES_CPU] > 0 ? r->v[RES_CPU] : 1;
+}
+
+static inline int64_t
+held(const struct lease *l, unsigned r)
+{
+	return r == RES_CPU && l->blocked ? 0 : l->need.v[r];
+}
+
+static inline void
+soon(struct lease_out *o, uint64_t at)		/* a tick is needed by then */
+{
+	if (o->at == 0 || at < o->at)
+		o->at = at;
+}
+
+/* lease.c */
+struct lease_fx *lease_fx_add(struct lease_out *o, enum lease_fx_kind kind);
+void	lease_count(struct lease *l, int64_t sign);	/* l's share in its job's and demand's figures */
+bool	lease_staffed(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out *o);
+int	lease_grant(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out *o);
+
+/* lease_share.c */
+void	lease_schedule(struct lease_core *c, uint64_t now, struct lease_out *o);	/* grants, and calls back for those who wait */
+void	lease_press(struct lease_core *c, uint64_t now, struct lease_out *o);	/* the grace of called leases runs out */
+
+#endif

@@ -1,0 +1,177 @@
+#include "core/lease_inner.h"
+
+/* --- calling back ------------------------------------------------------------------------------- */
+
+/* May l be called back for d, which will have got uj (its job) and ud (itself) by then? */
+static bool
+yields(const struct lease *l, const struct demand *d, uint64_t now, int64_t uj, int64_t ud, bool rotate,
+    struct lease_out *o)
+{
+	bool same = l->job == d->job;
+	int64_t uv = same ? l->d->use - l->d->called : l->job->use - l->job->called, u = same ? ud : uj;
+	uint64_t at = l->granted + LEASE_HOLD;
+
+	if (l->d == d)
+		return false;
+	if (l->d->have > l->d->want) {			/* its holder said that it has no use for it now */
+		if (at > now)
+			soon(o, at);
+		return at <= now;
+	}
+	if (l->priority > d->priority)
+		return false;
+	if (l->priority == d->priority && uv - use_of(&l->need) < u + use_of(&d->need)) {
+		if (!rotate || uv <= u)
+			return false;
+		at = l->granted + LEASE_SLICE;	/* shares cannot be equal: turns */
+	}
+	if (at > now)
+		soon(o, at);
+	return at <= now;
+}
+
+/* Calls back leases until what is free or on its way suffices for all that d wants, as far as shares allow. */
+static void
+call_back(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out *o)
+{
+	int64_t miss[RES_MAX], uj = d->job->use - d->job->called, ud = d->use - d->called;
+	int64_t more = (int64_t)(d->want - d->have);
+	bool any = false, rotate = true;
+	unsigned r;
+
+	for (r = 0; r < RES_MAX; r++) {
+		if (more > 1 && d->need.v[r] > c->total.v[r] / more)
+			more = c->total.v[r] / d->need.v[r] > 0 ? c->total.v[r] / d->need.v[r] : 1;
+		miss[r] = d->need.v[r] * more - c->free.v[r];
+		list_each(p, &c->leases) {
+			struct lease *l = list_entry(p, struct lease, link);
+
+			if (l->level)
+				miss[r] -= held(l, r);
+		}
+		if (d->need.v[r] == 0)
+			miss[r] = 0;
+	}
+	for (;;) {
+		struct lease *best = NULL;
+
+		list_each(p, &c->leases) {
+			struct lease *l = list_entry(p, struct lease, link);
+			bool useful = false;
+
+			for (r = 0; r < RES_MAX; r++)
+				useful |= miss[r] > 0 && held(l, r) > 0;
+			if (useful && l->d && !l->level && yields(l, d, now, uj, ud, rotate, o) && (best == NULL ||
+			    l->job->use - l->job->called > best->job->use - best->job->called))
+				best = l;
+		}
+		if (best == NULL)
+			break;
+		any = true;
+		rotate = false;
+		lease_count(best, -1);
+		best->level = 1;
+		lease_count(best, 1);
+		best->called = now;
+		for (r = 0; r < RES_MAX; r++)
+			miss[r] -= held(best, r);
+		if (best->job != d->job)
+			uj += use_of(&d->need);
+		ud += use_of(&d->need);
+		*lease_fx_add(o, LEASE_FX_CALL) = (struct lease_fx){ .kind = LEASE_FX_CALL, .lease = best->id, .level = 1 };
+	}
+	if (any && d->reserved + LEASE_RESERVE + LEASE_SLICE < now)
+		d->reserved = now;
+}
+
+void
+lease_press(struct lease_core *c, uint64_t now, struct lease_out *o)
+{
+	list_each(p, &c->leases) {
+		struct lease *l = list_entry(p, struct lease, link);
+		uint64_t at = l->level == 1 ? l->called + LEASE_GRACE : l->take;
+
+		if (l->level == 0)
+			continue;
+		if (at <= now) {
+			if (l->level < 3)
+				l->level++;
+			*lease_fx_add(o, LEASE_FX_CALL) = (struct lease_fx){ .kind = LEASE_FX_CALL, .lease = l->id,
+			    .level = l->level };
+			at = now + LEASE_TAKE;
+			if (l->level == 3)	/* it runs something long: ask ever more rarely, at least each second */
+				at = now + (now - l->called < UINT64_C(10000000000) ? (now - l->called) / 8 + LEASE_TAKE :
+				    UINT64_C(1000000000));
+			l->take = at;
+		}
+		soon(o, at);
+	}
+}
+
+/* --- granting ----------------------------------------------------------------------------------- */
+
+static bool
+fits(const struct lease_core *c, const struct demand *d)
+{
+	for (unsigned r = 0; r < RES_MAX; r++)
+		if (d->need.v[r] > 0 && d->need.v[r] > c->free.v[r])
+			return false;
+	return true;
+}
+
+static bool
+before(const struct demand *a, const struct demand *b)
+{
+	int64_t ua = a->job->use - a->job->called, ub = b->job->use - b->job->called;
+
+	if (a->priority != b->priority)
+		return a->priority > b->priority;
+	if (ua != ub && a->job != b->job)
+		return ua < ub;
+	return a->turn < b->turn;
+}
+
+/* limit[r]: who needs that much of r must not be served before somebody who stands before him */
+static struct demand *
+best_demand(struct lease_core *c, const int64_t limit[RES_MAX])
+{
+	struct demand *best = NULL;
+
+	list_each(p, &c->demands) {
+		struct demand *d = list_entry(p, struct demand, link);
+		bool out = d->skip || d->have >= d->want;
+
+		for (unsigned r = 0; r < RES_MAX && !out; r++)
+			out = d->need.v[r] > 0 && d->need.v[r] >= limit[r];
+		if (!out && (best == NULL || before(d, best)))
+			best = d;
+	}
+	return best;
+}
+
+void
+lease_schedule(struct lease_core *c, uint64_t now, struct lease_out *o)
+{
+	int64_t limit[RES_MAX];
+	struct demand *d;
+	unsigned r;
+
+	list_each(p, &c->demands)
+		list_entry(p, struct demand, link)->skip = false;
+	for (r = 0; r < RES_MAX; r++)
+		limit[r] = INT64_MAX;
+	while ((d = best_demand(c, limit)) != NULL) {
+		if (fits(c, d)) {
+			if (!lease_staffed(c, now, d, o) || lease_grant(c, now, d, o) < 0)
+				d->skip = true;
+			continue;
+		}
+		call_back(c, now, d, o);
+		d->skip = true;
+		for (r = 0; r < RES_MAX; r++)
+			if (d->need.v[r] > 0 && d->need.v[r] > c->free.v[r])
+				limit[r] = now < d->reserved + LEASE_RESERVE ? 1 : d->need.v[r];
+		if (now < d->reserved + LEASE_RESERVE)
+			soon(o, d->reserved + LEASE_RESERVE);
+	}
+}
