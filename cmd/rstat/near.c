@@ -30,37 +30,29 @@ open_at(struct client **c, const char *address, const char *namespace, char *why
 	return client_open(c, &o, why, n);
 }
 
-/* the programs that use the node at address; a node without any is told by its own pid */
+/* the programs that use the node at address; one without any is about to end */
 static void
 look(struct found *f, const char *address)
 {
-	static const struct table_col drivers[] = { { "pid", TABLE_UINT }, { "name", TABLE_STRING }, { "age", TABLE_AGE }, { 0 } },
-	    nodes[] = { { "pid", TABLE_UINT }, { "name", TABLE_STRING }, { "uptime", TABLE_AGE }, { 0 } };
+	static const struct table_col drivers[] = { { "pid", TABLE_UINT }, { "name", TABLE_STRING }, { "age", TABLE_AGE }, { 0 } };
 	struct listing l;
 	struct client *c;
 	char why[256], age[16];
-	bool none;
 
 	if (open_at(&c, address, NULL, why, sizeof why) < 0)
 		return;				/* stale, or it ended just now */
-	if (listing_read(&l, c, "drivers", drivers, why, sizeof why) == 0) {
-		if ((none = l.len == 0)) {
-			listing_free(&l);
-			listing_read(&l, c, "nodes", nodes, why, sizeof why);
-		}
+	if (listing_read(&l, c, "drivers", drivers, why, sizeof why) == 0)
 		for (size_t i = 0; i < l.len; i++) {
 			const struct listing_cell *v = &l.cell[i * l.ncol];
 
 			if (f->count++ == 0)
 				f->first = v[0].u;
-			if (f->count > NAMED)
-				continue;
-			buf_printf(&f->text, "%s%llu (%.*s, %s)", f->count > 1 ? ", " : "", (unsigned long long)v[0].u,
-			    none ? 10 : (int)(v[1].len < 60 ? v[1].len : 60),
-			    none ? "no program" : (const char *)l.text.data + v[1].off, num_fmt_age(age, (int64_t)v[2].u));
+			if (f->count <= NAMED)
+				buf_printf(&f->text, "%s%llu (%.*s, %s)", f->count > 1 ? ", " : "", (unsigned long long)v[0].u,
+				    (int)(v[1].len < 60 ? v[1].len : 60), (const char *)l.text.data + v[1].off,
+				    num_fmt_age(age, (int64_t)v[2].u));
 		}
-		listing_free(&l);
-	}
+	listing_free(&l);
 	client_close(c);
 }
 

@@ -129,7 +129,7 @@ struct asked {				/* on the command line */
 	const struct list *what;	/* NULL: everything in short */
 	char *filter[FILTERS + 1];
 	const char *columns, *address, *namespace;
-	bool reverse, json, header;
+	bool reverse, json, header, verbose;
 };
 
 /* Options may stand before, between and after the operands. */
@@ -151,6 +151,7 @@ parse(struct asked *a, int argc, char *argv[])
 			case OPT_HEADER: a->header = true; break;
 			case 'A': a->address = o.arg; break;
 			case 'N': a->namespace = o.arg; break;
+			case 'v': a->verbose = true; break;
 			}
 		argc -= o.index, argv += o.index;
 		if (argc == 0)
@@ -189,6 +190,8 @@ main(int argc, char *argv[])
 	if (a.what)
 		check(a.what, a.filter);
 	client = join(a.address, a.namespace);
+	if (a.verbose)
+		warn(0, "looking at node '%s'", (const char *)client_welcome(client)->node_name.p);
 	if (a.what)
 		list(client, a.what, a.filter, a.reverse, &t);
 	else

@@ -315,7 +315,7 @@ align_line(struct table *t, const char *const *v, const size_t *width)
 			n = room;
 		pad = (int)((width[i] < room ? width[i] : room) - n);
 		keep(t, buf_printf(&t->line, "%*s%.*s%*s%s", right ? pad : 0, "", (int)cut(v[i], n), v[i],
-			right || last ? 0 : pad, "", last ? "" : "  "));
+			right || last ? 0 : pad, "", last || used + width[i] + 2 >= t->width ? "" : "  "));
 		used += width[i] + 2;
 	}
 	write_line(t);

@@ -1,0 +1,143 @@
+#!/bin/sh
+# robj.t - objects stay with the node byte by byte until they are removed; messages and statuses are as robj(1) says
+. "${0%/*}/lib.sh"
+. "${0%/*}/page.sh"
+XDG_STATE_HOME=$TMP/state
+export XDG_STATE_HOME
+trap 'rota down -q --force 2>/dev/null; rm -rf "$TMP"' EXIT
+
+# --- no node
+check 'put without a node' says "robj: no node is running: an object would vanish at once. Start one with 'rota up', or name a cluster with -A" \
+	sh -c 'echo x | robj put'
+check 'is 125' exits 125 sh -c 'echo x | robj put'
+for v in ls 'cat 1234' 'get 1234' 'rm 1234'; do
+	check "$v without a node is 125" exits 125 robj $v
+	check "and says so" says 'no node is running' robj $v
+done
+check '-A private starts none' exits 125 robj -A private ls
+check 'an address that is none' says "no cluster 'x' is known" robj -A x ls
+# --- usage
+check 'no verb' exits 2 robj
+check 'nearest verb' says "no verb 'gett'; did you mean 'get'?" robj gett
+check 'nearest option' says "unknown option '--tll'; did you mean '--ttl'? see robj put -h" robj put --tll 3
+check 'a time that is none' says "cannot use 'soon' for --ttl" robj put --ttl soon
+check 'one name, two files' exits 2 robj put --name x /etc/passwd /etc/group
+check '-o: nearest column' says "no column 'nam'; did you mean 'name'?" robj ls -o nam
+check '-o help' prints 'id
+size
+name
+age
+ttl' robj ls -o help
+
+rota up -q -c 2 >/dev/null || exit 1
+
+# --- bytes there and back
+back() {		# back FILE: as a file, on stdin, through a pipe
+	for how in 'robj put "$1"' 'robj put <"$1"' 'cat "$1" | robj put' 'cat "$1" | robj put -'; do
+		id=$(sh -c "$how" sh "$1") || return
+		robj cat "$id" | cmp - "$1" && robj get "$id" | cmp - "$1" && robj cat "$id" "$id" | cmp - "$TMP/twice" &&
+			robj rm "$id" || { echo "$how"; return 1; }
+	done
+}
+sizes='0 1 4095 4096 4097 70000 5000001'
+for size in $sizes; do
+	head -c "$size" /dev/urandom >"$TMP/f"
+	cat "$TMP/f" "$TMP/f" >"$TMP/twice"
+	check "$size bytes come back" back "$TMP/f"
+done
+check 'nothing is left' prints '' robj ls
+check 'from where stdin stands' prints 'line 2' sh -c 'printf "line 1\nline 2\n" >$TMP/two; { read -r _; robj put; } <$TMP/two | robj cat; :' 
+proc_file() { robj put /proc/version | robj cat | cmp - /proc/version; }
+check 'a file that does not know its size' proc_file
+many() { robj put "$TMP/f" "$TMP/two" | robj cat | cmp - "$TMP/all"; }
+cat "$TMP/f" "$TMP/two" >"$TMP/all"
+check 'several files, ids through a pipe' many
+half() { exits 1 robj put "$TMP/none" "$TMP/two" >"$TMP/ids" 2>"$TMP/err2" && [ "$(wc -l <"$TMP/ids")" -eq 1 ]; }
+check 'one that cannot be read: the others are put, 1' half
+check 'and it is named' says "cannot read '$TMP/none': No such file or directory" robj put "$TMP/none"
+check 'a directory' says "cannot read '$TMP': Is a directory" robj put "$TMP"
+check 'empty the store' sh -c 'robj ls -o id | robj rm'
+
+# --- names, prefixes, lists
+check 'a name' sh -c 'echo hello | robj put --name n1 >$TMP/id'
+check 'get by name' prints hello robj get n1
+check 'get by prefix' prints hello sh -c 'robj get $(cut -c 1-16 $TMP/id)'
+check 'a name is taken' says "an object 'n1' exists; remove it with 'robj rm n1'" sh -c 'echo x | robj put --name n1'
+check 'is 1' exits 1 sh -c 'echo x | robj put --name n1'
+echo more | robj put >"$TMP/id2"
+check 'an ambiguous prefix' says 'is ambiguous: 2 objects begin so' robj get "$(cut -c 1-8 "$TMP/id")"
+check 'rm does not guess' exits 1 robj rm "$(cut -c 1-8 "$TMP/id")"
+check 'no such object' says "robj: no object 'nix'" robj get nix
+check 'is 1' exits 1 robj get nix
+check 'the others are shown all the same' prints hello sh -c 'robj get nix n1 2>/dev/null; :'
+check 'ls' prints "$(cat "$TMP/id")	22	n1
+$(cat "$TMP/id2")	21	-" robj ls -o id,size,name
+check 'ls -r' prints "$(robj ls -o id | tac)" robj ls -r -o id
+check 'ls --header' prints 'name	ttl' sh -c 'robj ls --header -o name,ttl | head -1'
+check 'ls -J' sh -c 'robj ls -J | grep -q "^{\"id\":\"[0-9a-f]\{32\}\",\"size\":22,\"name\":\"n1\",\"age\":[0-9.]*,\"ttl\":null}$"'
+check 'ls takes no operand' exits 2 robj ls n1
+check 'rm of what is gone is said' says "no object 'nix'; nothing to remove" robj rm nix
+check 'and is no failure' exits 0 robj rm nix
+check 'not with -q' prints '' sh -c 'robj rm -q nix 2>&1'
+check 'rm by name' sh -c 'robj rm n1 && exec test -z "$(robj ls -o name | grep n1)"'
+check 'the name is free again' sh -c 'echo x | robj put --name n1'
+ttl() {			# the end is waited for, not slept for: a read from the node until it says no
+	echo x | robj put --name short --ttl 50ms && i=0
+	while robj get short >/dev/null 2>&1; do i=$((i + 1)); [ $i -lt 2000 ] || return 1; done
+}
+check 'its time is over' ttl
+check 'the time that is left' sh -c 'echo x | robj put --ttl 1h --name hour; robj ls -J | grep -q "\"name\":\"hour\".*\"ttl\":3[56][0-9][0-9]"'
+
+# --- values of Lua
+rlua -l rota -e '
+	rota.keep(rota.put({1, 2.5, "x", {a = true}, ("y"):rep(5000)}), {name="table"})
+	rota.keep(rota.put(("line\n"):rep(2000)), {name="string"})
+	local b = rota.buffer(5000, "u8")
+	for i = 1, #b do b[i] = i % 256 end
+	rota.keep(rota.put(b), {name="buffer"})' || echo '# the Lua side failed'
+check 'a table is a line of JSON' prints '[1,2.5,"x",{"a":true},"yyy' sh -c 'robj get table | cut -c 1-26'
+check 'its end' prints 'y"]' sh -c 'robj get table | tail -c 4'
+check 'and no bytes' says "'table' is no string or buffer; see it with 'robj get table'" robj cat table
+check 'is 1' exits 1 robj cat table
+check 'a string of Lua' prints '2000 line' sh -c 'robj cat string | uniq -c | xargs'
+check 'a buffer of Lua' prints '5000 01 02 03' sh -c 'robj get buffer >$TMP/b; echo $(wc -c <$TMP/b) $(head -c 3 $TMP/b | od -An -tx1)'
+
+# --- what goes wrong outside
+check 'a full stdout' says 'robj: cannot write to stdout: No space left on device' sh -c 'robj cat string >/dev/full'
+check 'is 125' exits 125 sh -c 'robj cat string >/dev/full'
+lost() { a=$(robj ls -o id); exits 125 sh -c 'echo x | robj put 2>/dev/null >/dev/full' && [ "$a" = "$(robj ls -o id)" ]; }
+check 'an id that nobody heard of is not kept' lost
+check 'a closed pipe is silent' prints '' sh -c '{ robj put </bin/sh | robj cat | head -c 1 >/dev/null; } 2>&1'
+pipe() { sh -c '{ robj cat string string string string string string string string string; echo $? >$TMP/st; } | head -c 1 >/dev/null'; [ "$(cat "$TMP/st")" -eq 141 ]; }
+check 'and a death by SIGPIPE' pipe
+held() {		# an object that is removed while it is read is read to its end
+	robj put --name held "$TMP/f" >/dev/null
+	mkfifo "$TMP/slow"
+	robj cat held >"$TMP/slow" &
+	p=$!
+	exec 5<"$TMP/slow"
+	head -c 1 <&5 >"$TMP/part" && robj rm held && cat <&5 >>"$TMP/part" && wait $p && exec 5<&-
+	! robj get held 2>/dev/null && cmp "$TMP/part" "$TMP/f"
+}
+check 'removed while it is read' held
+many_at_once() {
+	for i in $(seq 60); do echo "$i" | robj put & done | sort >"$TMP/ids"
+	[ "$(sort -u "$TMP/ids" | wc -l)" -eq 60 ] && robj cat <"$TMP/ids" | sort -n | cmp - "$TMP/sixty" && robj rm <"$TMP/ids"
+}
+seq 60 >"$TMP/sixty"
+check 'sixty at once' many_at_once
+check 'all is given back' prints '0' sh -c 'robj ls -o id | robj rm; robj ls | wc -l'
+full() { head -c 300000000 /dev/zero | robj put >"$TMP/o"; }
+rota down -q --force
+rota up -q -c 1 --store 64M >/dev/null
+check 'a store that is too small is 125' exits 125 full
+check 'and keeps nothing' prints '' robj ls
+check 'and says it' says "robj: cannot put 'stdin': " full
+rota down -q --force
+
+# --- a node that ends by itself
+check 'a private node keeps it as long as it runs' sh -c 'exec 2>&1; rlua -l rota -e "rota.init{} os.execute([[echo x | robj put -q >/dev/null; robj ls | wc -l]])" | grep -qx 1'
+check 'and put says so' says 'this node ends with the last program that uses it' sh -c 'rlua -l rota -e "rota.init{} os.execute([[echo x | robj put]])" >/dev/null'
+
+page_examples man/robj.1
+done_testing
