@@ -9,7 +9,7 @@
 #include "script/buffer.h"
 #include "script/script.h"
 
-#define DEBT_STEP (4u << 20)		/* bytes of shared memory worth a step of the collector: they are to be reused while the cache has them */
+#define DEBT_STEP (2048u << 10)		/* bytes of shared memory worth a step of the collector: to be reused while the cache has them */
 #define NOTICES 5
 
 struct lref {
