@@ -61,14 +61,12 @@ if command -v lua5.4 >/dev/null; then
 	check 'as lua5.4: -- -' both -- -
 	echo 'data' >"$TMP/in"
 	check 'as lua5.4: a script reads stdin' both read.lua
-	export LUA_INIT='print "init"'
-	same -e 'print "then"'
-	same -E -e 'print "then"'
-	export LUA_INIT='@mod.lua'
-	same -e 'print(M.f())'
-	export LUA_INIT='error "no"'
-	same -e 'print "never"'
-	unset LUA_INIT
+	with() { init=$1; shift; : >"$TMP/in"; check "as lua5.4: LUA_INIT=$init $*" begun "$@"; }
+	begun() { LUA_INIT=$init both "$@"; }
+	with 'print "init"' -e 'print "then"'
+	with 'print "init"' -E -e 'print "then"'
+	with @mod.lua -e 'print(M.f())'
+	with 'error "no"' -e 'print "never"'
 fi
 check 'shebang' prints '-1=prog 0=args.lua 1=a a' sh -c 'cd "$TMP/w" && chmod +x args.lua && PATH=$O/bin:$PATH ./args.lua a | sed "s|=./args|=args|"'
 check 'a syntax error has file and line, status 1' says 'syntax.lua:1: ' sh -c 'cd "$TMP/w" && rlua syntax.lua'
