@@ -16,11 +16,21 @@
 #define TICK_MAX_NS 4000000u
 #define QUIET_TICKS 8		/* ticks without work before it goes deep */
 
+/* a look without the lock, which the main thread needs at each call; who adds a timer or leaves a backlog nudges us */
+static bool
+nothing_due(const struct client *c)
+{
+	return __atomic_load_n(&c->timers.len, __ATOMIC_RELAXED) == 0 && __atomic_load_n(&c->out.len, __ATOMIC_RELAXED) == 0;
+}
+
 static int64_t
 timeout_ns(struct client *c, uint64_t tick, bool *backlog)
 {
 	uint64_t at, now;
 
+	*backlog = false;
+	if (nothing_due(c))
+		return tick ? (int64_t)tick : -1;
 	lock_take(&c->lock);
 	at = timers_next_l(c);
 	*backlog = link_backlog_l(c);
@@ -46,6 +56,8 @@ serve_timers(struct client *c)
 {
 	struct heap_node *n;
 
+	if (nothing_due(c))
+		return;
 	lock_take(&c->lock);
 	n = heap_top(&c->timers);
 	if (n && n->at <= clock_ns()) {
