@@ -218,6 +218,7 @@ lease_take_l(struct client *c, struct lease *l)
 
 		memcpy(&d, (const void *)p, sizeof d);
 		ring_take(&l->ring);
+		l->slow = false;
 		ahead(c, l);
 		any = true;
 		if (done_l(c, l, &d) < 0) {

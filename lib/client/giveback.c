@@ -222,7 +222,7 @@ lease_back_l(struct client *c, struct lease *l)
 
 	l->returning = true;
 	lease_takeback_l(c, l);
-	if (l->inflight == 0 && !link_backlog_l(c)) {
+	if (l->inflight == 0) {
 		LINK_SEND(c, return, .lease = l->number);
 		lease_free_l(c, l);
 	}

@@ -97,6 +97,8 @@ struct lease {				/* a worker that is ours for a while, or an actor's ring */
 	unsigned active;		/* place in client.active + 1; 0: nothing in flight */
 	bool returning, blocked, rung;	/* rung: pushed to since its bell was last rung */
 	uint64_t seen_dhead;		/* completions when it was last found full */
+	bool slow;			/* its task runs longer than the means said: nothing is put behind it */
+	uint64_t tick_dhead;		/* completions taken at the service thread's last tick */
 	uint32_t dead;			/* RING_DEAD_* once acted upon */
 	uint64_t since;
 	struct lease *next_dead;
@@ -212,6 +214,7 @@ struct client {
 	struct map request;		/* req -> struct request * */
 	struct buf drops, holds;	/* ids to DROP and to HOLD, 16 bytes each, sent in batches; holds go first */
 	bool lost;
+	bool stuck;			/* nothing ended for a while: what runs is longer than the means say */
 	bool starved;			/* a queue found no place before an idle worker; its bell will be rung */
 	char why[256];
 	char why_full[512];		/* what rlet said when there was no room */

@@ -60,7 +60,7 @@ choose_l(struct client *c, const struct shape *s, uint32_t est, unsigned *room)
 	for (unsigned i = 0; i < s->leases; i++) {
 		struct lease *l = s->lease[i];
 
-		if (l->returning || l->blocked || l->dead)
+		if (l->returning || l->blocked || l->dead || l->slow)
 			continue;
 		if (l->inflight && est >= PATIENCE_NS)
 			continue;		/* or not known: a long one behind another would keep a free CPU waiting */
@@ -99,10 +99,10 @@ want_l(struct client *c, struct shape *s)
 	uint64_t most = s->opts.cpus ? c->me.cpus / s->opts.cpus : 64, n = s->queued;
 	uint64_t busy = s->leases - s->blocked;
 
-	if (busy && s->est < SHORT_NS)
+	if (busy && s->est < SHORT_NS && !c->stuck)
 		return;			/* another worker would only take turns with this process */
 	if (s->est != EST_UNKNOWN && n * s->est / PATIENCE_NS < n)
-		n = n * s->est / PATIENCE_NS + (busy == 0);
+		n = n * s->est / PATIENCE_NS + (busy == 0 || c->stuck);
 	if (most == 0)
 		most = 1;		/* asked for all the same: rlet says what is missing */
 	n += busy;

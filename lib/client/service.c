@@ -14,6 +14,7 @@
 
 #define TICK_NS 1000000u
 #define TICK_MAX_NS 4000000u
+#define TICK_WAIT_NS 64000000u
 #define QUIET_TICKS 8		/* ticks without work before it goes deep */
 
 /* a look without the lock, which the main thread needs at each call; who adds a timer or leaves a backlog nudges us */
@@ -69,13 +70,37 @@ serve_timers(struct client *c)
 	lock_drop(&c->lock);
 }
 
+/* for a tick: nothing waits behind a long task that was taken for a short one, idle workers do not wait with it */
+static void
+nothing_ended_l(struct client *c)
+{
+	leases_idle_l(c);
+	for (unsigned i = 0; i < c->nlease; i++) {
+		struct lease *l = c->lease[i];
+
+		if (!l || !l->shape)
+			continue;
+		if (l->ring.dhead == l->tick_dhead && !l->slow && l->inflight > ring_unclaimed(&l->ring, 1)) {
+			lease_takeback_l(c, l);
+			l->slow = l->inflight > 0;
+		}
+		l->tick_dhead = l->ring.dhead;
+	}
+	c->stuck = true;
+	for (unsigned i = 0; i < c->nshape; i++)
+		if (c->shape[i]->queued)
+			feed_l(c, c->shape[i]);
+	c->stuck = false;
+}
+
 /* true while there is work that the main thread may leave lying; a main thread that calls in is left alone */
 static bool
-serve_rings(struct client *c, uint64_t *polls, bool *moved)
+serve_rings(struct client *c, uint64_t *polls, bool *moved, bool *waits)
 {
 	uint64_t now = atomic_load(&c->polls);
 	bool work;
 
+	*waits = false;
 	if ((*moved = now != *polls)) {
 		*polls = now;
 		return true;
@@ -85,7 +110,8 @@ serve_rings(struct client *c, uint64_t *polls, bool *moved)
 	if (!atomic_load(&c->waiting) && work)
 		*moved = progress_l(c);
 	if (work && !*moved)
-		leases_idle_l(c);
+		nothing_ended_l(c);
+	*waits = c->queued > 0 || c->running > c->nactive;
 	if (c->drops.len + c->holds.len)
 		link_drops_l(c);
 	if (link_backlog_l(c))
@@ -100,23 +126,25 @@ serve(void *arg)
 	struct client *c = arg;
 	uint64_t polls = 0, tick = TICK_NS;
 	unsigned quiet = 0;
+	bool waits = false;
 
 	while (!atomic_load(&c->stop)) {
 		struct pollfd p[2] = { { .fd = c->nudge, .events = POLLIN }, { .fd = c->sock, .events = POLLIN } };
 		struct timespec ts;
 		int64_t ns;
-		bool moved, backlog, deep = quiet >= QUIET_TICKS;
+		bool moved, backlog, deep = quiet >= QUIET_TICKS && !waits;
 		uint64_t junk;
 
 		if (deep) {			/* whoever submits from now on nudges; then look once more */
 			atomic_store(&c->deep, true);
-			lock_take(&c->lock);
-			leases_idle_l(c);
-			lock_drop(&c->lock);
-			if (serve_rings(c, &polls, &moved) && !atomic_load(&c->waiting)) {
+			if ((serve_rings(c, &polls, &moved, &waits) && !atomic_load(&c->waiting)) || moved || waits) {
 				atomic_store(&c->deep, false);
 				deep = false;
 				quiet = 0;
+			} else {
+				lock_take(&c->lock);
+				leases_idle_l(c);
+				lock_drop(&c->lock);
 			}
 		}
 		ns = timeout_ns(c, deep ? 0 : tick, &backlog);
@@ -132,11 +160,13 @@ serve(void *arg)
 		if (deep)
 			atomic_store(&c->deep, false);
 		serve_timers(c);
-		if (serve_rings(c, &polls, &moved) && !atomic_load(&c->waiting)) {
+		if (serve_rings(c, &polls, &moved, &waits) && !atomic_load(&c->waiting)) {
 			quiet = 0;
 			tick = moved ? TICK_NS : tick < TICK_MAX_NS ? tick * 2 : tick;
 		} else {
 			quiet = deep ? QUIET_TICKS : quiet + 1;
+			if (waits && quiet >= QUIET_TICKS)	/* the main thread waits and serves; a look now and then */
+				tick = moved ? TICK_NS : tick < TICK_WAIT_NS ? tick * 2 : tick;
 		}
 	}
 	return NULL;
