@@ -120,6 +120,13 @@ errobj_push(lua_State *L, int code, const char *msg)
 	luaL_setmetatable(L, "rota.error");
 }
 
+static int
+text_of(lua_State *L)
+{
+	luaL_tolstring(L, 1, NULL);
+	return 1;
+}
+
 void
 errobj_wrap(lua_State *L, int idx, const char *traceback)
 {
@@ -136,7 +143,12 @@ errobj_wrap(lua_State *L, int idx, const char *traceback)
 		s = lua_tostring(L, -1);
 	} else if (luaL_getmetafield(L, idx, "__tostring") != LUA_TNIL) {
 		lua_pop(L, 1);
-		s = luaL_tolstring(L, idx, NULL);
+		lua_pushcfunction(L, text_of);		/* it may raise in its turn */
+		lua_pushvalue(L, idx);
+		if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+			s = lua_tostring(L, -1);
+		else
+			s = lua_pushfstring(L, "error object is a %s value", luaL_typename(L, idx)), lua_remove(L, -2);
 	} else {
 		if (lua_istable(L, idx)) {		/* error{message = "...", code = 7} */
 			lua_pushliteral(L, "message");
