@@ -173,7 +173,8 @@ int
 rec_set_l(struct client *c, struct rec *r, const unsigned char *p, size_t n, unsigned nvals, unsigned flags)
 {
 	if (n <= REC_INLINE) {
-		memcpy(r->inl, p, n);
+		if (n)				/* p may be NULL */
+			memcpy(r->inl, p, n);
 		r->kind = REC_HERE;
 	} else {
 		size_t ctx = r->flags & REC_CONTEXT ? sizeof(struct rec_context) : 0;

@@ -58,7 +58,8 @@ static int
 args_l(struct client *c, struct rec *r, const struct payload *a, const struct rec_where *w)
 {
 	if (!w->off && a->n <= REC_INLINE) {
-		memcpy(r->inl, a->p, a->n);
+		if (a->n)			/* a->p may be NULL */
+			memcpy(r->inl, a->p, a->n);
 		r->kind = REC_HERE;
 		r->len = (uint16_t)a->n;
 		r->nvals = (uint16_t)a->nvals;
