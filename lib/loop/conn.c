@@ -93,7 +93,8 @@ send_some(struct conn *c)
 			if (c->mark[i].take >> j & 1)
 				close(c->mark[i].fd[j]);
 	c->nmark -= m;
-	memmove(c->mark, c->mark + m, c->nmark * sizeof *c->mark);
+	if (m)
+		memmove(c->mark, c->mark + m, c->nmark * sizeof *c->mark);
 	buf_drop(&c->out, (size_t)n);
 	c->sent += (uint64_t)n;
 	return n;
