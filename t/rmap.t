@@ -76,6 +76,7 @@ check '127 of an item' says "line 1 './a': exit 127" sh -c 'echo ./a | rmap -s "
 check 'infeasible: 125 at once' exits 125 sh -c 'rmap -c 10000 true ::: a 2>/dev/null'
 check 'infeasible: what is missing' says 'needs 10000 cpus' rmap -c 10000 true ::: a
 check 'full output: 125' exits 125 sh -c 'rmap echo ::: a >/dev/full 2>/dev/null'
+check 'closed output: message' says 'cannot write to stdout: Bad file descriptor' sh -c 'rmap -e line ::: a >&-'
 check 'full output: message' says 'cannot write to stdout: No space left' sh -c 'rmap echo ::: a >/dev/full'
 
 # --- logs and halting

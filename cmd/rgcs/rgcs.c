@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "base/opt.h"
 #include "node/gcs.h"
+#include "os/fd.h"
 
 enum { OPT_READY = 256, OPT_DIR, OPT_DETACHED };
 
@@ -50,6 +51,7 @@ main(int argc, char *argv[])
 	bool detached = false, verbose = false;
 
 	progname = "rgcs";
+	fd_standard();
 	prctl(PR_SET_DUMPABLE, 0);
 	while ((c = opt_next(&o, argc, argv)) != -1)
 		switch (c) {

@@ -14,6 +14,7 @@
 #include "base/num.h"
 #include "base/opt.h"
 #include "node/node.h"
+#include "os/fd.h"
 
 enum { OPT_READY = 256, OPT_SOCKET, OPT_OWN, OPT_STORE, OPT_DETACHED, RESOURCES = 13 };
 
@@ -129,6 +130,7 @@ main(int argc, char *argv[])
 	char why[512];
 
 	progname = "rlet";
+	fd_standard();
 	prctl(PR_SET_DUMPABLE, 0);
 	while ((c = opt_next(&o, argc, argv)) != -1)
 		switch (c) {

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/die.h"
+#include "os/fd.h"
 #include "rlua.h"
 #include "script/alloc.h"
 #include "script/paths.h"
@@ -88,6 +89,7 @@ main(int argc, char *argv[])
 	bool ok;
 
 	progname = "rlua";
+	fd_standard();
 	args_parse(&s.args, argc, argv);
 	if ((s.args.address && setenv("ROTA_ADDRESS", s.args.address, 1) < 0) ||
 	    (s.args.namespace && setenv("ROTA_NAMESPACE", s.args.namespace, 1) < 0))

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/die.h"
+#include "os/fd.h"
 #include "rmap.h"
 
 static const char *
@@ -40,6 +41,7 @@ main(int argc, char *argv[])
 	int e;
 
 	progname = "rmap";
+	fd_standard();
 	options_parse(&o, argc, argv);
 	r.o = &o;
 	if (o.lua_name)

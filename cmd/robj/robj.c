@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/die.h"
 #include "base/err.h"
+#include "os/fd.h"
 #include "robj.h"
 
 const char help[] =
@@ -105,6 +106,7 @@ main(int argc, char *argv[])
 	int c, e = -1;
 
 	progname = "robj";
+	fd_standard();
 	while ((c = opt_next(&o, argc, argv)) != -1)
 		common_opt(c, o.arg);
 	argc -= o.index, argv += o.index;

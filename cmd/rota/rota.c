@@ -18,6 +18,7 @@
 #include "node/gcs.h"
 #include "node/node.h"
 #include "os/dir.h"
+#include "os/fd.h"
 #include "os/proc.h"
 #include "os/sock.h"
 #include "wire/mp.h"
@@ -443,6 +444,7 @@ main(int argc, char *argv[])
 	int c, e = -1;
 
 	progname = "rota";
+	fd_standard();
 	while ((c = opt_next(&o, argc, argv)) != -1)
 		quiet |= c == 'q';
 	argc -= o.index, argv += o.index;

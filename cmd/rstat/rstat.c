@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/opt.h"
 #include "client/listing.h"
+#include "os/fd.h"
 #include "rstat.h"
 
 enum { OPT_HEADER = 256, FILTERS = 64 };
@@ -175,6 +176,7 @@ main(int argc, char *argv[])
 	int e;
 
 	progname = "rstat";
+	fd_standard();
 	parse(&a, argc, argv);
 	table_init(&t, a.what ? a.what->cols : sum_cols, stdout);
 	t.json = a.json;

@@ -136,6 +136,18 @@ fd_nonblock(int fd)
 }
 
 int
+fd_standard(void)
+{
+	int fd;
+
+	while ((fd = open("/dev/null", O_PATH)) <= 2)
+		if (fd < 0)
+			return -errno;
+	close(fd);
+	return 0;
+}
+
+int
 fd_raise_limit(void)
 {
 	struct rlimit r;
