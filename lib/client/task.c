@@ -213,8 +213,8 @@ client_call(struct client *c, struct actor *a, struct fn *method, const struct p
 	else
 		c->queued++;
 	if (a->queued % RING_DEPTH == 0)
-		progress_l(c);
-	else
+		progress_l(c);			/* completions must not stop the actor; it is fed as they are taken */
+	else if (a->queued == 1 || args->flags & PAYLOAD_PENDING)
 		feed_actor_l(c, a);
 	return submitted(c);
 }

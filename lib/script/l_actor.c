@@ -22,23 +22,22 @@ struct lmethod {
 };
 
 static void *
-of_type(lua_State *L, int idx, int mt)
+of_type(lua_State *L, int idx, const void *metatable)	/* its address: cheaper than fetching and comparing */
 {
 	void *u = lua_touserdata(L, idx);
 	bool is;
 
-	if (!u || lua_type(L, idx) != LUA_TUSERDATA || !lua_getmetatable(L, idx))
+	if (!u || !lua_getmetatable(L, idx))
 		return NULL;
-	lua_rawgeti(L, LUA_REGISTRYINDEX, mt);
-	is = lua_rawequal(L, -1, -2);
-	lua_pop(L, 2);
+	is = lua_topointer(L, -1) == metatable;
+	lua_pop(L, 1);
 	return is ? u : NULL;
 }
 
 struct actor *
 actor_test(lua_State *L, int idx)
 {
-	struct lactor *u = of_type(L, idx, script_of(L)->mt_actor);
+	struct lactor *u = of_type(L, idx, script_of(L)->is_actor);
 
 	return u ? u->a : NULL;
 }
@@ -46,7 +45,7 @@ actor_test(lua_State *L, int idx)
 static struct actor *
 actor_check(lua_State *L, int arg)
 {
-	struct lactor *u = of_type(L, arg, script_of(L)->mt_actor);
+	struct lactor *u = of_type(L, arg, script_of(L)->is_actor);
 
 	if (!u)
 		luaL_typeerror(L, arg, "actor");
@@ -168,7 +167,7 @@ l_method_call(lua_State *L)
 	int first = 2, e, n;
 
 	if (!m->bound) {
-		struct lactor *u = of_type(L, 2, s->mt_actor);
+		struct lactor *u = of_type(L, 2, s->is_actor);
 
 		if (!u || u->a != m->a) {
 			lua_getiuservalue(L, 1, 2);
@@ -191,7 +190,7 @@ l_method_call(lua_State *L)
 static int
 l_method_bind(lua_State *L)			/* bind(method, options) -> method that is called without the handle */
 {
-	struct lmethod *m = of_type(L, 1, script_of(L)->mt_method), *b;
+	struct lmethod *m = of_type(L, 1, script_of(L)->is_method), *b;
 	struct task_opts o;
 
 	if (!m)
@@ -342,7 +341,7 @@ l_tostring(lua_State *L)
 static int
 l_eq(lua_State *L)
 {
-	struct lactor *u = of_type(L, 1, script_of(L)->mt_actor), *v = of_type(L, 2, script_of(L)->mt_actor);
+	struct lactor *u = of_type(L, 1, script_of(L)->is_actor), *v = of_type(L, 2, script_of(L)->is_actor);
 
 	lua_pushboolean(L, u && v && u->a == v->a);
 	return 1;
@@ -416,8 +415,10 @@ actor_open(lua_State *L)
 
 	luaL_newmetatable(L, "rota.actor");
 	luaL_setfuncs(L, meta, 0);
+	script_of(L)->is_actor = lua_topointer(L, -1);
 	script_of(L)->mt_actor = luaL_ref(L, LUA_REGISTRYINDEX);
 	luaL_newmetatable(L, "rota.method");
 	luaL_setfuncs(L, method, 0);
+	script_of(L)->is_method = lua_topointer(L, -1);
 	script_of(L)->mt_method = luaL_ref(L, LUA_REGISTRYINDEX);
 }

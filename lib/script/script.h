@@ -28,7 +28,7 @@ struct script {
 	struct enc enc;			/* of calls; not nested */
 	bool pending;			/* enc: a top-level reference is not in the arena, or not ready */
 	int mt_ref, mt_task, mt_actor, mt_method, mt_set;	/* registry references of metatables */
-	const void *is_ref;		/* address of the metatable of references */
+	const void *is_ref, *is_actor, *is_method;	/* addresses of metatables */
 	int views;			/* registry reference: weak table, record -> buffer that was made of it */
 	int strings;			/* registry reference: list of cached strings */
 	struct strcache cached[STRCACHE];
