@@ -61,6 +61,11 @@ in_the_way() {
 	ROTA_DIR=$TMP/way says 'is in the way: it is no socket' rlet -p && prints precious cat "$TMP/way/shared.sock"
 }
 check 'a file in place of the socket stays' in_the_way
+large() {
+	mkdir -m 700 "$TMP/small" && ROTA_DIR=$TMP/small ROTA_STORE=2M prints full \
+		rlua -l rota -e 'local _, e = pcall(rota.put, ("x"):rep(8 << 20)) print(e.code)'
+}
+check 'an object larger than the store' large
 
 env_of_driver() { cd "$TMP" && FOO=bar prints "bar $TMP" rlua pid.lua env; }
 check "a task has its driver's environment and directory" env_of_driver

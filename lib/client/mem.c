@@ -5,6 +5,7 @@
  * (rlet asks them), and only then creation waits, STORE_WAIT_MS at most.
  */
 #include <stdio.h>
+#include "base/num.h"
 #include "client/inner.h"
 
 #define STORE_WAIT_MS 10000u
@@ -64,6 +65,16 @@ borrow_extent(struct client *c, uint64_t bytes, unsigned wait_ms)
 	return e;
 }
 
+static int
+too_large(struct client *c, uint64_t n)
+{
+	char need[16], all[16];
+
+	snprintf(c->why_full, sizeof c->why_full, "an object of %s does not fit the store, which has %s",
+	    n ? num_fmt_size(need, n) : "that size", num_fmt_size(all, c->me.arena));
+	return ERR_FULL;
+}
+
 int
 mem_new(struct client *c, struct id id, const uint64_t *sizes, unsigned nbuf, size_t head, struct obj *o)
 {
@@ -86,10 +97,10 @@ mem_new(struct client *c, struct id id, const uint64_t *sizes, unsigned nbuf, si
 			arena_abort(&c->arena, o->off);
 			lock_drop(&c->lock);
 		}
+		if (e == -E2BIG || (e == -EAGAIN && want == 0))
+			return too_large(c, arena_run(sizes, nbuf, head));
 		if (e != -EAGAIN)
 			return e;
-		if (want == 0)
-			return -E2BIG;
 		if (!asked) {
 			asked = true;
 			if ((e = borrow_extent(c, want, 0)) == 0) {
