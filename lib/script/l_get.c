@@ -43,7 +43,7 @@ remember(lua_State *L, struct rec *r, struct id id, size_t n)
 
 /* of an object with buffers of its own: a buffer is made once, a long string once */
 static int
-arena_values(lua_State *L, struct rec *r, const struct value *v, int anchor)
+arena_values(lua_State *L, struct rec *r, const struct value *v, int anchor, bool strings)
 {
 	struct script *s = script_of(L);
 	struct enc_seg small[OBJ_VIEW_BUFS], *seg = small;
@@ -53,11 +53,11 @@ arena_values(lua_State *L, struct rec *r, const struct value *v, int anchor)
 
 	if (single) {
 		lua_rawgeti(L, LUA_REGISTRYINDEX, s->views);
-		if (lua_rawgetp(L, -1, r) != LUA_TNIL) {
+		if (!strings && lua_rawgetp(L, -1, r) != LUA_TNIL) {
 			lua_remove(L, -2);
 			return 1;
 		}
-		lua_pop(L, 2);
+		lua_pop(L, strings ? 1 : 2);
 		if (cached(L, r, v->view.id))
 			return 1;
 	}
@@ -72,14 +72,14 @@ arena_values(lua_State *L, struct rec *r, const struct value *v, int anchor)
 		seg[i] = (struct enc_seg){ p, n };
 	}
 	src.seg = seg;
-	if ((e = dec_values(L, v->p, v->n, v->nvals, &src, VAL_ALLOW_CODE)) < 0)
+	if ((e = dec_values(L, v->p, v->n, v->nvals, &src, VAL_ALLOW_CODE | (strings ? DEC_STRINGS : 0))) < 0)
 		lua_error(L);
 	if (single && buffer_test(L, -1)) {
 		lua_rawgeti(L, LUA_REGISTRYINDEX, s->views);
 		lua_pushvalue(L, -2);
 		lua_rawsetp(L, -2, r);
 		lua_pop(L, 1);
-	} else if (single && lua_type(L, -1) == LUA_TSTRING) {
+	} else if (single && !strings && lua_type(L, -1) == LUA_TSTRING) {
 		remember(L, r, v->view.id, lua_rawlen(L, -1));
 	}
 	if (seg != small)
@@ -106,16 +106,18 @@ int
 ref_values(lua_State *L, struct rec *r, int anchor, bool all)
 {
 	struct script *s = script_of(L);
+	bool strings = s->as_string;
 	struct value v;
 	int n, e;
 
+	s->as_string = false;
 	if (ref_error(L, r))
 		lua_error(L);
 	if ((e = client_value(s->c, r, &v)) < 0)
 		script_raise(L, e, "the object is gone: its owner died, or the node lost it");
 	luaL_checkstack(L, (int)v.nvals + 8, "too many values");
 	if (v.arena) {
-		n = arena_values(L, r, &v, anchor);
+		n = arena_values(L, r, &v, anchor, strings);
 		ref_charge(L, v.view.size);
 	} else {
 		if (dec_values(L, v.p, v.n, v.nvals, NULL, VAL_ALLOW_CODE) < 0)
@@ -218,6 +220,17 @@ deadline_at(lua_State *L)
 	return (uint64_t)lua_tointeger(L, GET_DEADLINE);
 }
 
+/* ref_values as the options of this get have it */
+static int
+values(lua_State *L, struct rec *r, int anchor, bool all)
+{
+	if (lua_istable(L, GET_OPTS)) {
+		script_of(L)->as_string = lua_getfield(L, GET_OPTS, "as") != LUA_TNIL;
+		lua_pop(L, 1);
+	}
+	return ref_values(L, r, anchor, all);
+}
+
 static int get_one_k(lua_State *L, int status, lua_KContext protect);
 static int get_all_k(lua_State *L, int status, lua_KContext protect);
 
@@ -230,7 +243,7 @@ get_one_k(lua_State *L, int status, lua_KContext protect)
 	(void)status;
 	if (!protect) {
 		script_wait(L, r, deadline_at(L), protect, get_one_k);
-		return ref_values(L, r, GET_X, true);
+		return values(L, r, GET_X, true);
 	}
 	if (script_wait_until(L, r, deadline_at(L), protect, get_one_k) < 0) {
 		lua_pushnil(L);
@@ -242,7 +255,7 @@ get_one_k(lua_State *L, int status, lua_KContext protect)
 		lua_insert(L, -2);
 		return 2;
 	}
-	ref_values(L, r, GET_X, false);
+	values(L, r, GET_X, false);
 	lua_pushnil(L);
 	return 2;
 }
@@ -274,7 +287,7 @@ one(lua_State *L, bool protect)
 	if (script_wait_until(L, r, deadline_at(L), protect, get_all_k) < 0 && !protect)
 		script_wait_failed(L, -ETIMEDOUT);
 	if (!protect || !failed(L, r)) {
-		ref_values(L, r, GET_KEY + 2, false);
+		values(L, r, GET_KEY + 2, false);
 		lua_remove(L, -2);
 		lua_rawset(L, GET_RESULT);
 		return;
@@ -304,7 +317,7 @@ get_all_k(lua_State *L, int status, lua_KContext protect)
 
 		lua_rawgeti(L, GET_X, i);
 		if ((r = ref_test(L, -1)) && rec_is_ready(r) && !(r->flags & REC_ERROR)) {
-			ref_values(L, r, GET_KEY + 1, false);
+			values(L, r, GET_KEY + 1, false);
 			lua_rawseti(L, GET_RESULT, i);
 			lua_settop(L, GET_KEY);
 			continue;
@@ -354,6 +367,11 @@ get(lua_State *L, bool protect)
 			return ref_values(L, r, 1, true);
 	}
 	deadline = script_deadline(L, GET_OPTS);
+	if (lua_istable(L, GET_OPTS)) {
+		if (lua_getfield(L, GET_OPTS, "as") != LUA_TNIL)
+			luaL_argcheck(L, strcmp(luaL_checkstring(L, -1), "string") == 0, GET_OPTS, "'as' is 'string', or nothing");
+		lua_pop(L, 1);
+	}
 	lua_settop(L, GET_OPTS);
 	lua_pushinteger(L, (lua_Integer)deadline);
 	if (ref_is(L, GET_X))
