@@ -320,10 +320,14 @@ serve_wait(struct client *c, struct waitset *w, bool tasks, bool own, uint64_t d
 	struct idle i = { w, tasks, own };
 	int e;
 
-	if (!c->serving && c->drops.len + c->holds.len)
-		link_drops_l(c);
+	if (!c->serving) {			/* nobody else would tell, for as long as we sleep */
+		if (c->ndrop)
+			drops_l(c);
+		if (c->drops.len + c->holds.len)
+			link_drops_l(c);
+	}
 	c->listening = tasks;
-	if (tasks && c->nshape && deadline == WAIT_FOREVER) {	/* leases of our own: after a little idleness they are offered */
+	if (tasks && c->nshape && deadline > clock_ns() + IDLE_NS) {	/* leases of our own: after a little idleness they are offered */
 		e = wait_until(c, serve_ready, &i, clock_ns() + IDLE_NS);
 		if (e != -ETIMEDOUT)
 			goto out;

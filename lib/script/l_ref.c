@@ -22,6 +22,7 @@ ref_push(lua_State *L, struct rec *r)
 	struct script *s = script_of(L);
 	struct lref *u = lua_newuserdatauv(L, sizeof *u, 0);
 
+	s->made = true;
 	u->r = r;
 	lua_rawgeti(L, LUA_REGISTRYINDEX, s->mt_ref);
 	lua_setmetatable(L, -2);

@@ -26,6 +26,8 @@ struct script {
 	lua_State *L;			/* main state */
 	struct client *c;		/* NULL until the first call that needs a node */
 	struct enc enc;			/* of calls; not nested */
+	bool made;			/* a reference was made since the last collection in idleness */
+	bool as_string;			/* the next ref_values makes strings, however long */
 	bool pending;			/* enc: a top-level reference is not in the arena, or not ready */
 	int mt_ref, mt_task, mt_actor, mt_method, mt_set;	/* registry references of metatables */
 	const void *is_ref, *is_actor, *is_method;	/* addresses of metatables */

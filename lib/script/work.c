@@ -21,6 +21,7 @@
 #include "script/work.h"
 
 #define BLOCK_NS 1000000u
+#define COLLECT_NS 50000000u
 
 /* --- running ------------------------------------------------------------------------------------------------------------ */
 
@@ -326,7 +327,11 @@ loop(struct script *s)
 			if (serve_stopping(s->c))
 				return 0;
 			serve_enter(s->c, NULL);
-			e = serve_wait(s->c, NULL, true, false, WAIT_FOREVER);
+			e = serve_wait(s->c, NULL, true, false, s->made ? clock_ns() + COLLECT_NS : WAIT_FOREVER);
+			if (e == -ETIMEDOUT) {	/* references in our garbage hold memory of others */
+				s->made = false;
+				lua_gc(s->L, LUA_GCCOLLECT);
+			}
 		}
 		if (e == ERR_NO_CLUSTER)
 			return 0;
