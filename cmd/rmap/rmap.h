@@ -159,7 +159,8 @@ struct run {
 	uint8_t *slot;			/* in use */
 	unsigned nslot, low;
 	int halt_status;		/* with --halt: the deciding job's own; -1 */
-	bool halt_now;			/* what still runs was told to end */
+	bool halt_now;			/* what still runs was told to end, */
+	uint64_t next_term;		/* and is told again then */
 	uint64_t next_start;		/* --delay: not before; 0 */
 	struct batch batch;		/* being collected */
 	size_t batch_bytes;

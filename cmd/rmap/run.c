@@ -13,6 +13,7 @@
 #include "wire/mp.h"
 
 #define END_NS 800000000u		/* from TERM to the items until we go, KILL following us */
+#define AGAIN_NS 100000000u		/* between two TERMs */
 #define UNLIMITED 4096u			/* jobs under way with -j 0: more would only fill memory */
 
 volatile int run_signal;
@@ -109,10 +110,12 @@ run_end(struct run *r, int sig)
 	if (r->under && !r->o->lua_name) {
 		term_items(r);
 		while (r->under) {
-			int e = waitset_next(r->c, r->set, until, &rec, &tag);
+			int e = waitset_next(r->c, r->set, clock_ns() + AGAIN_NS, &rec, &tag);
 
 			if (e == 0)
 				r->under--;
+			else if (e == -ETIMEDOUT && clock_ns() < until)
+				term_items(r);	/* one that had just not started the first time */
 			else if (e != -EINTR)
 				break;
 		}
@@ -208,6 +211,14 @@ run_drop(struct run *r, struct job *j)
 	job_free(r, j);
 }
 
+/* again and again: one may have been about to start */
+static void
+halt_items(struct run *r)
+{
+	term_items(r);
+	r->next_term = clock_ns() + AGAIN_NS;
+}
+
 void
 run_halt(struct run *r, int status, bool now)
 {
@@ -215,7 +226,7 @@ run_halt(struct run *r, int status, bool now)
 	r->halt_status = status;
 	if (now && r->under) {
 		r->halt_now = true;
-		term_items(r);
+		halt_items(r);
 	}
 }
 
@@ -300,7 +311,11 @@ next_done(struct run *r, struct rec **rec, uint64_t *tag)
 		return e;
 	out_flush(r);				/* what there is to show is shown before we sleep */
 	progress_draw(r);
+	if (r->halt_now && clock_ns() >= r->next_term)
+		halt_items(r);
 	until = progress_next();
+	if (r->halt_now && r->next_term < until)
+		until = r->next_term;
 	if (!r->input_end && !r->stopping && r->under < r->limit && r->next_start && r->next_start < until)
 		until = r->next_start;
 	return r->under ? waitset_next(r->c, r->set, until, rec, tag) : client_nap(r->c, until);

@@ -52,8 +52,9 @@ static struct worker {
 
 /* --- ending a command, from signal handlers ----------------------------------------------------------------- */
 
-static volatile sig_atomic_t running;	/* its pid and group */
-static volatile sig_atomic_t termed, late;
+static volatile sig_atomic_t running;	/* its pid and group; STARTING; 0: none */
+static volatile sig_atomic_t termed, late, early;	/* early: TERM came while it was STARTING */
+#define STARTING (-1)
 
 static void
 on_term(int sig)
@@ -63,6 +64,8 @@ on_term(int sig)
 	if (!running) {
 		signal(sig, SIG_DFL);
 		raise(sig);
+	} else if (running == STARTING) {
+		early = 1;
 	} else if (!termed) {
 		termed = 1;
 		kill(-running, SIGTERM);
@@ -77,9 +80,9 @@ on_alarm(int sig)
 	int saved = errno;
 
 	(void)sig;
-	if (running && termed)
+	if (running > 0 && termed)
 		kill(-running, SIGKILL);
-	else if (running) {
+	else if (running > 0) {
 		late = 1;
 		on_term(SIGTERM);
 	}
@@ -338,6 +341,8 @@ await(pid_t pid, struct command_end *e)
 	running = pid;
 	if (timed)
 		time_limit(h->timeout);
+	if (early)
+		on_term(SIGTERM);
 	while (waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT) < 0 && errno == EINTR)
 		;
 	running = 0;			/* before its number is free for others */
@@ -348,7 +353,7 @@ await(pid_t pid, struct command_end *e)
 	e->sig = WIFSIGNALED(st) ? WTERMSIG(st) : 0;
 	if ((e->late = late))
 		e->status = 124;
-	termed = late = 0;
+	termed = late = early = 0;
 	clean_up();
 }
 
@@ -474,6 +479,7 @@ command_run(struct client *c, struct task_in *t)
 		return;
 	}
 	since = clock_ns();
+	running = STARTING;
 	if ((e = start(&w.how, block)) > 0) {
 		await(e, &end);
 		e = collect(&w.out);
@@ -482,6 +488,7 @@ command_run(struct client *c, struct task_in *t)
 		end.out = span_of(w.out.p, w.out.n);
 		end.err = span_of(w.err.p, w.err.n);
 	} else {
+		running = early = 0;
 		end.status = proc_status(e);
 		end.norun = true;
 		end.err = span_of(why, (size_t)snprintf(why, sizeof why, "cannot run '%.150s': %s\n", w.argv[0], err_str(e)));
