@@ -9,15 +9,19 @@ env_works() {		# in a bare shell, from another directory, twice
 	prints "$O/bin:/usr/bin:/bin $O/man:" env -i PATH=/usr/bin:/bin sh -c "cd / && . '$O/env' && . '$O/env' && echo \$PATH \$MANPATH"
 }
 complete() { bash -c '. contrib/completion/rota.bash; for p; do complete -p "$p"; done' - $progs; }
-completes() {		# the words of a program, no letters
+completes() {		# the words of a program and of its verb, no letters; columns
 	cat >"$TMP/tool" <<-'END'
 	#!/bin/sh
-	[ "$*" = --complete-words ] && printf '%s\n' --jobs -j --json --bar ls logs show
+	case $* in
+	--complete-words) printf '%s\n' --jobs -j --json --bar ls logs show ;;
+	'ls --complete-words') printf '%s\n' --columns -o --json ;;
+	'ls -o help') printf '%s\n' name node pid ;;
+	esac
 	END
 	chmod +x "$TMP/tool"
-	prints "--jobs --json|logs ls||" bash -c '. contrib/completion/rota.bash
+	prints "--jobs --json|logs ls||--columns --json|pid,name pid,node|" bash -c '. contrib/completion/rota.bash
 	t() { COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _rota "$1"; echo -n "$(printf "%s\n" "${COMPREPLY[@]}" | sort | paste -sd" ")|"; }
-	t "$0" --j; t "$0" l; t "$0" ls l' "$TMP/tool"
+	t "$0" --j; t "$0" l; t "$0" ls l; t "$0" ls --; t "$0" ls -o pid,n' "$TMP/tool"
 }
 speaks() {		# every program: -V of one shape, words, help within 24 x 80, an unknown option
 	for p in $progs; do
