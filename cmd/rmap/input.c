@@ -1,6 +1,6 @@
 /*
- * input - a regular file (or anything, if nobody minds to wait) is read where it is wanted.  Anything else may make its reader wait: a thread reads ahead,
- * two buffers at most, and wakes the main thread.
+ * input - a regular file, or anything if nobody minds to wait, is read where it is wanted.  Other things may make
+ * their reader wait: a thread reads ahead, two buffers at most, and wakes the main thread.
  */
 #include <errno.h>
 #include <pthread.h>

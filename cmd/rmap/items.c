@@ -178,6 +178,8 @@ block_end(struct items *s, size_t max, uint64_t limit, bool hungry)
 	const unsigned char *p = s->buf.data + s->pos, *q = p;
 	size_t n = s->buf.len - s->pos;
 
+	if (n == 0)
+		return NULL;
 	if (limit) {
 		for (uint64_t k = 0; k < limit && q; k++)
 			if (!(q = first_end(o, q, n - (size_t)(q - p))) && (s->end || (hungry && k > 0)))
@@ -199,15 +201,12 @@ items_block(struct items *s, size_t max, uint64_t limit, bool hungry, struct ite
 	int k;
 
 	if (!s->in) {				/* arguments as lines, ended by NULs */
-		size_t at = s->buf.len;
-
 		if (s->at == s->o->nargs)
 			return 0;
 		s->buf.len = 0;
 		for (*n = 0; s->at < s->o->nargs && s->buf.len < max && (!limit || *n < limit); s->at++, ++*n)
 			if (buf_add(&s->buf, s->o->args[s->at], strlen(s->o->args[s->at]) + 1) < 0)
 				return -ENOMEM;
-		(void)at;
 		*block = (struct item){ (char *)s->buf.data, s->buf.len };
 		s->number += *n;
 		return 1;

@@ -149,6 +149,7 @@ struct run {
 	struct waitset *set;
 	struct list order;
 	size_t under, limit;		/* jobs under way; at most */
+	uint64_t held;			/* bytes of results that wait for their turn (-k) */
 	uint64_t seq;
 	uint64_t done, failed, timed_out;	/* items: commands, or lines */
 	uint64_t succeeded;
@@ -179,6 +180,11 @@ int	run_submit(struct run *r, struct job *j, const struct payload *p);
 _Noreturn void run_end(struct run *r, int sig);	/* ends everything and dies of sig; 0: exits 125 */
 void	run_halt(struct run *r, int status, bool now);	/* starts nothing more; now: and ends what runs */
 void	run_failed(struct run *r, const struct job *j, uint64_t line, const char *how);
+
+/* --- end.c --------------------------------------------------------------------------------------------------------- */
+#define AGAIN_NS 100000000u		/* between two TERMs: a command may have been about to start */
+void	end_prepare(struct client *c);			/* catches signals */
+void	end_items(struct run *r);			/* TERM to all commands */
 
 /* commands.c, lines.c: submit the next one (1; 0: no more; -EAGAIN; -errno); take in what came back */
 void	commands_check(struct run *r);			/* before a node is looked for: what can be known of the command */

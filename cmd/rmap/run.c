@@ -1,6 +1,5 @@
-/* run - keeps jobs under way, takes in what comes back, ends everything when told to. */
+/* run - keeps jobs under way and takes in what comes back. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,123 +7,9 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/err.h"
-#include "os/sig.h"
 #include "rmap.h"
-#include "wire/mp.h"
 
-#define END_NS 800000000u		/* from TERM to the items until we go, KILL following us */
-#define AGAIN_NS 100000000u		/* between two TERMs */
 #define UNLIMITED 4096u			/* jobs under way with -j 0: more would only fill memory */
-
-volatile int run_signal;
-static struct client *the_client;	/* for the handler */
-
-/* --- signals ----------------------------------------------------------------------------------------------------- */
-
-static void
-on_signal(int sig)
-{
-	if (run_signal) {			/* the second one: no waiting */
-		signal(sig, SIG_DFL);
-		raise(sig);
-	}
-	run_signal = sig;
-	client_poke(the_client);
-}
-
-static void
-catch_signals(void)
-{
-	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_NODEFER }, old;
-
-	for (size_t i = 0; i < sizeof sigs / sizeof *sigs; i++)
-		if (sigaction(sigs[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)	/* nohup */
-			sigaction(sigs[i], &sa, NULL);
-	signal(SIGPIPE, SIG_IGN);		/* write tells, and then there is something to clean up */
-}
-
-/* a row of the list of workers: is it our job's, then its command is to end */
-static int
-term_map(struct run *r, struct mp *m, size_t pairs)
-{
-	struct mp_tok key, val;
-	int64_t pid = 0, job = -1;
-
-	for (; pairs > 0; pairs--) {
-		struct mp at;
-
-		if (mp_next(m, &key) < 0 || key.kind != MP_STR)
-			return ERR_PROTO;
-		at = *m;
-		if (mp_skip(m) < 0)
-			return ERR_PROTO;
-		if (mp_next(&at, &val) < 0 || val.kind != MP_INT)
-			continue;
-		if (key.n == 3 && memcmp(key.p, "pid", 3) == 0)
-			pid = val.i;
-		else if (key.n == 3 && memcmp(key.p, "job", 3) == 0)
-			job = val.i;
-	}
-	if (pid > 1 && job == (int64_t)client_welcome(r->c)->job)
-		kill((pid_t)pid, SIGTERM);
-	return 0;
-}
-
-static int
-term_rows(void *arg, const unsigned char *p, size_t n)
-{
-	struct mp m = { p, p + n };
-	struct mp_tok t;
-	size_t rows = 1;
-
-	while (rows > 0 && mp_next(&m, &t) == 0) {
-		if (t.kind == MP_ARRAY)
-			rows = t.n;
-		else if (t.kind != MP_MAP || term_map(arg, &m, t.n) < 0)
-			break;
-		else
-			rows--;
-	}
-	return 0;
-}
-
-static void
-term_items(struct run *r)
-{
-	char why[128];
-
-	if (r->o->lua_name)
-		return;
-	client_list(r->c, "workers", term_rows, r, why, sizeof why);
-}
-
-void
-run_end(struct run *r, int sig)
-{
-	uint64_t until = clock_ns() + END_NS, tag;
-	struct rec *rec;
-
-	progress_erase();
-	run_signal = sig ? sig : SIGTERM;	/* the next one ends us at once */
-	if (r->under && !r->o->lua_name) {
-		term_items(r);
-		while (r->under) {
-			int e = waitset_next(r->c, r->set, clock_ns() + AGAIN_NS, &rec, &tag);
-
-			if (e == 0)
-				r->under--;
-			else if (e == -ETIMEDOUT && clock_ns() < until)
-				term_items(r);	/* one that had just not started the first time */
-			else if (e != -EINTR)
-				break;
-		}
-	}
-	client_close(r->c);
-	if (sig)
-		sig_reraise(sig);
-	_exit(125);
-}
 
 /* --- jobs --------------------------------------------------------------------------------------------------------- */
 
@@ -215,7 +100,7 @@ run_drop(struct run *r, struct job *j)
 static void
 halt_items(struct run *r)
 {
-	term_items(r);
+	end_items(r);
 	r->next_term = clock_ns() + AGAIN_NS;
 }
 
@@ -253,11 +138,13 @@ job_done(struct run *r, struct job *j, struct rec *rec)
 		job_write(r, j);
 		return;
 	}
+	r->held += client_size(rec);
 	while (!list_empty(&r->order)) {
 		j = list_entry(list_first(&r->order), struct job, link);
 		if (!j->done)
 			break;
 		list_del(&j->link);
+		r->held -= client_size(j->rec);
 		job_write(r, j);
 	}
 }
@@ -291,6 +178,8 @@ start_more(struct run *r)
 
 		if (r->next_start && clock_ns() < r->next_start)
 			return;
+		if (r->under && r->held > client_welcome(r->c)->arena / 4)
+			return;			/* the first one is slow: what the others wrote must not fill the store */
 		k = r->o->lua_name ? lines_next(r) : commands_next(r);
 
 		if (k == -EAGAIN)
@@ -379,7 +268,6 @@ run_all(struct run *r)
 	struct rec *rec;
 	int e;
 
-	the_client = r->c;
 	list_init(&r->order);
 	set_limit(r);
 	if (!(r->set = waitset_new(r->c)))
@@ -389,7 +277,7 @@ run_all(struct run *r)
 	if ((e = r->o->lua_name ? lines_start(r) : commands_start(r)) < 0)
 		die(125, e, "cannot start");
 	report_open(r->o);
-	catch_signals();
+	end_prepare(r->c);
 	progress_start(r->o);
 	for (;;) {
 		start_more(r);
