@@ -40,7 +40,7 @@ sched_tagged(lua_State *co, int nres)
 bool
 sched_blocking(struct script *s, bool on)
 {
-	if (!s->sched || s->sched->nsusp > 0)
+	if (!s->sched)
 		return false;
 	serve_block(s->c, on);
 	return true;

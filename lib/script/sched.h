@@ -29,6 +29,7 @@ struct sched {
 	struct waitset *set;		/* all that suspended tasks wait for */
 	struct list susp;
 	unsigned nsusp;
+	unsigned nring;			/* of them, tasks of others: while there is one no further task is taken */
 	uint64_t next_tag;
 	struct {			/* functions by where they lie */
 		uint64_t serial;

@@ -48,6 +48,7 @@ suspend(struct script *s, const struct task_in *t, lua_State *co, int ref)
 	}
 	list_add_tail(&d->susp, &u->link);
 	d->nsusp++;
+	d->nring += t->from != NULL;
 	return true;
 }
 
@@ -162,6 +163,7 @@ resume_ready(struct script *s)
 		return false;
 	list_del(&u->link);
 	d->nsusp--;
+	d->nring -= u->t.from != NULL;
 	t = u->t;
 	co = u->co;
 	ref = u->coref;
@@ -314,15 +316,19 @@ loop(struct script *s)
 			start_actor(s, spec);
 		if (resume_ready(s))
 			continue;
-		e = s->sched->nsusp ? serve_own(s->c, &t) : serve_next(s->c, &t);
+		e = s->sched->nring ? 0 : serve_next(s->c, &t);
+		if (e == 0 && s->sched->nsusp)
+			e = serve_own(s->c, &t);
 		if (e == 1) {
 			run(s, &t);
 			continue;
 		}
 		if (e < 0 || client_lost(s->c))
 			return 0;
-		if (s->sched->nsusp) {
+		if (s->sched->nring) {
 			e = wait_suspended(s);
+		} else if (s->sched->nsusp) {		/* children of ours that outlive their parents: others' tasks are welcome */
+			e = serve_wait(s->c, s->sched->set, true, true, next_deadline(s->sched));
 		} else {
 			if (serve_stopping(s->c))
 				return 0;
