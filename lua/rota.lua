@@ -12,6 +12,12 @@ local rota = {
 
 rota.task = core.task
 
+local function listed(x, call)			-- a table, a buffer, what rota.wait() left
+	if type(x) ~= "table" and not (getmetatable(x) or {}).__len then
+		error(("%s: a list is expected, got %s"):format(call, type(x)), 3)
+	end
+end
+
 local task = {}
 function task.with(t, options)
 	local f, had = core.task_parts(t)
@@ -19,6 +25,7 @@ function task.with(t, options)
 end
 -- every element of list through the task: a list of references in the same order
 function task.map(t, list)
+	listed(list, "task:map(list)")
 	local refs = {}
 	for i = 1, #list do refs[i] = t(list[i]) end
 	return refs
@@ -28,6 +35,7 @@ core.task_methods(task)
 -- map(f, list): f(x) for every element, in parallel, as one list; a table is marked as a map with map{...}
 function rota.map(f, list, options)
 	if type(f) == "table" and list == nil then return core.map(f) end
+	listed(list, "rota.map(f, list)")
 	local t = type(f) == "function" and core.task(f) or f
 	if options then t = task.with(t, options) end
 	return core.get(task.map(t, list))

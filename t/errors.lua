@@ -22,6 +22,8 @@ ok("failed: " .. err == "failed: " .. err.message and err .. "!" == err.message 
 ok(tostring(err) == err.message and #err == #err.message, "tostring and length")
 local good, raised = pcall(rota.get, thrower "again")
 ok(not good and type(raised) == "table" and raised.task == "thrower", "get raises the object")
+good, raised = pcall(function() local x = rota.map({ 1, 2 }, thrower) return x end)
+has(raised, "errors.lua:25: rota.map(f, list): a list is expected, got", "map with its arguments the wrong way round")
 v, err = rota.pget(thrower { code = 7, list = { 1, 2 } })
 ok(err.value and err.value.code == 7 and err.value.list[2] == 2, "a raised table arrives as err.value", err.value)
 v, err = rota.pget(thrower { message = "told", code = "mine" })

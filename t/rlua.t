@@ -90,6 +90,12 @@ check 'and is 125' exits 125 sh -c 'rlua -e "print(1)" >/dev/full'
 check 'nothing is started without need' sh -c 'rlua -l rota -e "print(rota.task)" && test ! -e "$ROTA_DIR"'
 check 'tasks run' prints 9 rlua -l rota -e 'print(rota.get(rota.task(function(x) return x * x end)(3)))'
 check 'no cluster is an error' exits 1 rlua -A local -l rota -e 'rota.put(1)'
+check 'an error of a task: where it was, then who waited' prints 'rlua: (command line):2: odd
+in task t, stack traceback:
+	(command line):2: in function <(command line):1>
+	(command line):3: in main chunk' sh -c 'rlua -l rota -e "local t = rota.task(function(x)
+	local y <const> = x or error \"odd\" return y end):with{name = \"t\"}
+	rota.get(t())" 2>&1 | grep -v -e "\[C\]" -e "^stack"'
 
 # --- the prompt
 repl() { printf '%s\n' "$@" | rlua -q -i 2>&1 | sed 's/^\(>>* \)*//; /^$/d'; }

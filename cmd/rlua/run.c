@@ -10,6 +10,7 @@
 #include <string.h>
 #include "base/die.h"
 #include "rlua.h"
+#include "script/codec.h"
 #include "script/script.h"
 
 static lua_State *running;			/* for the handler; set while it is installed */
@@ -43,15 +44,29 @@ set_int(void (*fn)(int), int flags)
 	sigaction(SIGINT, &sa, NULL);
 }
 
+static const char *
+raw_string(lua_State *L, const char *field)	/* of the value at 1, NULL if it is none; stays on the stack */
+{
+	lua_pushstring(L, field);
+	lua_rawget(L, 1);
+	return lua_tostring(L, -1);
+}
+
 static int
 handler(lua_State *L)
 {
-	const char *text = lua_tostring(L, 1);
+	const char *text = lua_tostring(L, 1), *trace, *task;
 
 	if (text == NULL) {
-		if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING)
-			return 1;
-		text = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+		if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING) {
+			if (!errobj_test(L, 1))
+				return 1;
+			text = lua_tostring(L, -1);
+			task = raw_string(L, "task");
+			if ((trace = raw_string(L, "traceback")))	/* where it was, then who waited for it */
+				text = lua_pushfstring(L, "%s\nin task %s, %s", text, task ? task : "?", trace);
+		} else
+			text = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
 	}
 	luaL_traceback(L, L, text, 1);
 	return 1;
