@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "base/die.h"
 #include "base/err.h"
@@ -219,7 +220,7 @@ start(char **args, unsigned nargs)
 {
 	char path[600], fd[16], c;
 	char *argv[ARGS + 6];
-	int p[2], null = open("/dev/null", O_RDWR | O_CLOEXEC), e;
+	int p[2], null = open("/dev/null", O_RDWR | O_CLOEXEC), pid, status;
 	unsigned n = 0;
 	struct proc_spawn s = PROC_SPAWN_INIT;
 
@@ -237,11 +238,11 @@ start(char **args, unsigned nargs)
 	argv[n] = NULL;
 	s.argv = argv;
 	s.in = s.out = null;
-	if ((e = proc_spawn(&s)) < 0)
-		die(125, e, "cannot start '%s'", path);
+	if ((pid = proc_spawn(&s)) < 0)
+		die(125, pid, "cannot start '%s'", path);
 	close(p[1]);
-	if (read(p[0], &c, 1) != 1)
-		exit(125);		/* rlet said why */
+	if (read(p[0], &c, 1) != 1)	/* rlet said why */
+		exit(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 2 ? 2 : 125);
 	close(p[0]);
 	close(null);
 }
