@@ -51,6 +51,7 @@ check 'both are' exits 2 rlet -p -l
 check 'a path is no name' says "is a name in the user's directory" rlet -p --socket /x/y
 check 'a bad number' says "cannot use 'x' for -c" rlet -p -c x
 check 'a bad resource' says "cannot use resource 'ssd'" rlet -p -R ssd
+check 'its status' exits 2 rlet -p -R ssd
 check 'an operand' says "unexpected operand 'now'" rlet -p now
 wrong_dir() { mkdir -m 755 "$TMP/open"; ROTA_DIR=$TMP/open says "has mode 0755, expected 0700" rlet -p; }
 check 'a directory that others may enter' wrong_dir

@@ -2,6 +2,7 @@
  * rlet - node daemon: leases workers of this machine to drivers, keeps its objects and actors.
  * -p: this user's ephemeral node, ends a second after its last client.  -l: lasting, joins the control store rgcs.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -175,7 +176,7 @@ main(int argc, char *argv[])
 	setsid();			/* fails if whoever started us made us lead a group: as good */
 	no.detached |= private;
 	if ((e = node_new(&node, &no, why, sizeof why)) < 0)
-		die(125, 0, "%s", why);
+		die(e == -EINVAL ? 2 : 125, 0, "%s", why);	/* 2: an option says what cannot be */
 	if (no.lasting)
 		hint_linger();
 	if (verbose)
