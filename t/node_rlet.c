@@ -65,13 +65,17 @@ says(struct peer *p, unsigned type, int64_t code, const char *text)	/* FAIL or D
 }
 
 static pid_t
-worker_pid(uint32_t proc)
+worker_pid(uint32_t proc)		/* soon: a worker may run before the zygote has told rlet who it is */
 {
-	unsigned n = peer_list(&a, "workers", &rows);
+	uint64_t end = clock_ns() + (uint64_t)PEER_MS * 1000000;
 
-	for (unsigned i = 0; i < n; i++)
-		if (peer_number(&rows, i, "proc") == proc)
-			return (pid_t)peer_number(&rows, i, "pid");
+	do {
+		unsigned n = peer_list(&a, "workers", &rows);
+
+		for (unsigned i = 0; i < n; i++)
+			if (peer_number(&rows, i, "proc") == proc && peer_number(&rows, i, "pid") > 0)
+				return (pid_t)peer_number(&rows, i, "pid");
+	} while (clock_ns() < end);
 	return 0;
 }
 
