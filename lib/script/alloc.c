@@ -133,7 +133,7 @@ alloc_newstate(void)
 	lua_State *L = lua_newstate(resize, &pool);
 #endif
 
-	(void)resize;
+	(void)resize, (void)pool;
 	if (L) {
 		lua_atpanic(L, panic);
 		lua_setwarnf(L, warn, L);
