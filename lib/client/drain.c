@@ -8,10 +8,16 @@
 #include "client/inner.h"
 #include "wire/le.h"
 
+/* a moving mean in which one task that lost its CPU for a while weighs no more than a few like the others */
 static void
 estimate(uint32_t *est, uint32_t ns)
 {
-	*est = *est == EST_UNKNOWN ? ns : (uint32_t)(((uint64_t)*est * 7 + ns) / 8);
+	uint64_t most = 4 * (uint64_t)*est + 200;
+
+	if (*est == EST_UNKNOWN)
+		*est = ns;
+	else
+		*est = (uint32_t)(((uint64_t)*est * 7 + (ns < most ? ns : most)) / 8);
 }
 
 /* --- one completion ------------------------------------------------------------------------------------- */

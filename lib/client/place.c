@@ -8,7 +8,7 @@
 #include "os/proc.h"
 
 #define AHEAD_NS 200000u	/* unclaimed work before one worker */
-#define SHORT_NS 500u		/* a task that runs this long is given out about as fast */
+#define SHORT_NS 1000u		/* a task that runs this long is given out and taken in about as fast */
 #define PATIENCE_NS 1000000u	/* queued work that is worth another worker */
 
 static unsigned

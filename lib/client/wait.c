@@ -29,6 +29,12 @@ glance(struct client *c)
 	return c->listening && serve_glance(c);
 }
 
+static inline bool
+crowd_ok(const struct client *c)	/* no more processes are awake than there are CPUs */
+{
+	return atomic_load_explicit(&c->np->awake, memory_order_relaxed) <= (int32_t)c->np->cpus;
+}
+
 /*
  * May waiting pay, and how: ELSEWHERE, a peer ran last on another CPU and no more processes are awake than CPUs: spin.
  * HERE, all peers share our CPU.
@@ -48,8 +54,7 @@ peers(struct client *c)
 	if (!c->listening || !serve_elsewhere(c, mine))
 		return HERE;
 elsewhere:
-	return c->spin_ns && c->np->cpus > 1 &&
-	    atomic_load_explicit(&c->np->awake, memory_order_relaxed) <= (int32_t)c->np->cpus ? ELSEWHERE : NOWHERE;
+	return c->spin_ns && c->np->cpus > 1 && crowd_ok(c) ? ELSEWHERE : NOWHERE;
 }
 
 /*
@@ -102,7 +107,7 @@ spin(struct client *c)
 				goto hit;
 			relax();
 		}
-	while (clock_ns() < until);
+	while (crowd_ok(c) && clock_ns() < until);
 	c->spin_ns /= 2;
 	return false;
 hit:
