@@ -4,7 +4,7 @@ local T = require "tap"
 local rota = require "rota"
 local core = require "rota.core"
 local seed = tonumber(os.getenv "SEED") or os.time()
-local rounds = os.getenv "ROTA_LONG" and 60 or 6
+local rounds = os.getenv "ROTA_LONG" and 60 or 12
 print("# SEED=" .. seed)
 math.randomseed(seed)
 rota.init { address = "private", cpus = 2 }
@@ -89,6 +89,7 @@ for i = 1, rounds do				-- drivers
 	p:close()
 	if i == 1 then fds = files() end
 end
+print(("# slowest %.2f s"):format(slowest))
 T.ok(gone, "a killed driver's 10,000 tasks, actors and workers are gone", ("%.2f s"):format(slowest))
 T.ok(soon(function() return files() <= fds end), "the node has no descriptor more than after the first one", fds .. " then " .. files())
 
