@@ -274,7 +274,12 @@ int
 client_actor_end(struct client *c, struct actor *a, bool stop, bool restart)
 {
 	lock_take(&c->lock);
-	LINK_SEND(c, actor_kill, .req = 0, .actor = a->number, .stop = stop, .restart = restart);
+	if (stop && !restart && a->queued && a->state != ACTOR_DEAD)
+		a->stop = true;			/* the stop must not overtake them */
+	else
+		LINK_SEND(c, actor_kill, .req = 0, .actor = a->number, .stop = stop, .restart = restart);
+	if (restart && !stop && a->state == ACTOR_ALIVE)
+		a->state = ACTOR_RESTARTING;	/* calls that are made from now on are the next one's */
 	if (!restart)
 		a->ended = stop ? "the actor was stopped" : "the actor was killed";
 	lock_drop(&c->lock);

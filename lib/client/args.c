@@ -100,8 +100,10 @@ splice_l(struct client *c, struct rec *r, struct splice *s)
 		ssize_t len = val_first(p + at, n - at);
 		int e;
 
-		if (len < 0 || (e = splice_one(s, p + at, (size_t)len)) < 0)
+		if (len < 0 || (e = splice_one(s, p + at, (size_t)len)) < 0) {
+			s->b.len = 0;		/* holds nothing yet */
 			return len < 0 ? (int)len : e;
+		}
 		if (s->failed)
 			return fail_as_l(c, r, s->failed);
 		at += (size_t)len;
@@ -148,6 +150,7 @@ task_resolved_l(struct client *c, struct rec *r)
 {
 	struct splice s = { .c = c };
 	struct side *side = side_find_l(c, r);
+	struct actor *a;
 	int e;
 
 	if (!side || (side->missing && --side->missing))
@@ -156,6 +159,7 @@ task_resolved_l(struct client *c, struct rec *r)
 		rec_unref_l(c, r);
 	if (r->state != REC_WAITING)
 		return;
+	a = r->flags & REC_ACTOR ? side->actor : NULL;
 	if ((e = splice_l(c, r, &s)) == 0 && s.b.len > REC_EXT_MAX) {
 		/* too large for the slab; making room in the arena may wait: the main thread does it */
 		uint32_t *v = realloc(c->deferred, (c->ndeferred + 1) * sizeof *v);
@@ -174,6 +178,8 @@ task_resolved_l(struct client *c, struct rec *r)
 		task_fail_l(c, r, e, err_str(e));
 	else if (e == 0)
 		spliced_l(c, r, &s, NULL);
+	if (e != 0 && a)
+		feed_actor_l(c, a);		/* the calls behind it wait no longer */
 	buf_release(&s.b);
 }
 
@@ -182,6 +188,7 @@ task_expire_l(struct client *c, struct rec *r)
 {
 	struct shape *s = fn_of(c, r->fn)->shape;
 	struct rec *q = NULL;
+	struct side *side;
 	uint32_t u = slab_unit(&c->slab, r);
 	bool waits = r->state == REC_WAITING, call = r->flags & REC_ACTOR;
 
@@ -198,9 +205,37 @@ task_expire_l(struct client *c, struct rec *r)
 		s->queued--;
 	}
 	c->queued--;
+	if (waits && call)
+		r->count++;			/* what it waits for will tell it, the queue lets go of it now */
 	rec_fail_l(c, r, ERR_TIMEOUT, "the task did not start within its timeout");
+	if (call && (side = side_find_l(c, r)) && side->actor)
+		feed_actor_l(c, side->actor);
 	if (!waits && !call)
 		rec_unref_l(c, r);
+}
+
+/* its arguments lie at w now, or e tells why not; the task may have expired meanwhile */
+static void
+deferred_l(struct client *c, struct rec *r, struct splice *s, unsigned nvals, const struct rec_where *w, int e)
+{
+	struct side *side = side_find_l(c, r);
+	struct actor *a = r->flags & REC_ACTOR && side ? side->actor : NULL;
+
+	if (r->state != REC_WAITING) {
+		if (w->off) {
+			refs_release_l(c, s->b.data, s->b.len, nvals);
+			mem_free_l(c, w);
+		}
+		rec_unref_l(c, r);
+		return;
+	}
+	c->queued--;
+	if (e == 0)
+		spliced_l(c, r, s, w);
+	else if (e < 0)
+		task_fail_l(c, r, e, e == ERR_FULL ? c->why_full : err_str(e));
+	if (e != 0 && a)
+		feed_actor_l(c, a);
 }
 
 /* main thread, lock not held: tasks whose arguments became too large for the slab */
@@ -211,25 +246,25 @@ task_deferred(struct client *c)
 		struct splice s = { .c = c };
 		struct rec_where w = { 0 };
 		struct rec *r = NULL;
-		int e;
+		unsigned nvals = 0;
+		int e = 0;
 
 		lock_take(&c->lock);
 		if (c->ndeferred) {
 			r = slab_at(&c->slab, c->deferred[--c->ndeferred]);
-			e = splice_l(c, r, &s);
+			nvals = r->nvals;
+			e = r->state == REC_WAITING ? splice_l(c, r, &s) : 1;
 		}
 		lock_drop(&c->lock);
 		if (!r)
 			return;
 		if (e == 0)
 			e = mem_put(c, (struct id){ (uint32_t)c->me.node, (uint32_t)c->me.proc, r->seq | ID_RET_MAX },
-			    &(struct payload){ s.b.data, s.b.len, r->nvals, 0, NULL, 0 }, &w);
+			    &(struct payload){ s.b.data, s.b.len, nvals, 0, NULL, 0 }, &w);
 		lock_take(&c->lock);
-		c->queued--;
-		if (e == 0)
-			spliced_l(c, r, &s, &w);
-		else if (e < 0)
-			task_fail_l(c, r, e, e == ERR_FULL ? c->why_full : err_str(e));
+		if (e < 0 && s.b.len)
+			refs_release_l(c, s.b.data, s.b.len, nvals);
+		deferred_l(c, r, &s, nvals, &w, e);
 		lock_drop(&c->lock);
 		buf_release(&s.b);
 	}

@@ -128,6 +128,7 @@ struct actor {
 	_Atomic unsigned dropped;	/* handles given up by finalizers, to be counted off */
 	struct lease *lease;
 	bool opened;			/* ACTOR_OPEN was sent */
+	bool stop;			/* to be told once the calls made before are sent */
 	const char *ended;		/* we stopped or killed it: later calls of ours fail with this text */
 	uint32_t head, tail;		/* calls to send, in order */
 	uint64_t queued;

@@ -232,6 +232,10 @@ feed_actor_l(struct client *c, struct actor *a)
 		r->flags &= (uint8_t)~REC_ACTOR;
 		push_l(c, l, r);
 	}
+	if (a->stop && a->queued == 0) {
+		a->stop = false;
+		LINK_SEND(c, actor_kill, .req = 0, .actor = a->number, .stop = true);
+	}
 	if (l && l->rung)
 		lease_ring_l(c, l);
 }

@@ -183,6 +183,7 @@ int
 client_call(struct client *c, struct actor *a, struct fn *method, const struct payload *args, struct rec **out)
 {
 	struct rec *r;
+	struct side *s;
 	uint32_t u;
 	int e = prepare(c, method, args, out, &r);
 
@@ -201,6 +202,8 @@ client_call(struct client *c, struct actor *a, struct fn *method, const struct p
 	}
 	u = slab_unit(&c->slab, r);
 	r->flags |= REC_ACTOR;
+	if ((s = side_find_l(c, r)))
+		s->actor = a;			/* it may expire */
 	r->state = REC_QUEUED;
 	r->link = 0;
 	if (a->queued++ == 0)

@@ -107,7 +107,8 @@ die(struct actor_core *c, struct actor_life *a, const char *text, struct actor_o
 	a->state = ACTOR_DEAD;
 	a->stage = STAGE_NONE;
 	a->worker = 0;
-	snprintf(a->text, sizeof a->text, "%s", text);
+	if (text != a->text)
+		snprintf(a->text, sizeof a->text, "%s", text);
 	tell(a, o);
 	for (unsigned i = 0; i < a->nopener; i++)
 		if (!a->opener[i].granted) {
