@@ -90,6 +90,14 @@ ends(void)
 	STEP(.kind = ACTOR_IN_PLACED, .actor = 3, .worker = 100);
 	STEP(.kind = ACTOR_IN_UP, .actor = 3, .worker = 100, .ok = true);
 	STEP(.kind = ACTOR_IN_DROP, .actor = 3, .proc = 10);
+	ok(seen[ACTOR_FX_STOP] == 0 && o.at == now + ACTOR_GRACE);	/* a handle may be on its way */
+	STEP(.kind = ACTOR_IN_HOLD, .actor = 3, .proc = 11);
+	now += ACTOR_GRACE;
+	STEP(.kind = ACTOR_IN_TICK);
+	ok(seen[ACTOR_FX_STOP] == 0 && o.at == 0);
+	STEP(.kind = ACTOR_IN_DROP, .actor = 3, .proc = 11);
+	now += ACTOR_GRACE;
+	STEP(.kind = ACTOR_IN_TICK);
 	ok(seen[ACTOR_FX_STOP] == 1 && seen[ACTOR_FX_KILL] == 0);
 	STEP(.kind = ACTOR_IN_GONE, .proc = 100, .text = "worker 3 ended");
 	ok(actor_get(&c, 3) == NULL && seen[ACTOR_FX_PLACE] == 0);
@@ -98,6 +106,8 @@ ends(void)
 	make(4, 10, 0, false);
 	STEP(.kind = ACTOR_IN_OPEN, .actor = 4, .proc = 10, .req = 1);
 	STEP(.kind = ACTOR_IN_DROP, .actor = 4, .proc = 10);
+	now += ACTOR_GRACE;
+	STEP(.kind = ACTOR_IN_TICK);
 	ok(seen[ACTOR_FX_UNPLACE] == 0);
 	STEP(.kind = ACTOR_IN_PLACED, .actor = 4, .worker = 100);
 	STEP(.kind = ACTOR_IN_UP, .actor = 4, .worker = 100, .ok = true);
@@ -105,6 +115,8 @@ ends(void)
 	STEP(.kind = ACTOR_IN_GONE, .proc = 100, .text = "");
 	make(5, 10, 0, false);
 	STEP(.kind = ACTOR_IN_DROP, .actor = 5, .proc = 10);
+	now += ACTOR_GRACE;
+	STEP(.kind = ACTOR_IN_TICK);
 	ok(seen[ACTOR_FX_UNPLACE] == 1 && actor_get(&c, 5) == NULL);
 
 	/* kill: with and without a restart; stop */

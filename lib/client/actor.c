@@ -77,6 +77,66 @@ actor_granted_l(struct client *c, struct lease *l, uint32_t incarnation)
 	feed_actor_l(c, a);
 }
 
+/* --- handles in payloads: a payload that is kept holds them, the receiver of a result holds them before it knows ------- */
+
+static int
+retain_handle(void *arg, uint64_t number, const struct val_text *class, const struct val_text *methods)
+{
+	struct client *c = arg;
+	bool known = map_get(&c->actor, number) != NULL;
+
+	if (!actor_l(c, number, (const char *)class->p, class->n, methods->p, methods->n))
+		return -ENOMEM;
+	if (!known)
+		LINK_SEND(c, actor_hold, .actor = number);
+	return 0;
+}
+
+int
+actors_retain_l(struct client *c, const unsigned char *p, size_t n, unsigned nvals)
+{
+	return val_walk_actors(p, n, nvals, retain_handle, c);
+}
+
+static int
+release_handle(void *arg, uint64_t number, const struct val_text *class, const struct val_text *methods)
+{
+	struct client *c = arg;
+	struct actor *a = map_get(&c->actor, number);
+
+	(void)class, (void)methods;
+	if (a)
+		actor_unref_l(c, a);
+	return 0;
+}
+
+void
+actors_release_l(struct client *c, const unsigned char *p, size_t n, unsigned nvals)
+{
+	val_walk_actors(p, n, nvals, release_handle, c);
+}
+
+struct give {
+	struct client *c;
+	uint32_t proc;
+};
+
+static int
+give_handle(void *arg, uint64_t number, const struct val_text *class, const struct val_text *methods)
+{
+	const struct give *g = arg;
+
+	(void)class, (void)methods;
+	LINK_SEND(g->c, actor_hold, .actor = number, .proc = g->proc);
+	return 0;
+}
+
+void
+actors_give_l(struct client *c, const struct payload *p, uint32_t proc)
+{
+	val_walk_actors(p->p, p->n, p->nvals, give_handle, &(struct give){ c, proc });
+}
+
 /* its worker died: calls that had not started are in the queue again; a new ring or the end will be told */
 void
 actor_lost_ring_l(struct client *c, struct actor *a)

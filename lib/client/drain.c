@@ -101,7 +101,8 @@ outcome_l(struct client *c, struct lease *l, struct rec *r, const struct done *d
 
 		r->flags |= REC_REFS;
 		p = rec_bytes_l(c, r, &v, &n);
-		if (!p || val_walk_refs(p, n, r->nvals, hold_result, c) < 0)
+		if (!p || val_walk_refs(p, n, r->nvals, hold_result, c) < 0 ||
+		    actors_retain_l(c, p, n, r->nvals) < 0)
 			return ERR_PROTO;
 	}
 	return 0;

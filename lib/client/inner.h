@@ -372,6 +372,9 @@ void	retry_l(struct client *c, struct rec *r, int code, const char *text);
 int	timer_set_l(struct client *c, struct rec *r, int what, uint64_t at);
 
 /* actor.c */
+int	actors_retain_l(struct client *c, const unsigned char *p, size_t n, unsigned nvals);	/* handles in a payload */
+void	actors_release_l(struct client *c, const unsigned char *p, size_t n, unsigned nvals);
+void	actors_give_l(struct client *c, const struct payload *p, uint32_t proc);	/* proc will have them */
 void	actor_state_l(struct client *c, const struct msg_actor_state *m);
 void	actor_granted_l(struct client *c, struct lease *l, uint32_t incarnation);
 void	actor_lost_ring_l(struct client *c, struct actor *a);

@@ -76,7 +76,9 @@ retain_ref(void *arg, const struct wref *w, bool valref)
 int
 refs_retain_l(struct client *c, const unsigned char *p, size_t n, unsigned nvals)
 {
-	return val_walk_refs(p, n, nvals, retain_ref, c);
+	int e = val_walk_refs(p, n, nvals, retain_ref, c);
+
+	return e < 0 ? e : actors_retain_l(c, p, n, nvals);
 }
 
 static int
@@ -95,6 +97,7 @@ void
 refs_release_l(struct client *c, const unsigned char *p, size_t n, unsigned nvals)
 {
 	val_walk_refs(p, n, nvals, release_ref, c);
+	actors_release_l(c, p, n, nvals);
 }
 
 static struct rec_where

@@ -156,8 +156,10 @@ hold_first(struct client *c, struct task_in *t, const struct payload *p, bool pa
 	struct giving g = { c, t->proc };
 
 	lock_take(&c->lock);
-	if (p->flags & PAYLOAD_REFS && t->from)
+	if (p->flags & PAYLOAD_REFS && t->from) {
 		val_walk_refs(p->p, p->n, p->nvals, give_one, &g);
+		actors_give_l(c, p, t->proc);
+	}
 	if (!part && c->nfresh > (t->from ? KEPT_MAX : 0)) {
 		unsigned char none[1];
 

@@ -167,6 +167,11 @@ lost(struct actor_core *c, struct actor_life *a, uint64_t now, const char *text,
 	static const uint64_t pause[] = { 0, 100000000, 1000000000 };	/* ns before the 1st, 2nd, further restarts in a row */
 
 	a->worker = 0;
+	if (a->orphan) {
+		heap_del(&c->timers, &a->timer);
+		a->orphan = false;
+		a->final |= a->nholder == 0;
+	}
 	if (a->final || a->restarts == 0) {
 		die(c, a, a->final ? (a->text[0] ? a->text : "it was stopped") : text, o);
 		return;
@@ -200,8 +205,13 @@ drop(struct actor_core *c, struct actor_life *a, uint32_t proc, struct actor_out
 	a->holder[i] = a->holder[--a->nholder];
 	if (a->nholder == 0 && a->state == ACTOR_DEAD)
 		fx_add(o, ACTOR_FX_FORGET, a);
-	else if (a->nholder == 0 && !a->detached && !a->ending)
-		end(c, a, "nobody holds it any more", o);
+	else if (a->nholder == 0 && !a->detached && !a->ending && !a->final) {
+		/* a handle may be on its way from one process to another: its new holder has a moment to say so */
+		if (a->timer.index == 0 && heap_set(&c->timers, &a->timer, c->now + ACTOR_GRACE) == 0)
+			a->orphan = true;
+		else
+			end(c, a, "nobody holds it any more", o);
+	}
 }
 
 static int
@@ -336,8 +346,14 @@ in_tick(struct actor_core *c, uint64_t now, struct actor_out *o)
 	struct heap_node *n;
 
 	while ((n = heap_top(&c->timers)) != NULL && n->at <= now) {
+		struct actor_life *a = (struct actor_life *)(void *)((char *)n - offsetof(struct actor_life, timer));
+
 		heap_del(&c->timers, n);
-		place((struct actor_life *)(void *)((char *)n - offsetof(struct actor_life, timer)), o);
+		if (!a->orphan)
+			place(a, o);
+		else if (a->nholder == 0 && !a->ending)
+			end(c, a, "nobody holds it any more", o);
+		a->orphan = false;
 	}
 }
 
@@ -347,6 +363,7 @@ actor_step(struct actor_core *c, uint64_t now, const struct actor_in *in, struct
 	struct actor_life *a = in->actor ? map_get(&c->actors, in->actor) : NULL;
 	int e = 0, i;
 
+	c->now = now;
 	switch (in->kind) {
 	case ACTOR_IN_NEW: e = in_new(c, in, o); break;
 	case ACTOR_IN_OPEN: e = in_open(a, in, o); break;

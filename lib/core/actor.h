@@ -37,6 +37,7 @@ struct actor_life {			/* ro for all but actor.c */
 	enum actor_state state;
 	enum actor_stage stage;
 	bool detached, ending, final;	/* ending: told to stop; final: its worker's death is the end */
+	bool orphan;			/* nobody holds it, and timer is the grace */
 	bool wait;
 	unsigned crashes;
 	uint64_t crashed;		/* time of the last one */
@@ -46,7 +47,10 @@ struct actor_life {			/* ro for all but actor.c */
 	unsigned nholder, nopener;
 };
 
+#define ACTOR_GRACE UINT64_C(50000000)	/* ns from the last handle's drop to the end */
+
 struct actor_core {
+	uint64_t now;			/* private: of the step */
 	struct map actors;		/* number -> struct actor_life * */
 	struct heap timers;
 };

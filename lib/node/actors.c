@@ -226,13 +226,19 @@ on_kill(struct nproc *p, const struct frame *f)
 static int
 on_hold(struct nproc *p, const struct frame *f, enum actor_in_kind kind)
 {
-	struct msg_actor_hold m;	/* the same as DROP */
-	int e = msg_get_actor_hold(&m, f->body, f->len);
+	struct msg_actor_hold m = { 0 };
+	struct msg_actor_drop d;
+	struct nproc *who = p;
+	int e = kind == ACTOR_IN_HOLD ? msg_get_actor_hold(&m, f->body, f->len) : msg_get_actor_drop(&d, f->body, f->len);
 
 	if (e < 0)
 		return e;
+	if (kind == ACTOR_IN_DROP)
+		m.actor = d.actor;
+	else if (m.proc && (who = proc_find(p->n, m.proc)) == NULL)
+		return 0;			/* it died meanwhile */
 	if (actor_get(&p->n->actor, m.actor))
-		actors_step(p->n, &(struct actor_in){ .kind = kind, .actor = m.actor, .proc = p->number });
+		actors_step(p->n, &(struct actor_in){ .kind = kind, .actor = m.actor, .proc = who->number });
 	else if (kind == ACTOR_IN_HOLD)
 		SEND(p, actor_state, .actor = m.actor, .state = ACTOR_DEAD, .text = span_str("the actor is gone"));
 	return 0;

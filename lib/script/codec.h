@@ -58,7 +58,7 @@ enum enc_flag {
 	ENC_INLINE = 0x02,	/* no segments: everything in b */
 	ENC_NOCODE = 0x04,	/* what needs VAL_ALLOW_CODE cannot travel */
 	/* set by enc_values */
-	ENC_REFS = 0x100,	/* a REF or VALREF is in b */
+	ENC_REFS = 0x100,	/* a REF, VALREF or ACTOR is in b */
 	ENC_CODE = 0x200,	/* something in b needs VAL_ALLOW_CODE */
 	ENC_ERROR = 0x400,	/* the first value is an ERROR */
 };
@@ -72,6 +72,7 @@ enum enc_flag {
  * until the next use of e.  0 or negative with the message pushed; then b, seg and nvals are empty.
  */
 int	enc_values(lua_State *L, struct enc *e, int first, int last, const char *what);
+void	enc_forget(lua_State *L, struct enc *e);	/* the payload was taken: lets go of the values that it was made of */
 void	enc_release(lua_State *L, struct enc *e);	/* frees; e becomes ENC_INIT but for flags and arg */
 
 /* --- decoding ------------------------------------------------------------------------------------- */

@@ -268,8 +268,7 @@ enc_handle(struct enc_run *r, int idx, bool task, const struct codec_path *path,
 		out(r->L, idx, r->e);
 		enc_keep(r, idx);
 	}
-	if (task)
-		r->e->flags |= ENC_CODE;
+	r->e->flags |= task ? ENC_CODE : ENC_REFS;
 	at = enc_open(r);
 	enc_any(r, lua_gettop(r->L), path, depth + 1);
 	mp_ext_close(&r->e->b, at, task ? VAL_TASK : VAL_ACTOR);
@@ -382,11 +381,7 @@ enc_protected(struct enc *e, lua_State *L, struct enc_run *r, int first, int las
 		lua_pushliteral(L, "rota cannot be called from within __pack");
 		return ERR_VALUE;
 	}
-	if (e->keep) {
-		lua_pushnil(L);
-		lua_rawsetp(L, LUA_REGISTRYINDEX, e);
-		e->keep = false;
-	}
+	enc_forget(L, e);
 	r->e = e;
 	r->nvals = last - first + 1;
 	r->code = 0;
@@ -460,15 +455,22 @@ slow:
 }
 
 void
+enc_forget(lua_State *L, struct enc *e)
+{
+	if (!e->keep)
+		return;
+	lua_pushnil(L);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, e);
+	e->keep = false;
+}
+
+void
 enc_release(lua_State *L, struct enc *e)
 {
 	unsigned flags = e->flags & WANT;
 	void *arg = e->arg;
 
-	if (e->keep) {
-		lua_pushnil(L);
-		lua_rawsetp(L, LUA_REGISTRYINDEX, e);
-	}
+	enc_forget(L, e);
 	buf_release(&e->b);
 	free(e->seg);
 	free(e->slot);

@@ -58,6 +58,7 @@ handle_push(lua_State *L, struct actor *a)
 {
 	struct lactor *u = lua_newuserdatauv(L, sizeof *u, 1);
 
+	script_of(L)->made = true;
 	u->a = a;
 	lua_newtable(L);
 	lua_setiuservalue(L, -2, 1);
@@ -179,7 +180,9 @@ l_method_call(lua_State *L)
 	n = m->returns > 1 ? (int)m->returns : 1;
 	if (n > 16)
 		r = lua_newuserdatauv(L, (size_t)n * sizeof *r, 0);
-	if ((e = client_call(s->c, m->a, m->fn, &p, r)) < 0)
+	e = client_call(s->c, m->a, m->fn, &p, r);
+	enc_forget(L, &s->enc);
+	if (e < 0)
 		script_raise(L, e, "%s", e == ERR_FULL ? client_full(s->c) : err_str(e));
 	luaL_checkstack(L, n, "too many returns");
 	for (int i = 0; i < n; i++)
@@ -262,6 +265,7 @@ l_new(lua_State *L)
 	spec.methods = names.b.data;
 	spec.nmethods = names.b.len;
 	e = client_actor_new(c, &spec, &a, why, sizeof why);
+	enc_forget(L, &s->enc);
 	enc_release(L, &class);
 	enc_release(L, &names);
 	if (e < 0)

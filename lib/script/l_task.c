@@ -129,7 +129,9 @@ l_call(lua_State *L)
 	n = t->returns > 1 ? (int)t->returns : 1;
 	if (n > 16)
 		r = lua_newuserdatauv(L, (size_t)n * sizeof *r, 0);
-	if ((e = client_submit(script_of(L)->c, t->fn, &p, r)) < 0)
+	e = client_submit(script_of(L)->c, t->fn, &p, r);
+	enc_forget(L, &script_of(L)->enc);
+	if (e < 0)
 		script_raise(L, e, "%s", e == ERR_FULL ? client_full(script_of(L)->c) : err_str(e));
 	luaL_checkstack(L, n, "too many returns");
 	for (int i = 0; i < n; i++)

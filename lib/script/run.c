@@ -169,6 +169,7 @@ run_fail(struct script *s, struct task_in *t, lua_State *co, int code)
 	}
 	p = (struct payload){ s->enc.b.data, s->enc.b.len, 1, PAYLOAD_ERROR, NULL, 0 };
 	serve_done(s->c, t, &p, 0, false);
+	enc_forget(co, &s->enc);
 }
 
 static int
@@ -190,7 +191,9 @@ publish(struct script *s, struct task_in *t, lua_State *co, int first, int last,
 		segs[i] = (struct seg){ s->enc.seg[i].p, s->enc.seg[i].n };
 	p = (struct payload){ s->enc.b.data, s->enc.b.len, s->enc.nvals,
 	    s->enc.flags & ENC_REFS ? PAYLOAD_REFS : 0, segs, s->enc.nseg };
-	if ((e = serve_done(s->c, t, &p, ret, part)) < 0)
+	e = serve_done(s->c, t, &p, ret, part);
+	enc_forget(co, &s->enc);
+	if (e < 0)
 		lua_pushstring(co, e == ERR_FULL ? client_full(s->c) : err_str(e));
 	return e;
 }

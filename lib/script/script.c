@@ -231,7 +231,9 @@ l_put(lua_State *L)				/* put(v, …) -> ref */
 
 	script_payload(L, 1, lua_gettop(L), "value", 0, &p, segs, SCRIPT_SEGS);
 	p.flags &= ~PAYLOAD_ERROR;		/* an error object that is put is a value */
-	if ((e = client_put(c, &p, &r)) < 0)
+	e = client_put(c, &p, &r);
+	enc_forget(L, &script_of(L)->enc);
+	if (e < 0)
 		script_raise(L, e, "%s", e == ERR_FULL && *client_full(c) ? client_full(c) : err_str(e));
 	ref_push(L, r);
 	ref_charge(L, client_size(r));

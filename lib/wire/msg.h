@@ -190,7 +190,9 @@ enum route_kind {
 	F(S, text, "why it died") \
 	F(B, error, "encoded error value of a failed constructor, or empty")
 enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD };
-#define MSG_ACTOR_HOLD(F) F(U, actor, "the sender has a handle now")
+#define MSG_ACTOR_HOLD(F) \
+	F(U, actor, "somebody has a handle now") \
+	F(U, proc, "who; 0 the sender")
 #define MSG_ACTOR_DROP(F) F(U, actor, "the sender has no handle any more; the last one ends the actor after its queued calls")
 #define MSG_ACTOR_KILL(F) \
 	F(U, req, "request number; 0: no answer wanted") \

@@ -141,6 +141,31 @@ val_walk_refs(const unsigned char *p, size_t n, unsigned nvals,
 	return e;
 }
 
+int
+val_walk_actors(const unsigned char *p, size_t n, unsigned nvals,
+    int (*fn)(void *arg, uint64_t number, const struct val_text *class, const struct val_text *methods), void *arg)
+{
+	struct walk w;
+	struct mp_tok t, list, num, class, methods;
+	int e;
+
+	walk_init(&w, p, n, nvals);
+	while ((e = walk_next(&w, &t)) > 0) {
+		struct mp m = { t.p, t.p + t.n };
+
+		if (e != WALK_TOKEN || t.kind != MP_EXT || t.ext != VAL_ACTOR)
+			continue;
+		if (mp_next(&m, &list) < 0 || list.kind != MP_ARRAY || list.n != 3 || mp_next(&m, &num) < 0 ||
+		    num.kind != MP_INT || mp_next(&m, &class) < 0 || class.kind != MP_STR || mp_next(&m, &methods) < 0 ||
+		    methods.kind != MP_STR)
+			continue;		/* no handle that anybody could use */
+		if ((e = fn(arg, (uint64_t)num.i, &(struct val_text){ class.p, class.n },
+		    &(struct val_text){ methods.p, methods.n })) < 0)
+			return e;
+	}
+	return e;
+}
+
 /* --- errors ------------------------------------------------------------------------------------- */
 
 static int
