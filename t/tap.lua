@@ -50,6 +50,15 @@ function T.raises(text, name, f, ...)	-- f(...) raises an error with the plain t
 	return res[2]
 end
 
+local names = {}
+for i = 1, 190 do names[i] = "x" .. i end
+local scrub = load("local " .. table.concat(names, ", "))
+function T.collect()			-- all garbage, also what only forgotten slots of the stack name
+	scrub()
+	collectgarbage()
+	collectgarbage()
+end
+
 function T.tmp()			-- a fresh directory, removed by done()
 	local p = io.popen("mktemp -d", "r")
 	T.dir = p:read "l"
