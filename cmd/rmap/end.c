@@ -42,18 +42,22 @@ end_prepare(struct client *c)
 
 /* a row of the list of workers: is it our job's, then its command is to end */
 static int
-term_map(struct run *r, struct mp *m, size_t pairs)
+term_row(void *arg, struct span row)
 {
-	struct mp_tok key, val;
+	const struct run *r = arg;
+	struct mp m = { row.p, row.p + row.n };
+	struct mp_tok map, key, val;
 	int64_t pid = 0, job = -1;
 
-	for (; pairs > 0; pairs--) {
+	if (mp_next(&m, &map) < 0 || map.kind != MP_MAP)
+		return ERR_PROTO;
+	for (; map.n > 0; map.n--) {
 		struct mp at;
 
-		if (mp_next(m, &key) < 0 || key.kind != MP_STR)
+		if (mp_next(&m, &key) < 0 || key.kind != MP_STR)
 			return ERR_PROTO;
-		at = *m;
-		if (mp_skip(m) < 0)
+		at = m;
+		if (mp_skip(&m) < 0)
 			return ERR_PROTO;
 		if (mp_next(&at, &val) < 0 || val.kind != MP_INT)
 			continue;
@@ -67,24 +71,6 @@ term_map(struct run *r, struct mp *m, size_t pairs)
 	return 0;
 }
 
-static int
-term_rows(void *arg, const unsigned char *p, size_t n)
-{
-	struct mp m = { p, p + n };
-	struct mp_tok t;
-	size_t rows = 1;
-
-	while (rows > 0 && mp_next(&m, &t) == 0) {
-		if (t.kind == MP_ARRAY)
-			rows = t.n;
-		else if (t.kind != MP_MAP || term_map(arg, &m, t.n) < 0)
-			break;
-		else
-			rows--;
-	}
-	return 0;
-}
-
 void
 end_items(struct run *r)
 {
@@ -92,7 +78,7 @@ end_items(struct run *r)
 
 	if (r->o->lua_name)
 		return;
-	client_list(r->c, "workers", term_rows, r, why, sizeof why);
+	client_list(r->c, "workers", term_row, r, why, sizeof why);
 }
 
 void

@@ -170,11 +170,11 @@ put(int fd, const char *what, const char *name, uint64_t ttl)
 }
 
 static int
-on_node(void *arg, const unsigned char *p, size_t n)
+on_node(void *arg, struct span row)
 {
 	static const char local[] = "/local.sock";
 
-	*(bool *)arg = memmem(p, n, local, sizeof local - 1) != NULL;
+	*(bool *)arg = memmem(row.p, row.n, local, sizeof local - 1) != NULL;
 	return 0;
 }
 

@@ -84,9 +84,7 @@ static const struct table_col cols[] = {
 };
 enum { NCOLS = sizeof cols / sizeof *cols - 1 };
 
-struct about {				/* of the columns above, as far as they came */
-	struct mp_tok v[NCOLS];
-	bool has[NCOLS];
+struct about {
 	char name[256];
 	double cpus, gpus, drivers;
 	pid_t pid;
@@ -100,50 +98,46 @@ number(const struct mp_tok *t)
 }
 
 static int
-on_row(void *arg, const unsigned char *p, size_t n)
+on_row(void *arg, struct span row)
 {
 	struct about *a = arg;
-	struct mp m = { p, p + n };
-	struct mp_tok rows, map, key;
+	struct mp m = { row.p, row.p + row.n };
+	struct mp_tok map, key, v[NCOLS] = { 0 };
 
-	if (mp_next(&m, &rows) < 0 || rows.kind != MP_ARRAY)
+	if (mp_next(&m, &map) < 0 || map.kind != MP_MAP)
 		return ERR_PROTO;
-	while (rows.n-- > 0) {
-		memset(a->has, 0, sizeof a->has);
-		if (mp_next(&m, &map) < 0 || map.kind != MP_MAP)
-			return ERR_PROTO;
-		while (map.n-- > 0) {
-			struct mp_tok v;
-			struct mp at;
+	for (int i = 0; i < NCOLS; i++)
+		v[i].kind = MP_NIL;
+	for (; map.n > 0; map.n--) {
+		struct mp at;
+		int i = 0;
 
-			if (mp_next(&m, &key) < 0 || key.kind != MP_STR)
-				return ERR_PROTO;
-			at = m;
-			if (mp_skip(&m) < 0 || mp_next(&at, &v) < 0)
-				return ERR_PROTO;
-			for (int i = 0; i < NCOLS; i++)
-				if (strlen(cols[i].name) == key.n && memcmp(cols[i].name, key.p, key.n) == 0) {
-					a->v[i] = v;
-					a->has[i] = v.kind != MP_NIL;
-				}
-		}
-		snprintf(a->name, sizeof a->name, "%.*s", a->has[0] ? (int)a->v[0].n : 0, (const char *)a->v[0].p);
-		a->cpus = number(&a->v[2]);
-		a->gpus = number(&a->v[4]);
-		a->drivers = number(&a->v[9]);
-		a->pid = (pid_t)number(&a->v[10]);
-		for (int i = 0; a->t && i < NCOLS; i++)
-			if (!a->has[i])
-				table_none(a->t);
-			else if (cols[i].kind == TABLE_STRING)
-				table_bytes(a->t, a->v[i].p, a->v[i].n);
-			else if (cols[i].kind == TABLE_FLOAT)
-				table_float(a->t, number(&a->v[i]));
-			else
-				table_uint(a->t, (uint64_t)number(&a->v[i]));
-		if (a->t)
-			table_row(a->t);
+		if (mp_next(&m, &key) < 0 || key.kind != MP_STR)
+			return ERR_PROTO;
+		at = m;
+		if (mp_skip(&m) < 0)
+			return ERR_PROTO;
+		while (i < NCOLS && !span_is(span_of(key.p, key.n), cols[i].name))
+			i++;
+		if (i < NCOLS && mp_next(&at, &v[i]) < 0)
+			return ERR_PROTO;
 	}
+	snprintf(a->name, sizeof a->name, "%.*s", v[0].kind == MP_STR ? (int)v[0].n : 0, (const char *)v[0].p);
+	a->cpus = number(&v[2]);
+	a->gpus = number(&v[4]);
+	a->drivers = number(&v[9]);
+	a->pid = (pid_t)number(&v[10]);
+	for (int i = 0; a->t && i < NCOLS; i++)
+		if (v[i].kind == MP_NIL)
+			table_none(a->t);
+		else if (cols[i].kind == TABLE_STRING)
+			table_bytes(a->t, v[i].p, v[i].n);
+		else if (cols[i].kind == TABLE_FLOAT)
+			table_float(a->t, number(&v[i]));
+		else
+			table_uint(a->t, (uint64_t)number(&v[i]));
+	if (a->t)
+		table_row(a->t);
 	return 0;
 }
 

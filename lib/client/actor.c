@@ -80,12 +80,12 @@ actor_granted_l(struct client *c, struct lease *l, uint32_t incarnation)
 /* --- handles in payloads: a payload that is kept holds them, the receiver of a result holds them before it knows ------- */
 
 static int
-retain_handle(void *arg, uint64_t number, const struct val_text *class, const struct val_text *methods)
+retain_handle(void *arg, uint64_t number, struct span class, struct span methods)
 {
 	struct client *c = arg;
 	bool known = map_get(&c->actor, number) != NULL;
 
-	if (!actor_l(c, number, (const char *)class->p, class->n, methods->p, methods->n))
+	if (!actor_l(c, number, (const char *)class.p, class.n, methods.p, methods.n))
 		return -ENOMEM;
 	if (!known)
 		LINK_SEND(c, actor_hold, .actor = number);
@@ -99,7 +99,7 @@ actors_retain_l(struct client *c, const unsigned char *p, size_t n, unsigned nva
 }
 
 static int
-release_handle(void *arg, uint64_t number, const struct val_text *class, const struct val_text *methods)
+release_handle(void *arg, uint64_t number, struct span class, struct span methods)
 {
 	struct client *c = arg;
 	struct actor *a = map_get(&c->actor, number);
@@ -122,7 +122,7 @@ struct give {
 };
 
 static int
-give_handle(void *arg, uint64_t number, const struct val_text *class, const struct val_text *methods)
+give_handle(void *arg, uint64_t number, struct span class, struct span methods)
 {
 	const struct give *g = arg;
 

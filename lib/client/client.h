@@ -161,9 +161,11 @@ int	client_actor_end(struct client *c, struct actor *a, bool stop, bool restart)
 int	client_actor_wait(struct client *c, struct actor *a, uint64_t deadline);	/* until it is up: 0, ERR_ACTOR_DIED, … */
 
 /* --- looking (link.c) -------------------------------------------------------------------------------------- */
-/* calls row(arg, encoded map, n) for each row; what: "nodes" … */
-int	client_list(struct client *c, const char *what, int (*row)(void *, const unsigned char *, size_t), void *arg,
-	    char *why, size_t n);
+/*
+ * Calls row for each row of a list ("nodes", "workers", "actors", "objects", …): one encoded map, valid during the call.
+ * A negative result of row ends the listing and is returned.  0; ERR_PROTO; what the node said, with a line in why.
+ */
+int	client_list(struct client *c, const char *what, int (*row)(void *arg, struct span map), void *arg, char *why, size_t n);
 int	client_stop_node(struct client *c, bool force, char *why, size_t n);
 
 /* --- names that a worker lacks (link.c), and the collector: called on the main thread, between tasks or in waits -- */

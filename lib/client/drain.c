@@ -108,6 +108,22 @@ outcome_l(struct client *c, struct lease *l, struct rec *r, const struct done *d
 	return 0;
 }
 
+/* an outcome that nobody waits for any more: what it holds is let go of */
+static void
+discard_l(struct client *c, struct lease *l, const struct done *d)
+{
+	struct rec *r = rec_new_l(c);
+
+	if (!r)
+		return;
+	if (outcome_l(c, l, r, d) < 0) {
+		r->kind = REC_NONE;
+		r->flags &= (uint8_t)~REC_REFS;
+	}
+	r->state = REC_READY;
+	rec_unref_l(c, r);
+}
+
 static void
 child_done_l(struct client *c, struct lease *l, struct rec *r, const struct done *d)
 {
@@ -118,8 +134,10 @@ child_done_l(struct client *c, struct lease *l, struct rec *r, const struct done
 	if (!s || d->ret == 0 || d->ret > s->nchild)
 		return;
 	k = slab_at(&c->slab, s->child[d->ret - 1]);
-	if (k->state == REC_READY)
+	if (k->state == REC_READY) {
+		discard_l(c, l, d);
 		return;
+	}
 	if ((e = outcome_l(c, l, k, d)) < 0)
 		rec_fail_l(c, k, e, err_str(e));
 	else
@@ -147,6 +165,7 @@ done_l(struct client *c, struct lease *l, const struct done *d)
 	struct rec *r;
 	struct side *s;
 	struct fn *fn;
+	bool late;
 	int e;
 
 	if (d->slot == 0 || (uint64_t)d->slot * SLAB_UNIT >= (uint64_t)c->slab.next * SLAB_UNIT)
@@ -154,13 +173,8 @@ done_l(struct client *c, struct lease *l, const struct done *d)
 	r = slab_at(&c->slab, d->slot);
 	if (r->link != l->index || !r->fn)
 		return ERR_PROTO;
-	if (r->state == REC_READY && (s = side_find_l(c, r)) && s->late) {	/* a call that was given up */
-		lease_less_l(c, l);
-		rec_unref_l(c, r);
-		actor_unref_l(c, l->actor);
-		return 0;
-	}
-	if (r->state != REC_PUSHED)
+	late = r->state == REC_READY && (s = side_find_l(c, r)) && s->late;	/* a call that was given up */
+	if (r->state != REC_PUSHED && !late)
 		return ERR_PROTO;
 	if (d->flags & DONE_PART) {
 		child_done_l(c, l, r, d);
@@ -175,6 +189,13 @@ done_l(struct client *c, struct lease *l, const struct done *d)
 			memcpy(copy, p + at, sizeof copy);
 			kept_l(c, l, copy, sizeof copy);
 		}
+	}
+	if (late) {
+		discard_l(c, l, d);
+		lease_less_l(c, l);
+		rec_unref_l(c, r);
+		actor_unref_l(c, l->actor);
+		return 0;
 	}
 	fn = fn_of(c, r->fn);
 	if (d->ns) {
@@ -319,6 +340,9 @@ progress_l(struct client *c)
 {
 	bool any = false;
 
+	if (c->progressing)			/* a completion let a task start, which came here: the lease may go meanwhile */
+		return false;
+	c->progressing = true;
 	for (unsigned i = 0; i < c->nactive;) {		/* look_l may take the lease out of the list */
 		struct lease *l = c->active[i];
 
@@ -335,7 +359,10 @@ progress_l(struct client *c)
 			if (c->shape[i]->queued)
 				feed_l(c, c->shape[i]);
 	}
+	c->progressing = false;
 	if (c->drops.len >= 256 * 16)
 		link_drops_l(c);
+	if (c->freed)
+		mem_freed_l(c);
 	return any;
 }

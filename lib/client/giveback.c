@@ -87,11 +87,33 @@ retry_l(struct client *c, struct rec *r, int code, const char *text)
 	rec_unref_l(c, r);
 }
 
+/* what it sealed for r but did not publish would stay for ever: the values that we know of are not meant */
+static void
+unfinished_l(struct client *c, const struct rec *r, struct buf *tasks, struct buf *kept)
+{
+	struct side *s = side_find_l(c, r);
+	unsigned char u[8];
+
+	le_put64(u, id_task(rec_id(c, r)));
+	buf_add(tasks, u, sizeof u);
+	for (unsigned i = 0; s && i < s->nchild; i++) {
+		const struct rec *k = slab_at(&c->slab, s->child[i]);
+		struct rec_where w;
+
+		if (k->kind != REC_ARENA)
+			continue;
+		memcpy(&w, k->inl, sizeof w);
+		le_put64(u, w.off);
+		buf_add(kept, u, sizeof u);
+	}
+}
+
 /* every record that is on this ring without a completion was claimed */
 static void
 claimed_died_l(struct client *c, struct lease *l, const char *text)
 {
 	uint32_t chunks = (uint32_t)((uint64_t)c->slab.next * SLAB_UNIT / SLAB_CHUNK), per = SLAB_CHUNK / SLAB_UNIT;
+	struct buf tasks = BUF_INIT, kept = BUF_INIT;
 	uint64_t after;
 
 	for (uint32_t k = 0; k < chunks && l->inflight; k++) {
@@ -103,6 +125,7 @@ claimed_died_l(struct client *c, struct lease *l, const char *text)
 			if (u == 0 || r->state != REC_PUSHED || r->link != l->index || !r->fn)
 				continue;
 			lease_less_l(c, l);
+			unfinished_l(c, r, &tasks, &kept);
 			if (l->actor && retry_allowed(fn_of(c, r->fn)->opts.retries, r->attempt, &after)) {
 				r->attempt++;
 				page_count(c->page, CNT_RETRIED, 1);
@@ -112,10 +135,15 @@ claimed_died_l(struct client *c, struct lease *l, const char *text)
 				rec_unref_l(c, r);
 				actor_unref_l(c, l->actor);
 			} else {
-				retry_l(c, r, ERR_CRASHED, text);
+				retry_l(c, r, c->lost ? ERR_NO_CLUSTER : ERR_CRASHED, text);
 			}
 		}
 	}
+	if (tasks.len)
+		LINK_SEND(c, abandon, .proc = l->proc, .tasks = span_of(tasks.data, tasks.len),
+		    .kept = span_of(kept.data, kept.len));
+	buf_release(&tasks);
+	buf_release(&kept);
 }
 
 void
@@ -196,8 +224,10 @@ lease_dead_l(struct client *c, struct lease *l, const char *why)
 {
 	struct shape *s = l->shape;
 	struct actor *a = l->actor;
+	bool outer = c->progressing;
 	char text[320];
 
+	c->progressing = true;			/* a task that becomes ready here is not to look at l again */
 	if (a)
 		a->handles++;			/* its last call may end here */
 	l->dead = RING_DEAD_WORKER;
@@ -211,6 +241,7 @@ lease_dead_l(struct client *c, struct lease *l, const char *why)
 	lease_free_l(c, l);
 	if (a)
 		actor_unref_l(c, a);
+	c->progressing = outer;
 	if (s)
 		feed_l(c, s);
 }

@@ -95,6 +95,7 @@ struct lease {				/* a worker that is ours for a while, or an actor's ring */
 	struct bell *bell;
 	unsigned inflight;		/* tasks pushed whose end was not seen */
 	unsigned active;		/* place in client.active + 1; 0: nothing in flight */
+	bool freed;			/* told to free something while it had nothing to run */
 	bool returning, blocked, rung;	/* rung: pushed to since its bell was last rung */
 	uint64_t seen_dhead;		/* completions when it was last found full */
 	bool slow;			/* its task runs longer than the means said: nothing is put behind it */
@@ -201,6 +202,8 @@ struct client {
 	struct map lease_of;		/* lease number -> struct lease * */
 	struct map actor;		/* number -> struct actor * */
 	struct heap timers;
+	bool freed;			/* some lease is marked so */
+	bool progressing;		/* progress_l or lease_dead_l is under way */
 	uint64_t queued, running;	/* tasks in queues or waiting; tasks on rings */
 
 	/* dropped by finalizers; main thread only */
@@ -320,6 +323,7 @@ void	answer_l(struct client *c, struct rec *r, uint32_t proc);
 
 /* mem.c */
 int	mem_put(struct client *c, struct id id, const struct payload *p, struct rec_where *w);	/* takes the lock itself */
+void	mem_freed_l(struct client *c);			/* wakes idle workers that were told to free: after a batch of mem_free_l */
 void	mem_free_l(struct client *c, const struct rec_where *w);
 static inline uint32_t
 obj_gen(const struct arena *a, uint64_t off)		/* generation of what lies at off */

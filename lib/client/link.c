@@ -9,6 +9,7 @@
 #include "os/fd.h"
 #include "wire/frame.h"
 #include "wire/le.h"
+#include "wire/mp.h"
 
 #define LINK_TURN (64u << 10)		/* bytes taken at a time */
 
@@ -298,6 +299,8 @@ link_read_l(struct client *c)
 			link_lose_l(c, "the node sent nonsense");
 			return;
 		}
+		if (c->freed)
+			mem_freed_l(c);
 		if ((size_t)n < LINK_TURN && nfd == 0)
 			return;
 	}
@@ -305,9 +308,24 @@ link_read_l(struct client *c)
 
 /* --- looking ------------------------------------------------------------------------------------------------------ */
 
+static int
+each_row(struct span rows, int (*row)(void *arg, struct span map), void *arg)
+{
+	struct mp m = { rows.p, rows.p + rows.n };
+	struct mp_tok list;
+	int e = mp_next(&m, &list) < 0 || list.kind != MP_ARRAY ? ERR_PROTO : 0;
+
+	for (size_t i = 0; e == 0 && i < list.n; i++) {
+		const unsigned char *p = m.p;
+
+		if ((e = mp_skip(&m)) == 0)
+			e = row(arg, span_of(p, (size_t)(m.p - p)));
+	}
+	return e;
+}
+
 int
-client_list(struct client *c, const char *what, int (*row)(void *, const unsigned char *, size_t), void *arg, char *why,
-    size_t n)
+client_list(struct client *c, const char *what, int (*row)(void *arg, struct span map), void *arg, char *why, size_t n)
 {
 	struct request *rq;
 	int e;
@@ -323,7 +341,7 @@ client_list(struct client *c, const char *what, int (*row)(void *, const unsigne
 	for (size_t at = 0; e == 0 && at + 4 <= rq->rows.len;) {
 		uint32_t len = le_get32(rq->rows.data + at);
 
-		e = row(arg, rq->rows.data + at + 4, len);
+		e = each_row(span_of(rq->rows.data + at + 4, len), row, arg);
 		at += 4 + len;
 	}
 	link_done(c, rq);

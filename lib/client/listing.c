@@ -66,33 +66,29 @@ add_row(struct listing *l)
 }
 
 static int
-on_rows(void *arg, const unsigned char *p, size_t n)
+on_row(void *arg, struct span row)
 {
 	struct listing *l = arg;
-	struct mp m = { p, p + n };
-	struct mp_tok rows, map, key, v;
+	struct mp m = { row.p, row.p + row.n };
+	struct mp_tok map, key, v;
 	int e;
 
-	if (mp_next(&m, &rows) < 0 || rows.kind != MP_ARRAY)
+	if (mp_next(&m, &map) < 0 || map.kind != MP_MAP)
 		return ERR_PROTO;
-	while (rows.n-- > 0) {
-		if (mp_next(&m, &map) < 0 || map.kind != MP_MAP)
-			return ERR_PROTO;
-		if ((e = add_row(l)) < 0)
-			return e;
-		while (map.n-- > 0) {
-			struct mp at;
-			unsigned c;
+	if ((e = add_row(l)) < 0)
+		return e;
+	while (map.n-- > 0) {
+		struct mp at;
+		unsigned c;
 
-			if (mp_next(&m, &key) < 0 || key.kind != MP_STR)
-				return ERR_PROTO;
-			at = m;
-			if (mp_skip(&m) < 0 || ((e = mp_next(&at, &v)) < 0 && e != ERR_VALUE))
-				return ERR_PROTO;
-			if ((c = column(l, (const char *)key.p, key.n)) < l->ncol &&
-			    (e = set_cell(l, &l->cell[(l->len - 1) * l->ncol + c], l->cols[c].kind, &v)) < 0)
-				return e;
-		}
+		if (mp_next(&m, &key) < 0 || key.kind != MP_STR)
+			return ERR_PROTO;
+		at = m;
+		if (mp_skip(&m) < 0 || ((e = mp_next(&at, &v)) < 0 && e != ERR_VALUE))
+			return ERR_PROTO;
+		if ((c = column(l, (const char *)key.p, key.n)) < l->ncol &&
+		    (e = set_cell(l, &l->cell[(l->len - 1) * l->ncol + c], l->cols[c].kind, &v)) < 0)
+			return e;
 	}
 	return 0;
 }
@@ -106,7 +102,7 @@ listing_read(struct listing *l, struct client *c, const char *what, const struct
 	while (cols[l->ncol].name)
 		l->ncol++;
 	*why = '\0';
-	if ((e = client_list(c, what, on_rows, l, why, n)) < 0) {
+	if ((e = client_list(c, what, on_row, l, why, n)) < 0) {
 		if (!*why)
 			snprintf(why, n, "%s", err_str(e));
 		listing_free(l);

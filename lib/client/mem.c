@@ -168,11 +168,25 @@ mem_free_l(struct client *c, const struct rec_where *w)
 			l = c->lease[i];
 	if (l && w->off / 64 < RING_FREE && ring_unclaimed(&l->ring, RING_WORDS / 2) < RING_WORDS / 2) {
 		ring_push(&l->ring, RING_FREE | (uint32_t)(w->off / 64));
-		return;				/* no hurry: its bell is rung with the next task */
+		if (l->inflight == 0)		/* a busy one sees it with its next task */
+			l->freed = c->freed = true;
+		return;
 	}
 	memcpy(pair, &w->off, 8);
 	memcpy(pair + 8, &w->gen, 4);
 	LINK_SEND(c, free, .objects = span_of(pair, sizeof pair));
+}
+
+void
+mem_freed_l(struct client *c)
+{
+	c->freed = false;
+	for (unsigned i = 0; i < c->nlease; i++)
+		if (c->lease[i] && c->lease[i]->freed) {
+			c->lease[i]->freed = false;
+			if (!c->lease[i]->dead)
+				bell_ring(c->np, c->lease[i]->bell);
+		}
 }
 
 /* --- for the main thread --------------------------------------------------------------------------------- */

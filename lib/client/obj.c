@@ -351,6 +351,8 @@ drops_l(struct client *c)
 			slab_rec_free(&c->slab, r);
 		}
 	}
+	if (c->freed)
+		mem_freed_l(c);
 }
 
 /* --- for the main thread ------------------------------------------------------------------------------------ */

@@ -81,6 +81,8 @@ struct nproc {
 	uint64_t hello;			/* request of JOB_NEW while HELLO waits for it */
 	int err;			/* driver: descriptor that came with HELLO; worker: its end of the socket */
 	struct buf name, namespace;
+	struct buf told;		/* what it was told to free: u64 offset, u32 generation; some is done by now */
+	size_t told_most;		/* look through it once it is so long */
 	char text[NODE_MESSAGE];	/* how it died */
 	int code;
 };

@@ -8,6 +8,7 @@
 enum {
 	ROUND = 200,			/* ms between two calls to collect garbage while somebody waits */
 	TELL = 16,			/* bytes of an entry in node.tells */
+	TOLD = 12,			/* in nproc.told */
 };
 #define MS UINT64_C(1000000)
 
@@ -85,6 +86,29 @@ pinned(struct node *n, uint64_t off, uint32_t gen)
 	return false;
 }
 
+/* to be freed by p, which made it; until it is, we remember, for p may die before it reads this */
+static void
+tell(struct nproc *p, uint64_t off, uint32_t gen)
+{
+	struct buf *b = &p->told;
+	unsigned char o[TOLD];
+	size_t stay = 0;
+
+	le_put64(o, off);
+	le_put32(o + 8, gen);
+	SEND(p, free, .objects = span_of(o, sizeof o));
+	if (b->len >= p->told_most) {
+		for (size_t i = 0; i < b->len; i += TOLD)
+			if (arena_node_has(&p->n->arena, le_get64(b->data + i), le_get32(b->data + i + 8))) {
+				memmove(b->data + stay, b->data + i, TOLD);
+				stay += TOLD;
+			}
+		b->len = stay;
+		p->told_most = 2 * stay + 256 * TOLD;
+	}
+	buf_add(b, o, sizeof o);
+}
+
 /* their makers free what they still have; at most the pinned ones stay; how many */
 static size_t
 tell_makers(struct node *n)
@@ -92,7 +116,7 @@ tell_makers(struct node *n)
 	size_t stay = 0;
 
 	for (size_t i = 0; i < n->tells.len; i += TELL) {
-		unsigned char *t = n->tells.data + i, o[12];
+		unsigned char *t = n->tells.data + i;
 		uint64_t off = le_get64(t + 4);
 		uint32_t gen = le_get32(t + 12);
 		struct nproc *p = proc_find(n, le_get32(t));
@@ -103,9 +127,7 @@ tell_makers(struct node *n)
 			memmove(n->tells.data + stay, t, TELL);
 			stay += TELL;
 		} else {
-			le_put64(o, off);
-			le_put32(o + 8, gen);
-			SEND(p, free, .objects = span_of(o, sizeof o));
+			tell(p, off, gen);
 		}
 	}
 	n->tells.len = stay;
@@ -118,18 +140,14 @@ memory_free(struct node *n, uint64_t off, uint32_t gen, bool check)
 	uint32_t borrower = 0;
 	int e = arena_node_free(&n->arena, off, gen, &borrower);
 	struct nproc *p;
-	unsigned char o[12];
 
 	n->mem_dirty = true;
 	if (e != -EPERM)
 		return;
 	if (check)
 		hook_tell(n, borrower, off, gen);
-	else if ((p = proc_find(n, borrower)) != NULL) {
-		le_put64(o, off);
-		le_put32(o + 8, gen);
-		SEND(p, free, .objects = span_of(o, sizeof o));
-	}
+	else if ((p = map_get(&n->procs, borrower)) != NULL)	/* a lost one too: it is not gone yet */
+		tell(p, off, gen);
 }
 
 /* --- extents -------------------------------------------------------------------------------------------------------------- */
@@ -227,6 +245,49 @@ on_extent(struct nproc *p, const struct frame *f)
 	return 0;
 }
 
+struct abandon {
+	struct node *n;
+	uint32_t owner;
+	struct msg_abandon m;
+};
+
+static bool
+has(struct span list, uint64_t u)
+{
+	size_t i = 0;
+
+	while (i < list.n && le_get64(list.p + i) != u)
+		i += 8;
+	return i < list.n;
+}
+
+static bool
+abandon(void *ctx, const struct arena_item *it)
+{
+	const struct abandon *a = ctx;
+
+	if (it->maker == a->m.proc && it->id.proc == a->owner && it->id.node == a->n->number && !it->kept &&
+	    has(a->m.tasks, id_task(it->id)) && !has(a->m.kept, it->off))
+		memory_free(a->n, it->off, it->gen, false);
+	return true;
+}
+
+/* the values that a dead worker made without telling their owner */
+static int
+on_abandon(struct nproc *p, const struct frame *f)
+{
+	struct abandon a = { .n = p->n, .owner = p->number };
+	int e = msg_get_abandon(&a.m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	if (a.m.tasks.n % 8 || a.m.kept.n % 8)
+		return ERR_PROTO;
+	if (proc_find(p->n, (uint32_t)a.m.proc) == NULL)
+		arena_node_each(&p->n->arena, abandon, &a);
+	return 0;
+}
+
 int
 memory_frame(struct nproc *p, const struct frame *f)
 {
@@ -249,6 +310,8 @@ memory_frame(struct nproc *p, const struct frame *f)
 		for (size_t i = 0; i < fr.objects.n; i += 12)
 			memory_free(n, le_get64(fr.objects.p + i), le_get32(fr.objects.p + i + 8), false);
 		return 0;
+	case MSG_ABANDON_T:
+		return on_abandon(p, f);
 	default:			/* COLLECTED: what it let go came before */
 		n->mem_dirty = true;
 		return 0;
@@ -261,6 +324,9 @@ memory_gone(struct nproc *p)
 	struct node *n = p->n;
 
 	arena_node_dead(&n->arena, p->number);
+	for (size_t i = 0; i < p->told.len; i += TOLD)
+		memory_free(n, le_get64(p->told.data + i), le_get32(p->told.data + i + 8), false);
+	buf_release(&p->told);
 	arena_node_owner_dead(&n->arena, n->number, p->number);
 	n->mem_dirty = true;
 }

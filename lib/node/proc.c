@@ -227,6 +227,7 @@ proc_gone(struct nproc *p, int code, const char *text)
 		job_unref(n, p->job);
 	buf_release(&p->name);
 	buf_release(&p->namespace);
+	buf_release(&p->told);
 	free(p);
 }
 

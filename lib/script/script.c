@@ -309,20 +309,15 @@ l_size(lua_State *L)				/* size("1G") -> bytes, or nil */
 }
 
 static int
-row(void *arg, const unsigned char *p, size_t n)
+row(void *arg, struct span map)			/* onto the list at the top */
 {
 	lua_State *L = arg;
 
-	if (dec_values(L, p, n, 1, NULL, 0) < 0) {
+	if (dec_values(L, map.p, map.n, 1, NULL, 0) < 0) {
 		lua_pop(L, 1);
 		return ERR_PROTO;
 	}
-	lua_len(L, -1);
-	for (lua_Integer i = 1, m = lua_tointeger(L, -1); i <= m; i++) {
-		lua_rawgeti(L, -2, i);
-		lua_rawseti(L, -4, (lua_Integer)lua_rawlen(L, -4) + 1);
-	}
-	lua_pop(L, 2);
+	lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
 	return 0;
 }
 

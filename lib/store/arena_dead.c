@@ -305,6 +305,16 @@ arena_node_owner_dead(struct arena_node *an, uint32_t node, uint32_t proc)
 	arena_node_flush(an);
 }
 
+bool
+arena_node_has(struct arena_node *an, uint64_t off, uint32_t gen)
+{
+	struct own_extent x;
+	struct arena_block b;
+
+	return own_find(an, off, &x) && arena_block_load(an->base, off, (x.g + x.n) << ARENA_SHIFT, &b) && b.gen == gen &&
+	    b.state == OBJ_SEALED;
+}
+
 int
 arena_node_keep(struct arena_node *an, uint64_t off, uint32_t gen, bool keep)
 {

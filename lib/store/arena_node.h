@@ -76,6 +76,7 @@ int	arena_node_free(struct arena_node *an, uint64_t off, uint32_t gen, uint32_t 
 size_t	arena_node_flush(struct arena_node *an);	/* frees what was queued and nobody pins; how many wait: call again later */
 /* An owner is dead: each of its objects that the node does not keep is freed here, or hook.tell names it. */
 void	arena_node_owner_dead(struct arena_node *an, uint32_t node, uint32_t proc);
+bool	arena_node_has(struct arena_node *an, uint64_t off, uint32_t gen);	/* is it there, sealed? */
 int	arena_node_keep(struct arena_node *an, uint64_t off, uint32_t gen, bool keep);	/* 0 or ERR_NOTFOUND */
 bool	arena_node_trim(struct arena_node *an, uint64_t most);	/* gives pages beyond reserve back, at most so many bytes now; more? */
 

@@ -17,14 +17,10 @@
 #include <stdint.h>
 #include "base/buf.h"
 #include "base/id.h"
+#include "base/span.h"
 
 #define MSG_PROTO 1u		/* the protocol version spoken here */
 #define MSG_TEXT 65536u		/* longest text field */
-
-struct span {			/* borrowed bytes */
-	const unsigned char *p;
-	size_t n;
-};
 
 enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 
@@ -118,6 +114,10 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(U, gen, "its generation") \
 	F(S, name, "name, may be empty") \
 	F(U, ttl, "nanoseconds to live; 0 until removed")
+#define MSG_ABANDON(F) \
+	F(U, proc, "dead worker: what it made for these tasks is freed, nobody was told of it") \
+	F(B, tasks, "packed u64 numbers of the sender's tasks that it ran when it died") \
+	F(B, kept, "packed u64 offsets of values of theirs that were taken")
 #define MSG_LOOKUP(F) \
 	F(U, req, "request number") \
 	F(S, text, "full id, unique prefix of 4 or more hex digits, or name")
@@ -279,6 +279,7 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	X(LOOKUP, lookup, 27, 0, "c>n") \
 	X(FOUND, found, 28, 0, "n>c") \
 	X(REMOVE, remove, 29, 0, "c>n") \
+	X(ABANDON, abandon, 31, 0, "c>n") \
 	X(ROUTE, route, 30, 0, "c>n n>c") \
 	X(ACTOR_NEW, actor_new, 40, 0, "c>n n>g") \
 	X(ACTOR, actor, 41, 0, "g>n n>c") \
@@ -335,10 +336,5 @@ MSG_MAP(X)
 
 const char *msg_name(unsigned type);		/* "HELLO", or NULL */
 int	msg_fds(unsigned type);			/* most descriptors that may come with it; 0 for unknown types */
-static inline struct span
-span_of(const void *p, size_t n)
-{
-	return (struct span){ p, n };
-}
 
 #endif

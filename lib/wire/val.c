@@ -143,7 +143,7 @@ val_walk_refs(const unsigned char *p, size_t n, unsigned nvals,
 
 int
 val_walk_actors(const unsigned char *p, size_t n, unsigned nvals,
-    int (*fn)(void *arg, uint64_t number, const struct val_text *class, const struct val_text *methods), void *arg)
+    int (*fn)(void *arg, uint64_t number, struct span class, struct span methods), void *arg)
 {
 	struct walk w;
 	struct mp_tok t, list, num, class, methods;
@@ -159,8 +159,7 @@ val_walk_actors(const unsigned char *p, size_t n, unsigned nvals,
 		    num.kind != MP_INT || mp_next(&m, &class) < 0 || class.kind != MP_STR || mp_next(&m, &methods) < 0 ||
 		    methods.kind != MP_STR)
 			continue;		/* no handle that anybody could use */
-		if ((e = fn(arg, (uint64_t)num.i, &(struct val_text){ class.p, class.n },
-		    &(struct val_text){ methods.p, methods.n })) < 0)
+		if ((e = fn(arg, (uint64_t)num.i, span_of(class.p, class.n), span_of(methods.p, methods.n))) < 0)
 			return e;
 	}
 	return e;

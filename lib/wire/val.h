@@ -40,6 +40,7 @@
 #include <sys/types.h>
 #include "base/buf.h"
 #include "base/id.h"
+#include "base/span.h"
 #include "wire/le.h"
 
 /*
@@ -155,13 +156,9 @@ int	val_check(const unsigned char *p, size_t n, unsigned nvals, unsigned flags);
  */
 int	val_walk_refs(const unsigned char *p, size_t n, unsigned nvals,
 	    int (*fn)(void *arg, const struct wref *ref, bool valref), void *arg);
-struct val_text {		/* bytes within a payload */
-	const unsigned char *p;
-	size_t n;
-};
-/* The same for each actor handle: its number, its class and the encoded names of its methods. */
+/* The same for each actor handle: its number, its class and the encoded names of its methods, both within p. */
 int	val_walk_actors(const unsigned char *p, size_t n, unsigned nvals,
-	    int (*fn)(void *arg, uint64_t number, const struct val_text *class, const struct val_text *methods), void *arg);
+	    int (*fn)(void *arg, uint64_t number, struct span class, struct span methods), void *arg);
 
 /* An error made or read without Lua.  NULL or 0: absent. */
 struct val_err {

@@ -1,0 +1,17 @@
+-- orphan.lua - a driver whose node is killed: what it waits for fails at once, so does what it asks later
+local rota = require "rota"
+local slow = rota.task(function(s) rota.sleep(s) return s end)
+local A = rota.actor { f = function(self) rota.sleep(60) end }
+local a = A()
+local refs = { slow(60), slow(60), a:f(), slow(0), rota.put "x" }
+rota.get(refs[4])
+print(rota.nodes()[1].pid)
+io.stdout:flush()
+local vals, errs = rota.pget(refs)
+for _, i in ipairs { 1, 2, 3 } do assert(errs[i] and errs[i].code == (i < 3 and "no_cluster" or "actor_died"), tostring(errs[i])) end
+assert(vals[4] == 0 and vals[5] == "x", "what had come is still there")
+local v, e = rota.pget(slow(1))
+assert(e and e.code == "no_cluster", "a later task")
+assert(not pcall(A), "a later actor")
+assert(not pcall(rota.put, ("x"):rep(100000)), "a later object")
+print "told"
