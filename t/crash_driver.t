@@ -1,5 +1,5 @@
 #!/bin/sh
-# crash_driver.t - drivers with 10,000 tasks queued are killed: all of it is gone within a second, for the others nothing changes
+# crash_driver.t - drivers with 10,000 tasks queued are killed: all of it is gone, for the others nothing changes
 . "${0%/*}/lib.sh"
 umask 077
 mkdir -p "$ROTA_DIR"

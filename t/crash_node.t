@@ -1,5 +1,5 @@
 #!/bin/sh
-# crash_node.t - the node is killed: its programs are told within a second, its workers end, the next program has a new one
+# crash_node.t - the node is killed: its programs are told at once, its workers end, the next program has a new one
 . "${0%/*}/lib.sh"
 umask 077
 mkdir -p "$ROTA_DIR"

@@ -31,9 +31,8 @@
 struct waiter {				/* on side->waiters of a record that is not ready */
 	struct list link;
 	enum { WAIT_DEP, WAIT_SET, WAIT_ASK } kind;
-	union {
+	union {				/* SET: it lies in its struct member */
 		uint32_t task;		/* DEP: unit of the task that waits */
-		struct member *member;	/* SET */
 		uint32_t proc;		/* ASK: who wants the answer */
 	};
 };
@@ -145,10 +144,11 @@ struct actor {
 
 struct member {
 	struct list link;		/* in waitset.ready or waitset.rest */
+	struct waiter waiter;		/* in a list as long as it waits */
+	bool waits;
 	struct waitset *set;
 	struct rec *rec;
 	uint64_t tag;
-	struct waiter *waiter;		/* NULL once ready */
 };
 
 struct waitset {

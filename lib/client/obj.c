@@ -225,8 +225,8 @@ rec_ready_l(struct client *c, struct rec *r)
 			task_resolved_l(c, slab_at(&c->slab, w->task));
 			break;
 		case WAIT_SET:
-			member_ready_l(c, w->member);
-			break;
+			member_ready_l(c, list_entry(w, struct member, waiter));
+			continue;
 		case WAIT_ASK:
 			answer_l(c, r, w->proc);
 			break;

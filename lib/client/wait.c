@@ -291,7 +291,7 @@ void
 member_ready_l(struct client *c, struct member *m)
 {
 	(void)c;
-	m->waiter = NULL;
+	m->waits = false;
 	list_del(&m->link);
 	list_add_tail(&m->set->ready, &m->link);
 }
@@ -311,10 +311,10 @@ waitset_add(struct client *c, struct waitset *w, struct rec *r, uint64_t tag)
 	lock_take(&c->lock);
 	if (r->state == REC_READY) {
 		list_add_tail(&w->ready, &m->link);
-	} else if ((s = side_l(c, r)) && (m->waiter = calloc(1, sizeof *m->waiter))) {
-		m->waiter->kind = WAIT_SET;
-		m->waiter->member = m;
-		list_add_tail(&s->waiters, &m->waiter->link);
+	} else if ((s = side_l(c, r))) {
+		m->waiter.kind = WAIT_SET;
+		m->waits = true;
+		list_add_tail(&s->waiters, &m->waiter.link);
 		list_add_tail(&w->rest, &m->link);
 		ask_l(c, r);
 	} else {
@@ -374,10 +374,8 @@ waitset_free(struct client *c, struct waitset *w)
 	while ((l = list_shift(&w->ready)) || (l = list_shift(&w->rest))) {
 		struct member *m = list_entry(l, struct member, link);
 
-		if (m->waiter) {
-			list_del(&m->waiter->link);
-			free(m->waiter);
-		}
+		if (m->waits)
+			list_del(&m->waiter.link);
 		rec_unref_l(c, m->rec);
 		free(m);
 	}
