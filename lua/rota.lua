@@ -150,10 +150,7 @@ function rota.unpack(list) return table.unpack(list, 1, list.n or #list) end
 
 --- who and where
 
-function rota.context()
-	local node, _, proc, job, namespace = core.identity()
-	return { node = node, process = proc, job = job, namespace = namespace, task = os.getenv "ROTA_TASK" }
-end
+rota.context = core.context
 
 function rota.nodes()
 	local list = core.list "nodes"

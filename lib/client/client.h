@@ -59,6 +59,7 @@ struct payload {		/* what goes in: borrowed for the call */
 };
 #define PAYLOAD_REFS 1u		/* holds REF or VALREF */
 #define PAYLOAD_ERROR 2u	/* is an encoded error */
+#define PAYLOAD_RETRY 8u	/* an error that the task wants to be tried again for */
 #define PAYLOAD_PENDING 4u	/* holds a top-level VALREF of an object that was not ready when it was encoded */
 
 struct value {			/* what comes out; p lives until the record is released */
@@ -99,13 +100,14 @@ struct task_opts {		/* zeroed and set by task_opts_init */
 	uint64_t memory;
 	const unsigned char *resources;	/* msgpack map name -> thousandths, or NULL */
 	size_t nresources;
-	int retries;		/* after a crash; -1 without end */
+	int retries;		/* -1 without end */
+	unsigned retry_on;	/* RETRY_* of core/retry.h */
 	unsigned returns;	/* records made by a submit; 0 and 1: one that holds all values */
 	uint64_t timeout;	/* ns; 0 none */
 	int8_t priority;
 	bool wait;		/* wait for what is infeasible now */
 };
-void	task_opts_init(struct task_opts *o);	/* cpus 1, retries 3 */
+void	task_opts_init(struct task_opts *o);	/* cpus 1, retries 3 of crashes */
 
 struct fn;			/* a function as it is called: bytes, name and options */
 int	client_fn(struct client *c, enum fn_kind kind, const void *p, size_t n, const char *name,

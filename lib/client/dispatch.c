@@ -65,7 +65,7 @@ ON(dead)
 	snprintf(text, sizeof text, "%.*s", (int)m->text.n, (const char *)m->text.p);
 	for (unsigned i = 0; i < c->nlease; i++)
 		if (c->lease[i] && c->lease[i]->proc == m->proc)
-			lease_dead_l(c, c->lease[i], text);
+			lease_dead_l(c, c->lease[i], (int)m->code, text);
 	proc_dead_l(c, (uint32_t)m->proc, (int)m->code, text);
 	return 0;
 }

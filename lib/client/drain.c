@@ -158,6 +158,17 @@ lease_less_l(struct client *c, struct lease *l)
 	}
 }
 
+/* r raised, and its task wants such errors to be tried again: true if it will be */
+static bool
+raised_l(struct client *c, struct lease *l, struct rec *r, const struct done *d)
+{
+	if (!again_l(c, r, d->flags & DONE_RETRY ? RETRY_RAISED : RETRY_REFUSED))
+		return false;
+	lease_less_l(c, l);
+	discard_l(c, l, d);
+	return true;
+}
+
 /* 0 or ERR_PROTO: the worker cannot be believed any more */
 static int
 done_l(struct client *c, struct lease *l, const struct done *d)
@@ -198,6 +209,8 @@ done_l(struct client *c, struct lease *l, const struct done *d)
 		return 0;
 	}
 	fn = fn_of(c, r->fn);
+	if (d->flags & DONE_ERROR && fn->opts.retry_on & (RETRY_ERROR | RETRY_ASK) && raised_l(c, l, r, d))
+		return 0;
 	if (d->ns) {
 		estimate(&fn->est, d->ns);
 		if (fn->shape)

@@ -8,7 +8,7 @@
 void
 task_opts_init(struct task_opts *o)
 {
-	*o = (struct task_opts){ .cpus = 1000, .retries = 3 };
+	*o = (struct task_opts){ .cpus = 1000, .retries = 3, .retry_on = RETRY_CRASH };
 }
 
 /* --- functions ------------------------------------------------------------------------------------------- */

@@ -3,7 +3,6 @@
  */
 #include <stdio.h>
 #include "client/inner.h"
-#include "core/retry.h"
 
 /* --- taking back, giving back -------------------------------------------------------------------------------- */
 
@@ -56,35 +55,65 @@ lease_takeback_l(struct client *c, struct lease *l)
 
 /* --- a dead ring ------------------------------------------------------------------------------------------------ */
 
-void
-retry_l(struct client *c, struct rec *r, int code, const char *text)
+bool
+again_l(struct client *c, struct rec *r, enum retry_cause cause)
 {
 	struct fn *fn = fn_of(c, r->fn);
 	struct side *s = side_find_l(c, r);
+	struct retry q = { fn->opts.retries, fn->opts.retry_on, r->attempt, s ? s->spared : 0 };
 	uint64_t after;
 
-	if (s && s->late) {
-		rec_fail_l(c, r, ERR_TIMEOUT, "the task ran longer than its timeout");
-		rec_unref_l(c, r);
-		return;
-	}
-	if (fn->shape && !c->lost && retry_allowed(fn->opts.retries, r->attempt, &after)) {
+	if (!fn->shape || c->lost || (s && s->late) || !retry_allowed(&q, cause, &after))
+		return false;
+	if (r->attempt < UINT8_MAX) {		/* attempts without end are counted no further */
+		if (cause == RETRY_SPARED && (s = side_l(c, r)))
+			s->spared++;
 		r->attempt++;
-		page_count(c->page, CNT_RETRIED, 1);
-		if (after == 0) {
-			task_queue_l(c, r, true);
-		} else {
-			r->state = REC_WAITING;
-			c->queued++;
-			if (timer_set_l(c, r, TIMER_RETRY, clock_ns() + after) == 0)
-				return;
-			c->queued--;
-			task_queue_l(c, r, true);
-		}
+	}
+	page_count(c->page, CNT_RETRIED, 1);
+	if (after) {
+		r->state = REC_WAITING;
+		c->queued++;
+		if (timer_set_l(c, r, TIMER_RETRY, clock_ns() + after) == 0)
+			return true;
+		c->queued--;
+	}
+	task_queue_l(c, r, true);
+	return true;
+}
+
+void
+retry_l(struct client *c, struct rec *r, enum retry_cause cause, int code, const char *text)
+{
+	struct side *s;
+
+	if (again_l(c, r, cause))
 		return;
+	if ((s = side_find_l(c, r)) && s->late) {
+		code = ERR_TIMEOUT;
+		text = "the task ran longer than its timeout";
 	}
 	rec_fail_l(c, r, code, text);
 	rec_unref_l(c, r);
+}
+
+/* its worker died while it ran it: functions that do this again and again are put where they harm nobody else */
+static void
+killed_l(struct client *c, struct fn *fn)
+{
+	retry_killed(&fn->code->kills, clock_ns());
+	if (!retry_poison(&fn->code->kills, clock_ns()))
+		return;
+	for (uint32_t i = 0; i < c->nfn; i++)
+		if (c->fn[i] && c->fn[i]->code == fn->code && c->fn[i]->shape)
+			c->fn[i]->alone = c->fn[i]->shape->poison = true;
+}
+
+bool
+fn_alone_l(struct client *c, struct fn *fn)
+{
+	(void)c;
+	return fn->alone = retry_poison(&fn->code->kills, clock_ns());
 }
 
 /* what it sealed for r but did not publish would stay for ever: the values that we know of are not meant */
@@ -108,12 +137,19 @@ unfinished_l(struct client *c, const struct rec *r, struct buf *tasks, struct bu
 	}
 }
 
+static bool
+call_allowed(const struct fn *fn, const struct rec *r, uint64_t *after)
+{
+	return retry_allowed(&(struct retry){ fn->opts.retries, RETRY_CRASH, r->attempt, 0 }, RETRY_DIED, after);
+}
+
 /* every record that is on this ring without a completion was claimed */
 static void
-claimed_died_l(struct client *c, struct lease *l, const char *text)
+claimed_died_l(struct client *c, struct lease *l, int code, const char *text)
 {
 	uint32_t chunks = (uint32_t)((uint64_t)c->slab.next * SLAB_UNIT / SLAB_CHUNK), per = SLAB_CHUNK / SLAB_UNIT;
 	struct buf tasks = BUF_INIT, kept = BUF_INIT;
+	enum retry_cause cause = code == ERR_OOM ? RETRY_SPARED : RETRY_DIED;	/* the node ended it, or not */
 	uint64_t after;
 
 	for (uint32_t k = 0; k < chunks && l->inflight; k++) {
@@ -126,8 +162,8 @@ claimed_died_l(struct client *c, struct lease *l, const char *text)
 				continue;
 			lease_less_l(c, l);
 			unfinished_l(c, r, &tasks, &kept);
-			if (l->actor && retry_allowed(fn_of(c, r->fn)->opts.retries, r->attempt, &after)) {
-				r->attempt++;
+			if (l->actor && call_allowed(fn_of(c, r->fn), r, &after)) {
+				r->attempt += r->attempt < UINT8_MAX;
 				page_count(c->page, CNT_RETRIED, 1);
 				call_again_l(c, l->actor, r, u);
 			} else if (l->actor) {
@@ -135,7 +171,9 @@ claimed_died_l(struct client *c, struct lease *l, const char *text)
 				rec_unref_l(c, r);
 				actor_unref_l(c, l->actor);
 			} else {
-				retry_l(c, r, c->lost ? ERR_NO_CLUSTER : ERR_CRASHED, text);
+				if (cause == RETRY_DIED && !c->lost)
+					killed_l(c, fn_of(c, r->fn));
+				retry_l(c, r, cause, code == ERR_CLOSED ? ERR_CRASHED : code, text);
 			}
 		}
 	}
@@ -220,7 +258,7 @@ leases_idle_l(struct client *c)
 
 /* rlet told how the worker died; what it had published before counts */
 void
-lease_dead_l(struct client *c, struct lease *l, const char *why)
+lease_dead_l(struct client *c, struct lease *l, int code, const char *why)
 {
 	struct shape *s = l->shape;
 	struct actor *a = l->actor;
@@ -235,7 +273,7 @@ lease_dead_l(struct client *c, struct lease *l, const char *why)
 	lease_takeback_l(c, l);
 	snprintf(text, sizeof text, "%s%s", a ? "the actor died while it ran this call, which may have had its effect: " : "", why);
 	if (l->inflight)
-		claimed_died_l(c, l, text);
+		claimed_died_l(c, l, code, text);
 	if (a)
 		actor_lost_ring_l(c, a);
 	lease_free_l(c, l);

@@ -19,7 +19,9 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "client/client.h"
+#include "client/serve.h"
 #include "client/lock.h"
+#include "core/retry.h"
 #include "ring/bell.h"
 #include "ring/page.h"
 #include "ring/ring.h"
@@ -55,6 +57,7 @@ struct side {
 	uint32_t *child;		/* units of the records of returns 1 … nchild */
 	unsigned nchild;
 	unsigned missing;		/* arguments that are not ready */
+	unsigned spared;		/* attempts that were charged nothing */
 	struct id id;			/* of a borrowed one */
 	bool exported;			/* in client.exported */
 	unsigned registered;		/* borrowed: how often its owner put us on its list */
@@ -81,6 +84,7 @@ struct shape {				/* a resource shape and the tasks that wait for leases of it *
 	unsigned asked;			/* leases last asked for */
 	uint32_t est;			/* mean run time in ns of its tasks; EST_UNKNOWN */
 	bool infeasible;
+	bool poison;			/* some function of it is, or was */
 	char why[256];
 };
 
@@ -108,6 +112,7 @@ struct fn {
 	uint32_t unit;			/* of its struct fnblk */
 	uint32_t priv;			/* index in client.fn */
 	uint32_t count;			/* the handle and tasks under way */
+	bool alone;			/* it may be poison: ask fn_alone_l */
 	struct shape *shape;		/* NULL: a method */
 	struct task_opts opts;
 	uint32_t est;			/* mean run time in ns */
@@ -118,6 +123,7 @@ struct fn {
 struct fncode {				/* bytes shared by all variants */
 	uint64_t hash[2];
 	uint32_t unit, len, count;
+	struct retry_kills kills;
 };
 
 struct actor {
@@ -254,9 +260,12 @@ struct client {
 	uint32_t parent_proc;		/* and who it is */
 	uint64_t parent_seq;
 	bool in_task;
+	bool alone;			/* the task claimed last wants the worker for itself */
 	struct buf spec;		/* ACTOR_START, for the script layer */
 	struct buf args;		/* of the task claimed last */
 	uint32_t cpus;			/* granted to us, thousandths */
+	struct serve_grant granted;	/* by the ring that came last; resources point into granted_bytes */
+	struct buf granted_bytes;
 	bool stopping;
 	unsigned held;			/* completions that found their ring full */
 	unsigned nheld;			/* our objects that other processes hold */
@@ -356,7 +365,7 @@ void	leases_bury_l(struct client *c);
 void	leases_idle_l(struct client *c);
 void	inrings_bury_l(struct client *c);
 void	lease_idle_l(struct client *c, struct lease *l);
-void	lease_dead_l(struct client *c, struct lease *l, const char *why);
+void	lease_dead_l(struct client *c, struct lease *l, int code, const char *why);
 void	task_expire_l(struct client *c, struct rec *r);	/* its time is up before it ran */
 void	lease_ring_l(struct client *c, struct lease *l);
 #define REC_EXT_MAX (65536u - (unsigned)sizeof(struct rec_context))		/* longest payload in a block of the slab */
@@ -372,7 +381,9 @@ void	lease_less_l(struct client *c, struct lease *l);	/* one task less on its ri
 bool	progress_l(struct client *c);			/* drains, feeds; true if anything came */
 void	timers_l(struct client *c, uint64_t now);
 uint64_t timers_next_l(struct client *c);		/* WAIT_FOREVER: none */
-void	retry_l(struct client *c, struct rec *r, int code, const char *text);
+void	retry_l(struct client *c, struct rec *r, enum retry_cause cause, int code, const char *text);
+bool	again_l(struct client *c, struct rec *r, enum retry_cause cause);	/* r is on no ring: it runs again; false: no */
+bool	fn_alone_l(struct client *c, struct fn *fn);
 int	timer_set_l(struct client *c, struct rec *r, int what, uint64_t at);
 
 /* actor.c */

@@ -220,6 +220,11 @@ own_done_l(struct client *c, struct task_in *t, const struct payload *p, const s
 	struct side *s = side_find_l(c, r);
 	int e = 0;
 
+	if (!part && p->flags & PAYLOAD_ERROR && fn_of(c, r->fn)->opts.retry_on & (RETRY_ERROR | RETRY_ASK) &&
+	    again_l(c, r, p->flags & PAYLOAD_RETRY ? RETRY_RAISED : RETRY_REFUSED)) {
+		c->running--;
+		return 0;
+	}
 	if (part) {
 		if (!s || ret == 0 || ret > s->nchild)
 			return 0;
@@ -272,7 +277,7 @@ serve_done(struct client *c, struct task_in *t, const struct payload *p, uint32_
 		e = own_done_l(c, t, p, &w, ret, part);
 	} else {
 		d.flags = (p->flags & PAYLOAD_ERROR ? DONE_ERROR : 0) | (p->flags & PAYLOAD_REFS ? DONE_REFS : 0) |
-		    (part ? DONE_PART : 0);
+		    (part ? DONE_PART : 0) | (p->flags & PAYLOAD_RETRY ? DONE_RETRY : 0);
 		if (!part) {
 			uint64_t ns = clock_ns() - t->start;
 

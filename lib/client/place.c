@@ -117,6 +117,20 @@ want_l(struct client *c, struct shape *s)
 	    .priority = s->opts.priority, .backlog = s->queued, .want = n, .wait = s->opts.wait);
 }
 
+/* a worker of s with nothing else before it, for a function that may kill it */
+static struct lease *
+lonely_l(const struct shape *s)
+{
+	for (unsigned i = 0; i < s->leases; i++) {
+		struct lease *l = s->lease[i];
+
+		if (!l->returning && !l->blocked && !l->dead && l->inflight == 0 &&
+		    ring_unclaimed(&l->ring, RING_WORDS) < RING_WORDS)
+			return l;
+	}
+	return NULL;
+}
+
 static struct rec *
 unqueue_l(struct client *c, struct shape *s)
 {
@@ -135,9 +149,25 @@ feed_l(struct client *c, struct shape *s)
 	struct lease *l;
 	unsigned room;
 
-	while (s->queued && (l = choose_l(c, s, fn_of(c, ((struct rec *)slab_at(&c->slab, s->head))->fn)->est, &room)))
+	while (s->queued) {
+		struct rec *r = slab_at(&c->slab, s->head);
+		struct fn *fn = fn_of(c, r->fn);
+
+		if (fn->alone && fn_alone_l(c, fn)) {
+			if (!(l = lonely_l(s)))
+				break;
+			r->flags |= REC_ALONE;
+			push_l(c, l, unqueue_l(c, s));
+			l->slow = true;		/* nothing is put behind it */
+			continue;
+		}
+		if (!(l = choose_l(c, s, fn->est, &room)))
+			break;
+		if (s->poison)
+			room = 1;
 		for (; room > 0 && s->queued; room--)
 			push_l(c, l, unqueue_l(c, s));
+	}
 	if (s->queued)
 		want_l(c, s);
 	for (unsigned i = 0; i < c->nactive; i++)
@@ -182,7 +212,7 @@ place_l(struct client *c, struct rec *r, struct fn *fn)
 	struct lease *l;
 	unsigned room;
 
-	if (s->queued == 0 && !c->lost && !s->infeasible && (l = choose_l(c, s, fn->est, &room))) {
+	if (s->queued == 0 && !c->lost && !s->infeasible && !fn->alone && (l = choose_l(c, s, fn->est, &room))) {
 		push_l(c, l, r);
 		lease_ring_l(c, l);
 		return;

@@ -28,6 +28,11 @@ serve_ring_l(struct client *c, const struct msg_ring *m, int ringfd, int slabfd)
 	g->proc = (uint32_t)m->proc;
 	g->bell = &c->np->bell[m->bell];
 	c->cpus = (uint32_t)m->cpus;
+	c->granted_bytes.len = 0;
+	if (m->resources.n)
+		buf_add(&c->granted_bytes, m->resources.p, m->resources.n);
+	c->granted = (struct serve_grant){ (uint32_t)m->cpus, (uint32_t)m->gpus, m->memory, m->devices,
+	    span_of(c->granted_bytes.data, c->granted_bytes.len) };
 	if (!c->me.driver)
 		c->me.driver = m->proc;
 	c->inring = v;
@@ -186,8 +191,10 @@ claim_l(struct client *c, struct inring *g, struct task_in *t)
 		t->slot = slot;
 		t->proc = g->proc;
 		g->inflight++;
-		if ((e = copy_l(c, t, g->slab.base)) == 0)
+		if ((e = copy_l(c, t, g->slab.base)) == 0) {
+			c->alone = t->rec.flags & REC_ALONE;
 			return true;
+		}
 		serve_done(c, t, &(struct payload){ (const unsigned char *)"\xc0", 1, 1, 0, NULL, 0 }, 0, false);
 	}
 	if (g->ring.skipped) {			/* places are free again: the submitter may wait for them */
@@ -239,7 +246,7 @@ serve_own(struct client *c, struct task_in *t)
 	int e = 0;
 
 	lock_take(&c->lock);
-	for (unsigned round = 0; round < 2 && !r; round++) {
+	for (unsigned round = 0; round < 2 && !r && !c->alone; round++) {
 		for (unsigned i = 0; round && i < c->nactive; i++) {
 			struct lease *l = c->active[i];
 
@@ -251,7 +258,7 @@ serve_own(struct client *c, struct task_in *t)
 		for (unsigned i = 0; i < c->nshape && !r; i++) {
 			struct shape *s = c->shape[i];
 
-			if (!s->queued || !own_fits(c, s))
+			if (!s->queued || s->poison || !own_fits(c, s))
 				continue;
 			r = slab_at(&c->slab, s->head);
 			s->head = r->link;
@@ -308,8 +315,8 @@ serve_ready(struct client *c, void *arg)
 
 	if ((i->tasks && (serve_glance(c) || stop_now(c))) || c->spec.len || (i->w && !list_empty(&i->w->ready)))
 		return true;
-	for (unsigned k = 0; i->own && k < c->nshape; k++)
-		if (c->shape[k]->queued && own_fits(c, c->shape[k]))
+	for (unsigned k = 0; i->own && !c->alone && k < c->nshape; k++)
+		if (c->shape[k]->queued && !c->shape[k]->poison && own_fits(c, c->shape[k]))
 			return true;
 	return false;
 }
@@ -370,6 +377,17 @@ serve_enter(struct client *c, const struct task_in *t)
 	atomic_store_explicit(&p->since, t->start, memory_order_relaxed);
 	atomic_store_explicit(&p->task, t->rec.seq, memory_order_relaxed);
 	atomic_store_explicit(&p->state, PAGE_RUN, memory_order_release);
+}
+
+struct serve_grant
+serve_granted(struct client *c)
+{
+	struct serve_grant g;
+
+	lock_take(&c->lock);
+	g = c->granted;
+	lock_drop(&c->lock);
+	return g;
 }
 
 bool

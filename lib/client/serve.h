@@ -40,6 +40,14 @@ void	serve_block(struct client *c, bool on);		/* this worker waits (M6); ends wi
 void	serve_enter(struct client *c, const struct task_in *t);	/* status page: it runs now; NULL: idle */
 bool	serve_stopping(struct client *c);		/* the actor was told to stop and its rings are empty */
 
+struct serve_grant {			/* what this worker may use, as its lease has it; amounts in thousandths */
+	uint32_t cpus, gpus;
+	uint64_t memory;
+	uint64_t devices;		/* bit i: GPU i */
+	struct span resources;		/* msgpack map name -> thousandths, or empty */
+};
+struct serve_grant serve_granted(struct client *c);	/* resources live until the next wait */
+
 /* the actor that this worker is: its number, 0 if none; spec as ACTOR_NEW carried it */
 uint64_t serve_actor(struct client *c, struct span *spec, uint64_t *incarnation);
 void	serve_actor_up(struct client *c, bool ok, const unsigned char *error, size_t n);

@@ -40,7 +40,7 @@ enum rec_kind {			/* where the payload is: arguments before READY, values after 
 #define REC_BORROWED	0x10u	/* somebody else's object; its id is in the side entry */
 #define REC_SEEN	0x20u	/* its outcome was fetched, or it is no failure */
 #define REC_ACTOR	0x40u	/* a call of an actor's method: its method name is the first value */
-#define REC_CODE	0x80u	/* reserved */
+#define REC_ALONE	0x80u	/* its function is poison: its worker runs nothing else meanwhile, no child of it either */
 
 struct rec {
 	uint64_t seq;		/* task 40 | return 24, the low half of the id */
@@ -96,6 +96,7 @@ enum fn_kind {
 	FN_COMMAND,		/* bytes: how to run commands (client/command.h); payload: argv strings */
 	FN_LINES,		/* bytes: encoded function for rmap -e: payload: block of lines */
 	FN_METHOD,		/* a method of the actor this worker is; no bytes */
+	FN_LUA_WITH,		/* bytes: encoded function, then the table of what its worker must know of it (script/run.c) */
 };
 
 struct fnblk {			/* header of a function block in the submitter's slab */

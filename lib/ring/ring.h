@@ -38,6 +38,7 @@ enum done_kind { DONE_NONE, DONE_HERE, DONE_BLOCK, DONE_ARENA };	/* as enum rec_
 #define DONE_REFS	0x02u		/* the value holds references */
 #define DONE_KEPT	0x04u		/* unit names a block: u32 n, then n x 16-byte ids that the worker keeps */
 #define DONE_PART	0x08u		/* one of several returns; the task ends with ret 0 */
+#define DONE_RETRY	0x10u		/* an error that the task wants to be tried again for */
 
 struct done {
 	_Atomic uint64_t seq;		/* position + 1, stored last, release */

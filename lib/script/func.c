@@ -282,13 +282,21 @@ enc_function(struct enc_run *r, int idx, const struct codec_path *path, int dept
 int
 func_encode(lua_State *L, struct enc *e, int idx, const char *what)
 {
+	idx = lua_absindex(L, idx);
+	return func_encode_with(L, e, idx, idx, what);
+}
+
+int
+func_encode_with(lua_State *L, struct enc *e, int idx, int last, const char *what)
+{
 	struct enc_run r = { .what = what, .func = true };
 	unsigned flags = e->flags & (ENC_INLINE | ENC_NOCODE);
 	int ret;
 
 	idx = lua_absindex(L, idx);
+	last = lua_absindex(L, last);
 	e->flags = (e->flags | ENC_INLINE) & ~(unsigned)ENC_NOCODE;
-	ret = enc_protected(e, L, &r, idx, idx);
+	ret = enc_protected(e, L, &r, idx, last);
 	e->flags = (e->flags & ~(unsigned)(ENC_INLINE | ENC_NOCODE)) | flags;
 	return ret;
 }

@@ -21,6 +21,8 @@
  * A C function that is found in a module is fine too.  0 or negative with the message pushed.
  */
 int	func_encode(lua_State *L, struct enc *e, int idx, const char *what);
+/* The same with the values after it, up to the one at last, behind it: what the worker must know of the function. */
+int	func_encode_with(lua_State *L, struct enc *e, int idx, int last, const char *what);
 /* Pushes the function.  0 or negative with the message pushed. */
 int	func_decode(lua_State *L, const unsigned char *p, size_t n, const struct dec_src *src);
 /* Pushes "file:line" of the Lua function at idx, its name where none is given; "?" for others. */

@@ -4,6 +4,7 @@
  * User value 1: the function; 2: the table of options (normalised by lua/rota/options.lua) or nil.
  */
 #include <string.h>
+#include "core/retry.h"
 #include "script/func.h"
 #include "script/script.h"
 
@@ -46,6 +47,19 @@ task_opts_check(lua_State *L, int idx, struct task_opts *o)
 	o->gpus = (uint32_t)(number(L, idx, "gpus", 0) * 1000 + .5);
 	o->memory = (uint64_t)number(L, idx, "memory", 0);
 	o->retries = (int)number(L, idx, "retries", o->retries);
+	switch (lua_getfield(L, idx, "retry_on")) {
+	case LUA_TSTRING:
+		o->retry_on = strcmp(lua_tostring(L, -1), "error") == 0 ? RETRY_CRASH | RETRY_ERROR : RETRY_CRASH;
+		break;
+	case LUA_TFUNCTION:
+		o->retry_on = RETRY_CRASH | RETRY_ASK;
+		break;
+	case LUA_TTABLE:
+		o->retry_on = RETRY_ASK | (lua_getfield(L, -1, "crashed") != LUA_TNIL ? RETRY_CRASH : 0);
+		lua_pop(L, 1);
+		break;
+	}
+	lua_pop(L, 1);
 	o->returns = (unsigned)number(L, idx, "returns", 0);
 	o->timeout = (uint64_t)(number(L, idx, "timeout", 0) * 1e9);
 	o->priority = (int8_t)number(L, idx, "priority", 0);
@@ -80,6 +94,29 @@ task_name(lua_State *L, int task, char *name, size_t n)
 	lua_pop(L, 1);
 }
 
+/* pushes what the worker has to know of the function, if anything: { retry_on = } */
+static bool
+with(lua_State *L, int task)
+{
+	static const char *const field[] = { "retry_on", "max_calls" };
+	bool any = false;
+
+	lua_createtable(L, 0, 2);
+	lua_getiuservalue(L, task, 2);
+	for (size_t i = 0; i < sizeof field / sizeof *field && lua_istable(L, -1); i++) {
+		int type = lua_getfield(L, -1, field[i]);
+
+		if (type == LUA_TNIL || type == LUA_TSTRING) {	/* what a word says the submitter does by itself */
+			lua_pop(L, 1);
+			continue;
+		}
+		lua_setfield(L, -3, field[i]);
+		any = true;
+	}
+	lua_pop(L, any ? 1 : 2);
+	return any;
+}
+
 /* encodes the function and makes it known: at the first call */
 static void
 prepare(lua_State *L, int task, struct ltask *t)
@@ -89,6 +126,7 @@ prepare(lua_State *L, int task, struct ltask *t)
 	struct task_opts o;
 	struct enc e = ENC_INIT;
 	char name[96], what[112];
+	bool more;
 	int err;
 
 	task_opts_init(&o);
@@ -101,13 +139,15 @@ prepare(lua_State *L, int task, struct ltask *t)
 	strcat(what, name);
 	lua_getiuservalue(L, task, 1);
 	e.flags = ENC_INLINE;
-	if (func_encode(L, &e, lua_gettop(L), what) < 0) {
+	err = lua_gettop(L);
+	more = with(L, task);
+	if (func_encode_with(L, &e, err, err + more, what) < 0) {
 		enc_release(L, &e);
 		lua_error(L);
 	}
-	err = client_fn(c, FN_LUA, e.b.data, e.b.len, name, &o, &t->fn);
+	err = client_fn(c, more ? FN_LUA_WITH : FN_LUA, e.b.data, e.b.len, name, &o, &t->fn);
 	enc_release(L, &e);
-	lua_pop(L, 1);
+	lua_pop(L, 1 + more);
 	if (err < 0)
 		script_raise(L, err, "task %s: %s", name, err_str(err));
 	t->returns = o.returns;

@@ -2,6 +2,7 @@
  * run - the pieces of running a task: a coroutine, its function, its outcome.
  */
 #include <lualib.h>
+#include <stdio.h>
 #include <string.h>
 #include "ring/rec.h"
 #include "script/func.h"
@@ -39,7 +40,20 @@ run_co_give(struct script *s, lua_State *co, int ref)
 	d->pool[d->npool++].ref = ref;
 }
 
+#define WITH "rota.functions"	/* registry: function -> what came with it */
+
 /* --- functions ----------------------------------------------------------------------------------------------------- */
+
+/* function, table below the top: what the worker must know of the function goes to the registry; leaves the function */
+static void
+note(lua_State *L)
+{
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, WITH);
+	lua_pushvalue(L, -3);
+	lua_pushvalue(L, -3);
+	lua_rawset(L, -3);
+	lua_pop(L, 2);
+}
 
 /* pushes the function with these bytes onto L: one instance per worker */
 static int
@@ -64,11 +78,13 @@ load_by_hash(lua_State *L, struct script *s, const struct task_in *t)
 	}
 	lua_pushlstring(L, (const char *)p, t->fn.len);	/* a private copy: what is parsed does not change */
 	p = (const unsigned char *)lua_tostring(L, -1);
-	if ((e = dec_values(L, p, t->fn.len, 1, NULL, VAL_ALLOW_CODE)) < 0) {
+	if ((e = dec_values(L, p, t->fn.len, t->fn.kind == FN_LUA_WITH ? 2 : 1, NULL, VAL_ALLOW_CODE)) < 0) {
 		lua_replace(L, -4);			/* the message */
 		lua_pop(L, 2);
 		return e;
 	}
+	if (t->fn.kind == FN_LUA_WITH)
+		note(L);
 	lua_remove(L, -2);				/* the bytes */
 	lua_pushvalue(L, -1);
 	lua_insert(L, -4);				/* fn, table, hash, fn */
@@ -134,12 +150,45 @@ set_field(lua_State *L, const char *name, const char *v)
 	lua_pop(L, 1);
 }
 
+/* is the error object on top of co one that its task wants to be tried again for? */
+static bool
+wants_retry(struct script *s, const struct task_in *t, lua_State *co)
+{
+	lua_State *L = s->L;			/* co has failed: nothing runs there any more */
+	int top = lua_gettop(L), type;
+	bool yes = false;
+
+	if (!lua_checkstack(L, 10))
+		return false;
+	lua_pushvalue(co, -1);
+	lua_xmove(co, L, 1);
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, WITH);
+	if (run_function(L, s, t) < 0 || lua_rawget(L, top + 2) != LUA_TTABLE)
+		goto out;
+	if ((type = lua_getfield(L, -1, "retry_on")) == LUA_TFUNCTION) {
+		lua_pushvalue(L, top + 1);
+		if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+			yes = lua_toboolean(L, -1);
+		else
+			fprintf(stderr, "rota: task %s: its retry_on failed: %s\n", t->fn.name, luaL_tolstring(L, -1, NULL));
+	} else if (type == LUA_TTABLE) {		/* the code of the error, or of what was raised: error{code="busy"} */
+		lua_getfield(L, top + 1, "code");
+		yes = lua_gettable(L, -2) != LUA_TNIL;
+		if (lua_getfield(L, top + 1, "value") == LUA_TTABLE && lua_getfield(L, -1, "code") != LUA_TNIL)
+			yes |= lua_gettable(L, -4) != LUA_TNIL;
+	}
+out:
+	lua_settop(L, top);
+	return yes;
+}
+
 /* the raised value on top of co becomes the task's outcome */
 void
 run_fail(struct script *s, struct task_in *t, lua_State *co, int code)
 {
 	struct payload p;
 	struct seg segs[1];
+	unsigned retry;
 	bool had = errobj_test(co, -1);
 
 	(void)segs;
@@ -158,6 +207,7 @@ run_fail(struct script *s, struct task_in *t, lua_State *co, int code)
 		lua_setfield(co, -3, "attempt");
 	}
 	lua_pop(co, 1);
+	retry = t->fn.kind == FN_LUA_WITH && wants_retry(s, t, co) ? PAYLOAD_RETRY : 0;
 	s->enc.flags = ENC_INLINE;
 	if (enc_values(co, &s->enc, -1, -1, "error") < 0 || s->enc.b.len > REC_BLOCK_MAX) {
 		const char *msg;
@@ -167,7 +217,7 @@ run_fail(struct script *s, struct task_in *t, lua_State *co, int code)
 		errobj_push(co, ERR_TASK, msg);
 		enc_values(co, &s->enc, -1, -1, "error");
 	}
-	p = (struct payload){ s->enc.b.data, s->enc.b.len, 1, PAYLOAD_ERROR, NULL, 0 };
+	p = (struct payload){ s->enc.b.data, s->enc.b.len, 1, PAYLOAD_ERROR | retry, NULL, 0 };
 	serve_done(s->c, t, &p, 0, false);
 	enc_forget(co, &s->enc);
 }

@@ -84,7 +84,7 @@ int	l_pget(lua_State *L);
 void	task_open(lua_State *L);
 void	actor_open(lua_State *L);
 void	wait_open(lua_State *L);
-extern const luaL_Reg task_functions[], actor_functions[], wait_functions[];
+extern const luaL_Reg task_functions[], actor_functions[], wait_functions[], context_functions[];
 void	task_opts_check(lua_State *L, int idx, struct task_opts *o);	/* a normalised table from lua/rota/options.lua */
 void	task_out(lua_State *L, int idx, struct enc *e);
 void	task_new(lua_State *L, const struct dec_src *src);
@@ -92,6 +92,8 @@ void	task_fill(lua_State *L, int task, int desc, const struct dec_src *src);
 void	actor_out(lua_State *L, int idx, struct enc *e);
 void	actor_in(lua_State *L, int desc, const struct dec_src *src);
 struct actor *actor_test(lua_State *L, int idx);
+
+void	context_open_worker(lua_State *L);		/* l_context.c: the environment as each task has it */
 
 /* sched.c: suspension of tasks; in a driver these block the thread */
 bool	sched_can_suspend(lua_State *L);

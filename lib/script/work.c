@@ -402,6 +402,7 @@ work_run(lua_State *L, int fd)
 	lua_newtable(L);
 	s->sched->by_hash = luaL_ref(L, LUA_REGISTRYINDEX);
 	reseed(L);
+	context_open_worker(L);
 	func_install_resolver(L, ask_driver);
 	status = loop(s);
 	fflush(NULL);

@@ -63,7 +63,8 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(I, priority, "higher first") \
 	F(U, backlog, "tasks that wait for such a lease") \
 	F(U, want, "leases wanted in all of this shape") \
-	F(U, wait, "1: an infeasible request waits instead of failing")
+	F(U, wait, "1: an infeasible request waits instead of failing") \
+	F(U, threads, "OMP_NUM_THREADS of the workers where the driver has set none; 0: none either")
 #define MSG_GRANT(F) \
 	F(U, req, "the request answered; an actor's ring: the number of ACTOR_OPEN") \
 	F(U, lease, "lease number; also the ring's number") \
@@ -81,7 +82,10 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(U, job, "job of the submitter") \
 	F(U, cpus, "CPUs granted in thousandths, for OMP_NUM_THREADS and nested work") \
 	F(U, actor, "actor number if calls come through this ring, else 0") \
-	F(U, memory, "bytes granted; 0 none")
+	F(U, memory, "bytes granted; 0 none") \
+	F(U, gpus, "GPUs granted in thousandths") \
+	F(U, devices, "which: bit i is GPU i") \
+	F(B, resources, "custom resources granted, as in LEASE")
 #define MSG_UNRING(F) F(U, lease, "the ring is gone: unmap it")
 #define MSG_BLOCKED(F) F(U, on, "1: this worker waits and gives up its CPUs; 0: it runs again")
 #define MSG_KILL(F) \
@@ -164,7 +168,8 @@ enum route_kind {
 	F(U, detached, "1: outlives its creator") \
 	F(U, wait, "as in LEASE") \
 	F(U, job, "job of the creator, filled in by the node") \
-	F(S, namespace, "its namespace, filled in by the node")
+	F(S, namespace, "its namespace, filled in by the node") \
+	F(U, threads, "as in LEASE")
 #define MSG_ACTOR(F) \
 	F(U, req, "request number") \
 	F(U, actor, "actor number, never used again") \

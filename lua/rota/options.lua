@@ -62,13 +62,26 @@ local function resources(v, name)
 	return table.concat(out)
 end
 
+-- "crash", "error", a function of the error, or codes: then a set of them
+local function retry_on(v, name)
+	if v == "crash" or v == "error" or type(v) == "function" then return v end
+	local set, n = {}, 0
+	for k, x in pairs(type(v) == "table" and v or {}) do
+		if x == true then x = k end		-- such a set, when options travel
+		if type(x) ~= "string" and type(x) ~= "number" then n = 0 break end
+		set[x], n = true, n + 1
+	end
+	if n > 0 then return set end
+	return nil, ("'%s' is \"crash\", \"error\", a list of codes, or a function of the error"):format(name)
+end
+
 local common = {
 	cpus = number(0, 1e5), gpus = number(0, 1e4), memory = size, resources = resources, timeout = time,
 	returns = integer(1, 255), name = text, priority = integer(-128, 127), wait = yes,
 }
-local task = { retries = integer(-1, 1e6) }
-local actor = { restarts = integer(-1, 1e6), retries = integer(-1, 1e6), detached = yes }
-local method = { timeout = time, returns = integer(1, 255), retries = integer(-1, 1e6) }
+local task = { retries = integer(-1, 250), retry_on = retry_on }
+local actor = { restarts = integer(-1, 1e6), retries = integer(-1, 250), detached = yes }
+local method = { timeout = time, returns = integer(1, 255), retries = integer(-1, 250) }
 for k, v in pairs(common) do
 	task[k] = v
 	if k ~= "returns" and k ~= "timeout" then actor[k] = v end
@@ -82,7 +95,7 @@ local elsewhere = {
 }
 -- options of rota that this release does not have
 local later = {}
-for w in ([[stream backlog labels node group bundle strategy fallback env retry_on max_calls isolate concurrency groups
+for w in ([[stream backlog labels node group bundle strategy fallback env max_calls isolate concurrency groups
 	reuse max_pending block]]):gmatch "%S+" do later[w] = true end
 
 local function distance(a, b)
