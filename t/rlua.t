@@ -86,10 +86,11 @@ check '-A reaches the script' prints 'local	x' rlua -A local --namespace=x -e 'p
 check '-A and -N skip their values' prints 'a	b' sh -c 'rlua -A local --namespace x -Ny $TMP/w/args.lua a b | sed "s/.* //"'
 check 'words for completion' sh -c 'rlua --complete-words | grep -qx -e --address'
 check 'a full stdout is told' says 'cannot write to stdout: No space left on device' sh -c 'rlua -e "print(1)" >/dev/full'
+check 'an error of the script is 1' exits 1 sh -c 'rlua -e "error [[x]]" 2>/dev/null'
 check 'and is 125' exits 125 sh -c 'rlua -e "print(1)" >/dev/full'
 check 'nothing is started without need' sh -c 'rlua -l rota -e "print(rota.task)" && test ! -e "$ROTA_DIR"'
 check 'tasks run' prints 9 rlua -l rota -e 'print(rota.get(rota.task(function(x) return x * x end)(3)))'
-check 'no cluster is an error' exits 1 rlua -A local -l rota -e 'rota.put(1)'
+check 'no cluster is an error' exits 125 rlua -A local -l rota -e 'rota.put(1)'
 check 'an error of a task: where it was, then who waited' prints 'rlua: (command line):2: odd
 in task t, stack traceback:
 	(command line):2: in function <(command line):1>

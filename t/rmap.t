@@ -73,6 +73,10 @@ check '127' exits 127 sh -c 'rmap no-such-program ::: a 2>/dev/null'
 check '127 before any item is read' says "no program 'no-such-program'" rmap no-such-program
 check '126' exits 126 sh -c 'rmap /etc/passwd ::: a 2>/dev/null'
 check '127 of an item' says "line 1 './a': exit 127" sh -c 'echo ./a | rmap -s "exit 127; {}"'
+check 'shell text with a placeholder: 127' exits 127 sh -c "rmap 'gzip {} && mv {}.gz out' ::: a 2>/dev/null"
+check 'and the hint' says "for shell text use: rmap -s 'gzip {} && mv" rmap 'gzip {} && mv {}.gz out' ::: a
+check 'a file of items that is not there: 2' exits 2 sh -c 'rmap -a /nofile true 2>/dev/null'
+check 'nobody has that pid: 125' exits 125 sh -c 'rmap -A pid:4194305 true ::: a 2>/dev/null'
 check 'infeasible: 125 at once' exits 125 sh -c 'rmap -c 10000 true ::: a 2>/dev/null'
 check 'infeasible: what is missing' says 'needs 10000 cpus' rmap -c 10000 true ::: a
 check 'full output: 125' exits 125 sh -c 'rmap echo ::: a >/dev/full 2>/dev/null'

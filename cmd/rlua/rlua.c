@@ -106,5 +106,5 @@ main(int argc, char *argv[])
 	}
 	if (fflush(stdout) || ferror(stdout))
 		die(125, -errno, "cannot write to stdout");
-	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+	return ok ? EXIT_SUCCESS : run_failed() ? 125 : EXIT_FAILURE;
 }

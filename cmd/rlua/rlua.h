@@ -30,6 +30,7 @@ int	run_file(lua_State *L, const char *path);		/* NULL: stdin */
 int	run_script(lua_State *L, char *argv[]);			/* argv[0] with the arguments in the table arg */
 int	run_library(lua_State *L, const char *word);		/* MOD or GLOBAL=MOD */
 int	run_init(lua_State *L);					/* LUA_INIT */
+bool	run_failed(void);			/* what was reported last was rota's failure: no node */
 bool	run_interrupted(void);					/* Ctrl-C ended what was reported last */
 
 /* repl.c */

@@ -15,7 +15,7 @@
 
 static lua_State *running;			/* for the handler; set while it is installed */
 static volatile sig_atomic_t came;		/* Ctrl-C, during the last run_call */
-static bool ended;
+static bool ended, failed;
 
 static void
 stop(lua_State *L, lua_Debug *ar)
@@ -57,6 +57,11 @@ handler(lua_State *L)
 {
 	const char *text = lua_tostring(L, 1), *trace, *task;
 
+	if (errobj_test(L, 1)) {
+		const char *code = raw_string(L, "code");
+
+		failed = code && strcmp(code, "no_cluster") == 0;
+	}
 	if (text == NULL) {
 		if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING) {
 			if (!errobj_test(L, 1))
@@ -114,6 +119,12 @@ run_report(lua_State *L, int status)
 		lua_pop(L, 1);
 	}
 	return status;
+}
+
+bool
+run_failed(void)
+{
+	return failed;
 }
 
 bool

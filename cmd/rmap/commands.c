@@ -58,6 +58,12 @@ search_path(const struct buf *env)
 	return "/usr/local/bin:/usr/bin:/bin";
 }
 
+static _Noreturn void
+not_a_program(const char *text)
+{
+	die(127, 0, "'%s' is no program; for shell text use: %s -s '%s'", text, progname, text);
+}
+
 /* the program is looked for once, before the first item; where its name depends on the item, when it is run */
 static void
 check_program(const char *name, const char *path)
@@ -88,7 +94,7 @@ check_program(const char *name, const char *path)
 	if (e == -EACCES)
 		die(126, e, "cannot run '%s'", name);
 	if (strpbrk(name, " \t\n&|;<>$`(){}*?\"'"))
-		die(127, 0, "'%s' is no program; for shell text use: %s -s '%s'", name, progname, name);
+		not_a_program(name);
 	die(127, 0, "no program '%s'%s", name, strchr(name, '/') ? "" : " in PATH");
 }
 
@@ -104,6 +110,8 @@ commands_check(struct run *r)
 		r->tag = template_new(o, (char *const *)&o->tagstring, 1, false);
 	if (!o->shell && template_fixed(r->template) && !o->wd)
 		check_program(o->argv[0], search_path(&env));
+	else if (!o->shell && o->argc == 1 && strpbrk(o->argv[0], " \t\n") && strpbrk(o->argv[0], "&|;<>$`"))
+		not_a_program(o->argv[0]);
 	buf_release(&env);
 }
 

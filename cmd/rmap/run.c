@@ -251,7 +251,7 @@ run_dry(struct run *r)
 	list_init(&r->order);
 	report_open(r->o);
 	if ((e = items_open(&r->items, r->o, NULL, NULL)) < 0)
-		die(125, e, "cannot read '%s'", r->o->file ? r->o->file : "stdin");
+		die(r->o->file ? 2 : 125, e, "cannot read '%s'", r->o->file ? r->o->file : "stdin");
 	while ((e = commands_next(r)) > 0)
 		;
 	if (e < 0)
@@ -273,7 +273,7 @@ run_all(struct run *r)
 	if (!(r->set = waitset_new(r->c)))
 		die(125, -ENOMEM, "cannot start");
 	if ((e = items_open(&r->items, r->o, wake, r->c)) < 0)
-		die(125, e, "cannot read '%s'", r->o->file ? r->o->file : "stdin");
+		die(r->o->file ? 2 : 125, e, "cannot read '%s'", r->o->file ? r->o->file : "stdin");
 	if ((e = r->o->lua_name ? lines_start(r) : commands_start(r)) < 0)
 		die(125, e, "cannot start");
 	report_open(r->o);
@@ -286,6 +286,8 @@ run_all(struct run *r)
 		e = next_done(r, &rec, &tag);
 		if (run_signal)
 			run_end(r, run_signal);
+		if (client_lost(r->c))		/* each item would say it */
+			die(125, 0, "the node is gone: %s", client_lost(r->c));
 		if (e == 0)
 			job_done(r, (struct job *)(uintptr_t)tag, rec);
 		else if (e == ERR_NO_CLUSTER)

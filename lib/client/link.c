@@ -19,6 +19,19 @@ link_backlog_l(const struct client *c)
 	return c->out.len > 0;
 }
 
+/* the answer to what is asked of a node that is gone */
+static void
+unanswered(const struct client *c, struct request *rq)
+{
+	struct msg_fail f = { rq->req, ERR_NO_CLUSTER, span_of(c->why, strlen(c->why)) };
+	struct buf b = BUF_INIT;
+
+	if (msg_put_fail(&b, &f) == 0)
+		buf_add(&rq->body, b.data + FRAME_HEAD, b.len - FRAME_HEAD);
+	buf_release(&b);
+	rq->type = MSG_FAIL_T;
+}
+
 void
 link_lose_l(struct client *c, const char *why)
 {
@@ -31,15 +44,8 @@ link_lose_l(struct client *c, const char *why)
 	while (map_next(&c->request, &it)) {
 		struct request *rq = it.val;
 
-		if (rq->type == 0) {
-			struct msg_fail f = { rq->req, ERR_NO_CLUSTER, span_of(c->why, strlen(c->why)) };
-			struct buf b = BUF_INIT;
-
-			if (msg_put_fail(&b, &f) == 0)
-				buf_add(&rq->body, b.data + FRAME_HEAD, b.len - FRAME_HEAD);
-			buf_release(&b);
-			rq->type = MSG_FAIL_T;
-		}
+		if (rq->type == 0)
+			unanswered(c, rq);
 	}
 	for (unsigned i = 0; i < c->nshape; i++)
 		lease_fail_l(c, i, ERR_NO_CLUSTER, c->why);
@@ -146,7 +152,7 @@ link_request(struct client *c, uint64_t req, uint64_t deadline, struct request *
 	lock_take(&c->lock);
 	rq = map_get(&c->request, req);
 	if (c->lost && rq->type == 0)
-		rq->type = MSG_FAIL_T;
+		unanswered(c, rq);
 	lock_drop(&c->lock);
 	*out = rq;
 	do

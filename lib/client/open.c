@@ -8,10 +8,12 @@
 #include <limits.h>
 #include <lua.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "base/num.h"
 #include "client/inner.h"
 #include "os/dir.h"
 #include "os/fd.h"
@@ -147,6 +149,14 @@ private(int dir, const struct client_opts *o, char *why, size_t n)
 	return e < 0 ? e : sock_connect(dir, name);
 }
 
+static bool
+process_lives(const char *digits)
+{
+	unsigned pid;
+
+	return num_uint(digits, &pid) == 0 && pid > 0 && pid <= INT_MAX && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+}
+
 static int
 connect_to(const char *address, const struct client_opts *o, char *why, size_t n)
 {
@@ -170,7 +180,8 @@ connect_to(const char *address, const struct client_opts *o, char *why, size_t n
 		fd = private(dir, o, why, n);
 	} else if (strncmp(address, "pid:", 4) == 0) {
 		snprintf(name, sizeof name, "own-%s.sock", address + 4);
-		if ((fd = sock_connect(dir, name)) < 0 && (fd = sock_connect(dir, "shared.sock")) < 0)
+		if ((fd = sock_connect(dir, name)) < 0 &&
+		    (!process_lives(address + 4) || (fd = sock_connect(dir, "shared.sock")) < 0))
 			say(why, n, ERR_NO_CLUSTER, "no private node %s is running", address + 4);
 	} else {
 		fd = ERR_NO_CLUSTER;
