@@ -133,6 +133,7 @@ commands_start(struct run *r)
 	h.cwd = cwd;
 	h.env = (const char *)env.data;
 	h.nenv = env.len;
+	h.live = live_start(o, r->c);
 	h.mask = (int)mask;
 	h.nofile = getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur != RLIM_INFINITY ? lim.rlim_cur : 0;
 	if ((e = command_put_how(&b, &h)) == 0)
@@ -162,6 +163,7 @@ submit(struct run *r, struct job *j, const char *strings, unsigned n, const void
 	i.argv = r->argv;
 	if (command_put_item(&r->args, &i, &p, &seg) < 0)
 		die(125, -ENOMEM, "cannot build a command");
+	live_expect(j->seq, j->tag ? j->tag : r->o->tag ? j->label : NULL);
 	j->start = clock_ns();
 	return run_submit(r, j, &p);
 }

@@ -24,9 +24,10 @@ static const char help[] =
 "run:    -j N at once (CPUs)   -c CPUS -g GPUS -m MEM -R NAME=N\n"
 "        -s one text, by sh -c   -t DUR each   --retries N   --ok 0,1\n"
 "        --halt now|soon,fail|success|done=N   --delay DUR   --dry-run\n"
-"files:  --wd DIR   -E NAME[=VALUE] | -E none\n"
-"output: -k input order   --tag   --tagstring TEXT   --results DIR\n"
-"        --joblog FILE   --resume   --resume-failed   -J   --bar   -q   -v\n"
+"files:  -D DIR send, run in   --wd DIR   --send FILE   --return FILE\n"
+"        -E NAME[=VALUE] | -E none\n"
+"output: -k input order   --tag[string T]   --line-buffer   -u at once\n"
+"        --results DIR   --joblog FILE   --resume[-failed]   -J  --bar  -q  -v\n"
 "where:  -A ADDRESS (ROTA_ADDRESS, else your node, else a private one)\n"
 "exit:   0 all well, 1 some failed, 2 usage, 124 time, 125 rota failed,\n"
 "        126 command cannot run, 127 command not found\n"
@@ -38,6 +39,7 @@ static const char help[] =
 enum {
 	OPT_PIPE = 256, OPT_RECEND, OPT_HEADER, OPT_RETRIES, OPT_OK, OPT_WD, OPT_TAG, OPT_REQUIRE, OPT_CITE, OPT_LINE,
 	OPT_HALT, OPT_DELAY, OPT_DRY, OPT_TAGSTRING, OPT_RESULTS, OPT_JOBLOG, OPT_RESUME, OPT_RESUME_FAILED, OPT_BAR,
+	OPT_SEND, OPT_RETURN, OPT_ON,
 };
 
 static const struct opt table[] = {
@@ -65,6 +67,10 @@ static const struct opt table[] = {
 	{ OPT_DELAY, "delay", "DUR", "time between two starts" },
 	{ OPT_DRY, "dry-run", NULL, "print the commands only" },
 	{ OPT_WD, "wd", "DIR", "run in DIR" },
+	{ 'D', "dir", "DIR", "send DIR and run in it" },
+	{ OPT_SEND, "send", "FILE", "a file that commands read" },
+	{ OPT_RETURN, "return", "FILE", "a file that commands make" },
+	{ OPT_ON, "on", "LABELS", "nodes with these labels" },
 	{ 'E', "env", "NAME[=VALUE]", "pass or set a variable" },
 	{ 'k', "keep-order", NULL, "output in input order" },
 	{ OPT_TAG, "tag", NULL, "item and TAB before each line" },
@@ -85,8 +91,8 @@ static const struct opt table[] = {
 	{ 'v', "verbose", NULL, "show each command" },
 	{ 'r', "no-run-if-empty", NULL, NULL },
 	{ 'S', "sshlogin", "HOST", NULL },
-	{ 'u', "ungroup", NULL, NULL },
-	{ OPT_LINE, "line-buffer", NULL, NULL },
+	{ OPT_LINE, "line-buffer", NULL, "whole lines as they come" },
+	{ 'u', "ungroup", NULL, "output as it comes" },
 	{ OPT_CITE, "will-cite", NULL, NULL },
 	{ 0 }
 };
@@ -315,8 +321,12 @@ one(struct options *o, int c, const char *arg)
 	case 'q': o->quiet = true; break;
 	case 'v': o->verbose = true; break;
 	case 'S': die(2, 0, "hosts are no option: name a node with -A or ROTA_ADDRESS");
-	case 'u': die(2, 0, "there is no -u: an item's output appears when it ends");
-	case OPT_LINE: die(2, 0, "there is no --line-buffer: an item's output appears when it ends");
+	case 'u': o->live = LIVE_RAW; break;
+	case OPT_LINE: o->live = LIVE_LINES; break;
+	case 'D': o->wd = arg; break;		/* this machine has it already */
+	case OPT_SEND: o->send = true; break;
+	case OPT_RETURN: o->give = true; break;
+	case OPT_ON: die(2, 0, "--on: the nodes of this release have no labels");
 	}
 }
 
@@ -330,6 +340,7 @@ combine(const struct options *o)
 		{ o->timeout, "-t" }, { o->retries, "--retries" }, { o->tag || o->tagstring, "--tag" }, { o->header, "--header" },
 		{ o->halt, "--halt" }, { o->delay, "--delay" }, { o->dry, "--dry-run" }, { o->results, "--results" },
 		{ o->joblog || o->resume, "--joblog" }, { o->json, "-J" }, { o->wd || o->nenv || o->bare, o->wd ? "--wd" : "-E" },
+		{ o->live, "-u" }, { o->send || o->give, o->send ? "--send" : "--return" },
 	};
 
 	if (o->lua_name) {
@@ -350,6 +361,10 @@ combine(const struct options *o)
 		die(2, 0, both, "-C", o->fill ? "-X" : "-n");
 	if (o->pipe && (o->has_args || o->fill || o->columns || o->tag || o->tagstring))
 		die(2, 0, both, "--pipe", o->has_args ? ":::" : o->fill ? "-X" : o->columns ? "-C" : "--tag");
+	if (o->live && (o->keep || o->json || o->results))
+		die(2, 0, both, o->live == LIVE_RAW ? "-u" : "--line-buffer", o->keep ? "-k" : o->json ? "-J" : "--results");
+	if (o->live == LIVE_RAW && (o->tag || o->tagstring))
+		die(2, 0, both, "-u (is --line-buffer meant?)", "--tag");
 	if (o->resume && !o->joblog)
 		die(2, 0, "--resume needs --joblog");
 	if (o->recend && !o->pipe)

@@ -56,6 +56,8 @@ struct options {
 	/* output */
 	bool keep, tag, json, bar, quiet, verbose;
 	const char *tagstring;
+	enum { LIVE_NOT, LIVE_LINES, LIVE_RAW } live;	/* --line-buffer, -u */
+	bool send, give;		/* --send, --return: on one machine nothing has to go anywhere */
 	const char *results, *joblog;
 	bool resume, resume_failed;
 	/* Lua */
@@ -201,6 +203,11 @@ void	lines_write(struct run *r, struct job *j);
 void	out_write(struct run *r, int fd, const void *p, size_t n);	/* gathers what is for stdout */
 void	out_tagged(struct run *r, int fd, const char *tag, const void *p, size_t n);
 void	out_flush(struct run *r);
+
+/* --- live.c: output as it comes ------------------------------------------------------------------------------------- */
+const char *live_start(const struct options *o, struct client *c);	/* what workers connect to; NULL: not asked for */
+void	live_expect(uint64_t seq, const char *tag);	/* before the command is submitted; tag NULL: none */
+void	live_finish(void);				/* all results are in: returns once all output is written */
 
 /* --- quote.c: words as a shell would take them; 0 or -ENOMEM ------------------------------------------------------ */
 int	quote(struct buf *b, const char *p, size_t n);

@@ -295,6 +295,7 @@ run_all(struct run *r)
 		else if (e != -EINTR && e != -ETIMEDOUT)
 			die(125, e, "cannot wait for items");
 	}
+	live_finish();
 	out_flush(r);
 	progress_erase();
 	summary(r);

@@ -29,6 +29,7 @@ struct how {				/* parsed function bytes, kept for the next task */
 	const char **env;		/* OWN places first */
 	int cwd, mask;
 	uint64_t nofile, timeout;
+	struct span live;		/* in bytes: where its output goes as it comes, or empty */
 	char why[160];			/* why its commands cannot run, or "" */
 };
 
@@ -136,6 +137,7 @@ forget(struct how *h)
 {
 	if (h->serial && h->cwd >= 0)
 		close(h->cwd);
+	command_live_forget();
 	free(h->bytes);
 	free(h->env);
 	*h = (struct how){ .cwd = -1 };
@@ -181,14 +183,16 @@ parse_how(struct how *h, size_t n)
 {
 	struct mp m = { h->bytes, h->bytes + n };
 	struct span cwd, env;
+	struct mp_tok live;
 	uint64_t mask;
 	char path[4096];
 	int e;
 
 	if (command_get_str(&m, NULL, NULL, &cwd) < 0 || command_get_uint(&m, &mask) < 0 ||
 	    command_get_uint(&m, &h->nofile) < 0 || command_get_uint(&m, &h->timeout) < 0 ||
-	    command_get_str(&m, NULL, NULL, &env) < 0 || cwd.n >= sizeof path)
+	    command_get_str(&m, NULL, NULL, &env) < 0 || mp_next(&m, &live) < 0 || cwd.n >= sizeof path)
 		return ERR_PROTO;
+	h->live = live.kind == MP_STR ? span_of(live.p, live.n) : (struct span){ NULL, 0 };
 	h->mask = (int)(mask & 0777);
 	if ((e = split_env(h, (const char *)env.p, env.n)) < 0)
 		return e;
@@ -245,19 +249,19 @@ own_variables(const struct client *c, const struct task_in *t, uint64_t seq, uin
 	}
 }
 
-/* arguments of t into w.argv and *block; 0 or ERR_PROTO */
+/* arguments of t into w.argv, *seq and *block; 0 or ERR_PROTO */
 static int
-arguments(struct client *c, const struct task_in *t, struct span *block)
+arguments(struct client *c, const struct task_in *t, uint64_t *seq, struct span *block)
 {
 	const struct arena *a = client_arena(c);
 	const struct obj_view *v = t->arena ? &t->view : NULL;
 	struct mp m = { t->args, t->args + t->n };
 	struct mp_tok nil;
-	uint64_t seq, slot, tries;
+	uint64_t slot, tries;
 	struct span s;
 	size_t n = t->nvals, at = 0;
 
-	if (n < 5 || command_get_uint(&m, &seq) < 0 || command_get_uint(&m, &slot) < 0 || command_get_uint(&m, &tries) < 0)
+	if (n < 5 || command_get_uint(&m, seq) < 0 || command_get_uint(&m, &slot) < 0 || command_get_uint(&m, &tries) < 0)
 		return ERR_PROTO;
 	n -= 4;
 	*block = (struct span){ NULL, 0 };
@@ -283,7 +287,7 @@ arguments(struct client *c, const struct task_in *t, struct span *block)
 		at += s.n + 1;
 	}
 	w.argv[n] = NULL;
-	own_variables(c, t, seq, slot, tries);
+	own_variables(c, t, *seq, slot, tries);
 	return 0;
 }
 
@@ -444,9 +448,10 @@ fail(struct client *c, struct task_in *t, int code, const char *text)
 }
 
 static int
-start(const struct how *h, struct span block)
+start(const struct how *h, struct span block, uint64_t seq)
 {
 	struct proc_spawn s = PROC_SPAWN_INIT;
+	int e;
 
 	s.argv = (char *const *)w.argv;
 	s.env = (char *const *)h->env;
@@ -454,11 +459,18 @@ start(const struct how *h, struct span block)
 		return s.in;
 	s.out = w.out.fd;
 	s.err = w.err.fd;
+	if (h->live.n && (e = command_live_open(h->live, seq, &s.out, &s.err)) < 0)
+		return e;
 	s.cwd = h->cwd;
 	s.mask = h->mask;
 	s.nofile = h->nofile;
 	s.group = true;
-	return proc_spawn(&s);
+	e = proc_spawn(&s);
+	if (h->live.n) {
+		close(s.out);
+		close(s.err);
+	}
+	return e;
 }
 
 void
@@ -467,10 +479,10 @@ command_run(struct client *c, struct task_in *t)
 	struct command_end end = { .start = clock_wall_ns() };
 	char why[256];
 	struct span block;
-	uint64_t since;
+	uint64_t since, seq;
 	int e;
 
-	if ((e = prepare()) < 0 || (e = know_how(c, t)) < 0 || (e = arguments(c, t, &block)) < 0) {
+	if ((e = prepare()) < 0 || (e = know_how(c, t)) < 0 || (e = arguments(c, t, &seq, &block)) < 0) {
 		fail(c, t, e, err_str(e));
 		return;
 	}
@@ -480,7 +492,7 @@ command_run(struct client *c, struct task_in *t)
 	}
 	since = clock_ns();
 	running = STARTING;
-	if ((e = start(&w.how, block)) > 0) {
+	if ((e = start(&w.how, block, seq)) > 0) {
 		await(e, &end);
 		e = collect(&w.out);
 		if (e == 0)

@@ -27,6 +27,7 @@ struct command_how {
 	int mask;			/* umask */
 	uint64_t nofile;		/* soft RLIMIT_NOFILE */
 	uint64_t timeout;		/* ns; 0 none */
+	const char *live;		/* name of the driver's command_live_listen, or NULL: output comes with the end */
 };
 
 struct command_item {
@@ -52,6 +53,14 @@ int	command_put_how(struct buf *b, const struct command_how *h);		/* 0 or -ENOME
 /* b is emptied first; p points into b and at the item's block: both must last until client_submit returned */
 int	command_put_item(struct buf *b, const struct command_item *i, struct payload *p, struct seg *seg);
 int	command_get_end(struct command_end *e, const struct client *c, const struct value *v);	/* 0 or ERR_PROTO */
+
+/*
+ * Output as it comes: for each command whose command_how has this name two pipes arrive on a connection, in a message
+ * of COMMAND_LIVE_HEAD bytes, the item's number in little endian, with two descriptors, the reading ends of its stdout
+ * and stderr.  They end when the command and all that it started have ended.  The listener checks who connects.
+ */
+enum { COMMAND_LIVE_HEAD = 8 };
+int	command_live_listen(const char *name);	/* a listening, non-blocking descriptor of an abstract socket, or -errno */
 
 void	command_run(struct client *c, struct task_in *t);	/* worker: runs t to its end, serve_done was called */
 

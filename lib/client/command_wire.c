@@ -13,6 +13,8 @@ command_put_how(struct buf *b, const struct command_how *h)
 	if ((e = mp_put_str(b, h->cwd, strlen(h->cwd))) == 0 && (e = mp_put_int(b, h->mask)) == 0 &&
 	    (e = mp_put_uint(b, h->nofile)) == 0 && (e = mp_put_uint(b, h->timeout)) == 0)
 		e = mp_put_bin(b, h->env, h->nenv);
+	if (e == 0)
+		e = h->live ? mp_put_str(b, h->live, strlen(h->live)) : mp_put_nil(b);
 	return e;
 }
 

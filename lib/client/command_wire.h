@@ -12,4 +12,8 @@ int	command_put_oob(struct buf *b, unsigned index, size_t n);	/* buffer index ha
 int	command_get_str(struct mp *m, const struct arena *a, const struct obj_view *v, struct span *s);
 int	command_get_uint(struct mp *m, uint64_t *u);		/* 0 or ERR_PROTO */
 
+/* command_live.c, in a worker: writing ends for the item's output, the caller's; the connection is kept.  0 or -errno */
+int	command_live_open(struct span name, uint64_t seq, int *out, int *err);
+void	command_live_forget(void);		/* the name's bytes end */
+
 #endif
