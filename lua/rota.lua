@@ -148,6 +148,10 @@ end
 
 function rota.unpack(list) return table.unpack(list, 1, list.n or #list) end
 
+--- the key-value store
+
+rota.kv = require "rota.kv"
+
 --- who and where
 
 rota.context = core.context

@@ -152,10 +152,14 @@ ON(rows)
 ANSWER(ok)
 ANSWER(found)
 ANSWER(actor)
+ANSWER(kv_rows)
+ANSWER(kv_done)
+ANSWER(kv_events)
 
 #define HANDLED(X) X(FAIL, fail) X(GRANT, grant) X(WANT, want) X(RING, ring) X(UNRING, unring) X(DEAD, dead) \
 	X(LENT, lent) X(FREE, free) X(COLLECT, collect) X(ROUTE, route) X(ACTOR_STATE, actor_state) \
-	X(ACTOR_START, actor_start) X(ACTOR_STOP, actor_stop) X(ROWS, rows) X(OK, ok) X(FOUND, found) X(ACTOR, actor)
+	X(ACTOR_START, actor_start) X(ACTOR_STOP, actor_stop) X(ROWS, rows) X(OK, ok) X(FOUND, found) X(ACTOR, actor) \
+	X(KV_ROWS, kv_rows) X(KV_DONE, kv_done) X(KV_EVENTS, kv_events)
 
 #define X(NAME, name) \
 static int \

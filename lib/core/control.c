@@ -1,12 +1,11 @@
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/err.h"
 #include "base/hash.h"
-#include "core/control.h"
+#include "core/control_fx.h"
 #include "wire/mp.h"
 
 struct node {
@@ -31,75 +30,23 @@ struct act {
 
 /* --- effects ---------------------------------------------------------------------------------------- */
 
-static struct control_fx *
-fx_add(struct control_out *o, enum control_fx_kind kind)
-{
-	static struct control_fx lost;
+#define SEND CONTROL_SEND
+#define fail control_fx_fail
 
-	if (o->n == o->cap) {
-		size_t cap = o->cap ? 2 * o->cap : 16;
-		struct control_fx *p = realloc(o->fx, cap * sizeof *p);
-
-		if (p == NULL)
-			return &lost;
-		o->fx = p;
-		o->cap = cap;
-	}
-	o->fx[o->n] = (struct control_fx){ .kind = kind };
-	return &o->fx[o->n++];
-}
-
-/* commit is that of the step under way: c->commit is raised by its first write, see control_step */
 static void
-put(const struct control *c, struct control_out *o, const char *key, const void *val, size_t n)
+put(struct control_out *o, const char *key, const void *val, size_t n)
 {
-	size_t at = o->bytes.len, nkey = strlen(key);
-	struct control_fx *fx;
-
-	if (buf_add(&o->bytes, key, nkey) < 0 || (n && buf_add(&o->bytes, val, n) < 0))
-		return;
-	fx = fx_add(o, val ? CONTROL_FX_PUT : CONTROL_FX_DEL);
-	fx->commit = c->commit + 1;
-	fx->key = at;
-	fx->nkey = nkey;
-	fx->val = at + nkey;
-	fx->nval = n;
+	control_fx_put(o, span_text(key), val, n);
 }
 
 static void
-put_number(const struct control *c, struct control_out *o, const char *key, uint64_t v)
+put_number(struct control_out *o, const char *key, uint64_t v)
 {
 	struct buf b = BUF_INIT;
 
 	if (mp_put_uint(&b, v) == 0)
-		put(c, o, key, b.data, b.len);
+		put(o, key, b.data, b.len);
 	buf_release(&b);
-}
-
-#define SEND(o, to, name, ...) do { \
-	size_t at_ = (o)->bytes.len; \
-	if (msg_put_##name(&(o)->bytes, &(struct msg_##name){ __VA_ARGS__ }) == 0) { \
-		struct control_fx *fx_ = fx_add((o), CONTROL_FX_SEND); \
-		fx_->peer = (to); \
-		fx_->val = at_; \
-		fx_->nval = (o)->bytes.len - at_; \
-	} \
-} while (0)
-
-static void
-fail(struct control_out *o, uint64_t peer, uint64_t req, int code, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
-
-static void
-fail(struct control_out *o, uint64_t peer, uint64_t req, int code, const char *fmt, ...)
-{
-	char text[768];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	SEND(o, peer, fail, .req = req, .code = code, .text = span_of(text, strlen(text)));
 }
 
 /* --- actors ------------------------------------------------------------------------------------------ */
@@ -183,12 +130,12 @@ act_del(struct control *c, struct act *a, struct control_out *o)
 	}
 	map_del(&c->actors, a->number);
 	act_key(key, a->number);
-	put(c, o, key, NULL, 0);
+	put(o, key, NULL, 0);
 	act_free(a);
 }
 
 static void
-act_save(const struct control *c, const struct act *a, struct control_out *o)
+act_save(const struct act *a, struct control_out *o)
 {
 	struct buf b = BUF_INIT;
 	char key[32];
@@ -198,7 +145,7 @@ act_save(const struct control *c, const struct act *a, struct control_out *o)
 	    mp_put_uint(&b, a->node) == 0 && mp_put_uint(&b, a->detached) == 0 &&
 	    mp_put_bin(&b, a->namespace.data, a->namespace.len) == 0 && mp_put_bin(&b, a->name.data, a->name.len) == 0 &&
 	    mp_put_bin(&b, a->class.data, a->class.len) == 0 && mp_put_bin(&b, a->methods.data, a->methods.len) == 0)
-		put(c, o, key, b.data, b.len);
+		put(o, key, b.data, b.len);
 	buf_release(&b);
 }
 
@@ -249,9 +196,9 @@ on_join(struct control *c, uint64_t peer, const struct frame *f, struct control_
 			return -ENOMEM;
 		}
 		c->next_node++;
-		put_number(c, o, "next/node", c->next_node);
+		put_number(o, "next/node", c->next_node);
 		node_key(key, n->number);
-		put_number(c, o, key, n->number);
+		put_number(o, key, n->number);
 	}
 	n->peer = peer;
 	SEND(o, peer, node_joined, .node = n->number, .epoch = c->epoch);
@@ -273,20 +220,22 @@ on_job_new(struct control *c, struct node *n, const struct frame *f, struct cont
 		return 0;
 	}
 	*j = (struct job){ .number = ++c->next_job, .node = n->number };
-	put_number(c, o, "next/job", c->next_job);
+	put_number(o, "next/job", c->next_job);
 	SEND(o, n->peer, job, .req = m.req, .job = j->number);
 	return 0;
 }
 
 static int
-on_job_end(struct control *c, const struct frame *f)
+on_job_end(struct control *c, const struct frame *f, struct control_out *o)
 {
 	struct msg_job_end m;
 	int e;
 
-	if ((e = msg_get_job_end(&m, f->body, f->len)) == 0)
-		free(map_del(&c->jobs, m.job));
-	return e;
+	if ((e = msg_get_job_end(&m, f->body, f->len)) < 0)
+		return e;
+	free(map_del(&c->jobs, m.job));
+	kv_job_end(&c->kv, m.job, o);
+	return 0;
 }
 
 static int
@@ -318,8 +267,8 @@ on_actor_new(struct control *c, struct node *n, const struct frame *f, struct co
 		return 0;
 	}
 	c->next_actor++;
-	put_number(c, o, "next/actor", c->next_actor);
-	act_save(c, a, o);
+	put_number(o, "next/actor", c->next_actor);
+	act_save(a, o);
 	SEND(o, n->peer, actor, .req = m.req, .actor = a->number, .class = m.class, .methods = m.methods);
 	return 0;
 }
@@ -371,12 +320,12 @@ take(struct control *c, uint64_t peer, const struct frame *f, struct control_out
 		return ERR_PROTO;
 	switch (f->type) {
 	case MSG_JOB_NEW_T: return on_job_new(c, n, f, o);
-	case MSG_JOB_END_T: return on_job_end(c, f);
+	case MSG_JOB_END_T: return on_job_end(c, f, o);
 	case MSG_ACTOR_NEW_T: return on_actor_new(c, n, f, o);
 	case MSG_ACTOR_FIND_T: return on_actor_find(c, n, f, o);
 	case MSG_ACTOR_NOTE_T: return on_actor_note(c, n, f, o);
 	}
-	return 0;			/* a newer peer's: not for us */
+	return kv_step(&c->kv, peer, n->number, f, o);
 }
 
 /* What was written since fx number `from` is one commit; what is sent depends on all that was ever written. */
@@ -413,6 +362,7 @@ control_gone(struct control *c, uint64_t now, uint64_t peer, struct control_out 
 		return;
 	n->peer = 0;
 	n->lost = now + CONTROL_LOST;
+	kv_peer_gone(&c->kv, peer);
 	control_tick(c, now, o);
 }
 
@@ -444,8 +394,9 @@ control_tick(struct control *c, uint64_t now, struct control_out *o)
 		while (map_next(&c->jobs, &ia))
 			if (((struct job *)ia.val)->node == n->number)
 				free(map_del(&c->jobs, ia.key));
+		kv_node_gone(&c->kv, n->number, o);
 		node_key(key, n->number);
-		put(c, o, key, NULL, 0);
+		put(o, key, NULL, 0);
 		map_del(&c->nodes, n->number);
 		free(n);
 	}
@@ -458,6 +409,7 @@ void
 control_init(struct control *c, uint64_t epoch)
 {
 	*c = (struct control){ .epoch = epoch };
+	kv_init(&c->kv);
 }
 
 static int
@@ -518,6 +470,7 @@ control_load(struct control *c, const void *key, size_t nkey, const void *val, s
 		{ "next/node", offsetof(struct control, next_node) },
 		{ "next/job", offsetof(struct control, next_job) },
 		{ "next/actor", offsetof(struct control, next_actor) },
+		{ "next/revision", offsetof(struct control, kv.rev) },
 	};
 	struct mp r = { val, (const unsigned char *)val + nval };
 	struct mp_tok t;
@@ -526,6 +479,8 @@ control_load(struct control *c, const void *key, size_t nkey, const void *val, s
 		return load_act(c, &r);
 	if (nkey > 5 && memcmp(key, "node/", 5) == 0)
 		return load_node(c, &r);
+	if (nkey > 3 && memcmp(key, "kv/", 3) == 0)
+		return kv_load(&c->kv, span_of((const unsigned char *)key + 3, nkey - 3), span_of(val, nval));
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
 		if (strlen(numbers[i].key) == nkey && memcmp(numbers[i].key, key, nkey) == 0) {
 			if (mp_next(&r, &t) < 0 || t.kind != MP_INT)
@@ -556,7 +511,7 @@ control_check(const struct control *c)
 		for (const struct act *a = it.val; a; a = a->next)
 			chained++;
 	CHECK(named == chained);
-	return 0;
+	return kv_check(&c->kv);
 }
 
 void
@@ -576,4 +531,5 @@ control_release(struct control *c)
 	map_release(&c->nodes);
 	map_release(&c->jobs);
 	map_release(&c->names);
+	kv_release(&c->kv);
 }

@@ -1,8 +1,9 @@
 /*
- * control - the control store's decisions: nodes, jobs, and actors by number and by name, purely.
+ * control - the control store's decisions: nodes, jobs, actors by number and by name, and the key-value store
+ * (core/kv.h), purely.
  *
- * Peers are nodes; they send NODE_JOIN, JOB_NEW, JOB_END, ACTOR_NEW, ACTOR_FIND and ACTOR_NOTE (wire/msg.h) and get
- * frames back.  Numbers of nodes, jobs and actors are never used again.  A name is taken as long as its actor is
+ * Peers are nodes; they send NODE_JOIN, JOB_NEW, JOB_END, ACTOR_NEW, ACTOR_FIND, ACTOR_NOTE and KV_… (wire/msg.h)
+ * and get frames back.  Numbers of nodes, jobs and actors are never used again.  A name is taken as long as its actor is
  * not dead.  What must survive a restart goes out as PUT and DEL effects with the number of their commit, and every
  * frame names the commit that it depends on: it may leave once that is durable (M16).  A daemon without a disk
  * ignores both.
@@ -18,6 +19,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "core/kv.h"
 #include "wire/frame.h"
 #include "wire/msg.h"
 
@@ -29,6 +31,7 @@ struct control {
 	uint64_t commit;		/* ro: number of the last commit asked for */
 	uint64_t next_node, next_job, next_actor;	/* private from here: last numbers given */
 	struct map nodes, jobs, actors, names;
+	struct kv kv;			/* kv.rev is loaded as the other numbers are */
 };
 
 enum control_fx_kind {

@@ -36,6 +36,15 @@ ask_free(struct node *n, struct ask *a)
 	free(a);
 }
 
+void
+ctl_forget(struct node *n, uint64_t ask)
+{
+	struct ask *a = map_del(&n->asks, ask);
+
+	if (a)
+		ask_free(n, a);
+}
+
 static void
 on_job(struct node *n, const struct ask *a, uint64_t number)
 {
@@ -77,6 +86,20 @@ on_fail(struct node *n, const struct frame *f)
 		SEND(p, fail, .req = a->req, .code = m.code, .text = m.text);
 	ask_free(n, a);
 	return 0;
+}
+
+static int
+on_kv(struct node *n, const struct frame *f)
+{
+	struct msg_kv_cancel m;		/* all of them begin with the request's number */
+	struct ask *a;
+	int e = msg_get_kv_cancel(&m, f->body, f->len);
+
+	if (e < 0 || (a = map_del(&n->asks, m.req)) == NULL)
+		return e;
+	e = kv_answer(n, a, f);
+	ask_free(n, a);
+	return e;
 }
 
 /* a frame of the control store */
@@ -123,6 +146,8 @@ ctl_frame(struct node *n, const struct frame *f)
 			ask_free(n, a);
 		}
 		return 0;
+	case MSG_KV_ROWS_T: case MSG_KV_DONE_T: case MSG_KV_EVENTS_T:
+		return on_kv(n, f);
 	case MSG_FAIL_T:
 		return on_fail(n, f);
 	}
@@ -217,7 +242,7 @@ gcs_close(struct conn *c, int e)
 		if (p && !p->lost && a->type == MSG_JOB_NEW_T) {
 			p->hello = ctl_ask(n, p, 0, MSG_JOB_NEW_T, span_of(NULL, 0));
 			CTL(n, job_new, .req = p->hello, .name = span_buf(&p->name), .namespace = span_buf(&p->namespace));
-		} else if (p && !p->lost)
+		} else if (p && !p->lost && !kv_again(n, p, a))
 			proc_fail(p, a->req, ERR_CLOSED, "the control store went away: it may or may not have been done");
 		ask_free(n, a);
 	}

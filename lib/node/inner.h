@@ -78,6 +78,7 @@ struct nproc {
 	struct map known;		/* process numbers that it shares something with */
 	uint64_t actor, since, round;
 	bool blocked;
+	bool kv;			/* it used the key-value store: its session may have keys */
 	uint64_t hello;			/* request of JOB_NEW while HELLO waits for it */
 	int err;			/* driver: descriptor that came with HELLO; worker: its end of the socket */
 	struct buf name, namespace;
@@ -256,6 +257,7 @@ int	ctl_start(struct node *n, char *why, size_t nwhy);
 void	ctl_stop(struct node *n);
 /* the number of a request to be answered through ctl_frame; 0: no memory */
 uint64_t ctl_ask(struct node *n, const struct nproc *p, uint64_t req, uint16_t type, struct span body);
+void	ctl_forget(struct node *n, uint64_t ask);	/* nobody wants the answer any more */
 void	ctl_send(struct node *n);		/* the frame that was put into n->ctl */
 void	ctl_tick(struct node *n);
 #define CTL(n, name_, ...) do { \
@@ -277,6 +279,12 @@ int	kept_frame(struct nproc *p, const struct frame *f);	/* KEEP LOOKUP REMOVE */
 void	kept_tick(struct node *n);
 bool	kept_answer(struct nproc *p, const struct msg_route *m);	/* a question to a dead owner of a kept object */
 void	kept_stop(struct node *n);
+
+/* kv.c */
+int	kv_frame(struct nproc *p, const struct frame *f);		/* KV_GET KV_TXN KV_WATCH KV_CANCEL */
+int	kv_answer(struct node *n, const struct ask *a, const struct frame *f);	/* KV_ROWS KV_DONE KV_EVENTS */
+bool	kv_again(struct node *n, const struct nproc *p, const struct ask *a);
+void	kv_gone(struct nproc *p);
 
 /* rows.c */
 int	rows_frame(struct nproc *p, const struct frame *f);		/* LIST */

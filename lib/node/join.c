@@ -191,6 +191,8 @@ join_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 	case MSG_ACTOR_NEW_T: case MSG_ACTOR_UP_T: case MSG_ACTOR_OPEN_T: case MSG_ACTOR_HOLD_T: case MSG_ACTOR_DROP_T:
 	case MSG_ACTOR_KILL_T: case MSG_ACTOR_FIND_T:
 		return actors_frame(p, f);
+	case MSG_KV_GET_T: case MSG_KV_TXN_T: case MSG_KV_WATCH_T: case MSG_KV_CANCEL_T:
+		return kv_frame(p, f);
 	case MSG_LIST_T:
 		return rows_frame(p, f);
 	case MSG_STOP_T:

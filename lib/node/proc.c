@@ -185,6 +185,7 @@ proc_lost(struct nproc *p)
 		node_idle(n);
 	}
 	grant_step(n, &(struct lease_in){ .kind = LEASE_IN_GONE, .proc = p->number });
+	kv_gone(p);
 	if (p->role == ROLE_DRIVER && p->job)
 		job_over(n, p->job);
 }

@@ -406,12 +406,14 @@ luaopen_rota_core(lua_State *L)
 	task_open(L);
 	actor_open(L);
 	wait_open(L);
+	kv_open(L);
 	lua_settop(L, 0);
 	luaL_newlib(L, fns);
 	luaL_setfuncs(L, task_functions, 0);
 	luaL_setfuncs(L, actor_functions, 0);
 	luaL_setfuncs(L, wait_functions, 0);
 	luaL_setfuncs(L, context_functions, 0);
+	luaL_setfuncs(L, kv_functions, 0);
 	lua_pushlightuserdata(L, NULL);
 	lua_setfield(L, -2, "null");
 	return 1;

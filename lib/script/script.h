@@ -85,6 +85,8 @@ void	task_open(lua_State *L);
 void	actor_open(lua_State *L);
 void	wait_open(lua_State *L);
 extern const luaL_Reg task_functions[], actor_functions[], wait_functions[], context_functions[];
+void	kv_open(lua_State *L);				/* l_kv.c */
+extern const luaL_Reg kv_functions[];
 void	task_opts_check(lua_State *L, int idx, struct task_opts *o);	/* a normalised table from lua/rota/options.lua */
 void	task_out(lua_State *L, int idx, struct enc *e);
 void	task_new(lua_State *L, const struct dec_src *src);

@@ -258,6 +258,42 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, incarnation, "of which") \
 	F(S, text, "why")
 
+/* --- key-value store -------------------------------------------------------------------------------- */
+#define MSG_KV_GET(F) \
+	F(U, req, "request number; answered by KV_ROWS") \
+	F(B, key, "1 to 255 bytes; with list a prefix, maybe empty") \
+	F(U, list, "1: all keys that begin so") \
+	F(B, after, "list: those behind this key")
+#define MSG_KV_ROWS(F) \
+	F(U, req, "request number") \
+	F(U, revision, "of the store") \
+	F(U, more, "1: there are more, ask again with after") \
+	F(B, rows, "msgpack arrays, one after the other: key, value, revision of its making and of its last change, session")
+#define MSG_KV_TXN(F) \
+	F(U, req, "request number; answered by KV_DONE or FAIL") \
+	F(B, compares, "msgpack pairs, one after the other: key, revision that it must have, 0 absent") \
+	F(B, ops, "msgpack arrays, one after the other: key, value, enum kv_session; or key alone to delete it") \
+	F(U, proc, "process of the sender, filled in by the node; with job 0: the node's own, for keys below rota/") \
+	F(U, job, "its job, filled in by the node")
+enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, or its job */
+#define MSG_KV_DONE(F) \
+	F(U, req, "request number") \
+	F(U, ok, "1: all was done as one commit; 0: a compared key had another revision, nothing was done") \
+	F(U, revision, "of the store") \
+	F(U, changed, "keys that were put, and that were there to be deleted") \
+	F(B, key, "ok 0: the first key that differed") \
+	F(U, have, "ok 0: its revision, 0 absent")
+#define MSG_KV_WATCH(F) \
+	F(U, req, "request number; answered by KV_EVENTS once there is one, or FAIL") \
+	F(B, prefix, "of the keys") \
+	F(U, from, "first revision wanted; 0: from the next one on")
+#define MSG_KV_EVENTS(F) \
+	F(U, req, "request number") \
+	F(U, next, "revision to go on from") \
+	F(B, events, "msgpack arrays, one after the other: revision, key, value; or revision, key if it was deleted")
+#define MSG_KV_CANCEL(F) F(U, req, "KV_WATCH that is no longer waited for")
+#define MSG_KV_GONE(F) F(U, proc, "this process of the node is gone, and so are the keys of its session")
+
 /* X(NAME, name, code, descriptors, direction) */
 #define MSG_MAP(X) \
 	X(HELLO, hello, 1, 1, "c>n g>n") \
@@ -308,7 +344,15 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	X(JOB_NEW, job_new, 82, 0, "n>g") \
 	X(JOB, job, 83, 0, "g>n") \
 	X(JOB_END, job_end, 84, 0, "n>g") \
-	X(ACTOR_NOTE, actor_note, 85, 0, "n>g")
+	X(ACTOR_NOTE, actor_note, 85, 0, "n>g") \
+	X(KV_GET, kv_get, 100, 0, "c>n n>g") \
+	X(KV_ROWS, kv_rows, 101, 0, "g>n n>c") \
+	X(KV_TXN, kv_txn, 102, 0, "c>n n>g") \
+	X(KV_DONE, kv_done, 103, 0, "g>n n>c") \
+	X(KV_WATCH, kv_watch, 104, 0, "c>n n>g") \
+	X(KV_EVENTS, kv_events, 105, 0, "g>n n>c") \
+	X(KV_CANCEL, kv_cancel, 106, 0, "c>n n>g") \
+	X(KV_GONE, kv_gone, 107, 0, "n>g")
 
 enum msg_type {
 #define X(NAME, name, code, fds, dir) MSG_##NAME##_T = code,
