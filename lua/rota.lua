@@ -52,12 +52,13 @@ local function methods_of(class)
 	return names
 end
 
+local Declared = {}			-- metatable of what rota.method gives
 local Class = { __name = "rota.actor class" }
 Class.__index = Class
 core.class("rota.actor class", Class, "rota")		-- a class of actors travels, as tasks and handles do
 
 function Class.with(c, options)
-	return setmetatable({ class = c.class, name = c.name, methods = c.methods,
+	return setmetatable({ class = c.class, name = c.name, methods = c.methods, declared = c.declared,
 	    options = check("actor", options, c.options) }, Class)
 end
 
@@ -69,8 +70,29 @@ local function expand(...)			-- references at top level become their values, as 
 	return table.unpack(args, 1, n)
 end
 
+-- what the actor's worker must know beside its class
+local function inside(c)
+	local limits
+	for i, g in ipairs(c.options.groups or {}) do limits = limits or {} limits[i] = g[2] end
+	return { concurrency = c.options.concurrency or 1, limits = limits }
+end
+
+-- what its callers must know beside the names of its methods; nil: nothing
+local function outside(c)
+	local o, names, groups = c.options, {}, {}
+	for i, g in ipairs(o.groups or {}) do names[i], groups[g[1]] = g[1], true end
+	for name, d in pairs(c.declared or {}) do
+		if d.group and not groups[d.group] then
+			error(("method '%s' is in concurrency group '%s', which the actor does not have; give it one with groups={%s=4}")
+			    :format(name, d.group, d.group), 3)
+		end
+	end
+	local info = { groups = names[1] and names, methods = c.declared, max_pending = o.max_pending, retries = o.retries }
+	return next(info) and info or nil
+end
+
 function Class.__call(c, ...)
-	return core.actor_new(c.class, c.name, c.methods, c.options, expand(...))
+	return core.actor_new(c.name, c.options, inside(c), c.class, c.methods, outside(c), expand(...))
 end
 
 function Class.__tostring(c) return "actor class " .. c.name end
@@ -83,7 +105,25 @@ function rota.actor(class)
 	end
 	local info = debug.getinfo(2, "Sl")
 	local name = info and ("%s:%d"):format(info.short_src:match "[^/]*$", info.currentline) or "actor"
-	return setmetatable({ class = class, name = name, methods = methods_of(class), options = {} }, Class)
+	local declared
+	for k, v in pairs(class) do
+		if getmetatable(v) == Declared then
+			declared = declared or {}
+			declared[k] = v.options
+		end
+	end
+	if declared then
+		local plain = {}
+		for k, v in pairs(class) do plain[k] = declared[k] and v.f or v end
+		class = plain
+	end
+	return setmetatable({ class = class, name = name, methods = methods_of(class), declared = declared, options = {} }, Class)
+end
+
+-- method(f, {group=, returns=, retries=, timeout=}): a method of a class, with options for all calls of it
+function rota.method(f, options)
+	if type(f) ~= "function" then error("rota.method takes a function and a table of options", 2) end
+	return setmetatable({ f = f, options = check("method", options) }, Declared)
 end
 
 core.method_methods {

@@ -27,7 +27,8 @@
 	X(ERR_NO_CLUSTER, -1014, "no_cluster", "no node is running") \
 	X(ERR_FULL,       -1015, "full",       "the object store is full") \
 	X(ERR_VALUE,      -1016, "value",      "the value cannot travel") \
-	X(ERR_COMPACTED,  -1017, "compacted",  "changes that old are forgotten: list again")
+	X(ERR_COMPACTED,  -1017, "compacted",  "changes that old are forgotten: list again") \
+	X(ERR_PENDING,    -1018, "pending",    "too many calls are pending")
 
 enum err {
 #define X(name, code, word, text) name = code,

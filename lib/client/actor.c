@@ -1,13 +1,40 @@
 /*
  * actor - handles, and calls in the order in which they were made.
  *
- * A handle is known by the actor's number.  The process opens one ring to the actor; calls wait in the handle's
- * queue while there is none: before the first GRANT, and between a death and the restart (M35).
+ * A handle is known by the actor's number.  The process opens a ring to the actor for each concurrency group that it
+ * calls (a lane), so that a full group holds up no other; calls wait in the lane's queue while there is none: before the
+ * first GRANT, and between a death and the restart.
+ *
+ * What is replayed (M35): the ring is the record of it.  A call's word says whether it was claimed, that is started; its
+ * completion lies in the ring until we took it, also when the actor is dead.  So after a death what was not claimed is
+ * sent again in order and uncharged; what was claimed without a completion only while it has retries, else it fails and
+ * says that it may have run.  Each incarnation has new rings: nothing of an old one can reach it.
  */
 #include <stdio.h>
 #include "client/inner.h"
 #include "client/spec.h"
 #include "wire/le.h"
+#include "wire/mp.h"
+
+static unsigned
+groups_of(struct span methods)
+{
+	struct span g = methods_info(methods, "groups");
+	struct mp m = { g.p, g.p + g.n };
+	struct mp_tok t;
+
+	return g.n && mp_next(&m, &t) == 0 && t.kind == MP_ARRAY && t.n < ACTOR_GROUPS ? (unsigned)t.n : 0;
+}
+
+static unsigned
+pending_of(struct span methods)
+{
+	struct span v = methods_info(methods, "max_pending");
+	struct mp m = { v.p, v.p + v.n };
+	struct mp_tok t;
+
+	return v.n && mp_next(&m, &t) == 0 && t.kind == MP_INT && t.i > 0 && t.i < UINT32_MAX ? (unsigned)t.i : 0;
+}
 
 static struct actor *
 actor_l(struct client *c, uint64_t number, const char *class, size_t nclass, const unsigned char *methods, size_t nmethods)
@@ -23,8 +50,11 @@ actor_l(struct client *c, uint64_t number, const char *class, size_t nclass, con
 	a->number = number;
 	a->state = ACTOR_PENDING;
 	a->handles = 1;
+	a->nlane = 1 + groups_of(span_of(methods, nmethods));
+	a->max_pending = pending_of(span_of(methods, nmethods));
 	if (!(a->class = malloc(nclass + 1)) || !(a->methods = malloc(nmethods + 1)) ||
-	    map_put(&c->actor, number, a) < 0) {
+	    !(a->lane = calloc(a->nlane, sizeof *a->lane)) || map_put(&c->actor, number, a) < 0) {
+		free(a->lane);
 		free(a->class);
 		free(a->methods);
 		free(a);
@@ -37,30 +67,54 @@ actor_l(struct client *c, uint64_t number, const char *class, size_t nclass, con
 	return a;
 }
 
-static void
-open_l(struct client *c, struct actor *a)
+void
+lane_open_l(struct client *c, struct actor *a, unsigned lane)
 {
-	if (a->opened || a->state == ACTOR_DEAD)
+	if (a->lane[lane].opened || a->state == ACTOR_DEAD)
 		return;
-	a->opened = true;
-	LINK_SEND(c, actor_open, .req = 0, .actor = a->number);
+	a->lane[lane].opened = true;
+	LINK_SEND(c, actor_open, .req = 0, .actor = a->number, .group = lane);
+}
+
+uint64_t
+actor_queued_l(const struct actor *a)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < a->nlane; i++)
+		n += a->lane[i].queued;
+	return n;
+}
+
+void
+actor_call_end_l(struct client *c, struct actor *a)
+{
+	a->calls--;
+	actor_unref_l(c, a);
 }
 
 void
 actor_unref_l(struct client *c, struct actor *a)
 {
+	struct lease *l;
+
 	if (--a->handles)
 		return;
-	if (a->lease && !a->lease->dead) {	/* what we sent is done: each call counted as a handle */
-		LINK_SEND(c, return, .lease = a->lease->number);
-		lease_free_l(c, a->lease);
-	}
+	for (unsigned i = 0; i < a->nlane; i++)
+		if ((l = a->lane[i].lease)) {	/* what we sent is done: each call counted as a handle */
+			l->actor = NULL;	/* who is at it now may look once more */
+			if (l->dead)
+				continue;
+			LINK_SEND(c, return, .lease = l->number);
+			lease_free_l(c, l);
+		}
 	if (a->state != ACTOR_DEAD)
 		LINK_SEND(c, actor_drop, .actor = a->number);
 	map_del(&c->actor, a->number);
 	if (a->args)
 		rec_unref_l(c, a->args);
 	buf_release(&a->error);
+	free(a->lane);
 	free(a->class);
 	free(a->methods);
 	free(a->why);
@@ -74,7 +128,7 @@ actor_granted_l(struct client *c, struct lease *l, uint32_t incarnation)
 
 	a->incarnation = incarnation;
 	a->state = ACTOR_ALIVE;
-	feed_actor_l(c, a);
+	feed_lane_l(c, a, l->lane);
 }
 
 /* --- handles in payloads: a payload that is kept holds them, the receiver of a result holds them before it knows ------- */
@@ -139,10 +193,12 @@ actors_give_l(struct client *c, const struct payload *p, uint32_t proc)
 
 /* its worker died: calls that had not started are in the queue again; a new ring or the end will be told */
 void
-actor_lost_ring_l(struct client *c, struct actor *a)
+actor_lost_ring_l(struct client *c, struct lease *l)
 {
+	struct actor *a = l->actor;
+
 	(void)c;
-	a->lease = NULL;
+	a->lane[l->lane].lease = NULL;
 	if (a->state == ACTOR_ALIVE)
 		a->state = ACTOR_RESTARTING;
 }
@@ -164,9 +220,7 @@ actor_state_l(struct client *c, const struct msg_actor_state *m)
 		a->error.len = 0;
 		if (m->error.n && m->error.n <= REC_BLOCK_MAX && val_check(m->error.p, m->error.n, 1, VAL_ALLOW_CODE) == 0)
 			buf_add(&a->error, m->error.p, m->error.n);
-		a->handles++;			/* failing calls give up theirs */
 		feed_actor_l(c, a);
-		actor_unref_l(c, a);
 	} else if (m->state == ACTOR_RESTARTING && a->state != ACTOR_DEAD) {
 		a->state = ACTOR_RESTARTING;
 	}
@@ -214,7 +268,7 @@ actor_request(struct client *c, struct request *rq, struct actor **a, char *why,
 		lock_take(&c->lock);
 		*a = actor_l(c, m.actor, (const char *)m.class.p, m.class.n, m.methods.p, m.methods.n);
 		if (*a)
-			open_l(c, *a);
+			lane_open_l(c, *a, 0);
 		lock_drop(&c->lock);
 		e = *a ? 0 : -ENOMEM;
 	} else if (e != ERR_NOTFOUND && !*why) {
@@ -241,12 +295,15 @@ client_actor_new(struct client *c, const struct actor_spec *s, struct actor **a,
 		    .class = span_of(s->class, strlen(s->class)), .methods = span_of(s->methods, s->nmethods),
 		    .spec = span_of(spec.data, spec.len), .cpus = s->opts.cpus, .gpus = s->opts.gpus,
 		    .memory = s->opts.memory, .resources = span_of(s->opts.resources, s->opts.nresources),
-		    .restarts = s->restarts, .detached = s->detached, .wait = s->opts.wait);
+		    .restarts = s->restarts, .detached = s->detached, .wait = s->opts.wait, .reuse = s->reuse);
 	lock_drop(&c->lock);
 	buf_release(&spec);
 	e = rq ? actor_request(c, rq, a, why, n) : -ENOMEM;
 	if (e == 0) {
-		(*a)->args = args;
+		if ((*a)->args == NULL)
+			(*a)->args = args;
+		else
+			client_release(c, args);
 		(*a)->retries = s->opts.retries;
 	} else {
 		client_release(c, args);
@@ -285,7 +342,7 @@ client_actor_import(struct client *c, uint64_t number, const char *class, size_t
 		LINK_SEND(c, actor_hold, .actor = number);
 	}
 	if (a)
-		open_l(c, a);
+		lane_open_l(c, a, 0);
 	lock_drop(&c->lock);
 	return a;
 }
@@ -334,7 +391,7 @@ int
 client_actor_end(struct client *c, struct actor *a, bool stop, bool restart)
 {
 	lock_take(&c->lock);
-	if (stop && !restart && a->queued && a->state != ACTOR_DEAD)
+	if (stop && !restart && actor_queued_l(a) && a->state != ACTOR_DEAD)
 		a->stop = true;			/* the stop must not overtake them */
 	else
 		LINK_SEND(c, actor_kill, .req = 0, .actor = a->number, .stop = stop, .restart = restart);
@@ -361,7 +418,7 @@ client_actor_wait(struct client *c, struct actor *a, uint64_t deadline)
 	int e;
 
 	lock_take(&c->lock);
-	open_l(c, a);
+	lane_open_l(c, a, 0);
 	lock_drop(&c->lock);
 	e = wait_until(c, actor_settled, a, deadline);
 	return e < 0 ? e : a->state == ACTOR_DEAD ? ERR_ACTOR_DIED : 0;

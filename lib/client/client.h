@@ -106,6 +106,7 @@ struct task_opts {		/* zeroed and set by task_opts_init */
 	uint64_t timeout;	/* ns; 0 none */
 	int8_t priority;
 	bool wait;		/* wait for what is infeasible now */
+	unsigned lane;		/* a method: its concurrency group, actor_group */
 };
 void	task_opts_init(struct task_opts *o);	/* cpus 1, retries 3 of crashes */
 
@@ -136,6 +137,11 @@ int	waitset_add(struct client *c, struct waitset *w, struct rec *r, uint64_t tag
 size_t	waitset_len(const struct waitset *w);		/* members, ready ones included */
 /* takes one ready member out: its tag and record (the count passes to the caller); 0, -ETIMEDOUT, -EINTR, ERR_NOTFOUND if empty */
 int	waitset_next(struct client *c, struct waitset *w, uint64_t deadline, struct rec **r, uint64_t *tag);
+/* From now on a member of w that becomes ready also kicks outer (NULL: no more), which must live longer; is one ready now? */
+bool	waitset_watch(struct client *c, struct waitset *w, struct waitset *outer);
+bool	waitset_kicked(struct client *c, struct waitset *w);	/* since it was last asked */
+bool	waitset_ready(struct client *c, struct waitset *w);	/* is a member ready? */
+int	waitset_await(struct client *c, struct waitset *w, uint64_t deadline);	/* until one is, which stays: 0, -ETIMEDOUT, … */
 void	waitset_free(struct client *c, struct waitset *w);
 
 /* --- actors (actor.c) ------------------------------------------------------------------------------------ */
@@ -147,6 +153,7 @@ struct actor_spec {
 	struct task_opts opts;				/* cpus 0 is the default here */
 	uint32_t restarts;
 	bool detached;
+	bool reuse;					/* the actor that has the name already will do */
 };
 int	client_actor_new(struct client *c, const struct actor_spec *s, struct actor **a, char *why, size_t n);
 int	client_actor_find(struct client *c, const char *namespace, const char *name, struct actor **a, char *why, size_t n);
@@ -157,7 +164,12 @@ void	client_actor_drop(struct client *c, struct actor *a);	/* from a finalizer t
 uint64_t actor_number(const struct actor *a);
 const char *actor_class(const struct actor *a);
 int	actor_retries(const struct actor *a);	/* of its calls that had started when it died; 0 for one that was found */
-struct span actor_methods(const struct actor *a);
+struct span actor_methods(const struct actor *a);	/* as in ACTOR_NEW */
+/* methods.c: what the methods' bytes say */
+bool	actor_has(const struct actor *a, const char *name, size_t n);
+struct span actor_info(const struct actor *a, const char *key);	/* the encoded value under key; n 0: it says nothing */
+int	actor_group(const struct actor *a, const char *name, size_t n);	/* number of a concurrency group, 1 first; ERR_NOTFOUND */
+/* ERR_PENDING: as many calls of ours as its max_pending have not ended */
 int	client_call(struct client *c, struct actor *a, struct fn *method, const struct payload *args, struct rec **r);
 int	client_actor_end(struct client *c, struct actor *a, bool stop, bool restart);	/* kill or stop */
 int	client_actor_wait(struct client *c, struct actor *a, uint64_t deadline);	/* until it is up: 0, ERR_ACTOR_DIED, … */

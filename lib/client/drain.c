@@ -205,7 +205,7 @@ done_l(struct client *c, struct lease *l, const struct done *d)
 		discard_l(c, l, d);
 		lease_less_l(c, l);
 		rec_unref_l(c, r);
-		actor_unref_l(c, l->actor);
+		actor_call_end_l(c, l->actor);
 		return 0;
 	}
 	fn = fn_of(c, r->fn);
@@ -232,7 +232,7 @@ done_l(struct client *c, struct lease *l, const struct done *d)
 	}
 	rec_unref_l(c, r);
 	if (l->actor)
-		actor_unref_l(c, l->actor);
+		actor_call_end_l(c, l->actor);
 	return 0;
 }
 
@@ -328,10 +328,10 @@ look_l(struct client *c, struct lease *l)
 		lease_back_l(c, l);
 		return any;
 	}
-	if (any) {
+	if (any || (l->actor && l->actor->lane[l->lane].queued)) {	/* one that runs several at once claims before any ends */
 		if (l->actor)
-			feed_actor_l(c, l->actor);
-		else if (l->shape->queued)
+			feed_lane_l(c, l->actor, l->lane);
+		else if (l->shape && l->shape->queued)
 			feed_l(c, l->shape);
 		else if (l->inflight == 0)
 			lease_idle_l(c, l);

@@ -6,16 +6,29 @@
 
 /* --- taking back, giving back -------------------------------------------------------------------------------- */
 
-/* a call to the front of its actor's queue */
+/* a call back to its place in the lane's queue, which is in the order in which calls were made */
 static void
-call_again_l(struct client *c, struct actor *a, struct rec *r, uint32_t slot)
+call_again_l(struct client *c, struct lease *l, struct rec *r, uint32_t slot)
 {
+	struct lane *q = &l->actor->lane[l->lane];
+	struct rec *before = NULL;
+	uint32_t at = q->queued ? q->head : 0;
+	struct side *s;
+
+	if ((s = side_find_l(c, r)))
+		s->actor = l->actor;		/* it may expire */
 	r->flags |= REC_ACTOR;
 	r->state = REC_QUEUED;
-	r->link = a->queued ? a->head : 0;
-	a->head = slot;
-	if (a->queued++ == 0)
-		a->tail = slot;
+	for (struct rec *k; at && (k = slab_at(&c->slab, at))->seq < r->seq; at = k->link)
+		before = k;
+	r->link = at;
+	if (before)
+		before->link = slot;
+	else
+		q->head = slot;
+	if (at == 0)
+		q->tail = slot;
+	q->queued++;
 	c->queued++;
 }
 
@@ -47,7 +60,7 @@ lease_takeback_l(struct client *c, struct lease *l)
 		lease_less_l(c, l);
 		page_count(c->page, CNT_STOLEN, 1);
 		if (l->actor)			/* an actor's calls are not given to others */
-			call_again_l(c, l->actor, r, slot);
+			call_again_l(c, l, r, slot);
 		else
 			task_queue_l(c, r, true);
 	}
@@ -165,11 +178,11 @@ claimed_died_l(struct client *c, struct lease *l, int code, const char *text)
 			if (l->actor && call_allowed(fn_of(c, r->fn), r, &after)) {
 				r->attempt += r->attempt < UINT8_MAX;
 				page_count(c->page, CNT_RETRIED, 1);
-				call_again_l(c, l->actor, r, u);
+				call_again_l(c, l, r, u);
 			} else if (l->actor) {
 				rec_fail_l(c, r, ERR_ACTOR_DIED, text);
 				rec_unref_l(c, r);
-				actor_unref_l(c, l->actor);
+				actor_call_end_l(c, l->actor);
 			} else {
 				if (cause == RETRY_DIED && !c->lost)
 					killed_l(c, fn_of(c, r->fn));
@@ -275,7 +288,7 @@ lease_dead_l(struct client *c, struct lease *l, int code, const char *why)
 	if (l->inflight)
 		claimed_died_l(c, l, code, text);
 	if (a)
-		actor_lost_ring_l(c, a);
+		actor_lost_ring_l(c, l);
 	lease_free_l(c, l);
 	if (a)
 		actor_unref_l(c, a);

@@ -93,6 +93,7 @@ struct lease {				/* a worker that is ours for a while, or an actor's ring */
 	uint32_t number, proc;
 	struct shape *shape;		/* NULL: an actor's ring */
 	struct actor *actor;
+	uint32_t lane;			/* of the actor's */
 	struct ring_sub ring;
 	struct peerslab slab;
 	struct bell *bell;
@@ -126,18 +127,24 @@ struct fncode {				/* bytes shared by all variants */
 	struct retry_kills kills;
 };
 
+struct lane {				/* calls of one concurrency group, in order, and the ring that they go through */
+	struct lease *lease;
+	bool opened;			/* ACTOR_OPEN was sent */
+	uint32_t head, tail;		/* calls to send */
+	uint64_t queued;
+};
+
 struct actor {
 	uint64_t number;
 	enum actor_state state;
 	uint32_t incarnation;
 	unsigned handles;		/* in this process, plus calls under way */
 	_Atomic unsigned dropped;	/* handles given up by finalizers, to be counted off */
-	struct lease *lease;
-	bool opened;			/* ACTOR_OPEN was sent */
+	struct lane *lane;		/* by concurrency group: 0 those that name none */
+	unsigned nlane;
+	unsigned calls, max_pending;	/* ours that have not ended, and how many may be; 0 no limit */
 	bool stop;			/* to be told once the calls made before are sent */
 	const char *ended;		/* we stopped or killed it: later calls of ours fail with this text */
-	uint32_t head, tail;		/* calls to send, in order */
-	uint64_t queued;
 	int retries;			/* of calls that had started, unless they say otherwise */
 	char *class, *why;
 	unsigned char *methods;
@@ -160,6 +167,12 @@ struct member {
 struct waitset {
 	struct list ready, rest;
 	size_t n;
+	struct waitset *outer;		/* whom it tells that a member of it is ready; NULL: nobody */
+	bool kicked;			/* it was told so */
+};
+
+struct slots {				/* calls of a concurrency group in this worker */
+	unsigned limit, running;
 };
 
 struct request {			/* an answer that somebody waits for */
@@ -254,6 +267,8 @@ struct client {
 	/* the worker's end (serve.c) */
 	struct inring **inring;
 	unsigned ninring, inturn;
+	struct slots *slots;		/* an actor's that runs several calls at once, by concurrency group; else NULL */
+	unsigned nslots;
 	uint64_t actor_number;
 	uint64_t incarnation;
 	struct rec_context context;	/* of the running task, for its children */
@@ -352,7 +367,8 @@ void	wait_args_l(struct client *c, struct rec *r, const struct payload *a, struc
 void	feed_l(struct client *c, struct shape *s);
 void	task_deferred(struct client *c);
 void	fn_unref_l(struct client *c, struct fn *fn);
-void	feed_actor_l(struct client *c, struct actor *a);
+void	feed_actor_l(struct client *c, struct actor *a);	/* all its lanes */
+void	feed_lane_l(struct client *c, struct actor *a, unsigned lane);
 void	task_queue_l(struct client *c, struct rec *r, bool front);
 void	task_resolved_l(struct client *c, struct rec *r);	/* one more argument is ready */
 void	task_end_l(struct client *c, struct rec *r);		/* before its outcome is set: arguments, function */
@@ -386,15 +402,21 @@ bool	again_l(struct client *c, struct rec *r, enum retry_cause cause);	/* r is o
 bool	fn_alone_l(struct client *c, struct fn *fn);
 int	timer_set_l(struct client *c, struct rec *r, int what, uint64_t at);
 
+/* methods.c */
+#define ACTOR_GROUPS 64u			/* at most, the nameless one included */
+struct span methods_info(struct span methods, const char *key);
+
 /* actor.c */
 int	actors_retain_l(struct client *c, const unsigned char *p, size_t n, unsigned nvals);	/* handles in a payload */
 void	actors_release_l(struct client *c, const unsigned char *p, size_t n, unsigned nvals);
 void	actors_give_l(struct client *c, const struct payload *p, uint32_t proc);	/* proc will have them */
 void	actor_state_l(struct client *c, const struct msg_actor_state *m);
 void	actor_granted_l(struct client *c, struct lease *l, uint32_t incarnation);
-void	actor_lost_ring_l(struct client *c, struct actor *a);
+void	actor_lost_ring_l(struct client *c, struct lease *l);
 void	actor_unref_l(struct client *c, struct actor *a);
-void	actor_call_failed_l(struct client *c, struct rec *r, struct actor *a);
+void	actor_call_end_l(struct client *c, struct actor *a);	/* one call less under way */
+void	lane_open_l(struct client *c, struct actor *a, unsigned lane);
+uint64_t actor_queued_l(const struct actor *a);
 
 /* wait.c */
 int	wait_until(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline);

@@ -7,12 +7,14 @@
 struct inring {
 	struct ring_wrk ring;
 	uint32_t lease, proc;
+	uint32_t group;			/* of the actor's calls that come through it */
 	struct bell *bell;
 	struct peerslab slab;
 	uint32_t block[RING_DONES];	/* blocks of our slab that a completion names, by position */
 	struct done *pend;		/* completions that found the ring full */
 	unsigned npend, cappend;
 	unsigned inflight;		/* claimed, not done */
+	bool took;			/* slots: calls were claimed since its submitter was last told so by a bell */
 	bool gone;			/* unring came while tasks run */
 	struct inring *next_dead;
 };
@@ -20,6 +22,7 @@ struct inring {
 #define OWN UINT32_MAX			/* rec.link of a task of ours that runs right here */
 
 void	inring_flush_l(struct client *c, struct inring *g);	/* publishes completions that had found the ring full */
+void	inring_done_l(struct client *c, struct inring *g);	/* one task less that runs; ends it if it is gone and this was the last */
 void	inring_end_l(struct client *c, struct inring *g);	/* nothing of it runs any more */
 
 #endif

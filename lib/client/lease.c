@@ -49,13 +49,14 @@ lease_grant_l(struct client *c, const struct msg_grant *m, int ringfd, int slabf
 	l->since = clock_ns();
 	map_put(&c->lease_of, l->number, l);
 	if (m->actor) {
-		if (!a) {			/* dropped meanwhile */
+		if (!a || m->group >= a->nlane) {	/* dropped meanwhile */
 			LINK_SEND(c, return, .lease = m->lease);
 			lease_free_l(c, l);
 			return;
 		}
 		l->actor = a;
-		a->lease = l;
+		l->lane = (uint32_t)m->group;
+		a->lane[l->lane].lease = l;
 		actor_granted_l(c, l, (uint32_t)m->incarnation);
 		return;
 	}

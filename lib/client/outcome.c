@@ -285,8 +285,8 @@ serve_done(struct client *c, struct task_in *t, const struct payload *p, uint32_
 		}
 		if ((e = fill_l(c, &d, p, &w, nkept, kept)) == 0 && !t->from->gone)
 			e = send_l(c, t->from, &d);
-		if (!part && --t->from->inflight == 0 && t->from->gone)
-			inring_end_l(c, t->from);
+		if (!part)
+			inring_done_l(c, t->from);
 	}
 	if (!part)
 		page_count(c->page, CNT_RUN, 1);

@@ -226,14 +226,16 @@ place_l(struct client *c, struct rec *r, struct fn *fn)
 		feed_l(c, s);
 }
 
-/* calls in order: the first one that waits for an argument holds the others up */
+/* calls of a lane in order: the first one that waits for an argument holds the others up */
 void
-feed_actor_l(struct client *c, struct actor *a)
+feed_lane_l(struct client *c, struct actor *a, unsigned lane)
 {
-	struct lease *l = a->lease;
+	struct lane *q = &a->lane[lane];
+	struct lease *l = q->lease;
 
-	while (a->queued) {
-		struct rec *r = slab_at(&c->slab, a->head);
+	a->handles++;				/* calls that fail give up theirs */
+	while (q->queued) {
+		struct rec *r = slab_at(&c->slab, q->head);
 
 		if (r->state == REC_QUEUED && a->state == ACTOR_DEAD) {
 			c->queued--;
@@ -247,25 +249,35 @@ feed_actor_l(struct client *c, struct actor *a)
 			}
 		}
 		if (r->state == REC_READY) {		/* it failed while it waited here */
-			a->head = r->link;
-			a->queued--;
+			q->head = r->link;
+			q->queued--;
 			rec_unref_l(c, r);
-			actor_unref_l(c, a);
+			actor_call_end_l(c, a);
 			continue;
 		}
 		if (r->state != REC_QUEUED || !l || l->dead || a->state != ACTOR_ALIVE ||
 		    ring_unclaimed(&l->ring, RING_DEPTH) >= (l->inflight ? RING_DEPTH : RING_WORDS))
 			break;
-		a->head = r->link;
-		a->queued--;
+		q->head = r->link;
+		q->queued--;
 		c->queued--;
 		r->flags &= (uint8_t)~REC_ACTOR;
 		push_l(c, l, r);
 	}
-	if (a->stop && a->queued == 0) {
+	if (a->stop && actor_queued_l(a) == 0) {
 		a->stop = false;
 		LINK_SEND(c, actor_kill, .req = 0, .actor = a->number, .stop = true);
 	}
 	if (l && l->rung)
 		lease_ring_l(c, l);
+	actor_unref_l(c, a);
+}
+
+void
+feed_actor_l(struct client *c, struct actor *a)
+{
+	a->handles++;
+	for (unsigned i = 0; i < a->nlane; i++)
+		feed_lane_l(c, a, i);
+	actor_unref_l(c, a);
 }

@@ -26,6 +26,7 @@ serve_ring_l(struct client *c, const struct msg_ring *m, int ringfd, int slabfd)
 	}
 	g->lease = (uint32_t)m->lease;
 	g->proc = (uint32_t)m->proc;
+	g->group = (uint32_t)m->group;
 	g->bell = &c->np->bell[m->bell];
 	c->cpus = (uint32_t)m->cpus;
 	c->granted_bytes.len = 0;
@@ -88,11 +89,59 @@ closed(const struct inring *g)
 	    atomic_load_explicit(&g->ring.shm->dead, memory_order_relaxed);
 }
 
+/* the group of its calls runs as many as it may; a group that this actor does not have is the nameless one */
+static struct slots *
+slots_of(const struct client *c, const struct inring *g)
+{
+	return &c->slots[g->group < c->nslots ? g->group : 0];
+}
+
+static bool
+full(const struct client *c, const struct inring *g)
+{
+	return c->slots && slots_of(c, g)->running >= slots_of(c, g)->limit;
+}
+
+int
+serve_slots(struct client *c, const unsigned *limit, unsigned n)
+{
+	struct slots *s = calloc(n, sizeof *s);
+
+	if (!s)
+		return -ENOMEM;
+	for (unsigned i = 0; i < n; i++)
+		s[i].limit = limit[i];
+	lock_take(&c->lock);
+	free(c->slots);
+	c->slots = s;
+	c->nslots = n;
+	lock_drop(&c->lock);
+	return 0;
+}
+
+bool
+serve_room(const struct client *c)
+{
+	for (unsigned i = 0; c->slots && i < c->nslots; i++)
+		if (c->slots[i].running < c->slots[i].limit)
+			return true;
+	return false;
+}
+
+void
+inring_done_l(struct client *c, struct inring *g)
+{
+	if (c->slots)
+		slots_of(c, g)->running--;
+	if (--g->inflight == 0 && g->gone)
+		inring_end_l(c, g);
+}
+
 bool
 serve_glance(struct client *c)
 {
 	for (unsigned i = 0; i < c->ninring; i++)
-		if (ring_ready(&c->inring[i]->ring) && !closed(c->inring[i]))
+		if (ring_ready(&c->inring[i]->ring) && !closed(c->inring[i]) && !full(c, c->inring[i]))
 			return true;
 	return false;
 }
@@ -178,7 +227,7 @@ claim_l(struct client *c, struct inring *g, struct task_in *t)
 {
 	uint32_t slot;
 
-	if (closed(g))
+	if (closed(g) || full(c, g))
 		return false;
 	while (ring_claim(&g->ring, &slot)) {
 		int e;
@@ -191,14 +240,18 @@ claim_l(struct client *c, struct inring *g, struct task_in *t)
 		t->slot = slot;
 		t->proc = g->proc;
 		g->inflight++;
+		if (c->slots) {
+			slots_of(c, g)->running++;
+			g->took = true;
+		}
 		if ((e = copy_l(c, t, g->slab.base)) == 0) {
 			c->alone = t->rec.flags & REC_ALONE;
 			return true;
 		}
 		serve_done(c, t, &(struct payload){ (const unsigned char *)"\xc0", 1, 1, 0, NULL, 0 }, 0, false);
 	}
-	if (g->ring.skipped) {			/* places are free again: the submitter may wait for them */
-		g->ring.skipped = false;
+	if (g->ring.skipped || g->took) {	/* places are free again: the submitter may wait for them */
+		g->ring.skipped = g->took = false;
 		bell_ring(c->np, g->bell);
 	}
 	return false;
@@ -313,7 +366,7 @@ serve_ready(struct client *c, void *arg)
 {
 	struct idle *i = arg;
 
-	if ((i->tasks && (serve_glance(c) || stop_now(c))) || c->spec.len || (i->w && !list_empty(&i->w->ready)))
+	if ((i->tasks && (serve_glance(c) || (!i->w && stop_now(c)))) || c->spec.len || (i->w && (i->w->kicked || !list_empty(&i->w->ready))))
 		return true;
 	for (unsigned k = 0; i->own && !c->alone && k < c->nshape; k++)
 		if (c->shape[k]->queued && !c->shape[k]->poison && own_fits(c, c->shape[k]))

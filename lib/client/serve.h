@@ -23,6 +23,14 @@ struct task_in {			/* a claimed task; everything in it is a private copy but arg
 	uint64_t start;			/* clock_ns() */
 };
 
+/*
+ * This worker is an actor that runs as many calls of group i at once as limit[i] says, i < n; 0 is the group of calls
+ * that name none.  To be said before serve_actor_up.  Until then, and without it, the caller alone decides when it
+ * claims; with it serve_next claims only what its group has room for, and serve_done gives the room back.
+ */
+int	serve_slots(struct client *c, const unsigned *limit, unsigned n);
+bool	serve_room(const struct client *c);	/* has any group room?  false without serve_slots */
+
 /* Claims a task: 1 and *t; 0: none now; ERR_NO_CLUSTER: the node is gone. */
 int	serve_next(struct client *c, struct task_in *t);
 /* A task of our own that waits in a queue here and fits what we were granted: 1 and *t; 0. */

@@ -179,25 +179,43 @@ client_pending(struct client *c)
 	return n;
 }
 
+/* as many calls as may be under way? */
+static bool
+full(struct client *c, struct actor *a)
+{
+	bool is;
+
+	lock_take(&c->lock);
+	if (a->calls >= a->max_pending)
+		progress_l(c);
+	is = a->calls >= a->max_pending;
+	lock_drop(&c->lock);
+	return is;
+}
+
 int
 client_call(struct client *c, struct actor *a, struct fn *method, const struct payload *args, struct rec **out)
 {
+	struct lane *q = &a->lane[method->opts.lane];
 	struct rec *r;
 	struct side *s;
 	uint32_t u;
-	int e = prepare(c, method, args, out, &r);
+	int e;
 
-	if (e != 0)
+	if (a->max_pending && full(c, a))
+		return ERR_PENDING;
+	if ((e = prepare(c, method, args, out, &r)) != 0)
 		return e < 0 ? e : 0;
 	if (a->ended) {
 		task_fail_l(c, r, ERR_ACTOR_DIED, a->ended);
 		return submitted(c);
 	}
 	a->handles++;
-	if (a->queued == 0 && a->lease && a->state == ACTOR_ALIVE && !(args->flags & PAYLOAD_PENDING) &&
-	    !a->lease->dead && ring_unclaimed(&a->lease->ring, RING_DEPTH) < (a->lease->inflight ? RING_DEPTH : RING_WORDS)) {
-		push_l(c, a->lease, r);
-		lease_ring_l(c, a->lease);
+	a->calls++;
+	if (q->queued == 0 && q->lease && a->state == ACTOR_ALIVE && !(args->flags & PAYLOAD_PENDING) &&
+	    !q->lease->dead && ring_unclaimed(&q->lease->ring, RING_DEPTH) < (q->lease->inflight ? RING_DEPTH : RING_WORDS)) {
+		push_l(c, q->lease, r);
+		lease_ring_l(c, q->lease);
 		return submitted(c);
 	}
 	u = slab_unit(&c->slab, r);
@@ -206,18 +224,19 @@ client_call(struct client *c, struct actor *a, struct fn *method, const struct p
 		s->actor = a;			/* it may expire */
 	r->state = REC_QUEUED;
 	r->link = 0;
-	if (a->queued++ == 0)
-		a->head = u;
+	if (q->queued++ == 0)
+		q->head = u;
 	else
-		((struct rec *)slab_at(&c->slab, a->tail))->link = u;
-	a->tail = u;
+		((struct rec *)slab_at(&c->slab, q->tail))->link = u;
+	q->tail = u;
+	lane_open_l(c, a, method->opts.lane);
 	if (args->flags & PAYLOAD_PENDING)
 		wait_args_l(c, r, args, a);
 	else
 		c->queued++;
-	if (a->queued % RING_DEPTH == 0)
+	if (q->queued % RING_DEPTH == 0)
 		progress_l(c);			/* completions must not stop the actor; it is fed as they are taken */
-	else if (a->queued == 1 || args->flags & PAYLOAD_PENDING)
-		feed_actor_l(c, a);
+	else if (q->queued == 1 || args->flags & PAYLOAD_PENDING)
+		feed_lane_l(c, a, method->opts.lane);
 	return submitted(c);
 }

@@ -34,6 +34,7 @@ late_l(struct client *c, struct rec *r, struct side *s)
 		lease_takeback_l(c, l);
 		if (r->state == REC_PUSHED && l->actor) {	/* not killed for one slow call: its end is not awaited */
 			rec_fail_l(c, r, ERR_TIMEOUT, "the call took longer than its timeout");
+			feed_lane_l(c, l->actor, l->lane);	/* what was taken back beside it */
 			return;
 		}
 		if (r->state == REC_PUSHED) {

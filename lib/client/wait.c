@@ -294,6 +294,8 @@ member_ready_l(struct client *c, struct member *m)
 	m->waits = false;
 	list_del(&m->link);
 	list_add_tail(&m->set->ready, &m->link);
+	if (m->set->outer)
+		m->set->outer->kicked = true;
 }
 
 int
@@ -330,6 +332,41 @@ waitset_add(struct client *c, struct waitset *w, struct rec *r, uint64_t tag)
 	return e;
 }
 
+bool
+waitset_watch(struct client *c, struct waitset *w, struct waitset *outer)
+{
+	bool ready;
+
+	lock_take(&c->lock);
+	w->outer = outer;
+	ready = !list_empty(&w->ready);
+	lock_drop(&c->lock);
+	return ready;
+}
+
+bool
+waitset_kicked(struct client *c, struct waitset *w)
+{
+	bool is;
+
+	lock_take(&c->lock);
+	is = w->kicked;
+	w->kicked = false;
+	lock_drop(&c->lock);
+	return is;
+}
+
+bool
+waitset_ready(struct client *c, struct waitset *w)
+{
+	bool is;
+
+	lock_take(&c->lock);
+	is = !list_empty(&w->ready);
+	lock_drop(&c->lock);
+	return is;
+}
+
 size_t
 waitset_len(const struct waitset *w)
 {
@@ -343,6 +380,12 @@ set_ready(struct client *c, void *arg)
 
 	(void)c;
 	return !list_empty(&w->ready);
+}
+
+int
+waitset_await(struct client *c, struct waitset *w, uint64_t deadline)
+{
+	return wait_until(c, set_ready, w, deadline);
 }
 
 int

@@ -43,12 +43,20 @@ holds(const struct actor_life *a, uint32_t proc)	/* its place, -1 if it does not
 }
 
 static int
-opened(const struct actor_life *a, uint32_t proc)
+opened(const struct actor_life *a, uint32_t proc, uint32_t group)
 {
 	for (unsigned i = 0; i < a->nopener; i++)
-		if (a->opener[i].proc == proc)
+		if (a->opener[i].proc == proc && a->opener[i].group == group)
 			return (int)i;
 	return -1;
+}
+
+static void
+close_all(struct actor_life *a, uint32_t proc, bool granted)	/* granted: only those that have their ring */
+{
+	for (unsigned i = a->nopener; i-- > 0;)
+		if (a->opener[i].proc == proc && (a->opener[i].granted || !granted))
+			a->opener[i] = a->opener[--a->nopener];
 }
 
 static int
@@ -68,10 +76,10 @@ hold(struct actor_life *a, uint32_t proc)
 }
 
 static int
-open_add(struct actor_life *a, uint32_t proc, uint64_t req)
+open_add(struct actor_life *a, uint32_t proc, uint32_t group, uint64_t req)
 {
 	struct actor_opener *p;
-	int i = opened(a, proc);
+	int i = opened(a, proc, group);
 
 	if (i >= 0) {
 		a->opener[i].req = req;
@@ -83,7 +91,7 @@ open_add(struct actor_life *a, uint32_t proc, uint64_t req)
 			return -ENOMEM;
 		a->opener = p;
 	}
-	a->opener[a->nopener] = (struct actor_opener){ .proc = proc, .req = req };
+	a->opener[a->nopener] = (struct actor_opener){ .proc = proc, .group = group, .req = req };
 	return (int)a->nopener++;
 }
 
@@ -94,7 +102,7 @@ tell(const struct actor_life *a, struct actor_out *o)	/* the new state, to all w
 	for (unsigned i = 0; i < a->nholder; i++)
 		fx_add(o, ACTOR_FX_STATE, a)->proc = a->holder[i];
 	for (unsigned i = 0; i < a->nopener; i++)
-		if (holds(a, a->opener[i].proc) < 0)
+		if (a->opener[i].group == 0 && holds(a, a->opener[i].proc) < 0)	/* who opens any opens that */
 			fx_add(o, ACTOR_FX_STATE, a)->proc = a->opener[i].proc;
 }
 
@@ -196,10 +204,9 @@ lost(struct actor_core *c, struct actor_life *a, uint64_t now, const char *text,
 static void
 drop(struct actor_core *c, struct actor_life *a, uint32_t proc, struct actor_out *o)
 {
-	int i = opened(a, proc);
+	int i;
 
-	if (i >= 0 && a->opener[i].granted)
-		a->opener[i] = a->opener[--a->nopener];
+	close_all(a, proc, true);
 	if ((i = holds(a, proc)) < 0)
 		return;
 	a->holder[i] = a->holder[--a->nholder];
@@ -278,6 +285,7 @@ in_up(struct actor_core *c, struct actor_life *a, const struct actor_in *in, str
 		struct actor_fx *fx = fx_add(o, ACTOR_FX_RING, a);
 
 		fx->proc = a->opener[i].proc;
+		fx->group = a->opener[i].group;
 		fx->req = a->opener[i].req;
 		fx->worker = a->worker;
 		a->opener[i].granted = true;
@@ -298,12 +306,13 @@ in_open(struct actor_life *a, const struct actor_in *in, struct actor_out *o)
 		fx_fail(o, in, a ? a->text : "the actor is gone");
 		return 0;
 	}
-	if ((i = open_add(a, in->proc, in->req)) < 0)
+	if ((i = open_add(a, in->proc, in->group, in->req)) < 0)
 		return i;
 	if (a->stage == STAGE_UP) {
 		a->opener[i].granted = true;
 		fx = fx_add(o, ACTOR_FX_RING, a);
 		fx->proc = in->proc;
+		fx->group = in->group;
 		fx->req = in->req;
 		fx->worker = a->worker;
 	}
@@ -317,12 +326,10 @@ in_gone(struct actor_core *c, uint64_t now, const struct actor_in *in, struct ac
 
 	while (map_next(&c->actors, &it)) {
 		struct actor_life *a = it.val;
-		int i;
 
 		if (a->worker && a->worker == in->proc)
 			lost(c, a, now, in->text, o);
-		if ((i = opened(a, in->proc)) >= 0)
-			a->opener[i] = a->opener[--a->nopener];
+		close_all(a, in->proc, false);
 		drop(c, a, in->proc, o);
 	}
 }
@@ -395,7 +402,7 @@ actor_step(struct actor_core *c, uint64_t now, const struct actor_in *in, struct
 			break;
 		case ACTOR_IN_DROP: drop(c, a, in->proc, o); break;
 		case ACTOR_IN_CLOSE:
-			if ((i = opened(a, in->proc)) >= 0)
+			if ((i = opened(a, in->proc, in->group)) >= 0)
 				a->opener[i] = a->opener[--a->nopener];
 			break;
 		case ACTOR_IN_KILL:

@@ -21,7 +21,7 @@
 #include "wire/msg.h"
 
 struct actor_opener {
-	uint32_t proc;
+	uint32_t proc, group;		/* a ring for each concurrency group that it calls */
 	uint64_t req;
 	bool granted;			/* has a ring to the present incarnation */
 };
@@ -60,10 +60,10 @@ enum actor_in_kind {
 	ACTOR_IN_PLACED,	/* actor, worker: a process was forked for it */
 	ACTOR_IN_NOPLACE,	/* actor, text: infeasible */
 	ACTOR_IN_UP,		/* actor, worker, ok, error */
-	ACTOR_IN_OPEN,		/* actor, proc, req */
+	ACTOR_IN_OPEN,		/* actor, proc, group, req */
 	ACTOR_IN_HOLD,		/* actor, proc */
 	ACTOR_IN_DROP,		/* actor, proc */
-	ACTOR_IN_CLOSE,		/* actor, proc: its ring was given back */
+	ACTOR_IN_CLOSE,		/* actor, proc, group: its ring was given back */
 	ACTOR_IN_KILL,		/* actor, stop, restart */
 	ACTOR_IN_GONE,		/* proc died, text */
 	ACTOR_IN_JOB_END,	/* job */
@@ -73,7 +73,7 @@ enum actor_in_kind {
 struct actor_in {
 	enum actor_in_kind kind;
 	uint64_t actor, req;
-	uint32_t proc, worker, job;
+	uint32_t proc, worker, job, group;
 	bool ok, stop, restart;
 	const char *text;
 	struct span error, namespace;
@@ -85,7 +85,7 @@ enum actor_fx_kind {
 	ACTOR_FX_PLACE,		/* actor: ask the leases for its resources */
 	ACTOR_FX_UNPLACE,	/* actor: no longer */
 	ACTOR_FX_START,		/* actor, worker: tell the worker what it is */
-	ACTOR_FX_RING,		/* actor, proc, req, worker: connect them */
+	ACTOR_FX_RING,		/* actor, proc, group, req, worker: connect them */
 	ACTOR_FX_FAIL,		/* proc, req, text: answer of an OPEN */
 	ACTOR_FX_STATE,		/* actor, proc: tell it the state */
 	ACTOR_FX_STOP,		/* actor, worker: finish and exit */
@@ -97,7 +97,7 @@ enum actor_fx_kind {
 struct actor_fx {
 	enum actor_fx_kind kind;
 	uint64_t actor, req;
-	uint32_t proc, worker;
+	uint32_t proc, group, worker;
 	char text[240];
 };
 

@@ -242,7 +242,7 @@ static int
 on_actor_new(struct control *c, struct node *n, const struct frame *f, struct control_out *o)
 {
 	struct msg_actor_new m;
-	struct act *a;
+	struct act *a = NULL;
 	int e;
 
 	if ((e = msg_get_actor_new(&m, f->body, f->len)) < 0)
@@ -251,7 +251,12 @@ on_actor_new(struct control *c, struct node *n, const struct frame *f, struct co
 		fail(o, n->peer, m.req, -ENAMETOOLONG, "a name has at most 255 bytes");
 		return 0;
 	}
-	if (m.name.n && act_named(c, m.namespace, m.name)) {
+	if (m.name.n && (a = act_named(c, m.namespace, m.name)) != NULL && m.reuse) {
+		SEND(o, n->peer, actor, .req = m.req, .actor = a->number, .class = span_buf(&a->class),
+		    .methods = span_buf(&a->methods), .found = 1);
+		return 0;
+	}
+	if (m.name.n && a) {
 		fail(o, n->peer, m.req, -EEXIST, "an actor '%.*s' exists in namespace '%.*s'", (int)m.name.n,
 		    (const char *)m.name.p, (int)(m.namespace.n < 255 ? m.namespace.n : 255), (const char *)m.namespace.p);
 		return 0;
@@ -284,7 +289,7 @@ on_actor_find(struct control *c, struct node *n, const struct frame *f, struct c
 		return e;
 	if (m.name.n && (a = act_named(c, m.namespace, m.name)) != NULL)
 		SEND(o, n->peer, actor, .req = m.req, .actor = a->number, .class = span_buf(&a->class),
-		    .methods = span_buf(&a->methods));
+		    .methods = span_buf(&a->methods), .found = 1);
 	else
 		fail(o, n->peer, m.req, ERR_NOTFOUND, "no actor '%.*s' in namespace '%.*s'",
 		    (int)(m.name.n < 255 ? m.name.n : 255), (const char *)m.name.p,

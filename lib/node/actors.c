@@ -23,7 +23,7 @@ fx_ring(struct node *n, const struct actor_life *a, const struct actor_fx *fx)
 	if (sub == NULL || wrk == NULL)
 		return;			/* it is dying: another step is on its way */
 	if (ring_new(n, sub, wrk, number, a->number, &(struct msg_grant){ .req = fx->req, .lease = number,
-	    .proc = wrk->number, .bell = wrk->bell, .actor = a->number, .incarnation = a->incarnation }, &a->need) == NULL)
+	    .proc = wrk->number, .bell = wrk->bell, .actor = a->number, .incarnation = a->incarnation, .group = fx->group }, &a->need) == NULL)
 		proc_fail(sub, fx->req, -ENOMEM, "cannot make a ring to actor %llu: out of memory or descriptors",
 		    (unsigned long long)a->number);
 }
@@ -149,6 +149,31 @@ actors_made(struct node *n, const struct ask *a, const struct msg_actor *m)
 	actors_step(n, &in);
 }
 
+/* asks the control store to register the actor; body is the request as it came */
+static bool
+ask_new(struct node *n, struct nproc *p, struct msg_actor_new *m, struct span body)
+{
+	uint64_t req = ctl_ask(n, p, m->req, MSG_ACTOR_NEW_T, body);
+
+	if (req == 0)
+		return false;
+	m->req = req;
+	m->job = p->job->number;
+	m->namespace = span_buf(&p->job->namespace);
+	m->spec = span_of(NULL, 0);	/* the node keeps it */
+	if (msg_put_actor_new(&n->ctl, m) == 0)
+		ctl_send(n);
+	return true;
+}
+
+bool
+actors_again(struct node *n, struct nproc *p, const struct ask *a)
+{
+	struct msg_actor_new m;
+
+	return p->job && msg_get_actor_new(&m, a->body.data, a->body.len) == 0 && ask_new(n, p, &m, span_buf(&a->body));
+}
+
 static int
 on_new(struct nproc *p, const struct frame *f)
 {
@@ -156,7 +181,6 @@ on_new(struct nproc *p, const struct frame *f)
 	struct msg_actor_new m;
 	struct res need;
 	char text[160];
-	uint64_t req;
 	int e = msg_get_actor_new(&m, f->body, f->len);
 
 	if (e < 0)
@@ -176,16 +200,8 @@ on_new(struct nproc *p, const struct frame *f)
 		proc_fail(p, m.req, ERR_INFEASIBLE, "%s", text);
 		return 0;
 	}
-	if ((req = ctl_ask(n, p, m.req, MSG_ACTOR_NEW_T, span_of(f->body, f->len))) == 0) {
+	if (!ask_new(n, p, &m, span_of(f->body, f->len)))
 		proc_fail(p, m.req, -ENOMEM, "the node is out of memory");
-		return 0;
-	}
-	m.req = req;
-	m.job = p->job->number;
-	m.namespace = span_buf(&p->job->namespace);
-	m.spec = span_of(NULL, 0);	/* the node keeps it */
-	if (msg_put_actor_new(&n->ctl, &m) == 0)
-		ctl_send(n);
 	return 0;
 }
 
@@ -266,6 +282,7 @@ actors_frame(struct nproc *p, const struct frame *f)
 		in.kind = ACTOR_IN_OPEN;
 		in.actor = open.actor;
 		in.req = open.req;
+		in.group = (uint32_t)open.group;
 		break;
 	default:
 		if ((e = msg_get_actor_up(&up, f->body, f->len)) < 0)

@@ -60,10 +60,13 @@ static void
 on_found(struct node *n, const struct ask *a, const struct msg_actor *m)
 {
 	struct nproc *p = proc_find(n, a->proc);
+	const struct actor_life *life = actor_get(&n->actor, m->actor);
 
 	if (p == NULL)
 		return;
-	if (actor_get(&n->actor, m->actor) == NULL) {
+	if (a->type == MSG_ACTOR_NEW_T && (!life || life->state == ACTOR_DEAD) && actors_again(n, p, a))
+		return;				/* it had died when the control store found it: that knows by now */
+	if (life == NULL) {
 		proc_fail(p, a->req, ERR_NOTFOUND, "the actor's node is gone");
 		return;
 	}
@@ -139,7 +142,7 @@ ctl_frame(struct node *n, const struct frame *f)
 		if ((e = msg_get_actor(&actor, f->body, f->len)) < 0)
 			return e;
 		if ((a = map_del(&n->asks, actor.req)) != NULL) {
-			if (a->type == MSG_ACTOR_NEW_T)
+			if (a->type == MSG_ACTOR_NEW_T && !actor.found)
 				actors_made(n, a, &actor);
 			else
 				on_found(n, a, &actor);

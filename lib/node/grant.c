@@ -29,6 +29,7 @@ ring_new(struct node *n, struct nproc *sub, struct nproc *wrk, uint64_t number, 
 		goto fail;
 	r->number = number;
 	r->actor = actor;
+	r->group = (uint32_t)g->group;
 	r->sub = sub;
 	r->wrk = wrk;
 	list_add_tail(&sub->subrings, &r->bysub);
@@ -39,7 +40,7 @@ ring_new(struct node *n, struct nproc *sub, struct nproc *wrk, uint64_t number, 
 	at = conn_out(wrk->conn)->len;
 	conn_done(wrk->conn, at, msg_put_ring(conn_out(wrk->conn), &(struct msg_ring){ .lease = number, .proc = sub->number,
 	    .bell = sub->bell, .job = sub->job ? sub->job->number : 0, .cpus = (uint64_t)need->v[RES_CPU], .actor = actor,
-	    .memory = (uint64_t)need->v[RES_MEM] }), fd + 2, 2, 3);
+	    .memory = (uint64_t)need->v[RES_MEM], .group = g->group }), fd + 2, 2, 3);
 	return r;
 fail:
 	for (int i = 0; i < 4; i++)
@@ -264,7 +265,8 @@ on_return(struct nproc *p, const struct frame *f)
 		return e;
 	SEND(r->wrk, unring, .lease = m.lease);
 	if (r->actor)
-		actors_step(p->n, &(struct actor_in){ .kind = ACTOR_IN_CLOSE, .actor = r->actor, .proc = p->number });
+		actors_step(p->n, &(struct actor_in){ .kind = ACTOR_IN_CLOSE, .actor = r->actor, .group = r->group,
+		    .proc = p->number });
 	ring_end(r, RING_CLOSED);
 	grant_step(p->n, &(struct lease_in){ .kind = LEASE_IN_RETURN, .proc = p->number, .lease = m.lease });
 	return 0;

@@ -58,6 +58,7 @@ struct nring {				/* a ring pair that we map to mark deaths in */
 	struct list bysub, bywrk;
 	struct ring_shm *shm;
 	uint64_t actor;
+	uint32_t group;			/* of the actor's */
 };
 
 struct nproc {
@@ -249,6 +250,7 @@ int	res_of(struct node *n, struct res *r, uint64_t cpus, uint64_t gpus, uint64_t
 /* actors.c */
 void	actors_step(struct node *n, const struct actor_in *in);
 void	actors_made(struct node *n, const struct ask *a, const struct msg_actor *m);
+bool	actors_again(struct node *n, struct nproc *p, const struct ask *a);	/* asks once more for the actor of a */
 int	actors_frame(struct nproc *p, const struct frame *f);
 void	actors_stop(struct node *n);
 

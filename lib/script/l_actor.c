@@ -68,26 +68,10 @@ handle_push(lua_State *L, struct actor *a)
 
 /* --- methods ------------------------------------------------------------------------------------------------ */
 
-static bool
-has_method(const struct actor *a, const char *name, size_t n)
-{
-	struct span s = actor_methods(a);
-	struct mp m = { s.p, s.p + s.n };
-	struct mp_tok t;
-
-	if (mp_next(&m, &t) < 0 || t.kind != MP_ARRAY)
-		return false;
-	for (size_t left = t.n; left > 0 && mp_next(&m, &t) == 0; left--)
-		if (t.kind == MP_STR && t.n == n && memcmp(t.p, name, n) == 0)
-			return true;
-	return false;
-}
-
 /* "add, sub" */
 static void
-push_methods(lua_State *L, const struct actor *a)
+push_names(lua_State *L, struct span s)
 {
-	struct span s = actor_methods(a);
 	struct mp m = { s.p, s.p + s.n };
 	struct mp_tok t;
 	luaL_Buffer b;
@@ -102,8 +86,48 @@ push_methods(lua_State *L, const struct actor *a)
 	luaL_pushresult(&b);
 }
 
+/* the options at idx are a call's: what task_opts_check does, and the concurrency group */
+static void
+call_opts(lua_State *L, int idx, const struct actor *a, struct task_opts *o)
+{
+	const char *name;
+	size_t n;
+	int g;
+
+	idx = lua_absindex(L, idx);
+	task_opts_check(L, idx, o);
+	if (lua_getfield(L, idx, "group") == LUA_TSTRING) {
+		name = lua_tolstring(L, -1, &n);
+		if ((g = actor_group(a, name, n)) < 0) {
+			push_names(L, actor_info(a, "groups"));
+			luaL_error(L, "actor '%s' has no concurrency group '%s' (it has: %s)", actor_class(a), name,
+			    lua_rawlen(L, -1) ? lua_tostring(L, -1) : "none");
+		}
+		o->lane = (unsigned)g;
+	}
+	lua_pop(L, 1);
+}
+
+/* what the class declared for calls of this method: pushes a table, or nothing */
+static bool
+declared(lua_State *L, const struct actor *a, const char *name)
+{
+	struct span all = actor_info(a, "methods");
+
+	if (all.n == 0)
+		return false;
+	if (dec_values(L, all.p, all.n, 1, NULL, 0) < 0)
+		lua_error(L);
+	if (lua_getfield(L, -1, name) == LUA_TTABLE) {
+		lua_remove(L, -2);
+		return true;
+	}
+	lua_pop(L, 2);
+	return false;
+}
+
 static struct lmethod *
-method_push(lua_State *L, int handle, struct actor *a, const char *name, const struct task_opts *o)
+method_push(lua_State *L, int handle, struct actor *a, const char *name, const char *shown, const struct task_opts *o)
 {
 	struct lmethod *m;
 	char full[96];
@@ -114,7 +138,7 @@ method_push(lua_State *L, int handle, struct actor *a, const char *name, const s
 	memset(m, 0, sizeof *m);
 	lua_rawgeti(L, LUA_REGISTRYINDEX, script_of(L)->mt_method);
 	lua_setmetatable(L, -2);
-	strncpy(full, name, sizeof full - 1);
+	strncpy(full, shown ? shown : name, sizeof full - 1);
 	full[sizeof full - 1] = '\0';
 	if ((e = client_fn(script_of(L)->c, FN_METHOD, name, strlen(name), full, o, &m->fn)) < 0)
 		script_raise(L, e, "%s", err_str(e));
@@ -143,14 +167,18 @@ l_index(lua_State *L)
 	if (lua_type(L, 2) != LUA_TSTRING || !u->a)
 		return luaL_error(L, u->a ? "fields of an actor cannot be read from outside" : "this handle was closed");
 	name = lua_tolstring(L, 2, &n);
-	if (!has_method(u->a, name, n)) {
-		push_methods(L, u->a);
+	if (!actor_has(u->a, name, n)) {
+		push_names(L, actor_methods(u->a));
 		return luaL_error(L, "actor '%s' has no method '%s' (it has %s); its fields cannot be read from outside",
 		    actor_class(u->a), name, lua_tostring(L, -1));
 	}
 	task_opts_init(&o);
 	o.retries = actor_retries(u->a);
-	method_push(L, 1, u->a, name, &o);
+	if (declared(L, u->a, name)) {
+		call_opts(L, -1, u->a, &o);
+		lua_pop(L, 1);
+	}
+	method_push(L, 1, u->a, name, NULL, &o);
 	lua_pushvalue(L, 2);
 	lua_pushvalue(L, -2);
 	lua_rawset(L, 3);
@@ -182,6 +210,8 @@ l_method_call(lua_State *L)
 		r = lua_newuserdatauv(L, (size_t)n * sizeof *r, 0);
 	e = client_call(s->c, m->a, m->fn, &p, r);
 	enc_forget(L, &s->enc);
+	if (e == ERR_PENDING)
+		script_raise(L, e, "actor '%s': as many calls as its max_pending allows are pending", actor_class(m->a));
 	if (e < 0)
 		script_raise(L, e, "%s", e == ERR_FULL ? client_full(s->c) : err_str(e));
 	luaL_checkstack(L, n, "too many returns");
@@ -199,12 +229,22 @@ l_method_bind(lua_State *L)			/* bind(method, options) -> method that is called 
 	if (!m)
 		return luaL_typeerror(L, 1, "method");
 	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_settop(L, 2);
 	task_opts_init(&o);
 	o.retries = actor_retries(m->a);
-	task_opts_check(L, 2, &o);
 	lua_getiuservalue(L, 1, 1);
 	lua_getiuservalue(L, 1, 2);
-	b = method_push(L, 3, m->a, lua_tostring(L, 4), &o);
+	if (declared(L, m->a, lua_tostring(L, 4))) {	/* what is given goes over it */
+		for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+			lua_pushvalue(L, -2);
+			lua_pushvalue(L, -2);
+			lua_rawset(L, 5);
+		}
+		lua_replace(L, 2);
+	}
+	call_opts(L, 2, m->a, &o);
+	lua_getfield(L, 2, "name");
+	b = method_push(L, 3, m->a, lua_tostring(L, 4), lua_tostring(L, -1), &o);
 	b->bound = true;
 	return 1;
 }
@@ -223,13 +263,14 @@ l_method_gc(lua_State *L)
 
 /* --- making and finding ---------------------------------------------------------------------------------------- */
 
-/* actor_new(class table, class name, method names, options, constructor arguments …) -> handle */
+/* actor_new(class name, options, what the worker must know, class table, method names, what callers must know or nil,
+   constructor arguments …) -> handle */
 static int
 l_new(lua_State *L)
 {
 	struct script *s = script_of(L);
 	struct client *c = script_client(L);
-	struct actor_spec spec = { .class = luaL_checkstring(L, 2) };
+	struct actor_spec spec = { .class = luaL_checkstring(L, 1) };
 	struct enc class = ENC_INIT, names = ENC_INIT;
 	struct seg segs[SCRIPT_SEGS];
 	struct payload args;
@@ -238,24 +279,25 @@ l_new(lua_State *L)
 	lua_Number restarts;
 	int e;
 
-	(void)s;
-	luaL_checktype(L, 4, LUA_TTABLE);
+	luaL_checktype(L, 2, LUA_TTABLE);
 	task_opts_init(&spec.opts);
 	spec.opts.cpus = 0;
 	spec.opts.retries = 0;
-	task_opts_check(L, 4, &spec.opts);
-	lua_getfield(L, 4, "name");
+	task_opts_check(L, 2, &spec.opts);
+	lua_getfield(L, 2, "name");
 	spec.name = lua_tostring(L, -1);	/* the options' table keeps it */
-	lua_getfield(L, 4, "restarts");
+	lua_getfield(L, 2, "restarts");
 	restarts = lua_tonumber(L, -1);
 	spec.restarts = restarts < 0 ? UINT32_MAX : (uint32_t)restarts;
-	lua_getfield(L, 4, "detached");
+	lua_getfield(L, 2, "detached");
 	spec.detached = lua_toboolean(L, -1);
-	lua_pop(L, 3);
-	script_payload(L, 5, lua_gettop(L), "argument", 0, &args, segs, SCRIPT_SEGS);
+	lua_getfield(L, 2, "reuse");
+	spec.reuse = lua_toboolean(L, -1);
+	lua_pop(L, 4);
+	script_payload(L, 7, lua_gettop(L), "argument", 0, &args, segs, SCRIPT_SEGS);
 	spec.args = &args;
 	class.flags = names.flags = ENC_INLINE;
-	if (enc_values(L, &class, 1, 1, "actor") < 0 || enc_values(L, &names, 3, 3, "actor") < 0) {
+	if (enc_values(L, &class, 3, 4, "actor") < 0 || enc_values(L, &names, 5, lua_isnil(L, 6) ? 5 : 6, "actor") < 0) {
 		enc_release(L, &class);
 		enc_release(L, &names);
 		return lua_error(L);

@@ -192,7 +192,7 @@ script_wait_until(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext c
 		return sched_suspend(L, r, deadline, ctx, k);	/* it yields */
 	}
 	if (s->sched)
-		blocked = sched_blocking(s, true);
+		blocked = sched_block_here(L);
 	while ((e = client_wait(s->c, r, deadline)) == -EINTR)
 		script_interrupted(L);
 	if (blocked)

@@ -69,10 +69,12 @@ next_k(lua_State *L, int status, lua_KContext ctx)
 	bool blocked;
 	int e;
 
-	(void)status, (void)ctx;
+	(void)status;
 	e = waitset_next(s->c, u->w, 0, &r, &tag);
 	if (e == -ETIMEDOUT && (deadline == WAIT_FOREVER || clock_ns() < deadline)) {
-		blocked = s->sched && sched_blocking(s, true);
+		if (sched_can_suspend(L))
+			return sched_suspend_set(L, u->w, deadline, ctx, next_k);
+		blocked = sched_block_here(L);
 		while ((e = waitset_next(s->c, u->w, deadline, &r, &tag)) == -EINTR)
 			script_interrupted(L);
 		if (blocked)
@@ -189,7 +191,7 @@ sleep_k(lua_State *L, int status, lua_KContext ctx)
 		return 0;
 	if (sched_can_suspend(L))
 		return sched_suspend(L, NULL, d, ctx, sleep_k);
-	blocked = s->sched && sched_blocking(s, true);
+	blocked = sched_block_here(L);
 	while (clock_ns() < d && e != ERR_NO_CLUSTER)
 		if ((e = client_nap(s->c, d)) == -EINTR)
 			script_interrupted(L);

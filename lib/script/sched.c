@@ -5,6 +5,7 @@
  * the resumption inward, so the user's resumer never sees them.  What is waited for lies in struct sched, set just
  * before the yield.  Where Lua cannot yield the thread blocks, and the worker counts as blocked.
  */
+#include <stdio.h>
 #include <string.h>
 #include "script/sched.h"
 #include "script/script.h"
@@ -18,6 +19,13 @@ sched_can_suspend(lua_State *L)
 	struct script *s = script_of(L);
 
 	return s->sched && s->sched->running && lua_isyieldable(L);
+}
+
+int
+sched_suspend_set(lua_State *L, struct waitset *w, uint64_t deadline, lua_KContext ctx, lua_KFunction k)
+{
+	script_of(L)->sched->want_set = w;
+	return sched_suspend(L, NULL, deadline, ctx, k);
 }
 
 int
@@ -46,14 +54,36 @@ sched_blocking(struct script *s, bool on)
 	return true;
 }
 
+/* told once: the author of the actor cannot see that its other calls stand still */
+bool
+sched_block_here(lua_State *L)
+{
+	struct script *s = script_of(L);
+	struct sched *d = s->sched;
+
+	if (d && d->several && d->running && !d->warned) {
+		d->warned = true;
+		luaL_traceback(L, L, NULL, 0);
+		fprintf(stderr, "rota: method '%s' waits where Lua cannot yield: the actor's other calls stand still meanwhile "
+		    "(said once)\n%s\n", d->running->fn.name, lua_tostring(L, -1));
+		lua_pop(L, 1);
+	}
+	return sched_blocking(s, true);
+}
+
 /* a yield of ours came to where it cannot pass: what is wanted is waited for right here */
 static void
-wait_here(struct script *s)
+wait_here(lua_State *L)
 {
+	struct script *s = script_of(L);
 	struct rec *r = s->sched->want;
-	bool blocked = sched_blocking(s, true);
+	struct waitset *w = s->sched->want_set;
+	bool blocked = sched_block_here(L);
 
-	if (r)
+	s->sched->want_set = NULL;
+	if (w)
+		waitset_await(s->c, w, s->sched->deadline);
+	else if (r)
 		client_wait(s->c, r, s->sched->deadline);
 	else
 		client_nap(s->c, s->sched->deadline);
@@ -99,7 +129,7 @@ go(lua_State *L, lua_State *co, int narg, lua_KContext kind)
 				lua_pushlightuserdata(L, TAG);
 				return lua_yieldk(L, 1, kind, resume_k);
 			}
-			wait_here(script_of(L));
+			wait_here(L);
 			continue;
 		}
 		if (status != LUA_OK && status != LUA_YIELD)

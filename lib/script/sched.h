@@ -4,6 +4,7 @@
 #ifndef SCRIPT_SCHED_H
 #define SCRIPT_SCHED_H
 
+#include "base/heap.h"
 #include "base/list.h"
 #include "client/client.h"
 #include "client/serve.h"
@@ -17,18 +18,22 @@ struct susp {				/* a suspended task */
 	lua_State *co;
 	int coref;			/* registry reference of co */
 	struct task_in t;
-	uint64_t deadline;		/* of what it waits for */
-	uint64_t tag;			/* in sched.set; 0: only the deadline ends its sleep */
+	struct heap_node timer;		/* of what it waits for; in sched.timers unless it waits for ever */
+	uint64_t tag;			/* in sched.set; 0: no reference ends its sleep */
+	struct waitset *sub;		/* what it waits for is a member of that; NULL */
 	bool gone;			/* its time was up and it goes on; kept until the set gives its tag */
 };
 
 struct sched {
 	struct task_in *running;	/* NULL: no task's code runs */
 	struct rec *want;		/* what a tagged yield waits for, and until when */
+	struct waitset *want_set;	/* or for a member of that */
 	uint64_t deadline;
 	struct waitset *set;		/* all that suspended tasks wait for */
 	struct list susp;
-	unsigned nsusp;
+	struct heap timers;
+	unsigned nsusp, nsub;		/* all; those that wait for a set */
+	bool kick;			/* one of these may have what it waits for */
 	unsigned nring;			/* of them, tasks of others: while there is one no further task is taken */
 	uint64_t next_tag;
 	struct {			/* functions by where they lie */
@@ -43,6 +48,8 @@ struct sched {
 	} pool[COPOOL];
 	unsigned npool;
 	int self, class;		/* of the actor that this worker is; LUA_NOREF */
+	bool several;			/* it runs several calls at once */
+	bool warned;			/* that one of them blocks the others */
 };
 
 bool	sched_tagged(lua_State *co, int nres);	/* is that yield ours? */

@@ -101,6 +101,8 @@ void	context_open_worker(lua_State *L);		/* l_context.c: the environment as each
 bool	sched_can_suspend(lua_State *L);
 void	sched_open_coroutine(lua_State *L);		/* coroutine functions that let rota's yields pass */
 int	sched_suspend(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k);
+int	sched_suspend_set(lua_State *L, struct waitset *w, uint64_t deadline, lua_KContext ctx, lua_KFunction k);
 bool	sched_blocking(struct script *s, bool on);	/* a worker blocks its thread */
+bool	sched_block_here(lua_State *L);			/* the same, on, in a task's code: an actor with several calls says so once */
 
 #endif

@@ -19,9 +19,11 @@
 #include "script/run.h"
 #include "script/sched.h"
 #include "script/work.h"
+#include "wire/val.h"
 
 #define BLOCK_NS 1000000u
 #define COLLECT_NS 50000000u
+#define ACTOR_GROUPS_MAX 64u
 
 /* --- running ------------------------------------------------------------------------------------------------------------ */
 
@@ -36,20 +38,31 @@ suspend(struct script *s, const struct task_in *t, lua_State *co, int ref)
 	u->co = co;
 	u->coref = ref;
 	u->t = *t;
-	u->deadline = d->deadline;
+	u->timer = (struct heap_node){ .at = d->deadline };
 	u->tag = 0;
 	u->gone = false;
+	u->sub = d->want_set;
+	d->want_set = NULL;
+	if (d->deadline != WAIT_FOREVER && heap_add(&d->timers, &u->timer) < 0)
+		goto nomem;
 	if (d->want) {
 		u->tag = ++d->next_tag;
-		if (waitset_add(s->c, d->set, d->want, (uint64_t)(uintptr_t)u) < 0) {
-			free(u);
-			return false;
-		}
+		if (waitset_add(s->c, d->set, d->want, (uint64_t)(uintptr_t)u) < 0)
+			goto nomem;
+	}
+	if (u->sub) {
+		d->nsub++;
+		if (waitset_watch(s->c, u->sub, d->set))
+			d->kick = true;
 	}
 	list_add_tail(&d->susp, &u->link);
 	d->nsusp++;
 	d->nring += t->from != NULL;
 	return true;
+nomem:
+	heap_del(&d->timers, &u->timer);
+	free(u);
+	return false;
 }
 
 /* co holds a function and narg arguments, or is a suspended task's */
@@ -124,13 +137,34 @@ failed:
 	run_co_give(s, co, ref);
 }
 
+/* one that waits for a member of a set that has a ready one */
+static struct susp *
+of_set(struct script *s)
+{
+	struct sched *d = s->sched;
+
+	if (waitset_kicked(s->c, d->set))
+		d->kick = true;
+	if (!d->kick)
+		return NULL;
+	list_each(l, &d->susp) {
+		struct susp *u = list_entry(l, struct susp, link);
+
+		if (u->sub && waitset_ready(s->c, u->sub))
+			return u;
+	}
+	d->kick = false;
+	return NULL;
+}
+
 /* suspended tasks whose time came or whose reference is ready; true if one ran */
 static bool
 resume_ready(struct script *s)
 {
 	struct sched *d = s->sched;
 	struct susp *u = NULL;
-	uint64_t tag, now;
+	struct heap_node *n;
+	uint64_t tag;
 	struct rec *r;
 	struct task_in t;
 	lua_State *co;
@@ -148,19 +182,14 @@ resume_ready(struct script *s)
 			u->tag = 0;
 		}
 	}
-	if (!u) {
-		now = clock_ns();
-		list_each(l, &d->susp) {
-			struct susp *v = list_entry(l, struct susp, link);
-
-			if (v->deadline <= now) {
-				u = v;
-				break;
-			}
-		}
-	}
+	if (!u && d->nsub)
+		u = of_set(s);
+	if (!u && (n = heap_top(&d->timers)) && n->at <= clock_ns())
+		u = (struct susp *)(void *)((char *)n - offsetof(struct susp, timer));
 	if (!u)
 		return false;
+	heap_del(&d->timers, &u->timer);
+	d->nsub -= u->sub != NULL;
 	list_del(&u->link);
 	d->nsusp--;
 	d->nring -= u->t.from != NULL;
@@ -177,25 +206,20 @@ resume_ready(struct script *s)
 static uint64_t
 next_deadline(struct sched *d)
 {
-	uint64_t at = WAIT_FOREVER;
+	struct heap_node *n = heap_top(&d->timers);
 
-	list_each(l, &d->susp) {
-		struct susp *u = list_entry(l, struct susp, link);
-
-		if (u->deadline < at)
-			at = u->deadline;
-	}
-	return at;
+	return n ? n->at : WAIT_FOREVER;
 }
 
 /* nothing to run while tasks are suspended: first a little patience, then the CPUs go back */
 static int
 wait_suspended(struct script *s)
 {
+	bool room = serve_room(s->c);
 	uint64_t soon = clock_ns() + BLOCK_NS, at = next_deadline(s->sched);
-	int e = serve_wait(s->c, s->sched->set, false, true, at < soon ? at : soon);
+	int e = serve_wait(s->c, s->sched->set, room, true, room || at < soon ? at : soon);
 
-	if (e != -ETIMEDOUT || at <= soon)
+	if (e != -ETIMEDOUT || at <= soon || room)
 		return e;
 	serve_block(s->c, true);
 	e = serve_wait(s->c, s->sched->set, false, true, at);
@@ -205,15 +229,42 @@ wait_suspended(struct script *s)
 
 /* --- actors -------------------------------------------------------------------------------------------------------------- */
 
+/* the table on top, which goes: how many calls run at once, of which group */
+static void
+set_up(lua_State *L)
+{
+	struct script *s = script_of(L);
+	unsigned limit[ACTOR_GROUPS_MAX], n = 1;
+	bool several;
+
+	luaL_checktype(L, -1, LUA_TTABLE);
+	limit[0] = lua_getfield(L, -1, "concurrency") == LUA_TNUMBER ? (unsigned)lua_tointeger(L, -1) : 1;
+	several = limit[0] > 1;
+	if (lua_getfield(L, -2, "limits") == LUA_TTABLE)
+		for (; n < ACTOR_GROUPS_MAX && lua_rawgeti(L, -1, (lua_Integer)n) == LUA_TNUMBER; n++, lua_pop(L, 1))
+			limit[n] = (unsigned)lua_tointeger(L, -1);
+	several |= n > 1;
+	s->sched->several = several;
+	if (several && serve_slots(s->c, limit, n) < 0)
+		luaL_error(L, "not enough memory");
+	lua_settop(L, 1);
+}
+
 static int
 construct(lua_State *L)				/* class payload, arguments … as light userdata spec */
 {
 	struct spec *p = lua_touserdata(L, 1);
 	struct script *s = script_of(L);
 	struct wref w;
+	ssize_t n;
 	int top;
 
-	if (dec_values(L, p->code, p->ncode, 1, NULL, VAL_ALLOW_CODE) < 0)
+	if ((n = val_first(p->code, p->ncode)) < 0)
+		return luaL_error(L, "malformed actor");
+	if (dec_values(L, p->code, (size_t)n, 1, NULL, VAL_ALLOW_CODE) < 0)
+		return lua_error(L);
+	set_up(L);				/* before the class, which may need it */
+	if (dec_values(L, p->code + n, p->ncode - (size_t)n, 1, NULL, VAL_ALLOW_CODE) < 0)
 		return lua_error(L);
 	s->sched->class = luaL_ref(L, LUA_REGISTRYINDEX);
 	lua_newtable(L);
@@ -316,7 +367,7 @@ loop(struct script *s)
 			start_actor(s, spec);
 		if (resume_ready(s))
 			continue;
-		e = s->sched->nring ? 0 : serve_next(s->c, &t);
+		e = s->sched->nring && !serve_room(s->c) ? 0 : serve_next(s->c, &t);
 		if (e == 0 && s->sched->nsusp)
 			e = serve_own(s->c, &t);
 		if (e == 1) {

@@ -72,7 +72,8 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(U, proc, "process number of the worker") \
 	F(U, bell, "its bell") \
 	F(U, actor, "actor number if this is an actor's ring, else 0") \
-	F(U, incarnation, "the actor's incarnation, 1 first")
+	F(U, incarnation, "the actor's incarnation, 1 first") \
+	F(U, group, "as in ACTOR_OPEN")
 #define MSG_RETURN(F) F(U, lease, "lease given back; its ring is empty")
 #define MSG_WANT(F) F(U, lease, "lease called back: feed it no more, take back, return it")
 #define MSG_RING(F) \
@@ -85,7 +86,8 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(U, memory, "bytes granted; 0 none") \
 	F(U, gpus, "GPUs granted in thousandths") \
 	F(U, devices, "which: bit i is GPU i") \
-	F(B, resources, "custom resources granted, as in LEASE")
+	F(B, resources, "custom resources granted, as in LEASE") \
+	F(U, group, "as in ACTOR_OPEN")
 #define MSG_UNRING(F) F(U, lease, "the ring is gone: unmap it")
 #define MSG_BLOCKED(F) F(U, on, "1: this worker waits and gives up its CPUs; 0: it runs again")
 #define MSG_KILL(F) \
@@ -158,7 +160,7 @@ enum route_kind {
 	F(U, req, "request number") \
 	F(S, name, "name in the namespace, or empty") \
 	F(S, class, "name of the class, for people and messages") \
-	F(B, methods, "msgpack array of method names") \
+	F(B, methods, "msgpack array of method names, then maybe a map of what callers must know") \
 	F(B, spec, "what the worker needs: packed function block and constructor payload (client/actor.h)") \
 	F(U, cpus, "as in LEASE") \
 	F(U, gpus, "as in LEASE") \
@@ -169,12 +171,14 @@ enum route_kind {
 	F(U, wait, "as in LEASE") \
 	F(U, job, "job of the creator, filled in by the node") \
 	F(S, namespace, "its namespace, filled in by the node") \
-	F(U, threads, "as in LEASE")
+	F(U, threads, "as in LEASE") \
+	F(U, reuse, "1: if the name is taken, the actor that has it is the answer")
 #define MSG_ACTOR(F) \
 	F(U, req, "request number") \
 	F(U, actor, "actor number, never used again") \
 	F(S, class, "its class") \
-	F(B, methods, "msgpack array of method names")
+	F(B, methods, "as in ACTOR_NEW") \
+	F(U, found, "1: it was there before")
 #define MSG_ACTOR_START(F) \
 	F(U, actor, "actor that this worker is from now on") \
 	F(U, incarnation, "1 first") \
@@ -187,7 +191,8 @@ enum route_kind {
 	F(B, error, "encoded error value")
 #define MSG_ACTOR_OPEN(F) \
 	F(U, req, "request number; answered by GRANT or FAIL, again after each restart") \
-	F(U, actor, "actor number")
+	F(U, actor, "actor number") \
+	F(U, group, "concurrency group of the calls, in the order of the methods' map; 0: those that name none")
 #define MSG_ACTOR_STATE(F) \
 	F(U, actor, "actor number") \
 	F(U, state, "enum actor_state") \

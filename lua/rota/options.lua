@@ -75,13 +75,31 @@ local function retry_on(v, name)
 	return nil, ("'%s' is \"crash\", \"error\", a list of codes, or a function of the error"):format(name)
 end
 
+-- concurrency groups: a list of { name, how many at once }, in order of the names
+local function groups(v, name)
+	if type(v) ~= "table" then return nil, ("'%s' is a table, as {io=4}"):format(name) end
+	local out = {}
+	for k, n in pairs(v) do
+		if type(k) ~= "string" or k == "" or math.type(n) ~= "integer" or n < 1 or n > 1e6 then
+			return nil, ("'%s' is a table of names and numbers, as {io=4}"):format(name)
+		end
+		out[#out + 1] = { k, n }
+	end
+	if #out > 62 then return nil, ("'%s' has at most 62 names"):format(name) end
+	table.sort(out, function(a, b) return a[1] < b[1] end)
+	return out
+end
+
 local common = {
 	cpus = number(0, 1e5), gpus = number(0, 1e4), memory = size, resources = resources, timeout = time,
 	returns = integer(1, 255), name = text, priority = integer(-128, 127), wait = yes,
 }
 local task = { retries = integer(-1, 250), retry_on = retry_on }
-local actor = { restarts = integer(-1, 1e6), retries = integer(-1, 250), detached = yes }
-local method = { timeout = time, returns = integer(1, 255), retries = integer(-1, 250) }
+local actor = {
+	restarts = integer(-1, 1e6), retries = integer(-1, 250), detached = yes, reuse = yes, concurrency = integer(1, 1e6),
+	groups = groups, max_pending = integer(1, 2^31 - 1),
+}
+local method = { timeout = time, returns = integer(1, 255), retries = integer(-1, 250), group = text, name = text }
 for k, v in pairs(common) do
 	task[k] = v
 	if k ~= "returns" and k ~= "timeout" then actor[k] = v end
@@ -91,12 +109,12 @@ local known = { task = task, actor = actor, method = method }
 -- what users of other systems type
 local elsewhere = {
 	num_cpus = "cpus", num_gpus = "gpus", num_returns = "returns", max_retries = "retries", max_restarts = "restarts",
-	max_task_retries = "retries", max_concurrency = "concurrency", lifetime = "detached", get_if_exists = "reuse",
+	max_task_retries = "retries", max_concurrency = "concurrency", concurrency_groups = "groups", concurrency_group = "group",
+	max_pending_calls = "max_pending", lifetime = "detached", get_if_exists = "reuse",
 }
 -- options of rota that this release does not have
 local later = {}
-for w in ([[stream backlog labels node group bundle strategy fallback env max_calls isolate concurrency groups
-	reuse max_pending block]]):gmatch "%S+" do later[w] = true end
+for w in ([[stream backlog labels node group bundle strategy fallback env max_calls isolate]]):gmatch "%S+" do later[w] = true end
 
 local function distance(a, b)
 	local row = {}
