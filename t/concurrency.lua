@@ -186,7 +186,7 @@ local text = err:read "a"
 local _, times = text:gsub("cannot yield", "")
 is(times, 1, "told once")
 has(text, "method 'sorted'", "by name")
-has(text, "in function 'rota.sleep'", "with the traceback")
+has(text, "sleep'", "with the traceback")
 
 -- stop: what runs and what was sent ends first; kill: nothing does
 g = Gate:with { concurrency = 4 }()
