@@ -196,6 +196,8 @@ rota.kv = require "rota.kv"
 
 rota.context = core.context
 
+rota.once = require "rota.once"
+
 function rota.nodes()
 	local list = core.list "nodes"
 	for i = 1, #list do list[i].uptime = list[i].uptime / 1e9 end		-- seconds, as all times in Lua
@@ -203,11 +205,19 @@ function rota.nodes()
 end
 
 function rota.resources()
-	local cpus, free = 0, 0
+	local sum = {}
+	local function add(k, v) sum[k] = (sum[k] or 0) + v end
 	for _, n in ipairs(core.list "nodes") do
-		cpus, free = cpus + (n.cpus or 0), free + (n.cpus_free or 0)
+		for _, k in ipairs { "cpus", "gpus", "memory" } do
+			add(k, n[k])
+			add(k .. "_free", n[k .. "_free"])
+		end
+		for k, v in pairs(n.resources) do
+			add(k, v)
+			add(k .. "_free", n.resources_free[k])
+		end
 	end
-	return { cpus = cpus, cpus_free = free }
+	return sum
 end
 
 return rota

@@ -17,7 +17,7 @@ static struct held {
 	uint32_t proc, worker;
 	unsigned level;
 } held[HELD];
-static unsigned nheld, fails, ends, broken;
+static unsigned nheld, fails, ends, notices, broken;
 static uint64_t slow;				/* ns that a called lease keeps running */
 static char text[160];
 
@@ -60,6 +60,10 @@ carry_out(void)
 			break;
 		case LEASE_FX_END:
 			ends++;
+			break;
+		case LEASE_FX_NOTICE:
+			notices++;
+			memcpy(text, fx->text, sizeof text);
 			break;
 		}
 	}
@@ -138,6 +142,13 @@ pass(uint64_t ns, const uint64_t *want)
 }
 
 static void
+ask_gpus(uint32_t proc, int64_t gpus, uint64_t want)
+{
+	step((struct lease_in){ .kind = LEASE_IN_ASK, .proc = proc, .job = proc, .shape = 1u << 20 | (uint64_t)gpus, .req = 1,
+	    .need.v[RES_GPU] = gpus, .want = want });
+}
+
+static void
 fresh(int64_t cpus)
 {
 	struct res total = { .v = { [RES_CPU] = cpus, [RES_MEM] = INT64_C(8) << 30 } };
@@ -145,7 +156,7 @@ fresh(int64_t cpus)
 	if (c.demands.next)
 		lease_release(&c);
 	lease_init(&c, &total, &(struct lease_limits){ 100, 100, 4 });
-	nheld = fails = ends = broken = 0;
+	nheld = fails = ends = notices = broken = 0;
 	slow = MS;
 	o.n = 0;
 	o.at = 0;
@@ -298,18 +309,126 @@ actors(void)
 }
 
 static void
+gpus(void)
+{
+	struct res total = { .v = { [RES_CPU] = 8000, [RES_GPU] = 2000 } };
+	uint64_t all = 0;
+
+	fresh(8000);
+	lease_release(&c);
+	lease_init(&c, &total, &(struct lease_limits){ 100, 100, 4 });
+	ask_gpus(1, 1500, 1);
+	ok(fails == 1 && strstr(text, "needs 1.5 gpus: a part of one, or whole ones"));
+	ask_gpus(1, 3000, 1);
+	ok(fails == 2 && strstr(text, "needs 3 gpus; this node has 2"));
+	ask_gpus(1, 600, 3);
+	ok(count(1) == 2);			/* 0.8 are left, but no 0.6 of one */
+	for (unsigned i = 0; i < nheld; i++)
+		all |= lease_devices(&c, held[i].worker);
+	ok(all == 3 && c.free.v[RES_GPU] == 800);
+	ask_gpus(2, 400, 2);
+	ok(count(2) == 2);
+	give_back(&held[0]);
+	ok(ends == 1 && count(1) == 2);		/* its worker ends; a fresh one gets the device */
+	ask_gpus(3, 1000, 1);			/* another job: a lease of those who have two is called back, and in the end one device is whole */
+	ask_gpus(1, 600, 1);
+	ask_gpus(2, 400, 1);
+	pass(3000 * MS, NULL);
+	ok(count(3) == 1 && broken == 0);
+	ask(4, 4, 1000, 1);
+	give_back(find(0) ? &held[0] : &held[nheld - 1]);
+	ok(broken == 0);
+}
+
+/* a worker that retires is called back, and ends with its lease; nobody else gets it */
+static void
+retire(void)
+{
+	uint32_t w;
+
+	fresh(1000);
+	ask(1, 1, 1000, 1);
+	w = held[0].worker;
+	step((struct lease_in){ .kind = LEASE_IN_RETIRE, .proc = w });
+	ok(held[0].level == 1 && ends == 0);
+	step((struct lease_in){ .kind = LEASE_IN_RETIRE, .proc = w });
+	ask(1, 1, 1000, 2);			/* the one that comes back is still wanted */
+	give_back(&held[0]);
+	ok(ends == 1 && count(1) == 1 && held[0].worker != w && broken == 0);
+	w = held[0].worker;
+	give_back(&held[0]);
+	ask(1, 1, 1000, 0);
+	step((struct lease_in){ .kind = LEASE_IN_RETIRE, .proc = w });	/* while it is idle */
+	ok(ends == 2 && c.nworker == 0);
+	step((struct lease_in){ .kind = LEASE_IN_RETIRE, .proc = w });
+	ok(broken == 0);
+}
+
+/* who waits for five seconds is told once what for, and again when it has to wait again */
+static void
+waiting(void)
+{
+	fresh(2000);
+	slow = 3600000 * MS;
+	step((struct lease_in){ .kind = LEASE_IN_PLACE, .actor = 1, .job = 1, .want = 1, .need.v[RES_CPU] = 2000 });
+	ask(1, 1, 1000, 1);
+	pass(4999 * MS, NULL);
+	ok(notices == 0);
+	pass(2 * MS, NULL);
+	ok(notices == 1 && strcmp(text, "waiting for 1 CPU: 0 of 2 free") == 0);
+	pass(60000 * MS, NULL);
+	ok(notices == 1);
+	gone(held[0].worker);
+	ok(count(1) == 1 && o.at == 0);		/* nothing is left to be looked at */
+	give_back(&held[0]);
+	step((struct lease_in){ .kind = LEASE_IN_PLACE, .actor = 2, .job = 1, .want = 1, .need.v[RES_CPU] = 1500 });
+	ask(1, 1, 1000, 1);
+	pass(6000 * MS, NULL);
+	ok(notices == 2 && strcmp(text, "waiting for 1 CPU: 0.5 of 2 free") == 0);
+	step((struct lease_in){ .kind = LEASE_IN_ASK, .proc = 5, .job = 1, .shape = 9, .need.v[RES_CPU] = 5000, .want = 1, .wait = true });
+	pass(6000 * MS, NULL);
+	ok(notices == 3 && strcmp(text, "waiting for 5 CPUs: this node has 2") == 0);
+	ok(broken == 0);
+}
+
+/* other threads, another worker */
+static void
+threads(void)
+{
+	uint32_t w;
+
+	fresh(4000);
+	ask(1, 1, 1000, 1);
+	w = held[0].worker;
+	give_back(&held[0]);
+	ask(1, 1, 1000, 0);
+	step((struct lease_in){ .kind = LEASE_IN_ASK, .proc = 1, .job = 1, .shape = 7, .need.v[RES_CPU] = 1000, .want = 1, .threads = 1 });
+	ok(nheld == 1 && held[0].worker != w);
+	ask(1, 1, 1000, 1);
+	ok(nheld == 2 && held[1].worker == w && broken == 0);
+}
+
+static void
 random_inputs(unsigned seed)
 {
 	srandom(seed);
 	fresh(4000);
+	lease_release(&c);
+	lease_init(&c, &(struct res){ .v = { [RES_CPU] = 4000, [RES_GPU] = 3000 } }, &(struct lease_limits){ 100, 100, 4 });
 	for (int i = 0; i < 4000; i++) {
 		uint32_t p = 1 + (uint32_t)(random() % 12);
 		struct held *h = nheld ? &held[(unsigned)random() % nheld] : NULL;
 
 		slow = (uint64_t)(random() % 30) * MS;
 		switch (random() % 10) {
-		case 0: case 1: case 2: ask(p, p % 4, (1 + random() % 5) * 500, (uint64_t)(random() % 4)); break;
-		case 3: if (h) give_back(h); break;
+		case 0: ask_gpus(p, random() % 2 ? 1 + random() % 1000 : 1000 * (1 + random() % 3), (uint64_t)(random() % 4)); break;
+		case 1: case 2: ask(p, p % 4, (1 + random() % 5) * 500, (uint64_t)(random() % 4)); break;
+		case 3:
+			if (h && random() % 4 == 0)
+				step((struct lease_in){ .kind = LEASE_IN_RETIRE, .proc = h->worker });
+			else if (h)
+				give_back(h);
+			break;
 		case 4: if (h) gone(h->worker); break;
 		case 5: if (random() % 8 == 0) gone(p); break;
 		case 6: case 7:
@@ -342,6 +461,10 @@ main(void)
 	stubborn();
 	blocked();
 	actors();
+	gpus();
+	retire();
+	waiting();
+	threads();
 	for (unsigned seed = 1; seed <= 20; seed++) {
 		random_inputs(seed);
 		if (broken && !bad)

@@ -14,6 +14,7 @@
 #include "base/die.h"
 #include "base/num.h"
 #include "base/opt.h"
+#include "core/gpus.h"
 #include "node/node.h"
 #include "os/fd.h"
 
@@ -122,7 +123,7 @@ int
 main(int argc, char *argv[])
 {
 	struct opt_state o = { .opts = opts, .help = help };
-	struct node_opts no = { .log = notice };
+	struct node_opts no = { .log = notice, .gpus = -1 };
 	const char *res[RESOURCES + 1] = { NULL }, *env = getenv("ROTA_STORE");
 	struct node *node;
 	bool private = false, verbose = false;
@@ -138,7 +139,11 @@ main(int argc, char *argv[])
 		case 'p': private = true; break;
 		case 'l': no.lasting = true; break;
 		case 'c': no.cpus = thousandths("-c", o.arg); break;
-		case 'g': no.gpus = thousandths("-g", o.arg); break;
+		case 'g':
+			if (num_uint(o.arg, &own) < 0 || own > GPUS_MAX)
+				opt_bad("-g", o.arg, "a number of GPUs, at most 64");
+			no.gpus = (int)own;
+			break;
 		case 'm': if (num_size(o.arg, &no.memory) < 0) opt_bad("-m", o.arg, "a size"); break;
 		case 'R':
 			if (nres == RESOURCES)

@@ -279,7 +279,11 @@ one(struct options *o, int c, const char *arg)
 	case OPT_HEADER: o->header = true; break;
 	case 'j':
 	case 'P': jobs(o, arg); break;
-	case 'c': o->task.cpus = thousandths("-c", arg); o->cpus_given = true; break;
+	case 'c':
+		o->task.cpus = thousandths("-c", arg);
+		o->task.threads = o->task.cpus <= 1000 ? 1 : o->task.cpus / 1000;
+		o->cpus_given = true;
+		break;
 	case 'g': o->task.gpus = thousandths("-g", arg); break;
 	case 'm':
 		if (num_size(arg, &u) < 0)

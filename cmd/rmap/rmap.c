@@ -31,6 +31,13 @@ resources(struct options *o, uint64_t cpus)
 	}
 }
 
+static void
+notice(void *arg, const char *text)
+{
+	(void)arg;
+	warn(0, "%s", text);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -55,6 +62,8 @@ main(int argc, char *argv[])
 	co.name = name_of(&o);
 	if ((e = client_open(&r.c, &co, why, sizeof why)) < 0)
 		die(125, 0, "%s", *why ? why : "no node can be reached");
+	if (!o.quiet)
+		client_set_hooks(r.c, &(struct client_hooks){ .notice = notice });
 	resources(&o, client_welcome(r.c)->cpus);
 	return run_all(&r);
 }

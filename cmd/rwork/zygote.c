@@ -23,8 +23,6 @@
 
 extern char **environ;
 
-enum { OWN_VARIABLES = 3 };		/* ROTA_WORKER ROTA_JOB ROTA_NODE: more are the driver's whole environment */
-
 struct child {
 	uint32_t proc;
 	char token[40];			/* value of its ROTA_WORKER */
@@ -43,31 +41,35 @@ struct zygote {
 
 /* --- in the child ---------------------------------------------------------------------------------------------------- */
 
+/* the driver's whole environment, if it is known, an empty string, then ours; ?NAME=VALUE: only if there is no NAME */
 static void
 set_environment(struct span env)
 {
-	char *block = malloc(env.n + 1), **v, *s;
-	size_t n = 1, i = 0;
+	char *block = malloc(env.n + 2), *end, *own, *s, *eq, **v;
+	size_t n = 0, i = 0;
 
 	if (block == NULL)
 		return;
 	memcpy(block, env.p, env.n);
-	block[env.n] = '\0';
-	for (size_t k = 0; k < env.n; k++)
-		n += block[k] == '\0';
-	if (n > OWN_VARIABLES) {
-		if ((v = malloc((n + 1) * sizeof *v)) == NULL)
-			return;
+	block[env.n] = block[env.n + 1] = '\0';
+	end = block + env.n;
+	for (own = block; *own; own += strlen(own) + 1)
+		n++;
+	if (n && (v = malloc((n + 1) * sizeof *v)) != NULL) {
 		for (s = block; i < n; s += strlen(s) + 1)
 			v[i++] = s;
 		v[i] = NULL;
 		environ = v;
-		for (s = block, i = 0; i < n; i++, s += strlen(s) + 1)	/* ours, after the driver's of the same name */
-			if (i >= n - OWN_VARIABLES)
-				putenv(s);
-	} else
-		for (s = block; i < n; i++, s += strlen(s) + 1)
+	}
+	for (s = own + 1; s < end; s += strlen(s) + 1) {
+		if (*s != '?') {
 			putenv(s);
+		} else if ((eq = strchr(s, '=')) != NULL) {
+			*eq = '\0';
+			setenv(s + 1, eq + 1, 0);
+			*eq = '=';
+		}
+	}
 	unsetenv("ROTA_KEY");
 }
 
@@ -132,7 +134,7 @@ token_of(char token[40], struct span env)
 {
 	const char *p = (const char *)env.p, *end = p + env.n;
 
-	for (; p < end; p += strnlen(p, (size_t)(end - p)) + 1)		/* the last one is ours */
+	for (; p < end; p += strnlen(p, (size_t)(end - p)) + 1)		/* the last one is ours: what was inherited goes before */
 		if (end - p > 12 && memcmp(p, "ROTA_WORKER=", 12) == 0)
 			snprintf(token, 40, "%.*s", (int)strnlen(p + 12, (size_t)(end - p - 12)), p + 12);
 }

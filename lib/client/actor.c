@@ -295,7 +295,8 @@ client_actor_new(struct client *c, const struct actor_spec *s, struct actor **a,
 		    .class = span_of(s->class, strlen(s->class)), .methods = span_of(s->methods, s->nmethods),
 		    .spec = span_of(spec.data, spec.len), .cpus = s->opts.cpus, .gpus = s->opts.gpus,
 		    .memory = s->opts.memory, .resources = span_of(s->opts.resources, s->opts.nresources),
-		    .restarts = s->restarts, .detached = s->detached, .wait = s->opts.wait, .reuse = s->reuse);
+		    .restarts = s->restarts, .detached = s->detached, .wait = s->opts.wait, .reuse = s->reuse,
+		    .threads = s->opts.threads);
 	lock_drop(&c->lock);
 	buf_release(&spec);
 	e = rq ? actor_request(c, rq, a, why, n) : -ENOMEM;

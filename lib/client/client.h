@@ -34,6 +34,7 @@ struct client_opts {
 	int err;		/* descriptor that workers write to, or -1: our stderr */
 	const char *store;	/* arena size of a node that is started, or NULL */
 	unsigned cpus;		/* CPUs that a private node offers; 0: what there is */
+	const char *gpus;	/* GPUs that it offers, as rlet -g; NULL: what there is */
 };
 /* why: one line for people when it fails, e.g. "no node is running: …"; errors ERR_NO_CLUSTER, -EPERM, … */
 int	client_open(struct client **c, const struct client_opts *o, char *why, size_t nwhy);
@@ -104,6 +105,7 @@ struct task_opts {		/* zeroed and set by task_opts_init */
 	unsigned retry_on;	/* RETRY_* of core/retry.h */
 	unsigned returns;	/* records made by a submit; 0 and 1: one that holds all values */
 	uint64_t timeout;	/* ns; 0 none */
+	uint32_t threads;	/* OMP_NUM_THREADS of its workers, unless the driver's environment has one; 0: leave it */
 	int8_t priority;
 	bool wait;		/* wait for what is infeasible now */
 	unsigned lane;		/* a method: its concurrency group, actor_group */
@@ -186,6 +188,7 @@ int	client_stop_node(struct client *c, bool force, char *why, size_t n);
 struct client_hooks {
 	void (*answer)(void *arg, char kind, const char *name, size_t n, struct buf *out);	/* ROUTE_NAME */
 	void (*collect)(void *arg);		/* full garbage collection, please */
+	void (*notice)(void *arg, const char *text);	/* for stderr: "waiting for 1 GPU: 0 of 4 free" */
 	void *arg;
 };
 void	client_set_hooks(struct client *c, const struct client_hooks *h);

@@ -70,6 +70,13 @@ ON(dead)
 	return 0;
 }
 
+ON(notice)
+{
+	UNUSED;
+	snprintf(c->notice, sizeof c->notice, "%.*s", (int)m->text.n, (const char *)m->text.p);
+	return 0;
+}
+
 ON(lent)
 {
 	UNUSED;
@@ -156,7 +163,7 @@ ANSWER(kv_rows)
 ANSWER(kv_done)
 ANSWER(kv_events)
 
-#define HANDLED(X) X(FAIL, fail) X(GRANT, grant) X(WANT, want) X(RING, ring) X(UNRING, unring) X(DEAD, dead) \
+#define HANDLED(X) X(FAIL, fail) X(GRANT, grant) X(WANT, want) X(RING, ring) X(UNRING, unring) X(DEAD, dead) X(NOTICE, notice) \
 	X(LENT, lent) X(FREE, free) X(COLLECT, collect) X(ROUTE, route) X(ACTOR_STATE, actor_state) \
 	X(ACTOR_START, actor_start) X(ACTOR_STOP, actor_stop) X(ROWS, rows) X(OK, ok) X(FOUND, found) X(ACTOR, actor) \
 	X(KV_ROWS, kv_rows) X(KV_DONE, kv_done) X(KV_EVENTS, kv_events)

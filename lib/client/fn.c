@@ -17,7 +17,7 @@ static bool
 same_shape(const struct task_opts *a, const struct task_opts *b)
 {
 	return a->cpus == b->cpus && a->gpus == b->gpus && a->memory == b->memory && a->priority == b->priority &&
-	    a->wait == b->wait && a->nresources == b->nresources &&
+	    a->wait == b->wait && a->threads == b->threads && a->nresources == b->nresources &&
 	    (a->nresources == 0 || memcmp(a->resources, b->resources, a->nresources) == 0);
 }
 

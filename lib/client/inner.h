@@ -240,6 +240,7 @@ struct client {
 	bool stuck;			/* nothing ended for a while: what runs is longer than the means say */
 	bool starved;			/* a queue found no place before an idle worker; its bell will be rung */
 	char why[256];
+	char notice[256];			/* for the user, to be told by the main thread; "" */
 	char why_full[512];		/* what rlet said when there was no room */
 
 	/* names asked by workers, to be answered by the main thread; the collector */
@@ -282,6 +283,7 @@ struct client {
 	struct serve_grant granted;	/* by the ring that came last; resources point into granted_bytes */
 	struct buf granted_bytes;
 	bool stopping;
+	bool retired;			/* it claims no more, and is about to be told to stop */
 	unsigned held;			/* completions that found their ring full */
 	unsigned nheld;			/* our objects that other processes hold */
 	struct fresh *fresh;

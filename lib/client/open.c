@@ -96,6 +96,10 @@ start_node(const struct client_opts *o, const char *socket, char *why, size_t n)
 		*a++ = "-c";
 		*a++ = cpus;
 	}
+	if (o->gpus) {
+		*a++ = "-g";
+		*a++ = (char *)o->gpus;
+	}
 	*a = NULL;
 	s.argv = argv;
 	s.in = s.out = null;

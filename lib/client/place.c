@@ -114,7 +114,8 @@ want_l(struct client *c, struct shape *s)
 	s->asked = (unsigned)n;
 	LINK_SEND(c, lease, .shape = s->number, .req = s->number + 1, .cpus = s->opts.cpus, .gpus = s->opts.gpus,
 	    .memory = s->opts.memory, .resources = span_of(s->opts.resources, s->opts.nresources),
-	    .priority = s->opts.priority, .backlog = s->queued, .want = n, .wait = s->opts.wait);
+	    .priority = s->opts.priority, .backlog = s->queued, .want = n, .wait = s->opts.wait,
+	    .threads = s->opts.threads);
 }
 
 /* a worker of s with nothing else before it, for a function that may kill it */

@@ -83,9 +83,9 @@ serve_unring_l(struct client *c, uint64_t lease)
 
 /* what still lies in it is not for us: neither to be claimed nor to stay awake for */
 static bool
-closed(const struct inring *g)
+closed(const struct client *c, const struct inring *g)
 {
-	return atomic_load_explicit(&g->ring.shm->want, memory_order_relaxed) == 2 ||
+	return c->retired || atomic_load_explicit(&g->ring.shm->want, memory_order_relaxed) == 2 ||
 	    atomic_load_explicit(&g->ring.shm->dead, memory_order_relaxed);
 }
 
@@ -141,7 +141,7 @@ bool
 serve_glance(struct client *c)
 {
 	for (unsigned i = 0; i < c->ninring; i++)
-		if (ring_ready(&c->inring[i]->ring) && !closed(c->inring[i]) && !full(c, c->inring[i]))
+		if (ring_ready(&c->inring[i]->ring) && !closed(c, c->inring[i]) && !full(c, c->inring[i]))
 			return true;
 	return false;
 }
@@ -227,7 +227,7 @@ claim_l(struct client *c, struct inring *g, struct task_in *t)
 {
 	uint32_t slot;
 
-	if (closed(g) || full(c, g))
+	if (closed(c, g) || full(c, g))
 		return false;
 	while (ring_claim(&g->ring, &slot)) {
 		int e;
@@ -285,7 +285,7 @@ serve_next(struct client *c, struct task_in *t)
 static bool
 own_fits(const struct client *c, const struct shape *s)
 {
-	return s->opts.cpus <= c->cpus && !s->opts.gpus && !s->opts.nresources && !s->opts.memory;
+	return s->opts.cpus <= c->cpus && (!s->opts.threads || s->opts.cpus == c->cpus) && !s->opts.gpus && !s->opts.nresources && !s->opts.memory;
 }
 
 /*
@@ -430,6 +430,17 @@ serve_enter(struct client *c, const struct task_in *t)
 	atomic_store_explicit(&p->since, t->start, memory_order_relaxed);
 	atomic_store_explicit(&p->task, t->rec.seq, memory_order_relaxed);
 	atomic_store_explicit(&p->state, PAGE_RUN, memory_order_release);
+}
+
+void
+serve_retire(struct client *c, unsigned why)
+{
+	lock_take(&c->lock);
+	if (!c->retired && !c->actor_number) {
+		c->retired = true;
+		LINK_SEND(c, retire, .reason = why);
+	}
+	lock_drop(&c->lock);
 }
 
 struct serve_grant

@@ -48,6 +48,9 @@ void	serve_block(struct client *c, bool on);		/* this worker waits (M6); ends wi
 void	serve_enter(struct client *c, const struct task_in *t);	/* status page: it runs now; NULL: idle */
 bool	serve_stopping(struct client *c);		/* the actor was told to stop and its rings are empty */
 
+enum { SERVE_CALLS = 1, SERVE_LARGE };
+void	serve_retire(struct client *c, unsigned why);	/* claims no more: another worker takes its place once what it runs has ended */
+
 struct serve_grant {			/* what this worker may use, as its lease has it; amounts in thousandths */
 	uint32_t cpus, gpus;
 	uint64_t memory;

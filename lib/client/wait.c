@@ -157,6 +157,19 @@ look(struct client *c, bool (*ready)(struct client *, void *), void *arg, bool s
 	return is;
 }
 
+static void
+tell_notice(struct client *c)
+{
+	char text[sizeof c->notice];
+
+	lock_take(&c->lock);
+	memcpy(text, c->notice, sizeof text);
+	c->notice[0] = '\0';
+	lock_drop(&c->lock);
+	if (c->hooks.notice && text[0])
+		c->hooks.notice(c->hooks.arg, text);
+}
+
 /* what only the main thread may do, and may do in a wait */
 static void
 chores(struct client *c)
@@ -165,6 +178,8 @@ chores(struct client *c)
 		task_deferred(c);
 	if (!list_empty(&c->asks))
 		link_answer_names(c);
+	if (c->notice[0])
+		tell_notice(c);
 	if (c->collect && !c->collecting) {
 		c->collecting = true;
 		mem_collect(c);
@@ -203,7 +218,7 @@ wait_until(struct client *c, bool (*ready)(struct client *, void *), void *arg, 
 			atomic_store(&c->waiting, false);
 			return 0;
 		}
-		if (c->ndeferred || !list_empty(&c->asks) || (c->collect && !c->collecting) || c->lost ||
+		if (c->ndeferred || !list_empty(&c->asks) || (c->collect && !c->collecting) || c->lost || c->notice[0] ||
 		    atomic_load(&c->poked)) {
 			bell_disarm(c->bell);
 			atomic_store(&c->waiting, false);

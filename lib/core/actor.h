@@ -34,6 +34,7 @@ struct actor_life {			/* ro for all but actor.c */
 	char text[240];			/* why it died */
 	struct res need;
 	uint32_t job, creator, restarts, incarnation, worker;
+	unsigned threads;		/* as in lease_in */
 	enum actor_state state;
 	enum actor_stage stage;
 	bool detached, ending, final;	/* ending: told to stop; final: its worker's death is the end */

@@ -11,6 +11,7 @@ lease_init(struct lease_core *c, const struct res *total, const struct lease_lim
 	strcpy(c->name[RES_CPU], "cpus");
 	strcpy(c->name[RES_GPU], "gpus");
 	strcpy(c->name[RES_MEM], "memory");
+	gpus_init(&c->gpu, (unsigned)(total->v[RES_GPU] / GPU_ONE));
 	list_init(&c->demands);
 	list_init(&c->leases);
 	list_init(&c->idle);
@@ -126,11 +127,14 @@ lease_end(struct lease_core *c, struct lease *l, bool stays)
 
 	for (r = 0; r < RES_MAX; r++)
 		c->free.v[r] += held(l, r);
+	gpus_give(&c->gpu, l->devices, l->need.v[RES_GPU]);
 	lease_count(l, -1);
 	if (d) {
 		d->want -= d->want > 0;		/* who still wants as many says so */
 		if (--d->have == 0 && d->want == 0)
 			demand_end(c, d);
+		else if (d->have == 0)
+			d->since = 0, d->told = false;	/* the next step's time will do */
 	}
 	if (l->actor)
 		c->nactor--;
@@ -161,20 +165,29 @@ end_idle(struct lease_core *c, struct wrk *w, struct lease_out *o)
 	c->nworker--;
 }
 
+/* an idle worker whose surroundings are as d wants them: of its job, the last used; GPUs are seen by fresh ones only */
 static struct wrk *
-idle_of(struct lease_core *c, const struct job *j, bool other)	/* of j: the last used; of others: the first */
+idle_for(struct lease_core *c, const struct demand *d)
 {
-	struct wrk *found = NULL;
-
+	if (d->actor || d->need.v[RES_GPU] > 0)
+		return NULL;
 	list_each(p, &c->idle) {
 		struct wrk *w = list_entry(p, struct wrk, link);
 
-		if ((w->job == j) != other) {
-			found = w;
-			if (!other)
-				break;
-		}
+		if (w->job == d->job && w->threads == d->threads)
+			return w;
 	}
+	return NULL;
+}
+
+static struct wrk *
+idle_longest(struct lease_core *c, const struct job *j)	/* of j; NULL: of anybody */
+{
+	struct wrk *found = NULL;
+
+	list_each(p, &c->idle)
+		if (!j || list_entry(p, struct wrk, link)->job == j)
+			found = list_entry(p, struct wrk, link);
 	return found;
 }
 
@@ -184,7 +197,7 @@ lease_staffed(struct lease_core *c, uint64_t now, struct demand *d, struct lease
 {
 	struct wrk *w;
 
-	if (!d->actor && idle_of(c, d->job, false))
+	if (idle_for(c, d))
 		return true;
 	if (now < c->hold_until) {
 		soon(o, c->hold_until);
@@ -192,7 +205,7 @@ lease_staffed(struct lease_core *c, uint64_t now, struct demand *d, struct lease
 	}
 	if (d->actor)
 		return c->nactor < c->limit.actors;
-	if (c->nworker >= c->limit.workers && (w = idle_of(c, d->job, true)) != NULL)
+	if (c->nworker >= c->limit.workers && (w = idle_longest(c, NULL)) != NULL)
 		end_idle(c, w, o);
 	return c->nworker < c->limit.workers;
 }
@@ -201,7 +214,7 @@ int
 lease_grant(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out *o)
 {
 	struct lease *l = calloc(1, sizeof *l);
-	struct wrk *w = d->actor ? NULL : idle_of(c, d->job, false);
+	struct wrk *w = idle_for(c, d);
 	struct lease_fx *fx;
 
 	if (l == NULL || map_put(&c->by_lease, c->last + 1, l) < 0) {
@@ -209,7 +222,9 @@ lease_grant(struct lease_core *c, uint64_t now, struct demand *d, struct lease_o
 		return -ENOMEM;
 	}
 	*l = (struct lease){ .id = ++c->last, .actor = d->actor, .granted = now, .d = d->actor ? NULL : d,
-	    .job = d->job, .proc = d->proc, .need = d->need, .priority = d->priority };
+	    .job = d->job, .proc = d->proc, .need = d->need, .threads = d->threads,
+	    .devices = gpus_pick(&c->gpu, d->need.v[RES_GPU]) };
+	gpus_take(&c->gpu, l->devices, l->need.v[RES_GPU]);
 	l->job->refs++;
 	list_add_tail(&c->leases, &l->link);
 	for (unsigned r = 0; r < RES_MAX; r++)
@@ -236,6 +251,8 @@ lease_grant(struct lease_core *c, uint64_t now, struct demand *d, struct lease_o
 	fx->req = d->req;
 	fx->shape = d->shape;
 	fx->need = d->need;
+	fx->devices = l->devices;
+	fx->threads = l->threads;
 	if (d->actor)
 		demand_end(c, d);
 	return 0;
@@ -251,7 +268,7 @@ lease_bind(struct lease_core *c, uint64_t lease, uint32_t worker)
 		free(w);
 		return;
 	}
-	*w = (struct wrk){ .proc = worker, .job = l->job, .l = l };
+	*w = (struct wrk){ .proc = worker, .job = l->job, .l = l, .threads = l->threads, .last = l->devices != 0 };
 	list_init(&w->link);
 	l->job->refs++;
 	l->worker = worker;
@@ -260,8 +277,59 @@ lease_bind(struct lease_core *c, uint64_t lease, uint32_t worker)
 /* --- inputs ---------------------------------------------------------------------------------------- */
 
 bool
+lease_fits(const struct lease_core *c, const struct res *need)
+{
+	for (unsigned r = 0; r < RES_MAX; r++)
+		if (need->v[r] > 0 && need->v[r] > c->free.v[r])
+			return false;
+	return need->v[RES_GPU] <= 0 || gpus_pick(&c->gpu, need->v[RES_GPU]) != 0;
+}
+
+/* "1 GPU", "2 CPUs", "1.5G memory", "1 ssd" */
+static int
+amount(char *text, size_t n, const struct lease_core *c, unsigned r, int64_t v)
+{
+	static const char *const word[] = { "CPU", "GPU" };
+
+	if (r == RES_MEM)
+		return snprintf(text, n, "%.1fG memory", (double)v / (1 << 30));
+	if (r >= RES_CUSTOM)
+		return snprintf(text, n, "%g %s", (double)v / 1000, c->name[r]);
+	return snprintf(text, n, "%g %s%s", (double)v / 1000, word[r], v > 1000 ? "s" : "");
+}
+
+bool
+lease_lacks(const struct lease_core *c, const struct res *need, char *text, size_t n)
+{
+	double unit;
+	int k;
+
+	for (unsigned i = 0; i < RES_MAX; i++) {
+		unsigned r = i == RES_CPU ? RES_GPU : i == RES_GPU ? RES_CPU : i;	/* the rarer one first */
+		int64_t some = c->free.v[r] > 0 ? c->free.v[r] : 0;
+
+		if (need->v[r] <= 0 || (need->v[r] <= c->free.v[r] &&
+		    (r != RES_GPU || gpus_pick(&c->gpu, need->v[r]) != 0)))
+			continue;
+		k = amount(text, n, c, r, need->v[r]);
+		unit = r == RES_MEM ? 1 << 30 : 1000;
+		if (k >= 0 && (size_t)k < n && need->v[r] > c->total.v[r])
+			snprintf(text + k, n - (size_t)k, ": this node has %.4g", (double)c->total.v[r] / unit);
+		else if (k >= 0 && (size_t)k < n)
+			snprintf(text + k, n - (size_t)k, ": %.4g of %.4g free%s", (double)some / unit,
+			    (double)c->total.v[r] / unit, need->v[r] <= some ? ", in parts of several" : "");
+		return true;
+	}
+	return false;
+}
+
+bool
 lease_feasible(const struct lease_core *c, const struct res *need, char *text, size_t n)
 {
+	if (!gpus_shape(need->v[RES_GPU])) {
+		snprintf(text, n, "needs %g gpus: a part of one, or whole ones", (double)need->v[RES_GPU] / 1000);
+		return false;
+	}
 	for (unsigned r = 0; r < RES_MAX; r++) {
 		if (need->v[r] <= c->total.v[r])
 			continue;
@@ -289,13 +357,13 @@ demand_find(struct lease_core *c, const struct lease_in *in)
 }
 
 static int
-in_ask(struct lease_core *c, const struct lease_in *in, struct lease_out *o)
+in_ask(struct lease_core *c, uint64_t now, const struct lease_in *in, struct lease_out *o)
 {
 	struct demand *d = demand_find(c, in);
 	struct lease_fx *fx;
 	char text[160];
 
-	if (!in->wait && in->want && !lease_feasible(c, &in->need, text, sizeof text)) {
+	if ((!in->wait || !gpus_shape(in->need.v[RES_GPU])) && in->want && !lease_feasible(c, &in->need, text, sizeof text)) {
 		fx = lease_fx_add(o, LEASE_FX_FAIL);
 		fx->proc = in->proc;
 		fx->req = in->req;
@@ -316,7 +384,13 @@ in_ask(struct lease_core *c, const struct lease_in *in, struct lease_out *o)
 		d->actor = in->actor;
 		d->need = in->need;
 		d->turn = ++c->turn;
+		d->since = now;
+		d->threads = in->threads;
 		list_add_tail(&c->demands, &d->link);
+	}
+	if (d->want == 0) {
+		d->since = now;
+		d->told = false;
 	}
 	d->req = in->req;
 	d->want = in->want;
@@ -331,21 +405,36 @@ static void
 in_return(struct lease_core *c, const struct lease_in *in, struct lease_out *o)
 {
 	struct lease *l = map_get(&c->by_lease, in->lease);
-	struct wrk *w = NULL;
+	struct wrk *w;
 	struct job *j;
 
 	if (l == NULL || l->actor || l->proc != in->proc)
 		return;
 	j = l->job;
 	j->refs++;
+	w = map_get(&c->by_worker, l->worker);
 	lease_end(c, l, true);
-	if (j->idle > c->limit.idle)
-		list_each(p, &c->idle)		/* the last of this job is the one idle for longest */
-			if (list_entry(p, struct wrk, link)->job == j)
-				w = list_entry(p, struct wrk, link);
+	if (w == NULL || !w->last)		/* the one of this job that is idle for longest */
+		w = j->idle > c->limit.idle ? idle_longest(c, j) : NULL;
 	if (w)
 		end_idle(c, w, o);
 	job_put(c, j);
+}
+
+static void
+in_retire(struct lease_core *c, uint32_t worker, uint64_t now, struct lease_out *o)
+{
+	struct wrk *w = map_get(&c->by_worker, worker);
+
+	if (w == NULL || (w->l && w->l->actor))
+		return;
+	if (w->l == NULL) {
+		end_idle(c, w, o);
+		return;
+	}
+	w->last = true;
+	if (w->l->level == 0)
+		lease_call(now, w->l, o);
 }
 
 static void
@@ -400,7 +489,7 @@ lease_step(struct lease_core *c, uint64_t now, const struct lease_in *in, struct
 	switch (in->kind) {
 	case LEASE_IN_ASK:
 	case LEASE_IN_PLACE:
-		e = in_ask(c, in, o);
+		e = in_ask(c, now, in, o);
 		break;
 	case LEASE_IN_UNPLACE:
 		if (in->actor && (d = demand_find(c, in)) != NULL)
@@ -420,11 +509,15 @@ lease_step(struct lease_core *c, uint64_t now, const struct lease_in *in, struct
 	case LEASE_IN_GONE:
 		in_gone(c, in->proc, o);
 		break;
+	case LEASE_IN_RETIRE:
+		in_retire(c, in->proc, now, o);
+		break;
 	case LEASE_IN_TICK:
 		break;
 	}
 	lease_schedule(c, now, o);
 	lease_press(c, now, o);
+	lease_notices(c, now, o);
 	return e;
 }
 
@@ -448,6 +541,14 @@ lease_of(const struct lease_core *c, uint32_t worker, uint64_t *lease, uint32_t 
 	return true;
 }
 
+uint64_t
+lease_devices(const struct lease_core *c, uint32_t worker)
+{
+	const struct wrk *w = map_get(&c->by_worker, worker);
+
+	return w && w->l ? w->l->devices : 0;
+}
+
 struct res
 lease_need(const struct lease_core *c, uint32_t worker)
 {
@@ -461,6 +562,7 @@ int
 lease_check(const struct lease_core *c)
 {
 	struct res sum = { { 0 } };
+	struct gpus gpu = c->gpu;
 	unsigned n = 0, idle = 0, actors = 0;
 
 	list_each(p, &c->leases) {
@@ -469,6 +571,7 @@ lease_check(const struct lease_core *c)
 
 		for (unsigned r = 0; r < RES_MAX; r++)
 			sum.v[r] += held(l, r);
+		gpus_give(&gpu, l->devices, l->need.v[RES_GPU]);
 		CHECK(map_get(&c->by_lease, l->id) == l);
 		CHECK(w == NULL || w->l == l);
 		CHECK(!l->d || l->d->job == l->job);
@@ -486,6 +589,8 @@ lease_check(const struct lease_core *c)
 	CHECK(n + idle == c->nworker && actors == c->nactor);
 	for (unsigned r = 0; r < RES_MAX; r++)
 		CHECK(sum.v[r] + c->free.v[r] == c->total.v[r]);
+	for (unsigned i = 0; i < gpu.n; i++)
+		CHECK(gpu.free[i] == GPU_ONE && c->gpu.free[i] <= GPU_ONE);
 	list_each(p, &c->demands) {
 		struct demand *d = list_entry(p, struct demand, link);
 		int64_t use = 0, called = 0;

@@ -6,7 +6,7 @@
  * idle is lent beyond anybody's share; when somebody waits, leases are called back (level 1), after a grace their
  * workers are told to claim no more (2), and then they are taken as soon as the worker is idle (3).
  * A lease that is over, returned or dead, lowers what its process wants by one: it asks again if it wants as many.
- * A blocked worker's CPUs return to the pool.  Actors are placed by the same rules and never called back.
+ * A blocked worker's CPUs return to the pool.  A worker with GPUs, or one that is to be replaced, ends with its lease.  Actors are placed by the same rules and never called back.
  *
  * Sans I/O: inputs and the time come in, effects go out; it calls nobody.  Amounts are thousandths, memory bytes.
  */
@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include "base/list.h"
 #include "base/map.h"
+#include "core/gpus.h"
 
 enum { RES_CPU, RES_GPU, RES_MEM, RES_CUSTOM, RES_MAX = 16 };
 
@@ -25,6 +26,7 @@ enum { RES_CPU, RES_GPU, RES_MEM, RES_CUSTOM, RES_MAX = 16 };
 #define LEASE_SLICE	UINT64_C(100000000)	/* ns: turn of a lease when there are more jobs than room */
 #define LEASE_GRACE	UINT64_C(100000000)	/* ns: from level 1 to level 2 */
 #define LEASE_TAKE	UINT64_C(20000000)	/* ns: first try to take it, then ever later */
+#define LEASE_NOTICE	UINT64_C(5000000000)	/* ns: who waits so long for its first lease is told what for */
 #define LEASE_RESERVE	UINT64_C(200000000)	/* ns: room is kept free for a large request that calls back */
 
 struct res {
@@ -39,6 +41,7 @@ struct lease_limits {
 
 struct lease_core {
 	struct res total, free;		/* ro; free is negative while woken workers overshoot */
+	struct gpus gpu;
 	char name[RES_MAX][64];		/* custom resources; "" unused */
 	struct lease_limits limit;
 	unsigned nworker, nactor;	/* ro */
@@ -50,13 +53,14 @@ struct lease_core {
 };
 
 enum lease_in_kind {
-	LEASE_IN_ASK,		/* proc, job, shape, need, priority, want, req, wait */
+	LEASE_IN_ASK,		/* proc, job, shape, need, priority, want, req, wait, threads */
 	LEASE_IN_PLACE,		/* the same for an actor: proc 0, actor; once */
 	LEASE_IN_UNPLACE,	/* actor: it waits no more */
 	LEASE_IN_RETURN,	/* proc, lease */
 	LEASE_IN_BLOCKED,	/* proc (the worker), on */
 	LEASE_IN_GONE,		/* proc died, submitter or worker */
 	LEASE_IN_NOFORK,	/* lease: no worker could be made for it; it is over, and forks rest for a while */
+	LEASE_IN_RETIRE,	/* proc (a worker): it claims no more and is to be replaced */
 	LEASE_IN_TICK,		/* the time that lease_out.at asked for */
 };
 
@@ -66,6 +70,7 @@ struct lease_in {
 	uint64_t shape, actor, lease, req, want;
 	struct res need;
 	int64_t priority;
+	unsigned threads;		/* of the worker's environment: who wants others gets another worker */
 	bool wait, on;
 };
 
@@ -74,6 +79,7 @@ enum lease_fx_kind {
 	LEASE_FX_FAIL,		/* proc, req (or actor), text: it can never be */
 	LEASE_FX_CALL,		/* lease, level */
 	LEASE_FX_END,		/* worker: to be ended; level 1: it is idle, and may stay while others hold its objects */
+	LEASE_FX_NOTICE,	/* proc (or actor), text: what it has been waiting for: "waiting for 1 GPU: 0 of 4 free" */
 };
 
 struct lease_fx {
@@ -81,7 +87,8 @@ struct lease_fx {
 	uint32_t proc, job, worker;
 	uint64_t lease, actor, req, shape;
 	struct res need;
-	unsigned level;
+	uint64_t devices;		/* GRANT: GPUs, bit i for number i */
+	unsigned level, threads;
 	char text[160];
 };
 
@@ -100,6 +107,9 @@ int	lease_step(struct lease_core *c, uint64_t now, const struct lease_in *in, st
 /* can the node ever satisfy it?  If not the words that say why: "needs 64 cpus; this node has 2" */
 bool	lease_feasible(const struct lease_core *c, const struct res *need, char *text, size_t n);
 void	lease_bind(struct lease_core *c, uint64_t lease, uint32_t worker);
+uint64_t lease_devices(const struct lease_core *c, uint32_t worker);	/* GPUs of its lease */
+/* of a need that does not fit now: "1 GPU: 0 of 4 free"; false if it fits */
+bool	lease_lacks(const struct lease_core *c, const struct res *need, char *text, size_t n);
 bool	lease_live(const struct lease_core *c, uint64_t lease);
 bool	lease_of(const struct lease_core *c, uint32_t worker, uint64_t *lease, uint32_t *submitter);
 struct res lease_need(const struct lease_core *c, uint32_t worker);	/* what its lease holds; zeros if idle */

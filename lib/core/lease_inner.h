@@ -20,7 +20,9 @@ struct demand {				/* what a process wants of a shape, or an actor of its node *
 	uint64_t shape, actor, req, want, have, turn, reserved;
 	struct res need;
 	int64_t priority, use, called;
-	bool wait, skip;
+	uint64_t since;			/* it has no lease since */
+	unsigned threads;
+	bool wait, skip, told;
 };
 
 struct lease {
@@ -30,8 +32,8 @@ struct lease {
 	struct job *job;
 	uint32_t proc, worker;
 	struct res need;
-	int64_t priority;
-	unsigned level;
+	uint64_t devices;
+	unsigned level, threads;
 	bool blocked;
 };
 
@@ -40,6 +42,8 @@ struct wrk {
 	uint32_t proc;
 	struct job *job;
 	struct lease *l;		/* NULL: idle */
+	unsigned threads;
+	bool last;			/* it ends with its lease */
 };
 
 /* what a lease counts for when shares are compared: a worker without CPUs is still a little */
@@ -68,8 +72,12 @@ void	lease_count(struct lease *l, int64_t sign);	/* l's share in its job's and d
 bool	lease_staffed(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out *o);
 int	lease_grant(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out *o);
 
+void	lease_call(uint64_t now, struct lease *l, struct lease_out *o);	/* called back: level 1 */
+bool	lease_fits(const struct lease_core *c, const struct res *need);	/* now */
+
 /* lease_share.c */
 void	lease_schedule(struct lease_core *c, uint64_t now, struct lease_out *o);	/* grants, and calls back for those who wait */
+void	lease_notices(struct lease_core *c, uint64_t now, struct lease_out *o);	/* who has waited for long */
 void	lease_press(struct lease_core *c, uint64_t now, struct lease_out *o);	/* the grace of called leases runs out */
 
 #endif

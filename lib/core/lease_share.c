@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include "core/lease_inner.h"
 
 /* --- calling back ------------------------------------------------------------------------------- */
@@ -18,9 +19,9 @@ yields(const struct lease *l, const struct demand *d, uint64_t now, int64_t uj, 
 			soon(o, at);
 		return at <= now;
 	}
-	if (l->priority > d->priority)
+	if (l->d->priority > d->priority)
 		return false;
-	if (l->priority == d->priority && uv - use_of(&l->need) < u + use_of(&d->need)) {
+	if (l->d->priority == d->priority && uv - use_of(&l->need) < u + use_of(&d->need)) {
 		if (!rotate || uv <= u)
 			return false;
 		at = l->granted + LEASE_SLICE;	/* shares cannot be equal: turns */
@@ -28,6 +29,16 @@ yields(const struct lease *l, const struct demand *d, uint64_t now, int64_t uj, 
 	if (at > now)
 		soon(o, at);
 	return at <= now;
+}
+
+void
+lease_call(uint64_t now, struct lease *l, struct lease_out *o)
+{
+	lease_count(l, -1);
+	l->level = 1;
+	lease_count(l, 1);
+	l->called = now;
+	*lease_fx_add(o, LEASE_FX_CALL) = (struct lease_fx){ .kind = LEASE_FX_CALL, .lease = l->id, .level = 1 };
 }
 
 /* Calls back leases until what is free or on its way suffices for all that d wants, as far as shares allow. */
@@ -49,6 +60,8 @@ call_back(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out
 			if (l->level)
 				miss[r] -= held(l, r);
 		}
+		if (r == RES_GPU && miss[r] <= 0 && !gpus_pick(&c->gpu, d->need.v[r]))
+			miss[r] = d->need.v[r];	/* enough in all, but in parts of several */
 		if (d->need.v[r] == 0)
 			miss[r] = 0;
 	}
@@ -69,16 +82,12 @@ call_back(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out
 			break;
 		any = true;
 		rotate = false;
-		lease_count(best, -1);
-		best->level = 1;
-		lease_count(best, 1);
-		best->called = now;
+		lease_call(now, best, o);
 		for (r = 0; r < RES_MAX; r++)
 			miss[r] -= held(best, r);
 		if (best->job != d->job)
 			uj += use_of(&d->need);
 		ud += use_of(&d->need);
-		*lease_fx_add(o, LEASE_FX_CALL) = (struct lease_fx){ .kind = LEASE_FX_CALL, .lease = best->id, .level = 1 };
 	}
 	if (any && d->reserved + LEASE_RESERVE + LEASE_SLICE < now)
 		d->reserved = now;
@@ -109,15 +118,6 @@ lease_press(struct lease_core *c, uint64_t now, struct lease_out *o)
 }
 
 /* --- granting ----------------------------------------------------------------------------------- */
-
-static bool
-fits(const struct lease_core *c, const struct demand *d)
-{
-	for (unsigned r = 0; r < RES_MAX; r++)
-		if (d->need.v[r] > 0 && d->need.v[r] > c->free.v[r])
-			return false;
-	return true;
-}
 
 static bool
 before(const struct demand *a, const struct demand *b)
@@ -161,7 +161,7 @@ lease_schedule(struct lease_core *c, uint64_t now, struct lease_out *o)
 	for (r = 0; r < RES_MAX; r++)
 		limit[r] = INT64_MAX;
 	while ((d = best_demand(c, limit)) != NULL) {
-		if (fits(c, d)) {
+		if (lease_fits(c, &d->need)) {
 			if (!lease_staffed(c, now, d, o) || lease_grant(c, now, d, o) < 0)
 				d->skip = true;
 			continue;
@@ -169,9 +169,37 @@ lease_schedule(struct lease_core *c, uint64_t now, struct lease_out *o)
 		call_back(c, now, d, o);
 		d->skip = true;
 		for (r = 0; r < RES_MAX; r++)
-			if (d->need.v[r] > 0 && d->need.v[r] > c->free.v[r])
+			if (d->need.v[r] > 0 && (d->need.v[r] > c->free.v[r] ||
+			    (r == RES_GPU && !gpus_pick(&c->gpu, d->need.v[r]))))
 				limit[r] = now < d->reserved + LEASE_RESERVE ? 1 : d->need.v[r];
 		if (now < d->reserved + LEASE_RESERVE)
 			soon(o, d->reserved + LEASE_RESERVE);
+	}
+}
+
+void
+lease_notices(struct lease_core *c, uint64_t now, struct lease_out *o)
+{
+	list_each(p, &c->demands) {
+		struct demand *d = list_entry(p, struct demand, link);
+		struct lease_fx *fx;
+		char text[120];
+
+		if (d->told || d->have || d->want == 0)
+			continue;
+		if (d->since == 0)
+			d->since = now;
+		if (now < d->since + LEASE_NOTICE) {
+			soon(o, d->since + LEASE_NOTICE);
+			continue;
+		}
+		d->told = true;
+		if (!lease_lacks(c, &d->need, text, sizeof text))
+			snprintf(text, sizeof text, "a worker: %u of %u are in use", d->actor ? c->nactor : c->nworker,
+			    d->actor ? c->limit.actors : c->limit.workers);
+		fx = lease_fx_add(o, LEASE_FX_NOTICE);
+		fx->proc = d->proc;
+		fx->actor = d->actor;
+		snprintf(fx->text, sizeof fx->text, "waiting for %s", text);
 	}
 }

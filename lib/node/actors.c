@@ -68,7 +68,7 @@ fx_do(struct node *n, const struct actor_fx *fx)
 	switch (fx->kind) {
 	case ACTOR_FX_PLACE:
 		grant_step(n, &(struct lease_in){ .kind = LEASE_IN_PLACE, .actor = a->number, .job = a->job, .need = a->need,
-		    .want = 1, .wait = a->wait });
+		    .want = 1, .wait = a->wait, .threads = a->threads });
 		break;
 	case ACTOR_FX_START:
 		if (p)

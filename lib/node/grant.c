@@ -1,7 +1,9 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include "node/inner.h"
 #include "wire/mp.h"
@@ -14,6 +16,23 @@ copy(int fd)
 	return fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
+/* the custom ones of need, as LEASE has them; nothing if there are none */
+static int
+res_custom(const struct node *n, const struct res *need, struct buf *b)
+{
+	uint32_t k = 0;
+	int e = 0;
+
+	for (unsigned i = RES_CUSTOM; i < RES_MAX; i++)
+		k += need->v[i] > 0;
+	if (k)
+		e = mp_put_map(b, k);
+	for (unsigned i = RES_CUSTOM; k && e == 0 && i < RES_MAX; i++)
+		if (need->v[i] > 0 && (e = mp_put_str(b, n->lease.name[i], strlen(n->lease.name[i]))) == 0)
+			e = mp_put_int(b, need->v[i]);
+	return e;
+}
+
 /* Connects sub and wrk: both get the ring and the other's slab, at once. */
 struct nring *
 ring_new(struct node *n, struct nproc *sub, struct nproc *wrk, uint64_t number, uint64_t actor, const struct msg_grant *g,
@@ -21,11 +40,12 @@ ring_new(struct node *n, struct nproc *sub, struct nproc *wrk, uint64_t number, 
 {
 	struct nring *r = calloc(1, sizeof *r);
 	int fd[4] = { -1, -1, -1, -1 };
+	struct buf custom = BUF_INIT;
 	size_t at;
 
 	if (r == NULL || (fd[0] = ring_create("rota-ring")) < 0 || ring_map(fd[0], &r->shm) < 0 ||
 	    (fd[1] = copy(wrk->slab)) < 0 || (fd[2] = copy(fd[0])) < 0 || (fd[3] = copy(sub->slab)) < 0 ||
-	    map_put(&n->rings, number, r) < 0)
+	    res_custom(n, need, &custom) < 0 || map_put(&n->rings, number, r) < 0)
 		goto fail;
 	r->number = number;
 	r->actor = actor;
@@ -40,9 +60,12 @@ ring_new(struct node *n, struct nproc *sub, struct nproc *wrk, uint64_t number, 
 	at = conn_out(wrk->conn)->len;
 	conn_done(wrk->conn, at, msg_put_ring(conn_out(wrk->conn), &(struct msg_ring){ .lease = number, .proc = sub->number,
 	    .bell = sub->bell, .job = sub->job ? sub->job->number : 0, .cpus = (uint64_t)need->v[RES_CPU], .actor = actor,
-	    .memory = (uint64_t)need->v[RES_MEM], .group = g->group }), fd + 2, 2, 3);
+	    .memory = (uint64_t)need->v[RES_MEM], .gpus = (uint64_t)need->v[RES_GPU], .devices = wrk->devices, .group = g->group,
+	    .resources = span_buf(&custom) }), fd + 2, 2, 3);
+	buf_release(&custom);
 	return r;
 fail:
+	buf_release(&custom);
 	for (int i = 0; i < 4; i++)
 		if (fd[i] >= 0)
 			close(fd[i]);
@@ -88,7 +111,7 @@ fx_grant(struct node *n, const struct lease_fx *fx)
 
 	if (!lease_live(&n->lease, fx->lease))
 		return;			/* its process died between the decision and here */
-	wrk = fx->worker ? proc_find(n, fx->worker) : j && (sub || a) ? worker_new(n, j, a && a->detached) : NULL;
+	wrk = fx->worker ? proc_find(n, fx->worker) : j && (sub || a) ? worker_new(n, j, a && a->detached, fx) : NULL;
 	if (wrk == NULL) {
 		grant_step(n, &(struct lease_in){ .kind = LEASE_IN_NOFORK, .lease = fx->lease });
 		return;
@@ -142,6 +165,30 @@ fx_fail(struct node *n, const struct lease_fx *fx)
 		proc_fail(p, fx->req, ERR_INFEASIBLE, "%s", fx->text);
 }
 
+static void __attribute__((format(printf, 2, 3)))
+grant_notice(struct nproc *p, const char *fmt, ...)
+{
+	char text[NODE_MESSAGE];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	SEND(p, notice, .text = span_str(text));
+}
+
+static void
+fx_notice(struct node *n, const struct lease_fx *fx)
+{
+	const struct actor_life *a = fx->actor ? actor_get(&n->actor, fx->actor) : NULL;
+	struct nproc *p = proc_find(n, a ? a->creator : fx->proc);
+
+	if (p && a)
+		grant_notice(p, "actor %.*s is %s", (int)a->class.len, a->class.len ? (char *)a->class.data : "", fx->text);
+	else if (p)
+		grant_notice(p, "%s", fx->text);
+}
+
 void
 grant_run(struct node *n)
 {
@@ -158,6 +205,7 @@ grant_run(struct node *n)
 		case LEASE_FX_GRANT: fx_grant(n, &fx); break;
 		case LEASE_FX_FAIL: fx_fail(n, &fx); break;
 		case LEASE_FX_CALL: fx_call(n, &fx); break;
+		case LEASE_FX_NOTICE: fx_notice(n, &fx); break;
 		case LEASE_FX_END:
 			if ((p = map_get(&n->procs, fx.worker)) == NULL)
 				break;
@@ -237,7 +285,10 @@ on_lease(struct nproc *p, const struct frame *f)
 		return 0;
 	}
 	if ((e = res_of(p->n, &in.need, m.cpus, m.gpus, m.memory, &m.resources)) == ERR_NOTFOUND) {
-		if (!m.wait)
+		if (m.wait)
+			grant_notice(p, "waiting for %g %.*s: this node has 0", (double)in.need.v[RES_CPU] / 1000,
+			    (int)(m.resources.n < 64 ? m.resources.n : 64), (const char *)m.resources.p);
+		else
 			proc_fail(p, m.req, ERR_INFEASIBLE, "needs %g %.*s; this node has 0",
 			    (double)in.need.v[RES_CPU] / 1000, (int)(m.resources.n < 64 ? m.resources.n : 64), (const char *)m.resources.p);
 		return 0;
@@ -250,6 +301,7 @@ on_lease(struct nproc *p, const struct frame *f)
 	in.want = m.want;
 	in.priority = m.priority;
 	in.wait = m.wait != 0;
+	in.threads = m.threads < UINT16_MAX ? (unsigned)m.threads : UINT16_MAX;
 	grant_step(p->n, &in);
 	return 0;
 }
@@ -307,6 +359,17 @@ on_kill(struct nproc *p, const struct frame *f)
 	return 0;
 }
 
+static int
+on_retire(struct nproc *p, const struct frame *f)
+{
+	struct msg_retire m;
+	int e = msg_get_retire(&m, f->body, f->len);
+
+	if (e == 0 && p->role == ROLE_WORKER)
+		grant_step(p->n, &(struct lease_in){ .kind = LEASE_IN_RETIRE, .proc = p->number });
+	return e;
+}
+
 int
 grant_frame(struct nproc *p, const struct frame *f)
 {
@@ -315,6 +378,7 @@ grant_frame(struct nproc *p, const struct frame *f)
 	case MSG_RETURN_T: return on_return(p, f);
 	case MSG_BLOCKED_T: return on_blocked(p, f);
 	case MSG_KILL_T: return on_kill(p, f);
+	case MSG_RETIRE_T: return on_retire(p, f);
 	}
 	return 0;
 }

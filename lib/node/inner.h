@@ -80,6 +80,8 @@ struct nproc {
 	uint64_t actor, since, round;
 	bool blocked;
 	bool kv;			/* it used the key-value store: its session may have keys */
+	uint64_t devices;		/* worker: GPUs that it sees */
+	unsigned threads;		/* worker: OMP_NUM_THREADS if its driver has none; 0 */
 	uint64_t hello;			/* request of JOB_NEW while HELLO waits for it */
 	int err;			/* driver: descriptor that came with HELLO; worker: its end of the socket */
 	struct buf name, namespace;
@@ -148,6 +150,7 @@ struct node {
 	struct map rings;
 	uint64_t next_ring;
 
+	const char *gpu_name[GPUS_MAX];	/* as CUDA_VISIBLE_DEVICES names them */
 	struct lease_core lease;
 	struct lease_out lease_out;
 	struct actor_core actor;
@@ -235,8 +238,11 @@ int	join_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd);
 int	zygote_start(struct node *n, char *why, size_t nwhy);
 void	zygote_stop(struct node *n);
 /* queued for a fork; NULL: no memory or descriptors.  silent: its output goes nowhere, for it outlives its driver's */
-struct nproc *worker_new(struct node *n, struct njob *j, bool silent);
+struct nproc *worker_new(struct node *n, struct njob *j, bool silent, const struct lease_fx *fx);
 void	worker_exited(struct nproc *p);
+
+/* gpus.c */
+unsigned gpus_find(const char *name[GPUS_MAX]);	/* how many there are, and their names, which are never freed */
 
 /* grant.c */
 void	grant_run(struct node *n);			/* carries out n->lease_out */

@@ -209,7 +209,9 @@ set_resources(struct node *n, char *why, size_t nwhy)
 	uint64_t v;
 
 	total.v[RES_CPU] = n->o.cpus ? (int64_t)n->o.cpus : 1000 * cpus;
-	total.v[RES_GPU] = (int64_t)n->o.gpus;
+	total.v[RES_GPU] = (int64_t)gpus_find(n->gpu_name) * GPU_ONE;
+	if (n->o.gpus >= 0)
+		total.v[RES_GPU] = (int64_t)n->o.gpus * GPU_ONE;
 	total.v[RES_MEM] = (int64_t)(n->o.memory ? n->o.memory : node_memory());
 	limit.idle = (unsigned)(total.v[RES_CPU] / 1000) * 2 + 16;
 	if (fds > 0 && fds < FDS_MIN) {

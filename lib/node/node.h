@@ -23,7 +23,8 @@ struct node_opts {
 	bool lasting;
 	bool detached;			/* passed on to rgcs, if it is started */
 	pid_t own;			/* ephemeral: ends with this process; 0: with its last client */
-	uint64_t cpus, gpus, memory;	/* thousandths, bytes; 0: what there is (no GPUs) */
+	uint64_t cpus, memory;		/* thousandths, bytes; 0: what there is */
+	int gpus;			/* how many; -1: what there is */
 	const char *const *resources;	/* "NAME=N", NULL-ended, or NULL */
 	uint64_t store;			/* bytes of the arena; 0: 30 % of memory */
 	void (*log)(int e, const char *text);	/* what the operator should know; NULL: nobody wants to */

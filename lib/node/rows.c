@@ -140,6 +140,20 @@ listed(const struct rows *r, const struct nproc *p)
 /* --- the lists ------------------------------------------------------------------------------------------------------- */
 
 static void
+put_resources(struct rows *r, const char *k, const struct res *v)	/* the custom ones: name -> amount */
+{
+	unsigned count = 0;
+
+	for (unsigned i = RES_CUSTOM; i < RES_MAX; i++)
+		count += r->n->lease.name[i][0] != '\0';
+	key(r, k);
+	mp_put_map(&r->b, count);
+	for (unsigned i = RES_CUSTOM; i < RES_MAX; i++)
+		if (r->n->lease.name[i][0])
+			put_milli(r, r->n->lease.name[i], v->v[i] > 0 ? v->v[i] : 0);
+}
+
+static void
 nodes(struct rows *r)
 {
 	struct node *n = r->n;
@@ -153,14 +167,18 @@ nodes(struct rows *r)
 		drivers += p->role == ROLE_DRIVER && !p->lost;
 	}
 	snprintf(addr, sizeof addr, "unix:%s/%s", n->dirname, n->o.socket);
-	row(r, 14);
+	row(r, 18);
 	put_u(r, "node", n->number);
 	put_text(r, "name", n->name);
 	put_text(r, "state", "alive");
 	put_milli(r, "cpus", n->lease.total.v[RES_CPU]);
 	put_milli(r, "cpus_free", avail > 0 ? avail : 0);
 	put_milli(r, "gpus", n->lease.total.v[RES_GPU]);
+	put_milli(r, "gpus_free", n->lease.free.v[RES_GPU]);
 	put_u(r, "memory", (uint64_t)n->lease.total.v[RES_MEM]);
+	put_u(r, "memory_free", (uint64_t)n->lease.free.v[RES_MEM]);
+	put_resources(r, "resources", &n->lease.total);
+	put_resources(r, "resources_free", &n->lease.free);
 	put_u(r, "arena", n->arena.bytes);
 	put_u(r, "arena_used", n->arena.lent + n->arena.owned);
 	put_u(r, "workers", n->workers);

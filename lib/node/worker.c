@@ -17,6 +17,29 @@ copy(int fd)
 	return fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
+/*
+ * Its driver's environment, an empty string, then what is ours; ?NAME=VALUE: only if the driver has no NAME.
+ * A node without GPUs leaves it to the driver which ones are seen.
+ */
+static int
+environment(const struct nproc *p, struct buf *b)
+{
+	struct node *n = p->n;
+	char gpus[GPUS_MAX * 49];
+	int e = p->job->env.len ? buf_add(b, p->job->env.data, p->job->env.len) : 0;
+
+	if (e == 0)
+		e = buf_printf(b, "%cROTA_WORKER=%u.%u%cROTA_JOB=%u%cROTA_NODE=%s", 0, (unsigned)getpid(), p->number, 0,
+		    p->job->number, 0, n->name);
+	if (e == 0 && n->lease.gpu.n) {
+		gpus_text(gpus, sizeof gpus, p->devices, n->gpu_name);
+		e = buf_printf(b, "%cCUDA_VISIBLE_DEVICES=%s%c?CUDA_DEVICE_ORDER=PCI_BUS_ID", 0, gpus, 0);
+	}
+	if (e == 0 && p->threads)
+		e = buf_printf(b, "%c?OMP_NUM_THREADS=%u", 0, p->threads);
+	return e;
+}
+
 static void
 fork_send(struct nproc *p)
 {
@@ -29,10 +52,7 @@ fork_send(struct nproc *p)
 	p->err = -1;
 	p->forked = true;
 	n->forking++;
-	if (e == 0 && p->job->env.len)
-		e = buf_add(&env, p->job->env.data, p->job->env.len);
-	if (e == 0 && (e = buf_printf(&env, "ROTA_WORKER=%u.%u%cROTA_JOB=%u%cROTA_NODE=%s", (unsigned)getpid(), p->number,
-	    0, p->job->number, 0, n->name)) == 0)
+	if (e == 0 && (e = environment(p, &env)) == 0)
 		e = msg_put_zfork(out, &(struct msg_zfork){ .proc = p->number, .job = p->job->number, .env = span_buf(&env) });
 	buf_release(&env);
 	if (e < 0) {			/* as if the fork had failed */
@@ -59,7 +79,7 @@ fork_more(struct node *n)
 }
 
 struct nproc *
-worker_new(struct node *n, struct njob *j, bool silent)
+worker_new(struct node *n, struct njob *j, bool silent, const struct lease_fx *fx)
 {
 	struct nproc *p;
 	int sp[2];
@@ -75,6 +95,8 @@ worker_new(struct node *n, struct njob *j, bool silent)
 	j->refs++;
 	p->err = sp[1];
 	p->silent = silent;
+	p->devices = fx->devices;
+	p->threads = fx->threads;
 	list_add_tail(&n->fork_queue, &p->fork);
 	if (proc_equip(p) < 0) {
 		proc_kill(p);

@@ -191,3 +191,17 @@ proc_pdeathsig(int sig)
 {
 	return prctl(PR_SET_PDEATHSIG, sig) < 0 ? -errno : 0;
 }
+
+uint64_t
+proc_private(void)
+{
+	unsigned long all, resident, shared;
+	FILE *f = fopen("/proc/self/statm", "re");
+	bool good;
+
+	if (!f)
+		return 0;
+	good = fscanf(f, "%lu %lu %lu", &all, &resident, &shared) == 3 && resident > shared;
+	fclose(f);
+	return good ? (uint64_t)(resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}

@@ -8,6 +8,9 @@
 #include <sys/types.h>
 #if __has_include(<sys/rseq.h>)
 #include <sys/rseq.h>
+/* bytes that this process has for itself: resident and not shared with others; 0 if that cannot be known */
+uint64_t proc_private(void);
+
 #endif
 
 struct proc_spawn {

@@ -16,6 +16,7 @@ enum codec_kind {		/* metatables the codec knows */
 };
 
 struct codec_state {		/* one a main state, a userdata in the registry */
+	const void *strict;		/* address of the table that tasks have as their globals, if it is not _G (strict.c) */
 	const struct codec_hooks *hooks;
 	const void *mt[KIND_MAX];	/* addresses of the metatables, NULL: not seen yet */
 	struct map classes;		/* addresses of registered classes, class.c */

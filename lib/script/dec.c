@@ -7,6 +7,7 @@
 #include <string.h>
 #include "script/buffer.h"
 #include "script/codec_priv.h"
+#include "script/func.h"
 
 void
 dec_fail(struct dec_run *d, int code, const char *fmt, ...)
@@ -236,7 +237,7 @@ dec_nested(struct dec_run *d, const struct mp_tok *t, int depth, long num)	/* th
 	case VAL_ACTOR: dec_handle(d, false, depth, num); break;
 	case VAL_ERROR: dec_error(d, depth, num); break;
 	case VAL_CLASS: dec_class(d, depth, num); break;
-	case VAL_GLOBALS: lua_pushglobaltable(d->L); break;
+	case VAL_GLOBALS: strict_push_globals(d->L); break;
 	}
 	if (d->m.p != d->m.end)
 		malformed(d);

@@ -261,7 +261,7 @@ enc_table(struct enc_run *r, int idx, const struct codec_path *path, int depth)
 		r->globals = lua_topointer(L, -1);
 		lua_pop(L, 1);
 	}
-	if (addr == r->globals) {
+	if (addr == r->globals || (r->st->strict && addr == r->st->strict)) {
 		if (r->e->flags & ENC_NOCODE)
 			enc_fail(r, path, "the table of globals cannot travel here");
 		r->e->flags |= ENC_CODE;

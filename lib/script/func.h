@@ -29,6 +29,14 @@ int	func_decode(lua_State *L, const unsigned char *p, size_t n, const struct dec
 void	func_name(lua_State *L, int idx);
 
 /*
+ * --- strict mode ---
+ * After strict_open functions that arrive have a table as their globals that reads like _G and cannot be written:
+ * assigning a global raises with its name.
+ */
+void	strict_open(lua_State *L);
+void	strict_push_globals(lua_State *L);	/* what is _G to functions that arrive */
+
+/*
  * --- the resolver ---
  * On a worker: a global that is nil, and a Lua module that is not found, are asked of the job's driver, once.
  * ask asks it (kind 'g' global, 'm' module, 'c' class) and pushes the driver's answer, a string as func_answer

@@ -165,4 +165,11 @@ context_open_worker(lua_State *L)
 	}
 }
 
-const luaL_Reg context_functions[] = { { "context", l_context }, { NULL, NULL } };
+static int
+l_once(lua_State *L)				/* once() -> what this process keeps; script.c drops it when memory is short */
+{
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, "rota.once");
+	return 1;
+}
+
+const luaL_Reg context_functions[] = { { "once", l_once }, { "context", l_context }, { NULL, NULL } };

@@ -44,6 +44,9 @@ task_opts_check(lua_State *L, int idx, struct task_opts *o)
 {
 	idx = lua_absindex(L, idx);
 	o->cpus = (uint32_t)(number(L, idx, "cpus", o->cpus / 1000.) * 1000 + .5);
+	if (lua_getfield(L, idx, "cpus") != LUA_TNIL)
+		o->threads = o->cpus <= 1000 ? 1 : o->cpus / 1000;
+	lua_pop(L, 1);
 	o->gpus = (uint32_t)(number(L, idx, "gpus", 0) * 1000 + .5);
 	o->memory = (uint64_t)number(L, idx, "memory", 0);
 	o->retries = (int)number(L, idx, "retries", o->retries);

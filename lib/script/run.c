@@ -93,6 +93,27 @@ load_by_hash(lua_State *L, struct script *s, const struct task_in *t)
 	return 0;
 }
 
+bool
+run_counted(lua_State *co)
+{
+	lua_Integer most, n;
+	int top = lua_gettop(co);
+
+	luaL_getsubtable(co, LUA_REGISTRYINDEX, WITH);
+	lua_pushvalue(co, top);
+	if (lua_rawget(co, -2) != LUA_TTABLE || lua_getfield(co, -1, "max_calls") == LUA_TNIL) {
+		lua_settop(co, top);
+		return false;
+	}
+	most = lua_tointeger(co, -1);
+	lua_getfield(co, -2, "calls");
+	n = lua_tointeger(co, -1) + 1;
+	lua_pushinteger(co, n);
+	lua_setfield(co, -4, "calls");
+	lua_settop(co, top);
+	return n == most;
+}
+
 static int
 method(lua_State *L, struct script *s, const struct task_in *t)
 {

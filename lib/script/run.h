@@ -12,4 +12,7 @@ int	run_function(lua_State *co, struct script *s, const struct task_in *t);	/* p
 void	run_results(struct script *s, struct task_in *t, lua_State *co, int nres);	/* the top nres values are the outcome */
 void	run_fail(struct script *s, struct task_in *t, lua_State *co, int code);	/* the value on top was raised */
 
+/* the function of t, which came with more than itself, is on top of co: true with the last of its max_calls here */
+bool	run_counted(lua_State *co);
+
 #endif

@@ -41,6 +41,8 @@ struct sched {
 		uint32_t proc, unit;
 		int fn;			/* registry reference */
 	} cache[FNCACHE];
+	uint64_t max_memory;		/* private bytes above which the worker is replaced, */
+	uint64_t next_look;		/* and when they are looked at; UINT64_MAX never */
 	int by_hash;			/* registry reference: table hash -> function */
 	struct {
 		lua_State *co;

@@ -10,6 +10,7 @@
 #include "ring/rec.h"
 #include "script/buffer.h"
 #include "script/func.h"
+#include "script/sched.h"
 #include "script/script.h"
 
 int
@@ -57,11 +58,46 @@ answer_name(void *arg, char kind, const char *name, size_t n, struct buf *out)
 		buf_add(out, "xout of memory", 14);
 }
 
+/*
+ * What rota.once keeps: dropped, and with __close closed too where no task is under way that may be using it.
+ */
+static void
+drop_once(struct script *s)
+{
+	lua_State *L = s->L;
+	bool idle = s->sched && !s->sched->running && !s->sched->nsusp;
+	int top = lua_gettop(L);
+
+	if (!lua_checkstack(L, 10) || lua_getfield(L, LUA_REGISTRYINDEX, "rota.once") != LUA_TTABLE) {
+		lua_settop(L, top);
+		return;
+	}
+	for (lua_pushnil(L); lua_next(L, top + 1); lua_pop(L, 1)) {
+		if (lua_type(L, -1) != LUA_TTABLE)
+			continue;		/* it is being made */
+		lua_pushvalue(L, -2);
+		lua_pushnil(L);
+		lua_rawset(L, top + 1);
+		if (idle && lua_rawgeti(L, -1, 1) != LUA_TNIL && luaL_getmetafield(L, -1, "__close") != LUA_TNIL) {
+			lua_insert(L, -2);
+			if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+				lua_pop(L, 1);
+		}
+		lua_settop(L, top + 3);
+	}
+	lua_settop(L, top);
+}
+
 static void
 collect_all(void *arg)
 {
-	struct script *s = arg;
+	script_collect(arg);
+}
 
+void
+script_collect(struct script *s)
+{
+	drop_once(s);
 	for (unsigned i = 0; i < STRCACHE; i++)
 		s->cached[i].rec = NULL;
 	lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->strings);
@@ -74,9 +110,16 @@ collect_all(void *arg)
 }
 
 static void
+notice(void *arg, const char *text)
+{
+	(void)arg;
+	fprintf(stderr, "rota: %s\n", text);
+}
+
+static void
 set_hooks(struct script *s)
 {
-	client_set_hooks(s->c, &(struct client_hooks){ answer_name, collect_all, s });
+	client_set_hooks(s->c, &(struct client_hooks){ answer_name, collect_all, notice, s });
 }
 
 /* --- joining ---------------------------------------------------------------------------------------------------- */
@@ -105,6 +148,7 @@ join(lua_State *L, int opts)
 	int e;
 
 	o.cpus = cpus ? (unsigned)strtoul(cpus, NULL, 10) : 0;
+	o.gpus = field(L, opts, "gpus");
 	if ((e = client_open(&s->c, &o, why, sizeof why)) < 0) {
 		s->c = NULL;
 		script_raise(L, e, "%s", why);

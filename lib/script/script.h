@@ -60,6 +60,7 @@ void	script_payload(lua_State *L, int first, int last, const char *what, unsigne
 	    struct seg *segs, unsigned maxsegs);
 #define SCRIPT_SEGS 64
 
+void	script_collect(struct script *s);	/* lets go of all that can be made again, and collects garbage */
 void	script_attach(lua_State *L, struct client *c);	/* a worker: joined already */
 
 /* l_ref.c */

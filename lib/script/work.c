@@ -11,7 +11,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/num.h"
 #include "client/spec.h"
+#include "os/proc.h"
 #include "script/alloc.h"
 #include "script/func.h"
 #include "script/lines.h"
@@ -23,6 +25,7 @@
 
 #define BLOCK_NS 1000000u
 #define COLLECT_NS 50000000u
+#define LOOK_NS UINT64_C(500000000)
 #define ACTOR_GROUPS_MAX 64u
 
 /* --- running ------------------------------------------------------------------------------------------------------------ */
@@ -110,6 +113,8 @@ run(struct script *s, struct task_in *t)
 	co = run_co_take(s, &ref);
 	if ((e = run_function(co, s, t)) < 0)
 		goto failed;
+	if (t->fn.kind == FN_LUA_WITH && run_counted(co))
+		serve_retire(s->c, SERVE_CALLS);
 	if (t->fn.kind == FN_METHOD)
 		lua_rawgeti(co, LUA_REGISTRYINDEX, s->sched->self);
 	base = lua_gettop(co);
@@ -353,6 +358,22 @@ ask_driver(lua_State *L, char kind, const char *name, size_t n)
 	return e;
 }
 
+/* now and then, before a task: a worker that has become too large is replaced, if what it can let go of does not help */
+static void
+look_memory(struct script *s, uint64_t now)
+{
+	struct sched *d = s->sched;
+
+	d->next_look = now + LOOK_NS;
+	if (proc_private() <= d->max_memory)
+		return;
+	script_collect(s);
+	if (proc_private() > d->max_memory) {
+		serve_retire(s->c, SERVE_LARGE);
+		d->next_look = UINT64_MAX;
+	}
+}
+
 static int
 loop(struct script *s)
 {
@@ -371,6 +392,8 @@ loop(struct script *s)
 		if (e == 0 && s->sched->nsusp)
 			e = serve_own(s->c, &t);
 		if (e == 1) {
+			if (t.start >= s->sched->next_look)
+				look_memory(s, t.start);
 			run(s, &t);
 			continue;
 		}
@@ -432,6 +455,19 @@ reseed(lua_State *L)
 	lua_settop(L, 0);
 }
 
+/* what the driver's environment says about its workers */
+static void
+surroundings(struct script *s)
+{
+	const char *strict = getenv("ROTA_STRICT"), *most = getenv("ROTA_MAX_WORKER_MEMORY");
+
+	if (strict && strcmp(strict, "1") == 0)
+		strict_open(s->L);
+	s->sched->next_look = UINT64_MAX;
+	if (most && num_size(most, &s->sched->max_memory) == 0 && s->sched->max_memory)
+		s->sched->next_look = 0;
+}
+
 int
 work_run(lua_State *L, int fd)
 {
@@ -455,6 +491,7 @@ work_run(lua_State *L, int fd)
 	reseed(L);
 	context_open_worker(L);
 	func_install_resolver(L, ask_driver);
+	surroundings(s);
 	status = loop(s);
 	fflush(NULL);
 	return status;

@@ -93,6 +93,8 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 #define MSG_KILL(F) \
 	F(U, lease, "lease whose worker is to be killed") \
 	F(U, task, "only if it still runs this task of the sender; 0 whatever it runs")
+#define MSG_RETIRE(F) F(U, reason, "this worker claims no more and wants to be replaced; 1: it made its number of calls, 2: it has become too large")
+#define MSG_NOTICE(F) F(S, text, "what a driver's user should know, as 'waiting for 1 GPU: 0 of 4 free'")
 #define MSG_DEAD(F) \
 	F(U, proc, "process number that died") \
 	F(I, code, "ERR_CRASHED, ERR_OOM, ERR_CLOSED for an orderly end, …") \
@@ -232,7 +234,7 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 #define MSG_ZFORK(F) \
 	F(U, proc, "process number of the new worker") \
 	F(U, job, "its job") \
-	F(S, env, "NAME=VALUE strings, NUL between them, to set")
+	F(S, env, "NAME=VALUE strings, NUL between them: the driver's, an empty one, then more; ?NAME=VALUE if there is none")
 #define MSG_ZFORKED(F) \
 	F(U, proc, "process number") \
 	F(I, pid, "process id, or negative errno; with a pidfd if positive")
@@ -315,6 +317,8 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(BLOCKED, blocked, 16, 0, "c>n") \
 	X(KILL, kill, 17, 0, "c>n") \
 	X(DEAD, dead, 18, 0, "n>c") \
+	X(RETIRE, retire, 19, 0, "c>n") \
+	X(NOTICE, notice, 90, 0, "n>c") \
 	X(EXTENT, extent, 20, 0, "c>n") \
 	X(LENT, lent, 21, 0, "n>c") \
 	X(UNLEND, unlend, 22, 0, "c>n") \
