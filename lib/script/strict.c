@@ -11,9 +11,8 @@
 static int
 newindex(lua_State *L)
 {
-	luaL_where(L, 1);
-	return luaL_error(L, "%stask writes the global '%s' (ROTA_STRICT): make it local; state belongs in actors or rota.once",
-	    lua_tostring(L, -1), luaL_tolstring(L, 2, NULL));
+	return luaL_error(L, "task writes the global '%s' (ROTA_STRICT): make it local; state belongs in actors or rota.once",
+	    luaL_tolstring(L, 2, NULL));
 }
 
 static int
