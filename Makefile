@@ -14,10 +14,11 @@ $(error rota needs /proc: mount -t proc proc /proc)
 endif
 
 PREFIX = /usr/local
+OBJCOPY = objcopy
 O = build
 CFLAGS = -O2 -g
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
-PACKAGES = gcc libc6-dev liblua5.4-dev libev-dev liblmdb-dev perl procps mandoc man-db
+PACKAGES = gcc libc6-dev pkg-config liblua5.4-dev libev-dev liblmdb-dev perl procps mandoc man-db
 override CPPFLAGS += -Ilib -D_GNU_SOURCE -I/usr/include/lua5.4 -MMD -MP
 override CFLAGS += -std=c11 -fPIC -pthread $(WARN)
 override LDFLAGS += -Wl,--as-needed
@@ -37,8 +38,9 @@ PROGRAMS := $(filter-out rwork,$(patsubst cmd/%/,%,$(dir $(wildcard cmd/*/*.c)))
 PROGRAMS := $(sort $(PROGRAMS))
 LIBEXEC := $(sort $(patsubst cmd/%/,%,$(dir $(wildcard cmd/rwork/*.c))))
 MODULE := $(if $(wildcard lib/script/*.c),$(O)/lua/rota.so)
-PAGES := $(wildcard man/*.[1578])
-BENCH := $(patsubst %.c,$(O)/%,$(wildcard contrib/bench/*.c))
+PAGES := $(wildcard man/*.[13578])
+BENCH := $(patsubst %.c,$(O)/%,$(wildcard contrib/bench/*.c)) $(patsubst %.c,$(O)/%.so,$(wildcard contrib/bench/c*.c))
+CAPI := lib/librota.so.0 lib/librota.so lib/librota.a lib/pkgconfig/rota.pc include/rota.h
 MODELC := $(if $(findstring -fsanitize,$(CFLAGS)),,$(wildcard t/model/*.c))
 TESTC := $(filter-out t/model/%,$(wildcard t/*.c t/*/*.c))
 TESTS := $(TESTC:%.c=$(O)/%.t) $(MODELC:%.c=$(O)/%.t)
@@ -56,7 +58,7 @@ endif
 # Goals for users do their own set-up; the others only say what is missing.
 READY := $(if $(filter deps demo check check-long bench,$(MAKECMDGOALS)),deps,have)
 
-all: $(PROGRAMS:%=$(O)/bin/%) $(LIBEXEC:%=$(O)/libexec/rota/%) $(MODULE) $(O)/env
+all: $(PROGRAMS:%=$(O)/bin/%) $(LIBEXEC:%=$(O)/libexec/rota/%) $(MODULE) $(CAPI:%=$(O)/%) $(O)/env
 	@if command -v nvcc >/dev/null; then echo 'cuda: found; no part of this release uses it'; \
 	else echo 'without: cuda (no nvcc)'; fi
 	@echo 'to use it from here: . $(O)/env'
@@ -86,6 +88,8 @@ $(O)/san/t/%.t: $(O)/san/t/%.o $(O)/san/librota.a
 $(O)/tsan/t/%.t: $(O)/tsan/t/%.o $(O)/tsan/librota.a
 	$(call say,ld $@)$(CC) $(CFLAGS) $(TSAN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(O)/contrib/bench/%.so: $(O)/contrib/bench/%.o
+	$(call say,ld $@)$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^
 $(O)/contrib/bench/%: $(O)/contrib/bench/%.o $(O)/librota.a
 	$(call say,ld $@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -97,6 +101,30 @@ $(O)/t/model/%.o: override CFLAGS += -O1
 $(O)/bin/% $(O)/libexec/rota/%: $$(addprefix $(O)/,$$(addsuffix .o,$$(basename $$(wildcard cmd/$$*/*.c)))) $(O)/librota.a
 	@mkdir -p $(@D)
 	$(call say,ld $@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+# A worker gives the C tasks that it loads what librota would give them.
+$(O)/libexec/rota/rwork: override LDFLAGS += -Wl,--export-dynamic-symbol='rota_*' $(addprefix -Wl$(COMMA)-u$(COMMA),\
+	rota_submit rota_call rota_build rota_get_int)
+COMMA := ,
+
+# librota, for C programs: nothing but rota.h's functions is seen of it, in the shared and in the static one.
+CAPIOBJ := $(patsubst %.c,$(O)/%.o,$(wildcard lib/capi/*.c))
+$(O)/lib/librota.so.0: lib/capi/librota.map $(CAPIOBJ) $(O)/librota.a
+	@mkdir -p $(@D)
+	$(call say,ld $@)$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-soname,librota.so.0 -Wl,--version-script=$< -o $@ $(filter-out %.map,$^)
+$(O)/lib/librota.so: | $(O)/lib/librota.so.0
+	@ln -sfn librota.so.0 $@
+$(O)/lib/librota.a: $(CAPIOBJ) $(O)/librota.a
+	@mkdir -p $(@D) && rm -f $@
+	$(call say,ar $@)$(LD) -r -o $(@:.a=.o) $^ && $(OBJCOPY) -w --keep-global-symbol='rota_*' $(@:.a=.o) && \
+		$(AR) rcs $@ $(@:.a=.o) && rm -f $(@:.a=.o)
+$(O)/include/rota.h: lib/capi/rota.h
+	@mkdir -p $(@D) && ln -sfn $(CURDIR)/$< $@
+# pc DIR RPATH: the text of rota.pc
+pc = printf '%s\n' 'prefix=$(1)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' 'Name: rota' \
+	'Description: tasks, actors and shared objects' "Version: $$(sed -n 's/.*ROTA_VERSION "\(.*\)"/\1/p' lib/base/version.h)" \
+	'Cflags: -I$${includedir}' 'Libs: -L$${libdir}$(2) -lrota' 'Libs.private: -lpthread -ldl -lm'
+$(O)/lib/pkgconfig/rota.pc: Makefile lib/base/version.h
+	@mkdir -p $(@D) && $(call pc,$(HERE), -Wl$(COMMA)-rpath$(COMMA)$${libdir}) >$@
 
 # The module for other Lua interpreters: it brings no Lua of its own and shows nothing but its doors.
 $(O)/lua/rota.so: $(patsubst %.c,$(O)/%.o,$(wildcard lib/script/*.c)) $(O)/librota.a
@@ -112,6 +140,7 @@ $(O)/env: Makefile $(PAGES) | $(O)/share/lua/5.4
 	echo 'case ":$$PATH:" in *":$(HERE)/bin:"*) ;; *)'; \
 	echo '	export PATH="$(HERE)/bin:$$PATH"'; \
 	echo '	export MANPATH="$(HERE)/man:$${MANPATH-}"'; \
+	echo '	export PKG_CONFIG_PATH="$(HERE)/lib/pkgconfig:$${PKG_CONFIG_PATH-}"'; \
 	echo '	export LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH:-;}"'; \
 	echo '	export LUA_CPATH="$(HERE)/lua/?.so;$${LUA_CPATH:-;}"'; \
 	echo 'esac'; \
@@ -168,6 +197,9 @@ install: all
 	for p in $(LIBEXEC); do put 755 libexec/rota/$$p $(O)/libexec/rota/$$p; done; \
 	for f in $(patsubst lua/%,%,$(shell find lua -name '*.lua' 2>/dev/null)); do put 644 share/lua/5.4/$$f lua/$$f; done; \
 	for f in $(MODULE); do put 755 lib/lua/5.4/rota.so $$f; done; \
+	put 644 include/rota.h lib/capi/rota.h; put 755 lib/librota.so.0 $(O)/lib/librota.so.0; put 644 lib/librota.a $(O)/lib/librota.a; \
+	ln -sfn librota.so.0 "$(D)/lib/librota.so"; echo lib/librota.so >>$$list; \
+	$(call pc,$(PREFIX),) >$(O)/rota.pc; put 644 lib/pkgconfig/rota.pc $(O)/rota.pc; \
 	for p in $(PAGES); do put 644 share/man/man$${p##*.}/$${p##*/} $$p; done; \
 	for p in $(PROGRAMS); do put 644 share/bash-completion/completions/$$p contrib/completion/rota.bash; done; \
 	for f in LICENSE $(wildcard README); do put 644 share/doc/rota/$$f $$f; done; \
@@ -177,7 +209,7 @@ uninstall:
 	@[ -r "$(D)/lib/rota/manifest" ] || { echo "make: no rota in '$(D)'" >&2; exit 1; }; \
 	while read -r f; do echo "$(D)/$$f"; done <"$(D)/lib/rota/manifest" | tr '\n' '\0' | xargs -0 rm -f --; \
 	cd "$(D)" && for d in lib/rota libexec/rota libexec share/lua/5.4/rota share/lua/5.4 share/lua lib/lua/5.4 lib/lua \
-		share/doc/rota; do rmdir "$$d" 2>/dev/null || :; done
+		lib/pkgconfig share/doc/rota; do rmdir "$$d" 2>/dev/null || :; done
 clean:
 	rm -rf $(O)
 .PHONY: all check check-long demo bench deps have lint install uninstall clean

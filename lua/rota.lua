@@ -32,6 +32,11 @@ function task.map(t, list)
 end
 core.task_methods(task)
 
+-- cfunc(path, symbol): a function of a shared object as a task; what it looks like is in rota(3)
+function rota.cfunc(path, symbol, options)
+	return core.task(core.cfunc(path, symbol), options and check("task", options))
+end
+
 -- map(f, list): f(x) for every element, in parallel, as one list; a table is marked as a map with map{...}
 function rota.map(f, list, options)
 	if type(f) == "table" and list == nil then return core.map(f) end

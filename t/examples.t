@@ -41,12 +41,24 @@ results() {		# what the commands left behind
 check 'README: its commands did what they say' results
 cd "$top" || exit 1
 
+# a program in C is its own shared object of tasks; both are compiled as its head says
+mkdir -p "$TMP/c" && cat >"$TMP/c/c" <<'END'
+#!/bin/sh
+n=${1##*/} n=${n%.c}
+cp "$1" "$TMP/c" && cd "$TMP/c" && export PKG_CONFIG_PATH="$O/lib/pkgconfig" || exit 1
+sed -n 's/^ \*	\(cc .*\)/\1/p' "$n.c" >"$n.sh"
+[ "$(wc -l <"$n.sh")" -eq 2 ] || { echo "its head does not say how it is compiled" >&2; exit 1; }
+sed -i 's/^cc/${CC:-cc} -std=c11 -Wall -Wextra -Werror/' "$n.sh"
+sh -e "$n.sh" && exec "./$n"
+END
+chmod +x "$TMP/c/c"
+
 # --- examples: lines that begin with '--> ' or '#> ' are the output
 example() {
-	case $1 in *.lua) run=rlua mark=-- ;; *) run=sh mark='#' ;; esac
-	sed -n "s/^$mark> //p" "$1" >"$TMP/want"
+	case $1 in *.lua) run=rlua mark=-- ;; *.c) run=c mark='/\*' ;; *) run=sh mark='#' ;; esac
+	sed -n "s/^$mark> //p" "$1" | sed 's| \*/$||' >"$TMP/want"
 	[ -s "$TMP/want" ] || { echo "$1 does not say what it prints"; return 1; }
-	timeout 100 "$run" "$1" >"$TMP/got" 2>"$TMP/err" || { echo "status $?"; cat "$TMP/got" "$TMP/err"; return 1; }
+	PATH=$TMP/c:$PATH timeout 100 "$run" "$1" >"$TMP/got" 2>"$TMP/err" || { echo "status $?"; cat "$TMP/got" "$TMP/err"; return 1; }
 	[ ! -s "$TMP/err" ] || { cat "$TMP/err"; return 1; }
 	diff "$TMP/want" "$TMP/got"
 }

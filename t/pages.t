@@ -37,7 +37,7 @@ names_all() {		# rota(7) has a line for each program and page
 	done
 }
 refers() {		# every page that is referred to exists
-	sed -n 's/^\.Xr \(r[a-z-]*\) \([178]\).*/\1.\2/p; s/^\.It Xr \(r[a-z-]*\) \([178]\).*/\1.\2/p' man/* | sort -u | while read -r p; do
+	sed -n 's/^\.Xr \(r[a-z-]*\) \([1378]\).*/\1.\2/p; s/^\.It Xr \(r[a-z-]*\) \([1378]\).*/\1.\2/p' man/* | sort -u | while read -r p; do
 		[ -e "man/$p" ] || { echo "no man/$p"; exit 1; }
 	done
 }

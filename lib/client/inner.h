@@ -256,6 +256,7 @@ struct client {
 	_Atomic bool deep, stop, waiting;
 	_Atomic bool poked;		/* client_poke: the next wait ends */
 	_Atomic uint64_t polls;		/* main thread's calls into the runtime */
+	struct crowd *crowd;		/* several threads call: crowd.h; NULL: one */
 
 	/* spinning */
 	uint32_t spin_ns;
@@ -422,6 +423,10 @@ uint64_t actor_queued_l(const struct actor *a);
 
 /* wait.c */
 int	wait_until(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline);
+int	wait_alone(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline);
+int	crowd_wait(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline);	/* crowd.c */
+void	crowd_stir_l(struct client *c);
+void	ask_l(struct client *c, struct rec *r);		/* its owner, what became of a borrowed one */
 void	wait_here_l(struct client *c);			/* a peer on our own CPU was woken, or waited for, once more */
 void	member_ready_l(struct client *c, struct member *m);
 

@@ -18,8 +18,10 @@ lease_new_l(struct client *c)
 			return NULL;
 		memset(v + c->nlease, 0, (n - c->nlease) * sizeof *v);
 		c->lease = v;
-		if (!(w = realloc(c->active, n * sizeof *w)))
+		if (!(w = malloc(n * sizeof *w)))	/* the old one stays: who waits glances at it without the lock */
 			return NULL;
+		if (c->nactive)
+			memcpy(w, c->active, c->nactive * sizeof *w);
 		c->active = w;
 		c->nlease = n;
 	}

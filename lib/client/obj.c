@@ -210,6 +210,8 @@ rec_ready_l(struct client *c, struct rec *r)
 	struct side *s;
 
 	rec_set_ready(r);
+	if (c->crowd)
+		crowd_stir_l(c);
 	if (!(r->flags & REC_SIDE) || !(s = side_find_l(c, r)))
 		return;
 	if (s->what != TIMER_NONE) {
@@ -429,16 +431,19 @@ client_value(struct client *c, struct rec *r, struct value *v)
 	struct rec_where w;
 	int e = 0;
 
-	v->error = r->flags & REC_ERROR;
-	v->nvals = r->nvals;
-	v->arena = r->kind == REC_ARENA;
-	if (r->kind == REC_HERE) {
+	if (r->kind == REC_HERE && !c->crowd) {
+		v->error = r->flags & REC_ERROR;
+		v->nvals = r->nvals;
+		v->arena = false;
 		v->p = r->inl;
 		v->n = r->len;
 		r->flags |= REC_SEEN;
 		return 0;
 	}
 	lock_take(&c->lock);
+	v->error = r->flags & REC_ERROR;
+	v->nvals = r->nvals;
+	v->arena = r->kind == REC_ARENA;
 	r->flags |= REC_SEEN;
 	if (v->arena) {
 		w = where_of(r);

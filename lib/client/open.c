@@ -4,6 +4,7 @@
  * Which node: opts.address, else ROTA_ADDRESS; else this user's lasting node (local.sock), else the ephemeral one
  * (shared.sock), which the first program starts: a lock on ROTA_DIR/lock elects it (M20).
  */
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <lua.h>
@@ -42,9 +43,11 @@ say(char *why, size_t n, int e, const char *fmt, const char *arg)
 static int
 rlet_path(char *p, size_t n)
 {
-	static const char *const at[] = { "/rlet", "/../bin/rlet", "/../sbin/rlet", "/../../bin/rlet", "/../../../bin/rlet" };
+	static const char *const at[] = { "/rlet", "/../bin/rlet", "/../sbin/rlet", "/../../bin/rlet", "/../../../bin/rlet",
+	    "/../../../sbin/rlet" };
 	char self[PATH_MAX - 64], *slash;
 	const char *bin = getenv("ROTA_BIN");
+	Dl_info lib;
 	ssize_t k;
 
 	if (bin && snprintf(p, n, "%s/rlet", bin) < (int)n && access(p, X_OK) == 0)
@@ -52,12 +55,16 @@ rlet_path(char *p, size_t n)
 	if ((k = readlink("/proc/self/exe", self, sizeof self - 1)) < 0)
 		return -errno;
 	self[k] = '\0';
-	if ((slash = strrchr(self, '/')))
-		*slash = '\0';
-	for (size_t i = 0; i < sizeof at / sizeof *at; i++)
-		if (snprintf(p, n, "%s%s", self, at[i]) < (int)n && access(p, X_OK) == 0)
-			return 0;
-	snprintf(p, n, "rlet");			/* plain lua5.4 with rota.so: PATH decides */
+	for (unsigned of = 0; of < 2; of++) {	/* beside the program; beside the library or module that this is part of */
+		if ((slash = strrchr(self, '/')))
+			*slash = '\0';
+		for (size_t i = 0; i < sizeof at / sizeof *at; i++)
+			if (snprintf(p, n, "%s%s", self, at[i]) < (int)n && access(p, X_OK) == 0)
+				return 0;
+		if (!dladdr(at, &lib) || !lib.dli_fname || snprintf(self, sizeof self, "%s", lib.dli_fname) >= (int)sizeof self)
+			break;
+	}
+	snprintf(p, n, "rlet");			/* PATH decides */
 	return 0;
 }
 

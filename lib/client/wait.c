@@ -188,7 +188,7 @@ chores(struct client *c)
 }
 
 int
-wait_until(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline)
+wait_alone(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline)
 {
 	bool socket = false;
 
@@ -234,6 +234,12 @@ wait_until(struct client *c, bool (*ready)(struct client *, void *), void *arg, 
 	}
 }
 
+int
+wait_until(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline)
+{
+	return c->crowd ? crowd_wait(c, ready, arg, deadline) : wait_alone(c, ready, arg, deadline);
+}
+
 void
 client_poke(struct client *c)
 {
@@ -257,7 +263,7 @@ never(struct client *c, void *arg)
 	return false;
 }
 
-static void
+void
 ask_l(struct client *c, struct rec *r)
 {
 	struct side *s;
@@ -406,17 +412,25 @@ waitset_await(struct client *c, struct waitset *w, uint64_t deadline)
 int
 waitset_next(struct client *c, struct waitset *w, uint64_t deadline, struct rec **r, uint64_t *tag)
 {
+	struct list *l;
 	struct member *m;
+	size_t n;
 	int e;
 
-	if (w->n == 0)
-		return ERR_NOTFOUND;
-	if (list_empty(&w->ready) && (e = wait_until(c, set_ready, w, deadline)) < 0)
-		return e;
-	lock_take(&c->lock);
-	m = list_entry(list_shift(&w->ready), struct member, link);
-	w->n--;
-	lock_drop(&c->lock);
+	for (;;) {
+		lock_take(&c->lock);
+		n = w->n;
+		if ((l = list_shift(&w->ready)))
+			w->n--;
+		lock_drop(&c->lock);
+		if (l)
+			break;
+		if (n == 0)
+			return ERR_NOTFOUND;
+		if ((e = wait_until(c, set_ready, w, deadline)) < 0)
+			return e;
+	}			/* another thread may have taken the member */
+	m = list_entry(l, struct member, link);
 	*r = m->rec;
 	*tag = m->tag;
 	free(m);

@@ -97,6 +97,7 @@ enum fn_kind {
 	FN_LINES,		/* bytes: encoded function for rmap -e: payload: block of lines */
 	FN_METHOD,		/* a method of the actor this worker is; no bytes */
 	FN_LUA_WITH,		/* bytes: encoded function, then the table of what its worker must know of it (script/run.c) */
+	FN_C,			/* bytes: which file and symbol (capi/cfn.h) */
 };
 
 struct fnblk {			/* header of a function block in the submitter's slab */

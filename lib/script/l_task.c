@@ -88,7 +88,10 @@ task_name(lua_State *L, int task, char *name, size_t n)
 	if (!given) {
 		lua_pop(L, 1);
 		lua_getiuservalue(L, task, 1);
-		func_name(L, -1);
+		if (lua_type(L, -1) == LUA_TSTRING)
+			cfunc_name(L, -1);
+		else
+			func_name(L, -1);
 		lua_remove(L, -2);
 		given = lua_tostring(L, -1);
 	}
@@ -129,7 +132,7 @@ prepare(lua_State *L, int task, struct ltask *t)
 	struct task_opts o;
 	struct enc e = ENC_INIT;
 	char name[96], what[112];
-	bool more;
+	bool more = false;
 	int err;
 
 	task_opts_init(&o);
@@ -142,6 +145,10 @@ prepare(lua_State *L, int task, struct ltask *t)
 	strcat(what, name);
 	lua_getiuservalue(L, task, 1);
 	e.flags = ENC_INLINE;
+	if (lua_type(L, -1) == LUA_TSTRING) {
+		err = client_fn(c, FN_C, lua_tostring(L, -1), lua_rawlen(L, -1), name, &o, &t->fn);
+		goto made;
+	}
 	err = lua_gettop(L);
 	more = with(L, task);
 	if (func_encode_with(L, &e, err, err + more, what) < 0) {
@@ -149,6 +156,7 @@ prepare(lua_State *L, int task, struct ltask *t)
 		lua_error(L);
 	}
 	err = client_fn(c, more ? FN_LUA_WITH : FN_LUA, e.b.data, e.b.len, name, &o, &t->fn);
+made:
 	enc_release(L, &e);
 	lua_pop(L, 1 + more);
 	if (err < 0)
@@ -205,7 +213,8 @@ task_push(lua_State *L, int fn, int opts)
 static int
 l_task(lua_State *L)				/* task(function [, options]) -> task */
 {
-	luaL_checktype(L, 1, LUA_TFUNCTION);
+	if (!cfunc_is(L, 1))
+		luaL_checktype(L, 1, LUA_TFUNCTION);
 	lua_settop(L, 2);
 	if (!lua_isnil(L, 2))
 		luaL_checktype(L, 2, LUA_TTABLE);
@@ -273,7 +282,8 @@ task_fill(lua_State *L, int task, int desc, const struct dec_src *src)
 	task = lua_absindex(L, task);
 	desc = lua_absindex(L, desc);
 	lua_rawgeti(L, desc, 1);
-	luaL_checktype(L, -1, LUA_TFUNCTION);
+	if (!cfunc_is(L, -1))
+		luaL_checktype(L, -1, LUA_TFUNCTION);
 	lua_setiuservalue(L, task, 1);
 	lua_rawgeti(L, desc, 2);
 	lua_setiuservalue(L, task, 2);

@@ -458,6 +458,7 @@ luaopen_rota_core(lua_State *L)
 	luaL_setfuncs(L, wait_functions, 0);
 	luaL_setfuncs(L, context_functions, 0);
 	luaL_setfuncs(L, kv_functions, 0);
+	luaL_setfuncs(L, cfunc_functions, 0);
 	lua_pushlightuserdata(L, NULL);
 	lua_setfield(L, -2, "null");
 	return 1;

@@ -12,6 +12,7 @@
 #include "client/client.h"
 #include "script/codec.h"
 
+struct crun;
 struct sched;
 
 struct strcache {			/* long strings that were made into Lua strings (M24) */
@@ -39,6 +40,7 @@ struct script {
 	size_t debt;			/* bytes of shared memory that the collector has not been told of (M21) */
 	unsigned notices;		/* failures never fetched, told so far */
 	struct sched *sched;		/* a worker's, else NULL */
+	struct crun *crun;		/* the same: C functions */
 	char name[256];			/* program, for listings */
 };
 
@@ -85,9 +87,13 @@ int	l_pget(lua_State *L);
 void	task_open(lua_State *L);
 void	actor_open(lua_State *L);
 void	wait_open(lua_State *L);
-extern const luaL_Reg task_functions[], actor_functions[], wait_functions[], context_functions[];
+extern const luaL_Reg task_functions[], actor_functions[], wait_functions[], context_functions[], cfunc_functions[];
 void	kv_open(lua_State *L);				/* l_kv.c */
 extern const luaL_Reg kv_functions[];
+
+/* l_cfunc.c: the string that stands for a C function in the place of a task's function */
+bool	cfunc_is(lua_State *L, int idx);
+void	cfunc_name(lua_State *L, int idx);	/* pushes the symbol */
 void	task_opts_check(lua_State *L, int idx, struct task_opts *o);	/* a normalised table from lua/rota/options.lua */
 void	task_out(lua_State *L, int idx, struct enc *e);
 void	task_new(lua_State *L, const struct dec_src *src);

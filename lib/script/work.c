@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/num.h"
+#include "capi/run.h"
 #include "client/spec.h"
 #include "os/proc.h"
 #include "script/alloc.h"
@@ -105,6 +106,10 @@ run(struct script *s, struct task_in *t)
 	lua_State *co;
 	int ref, e, base;
 
+	if (t->fn.kind == FN_C || (t->fn.kind == FN_METHOD && crun_is_actor(s->crun))) {
+		crun_task(s->crun, t);
+		return;
+	}
 	if (t->fn.kind == FN_COMMAND || t->fn.kind == FN_LINES) {
 		serve_enter(s->c, t);
 		lines_run(s, t);
@@ -323,6 +328,11 @@ start_actor(struct script *s, struct span bytes)
 	if (!copy)
 		_exit(125);
 	memcpy(copy, bytes.p, bytes.n);
+	if (spec_get(&p, copy, bytes.n) == 0 && crun_is_class(&p)) {
+		crun_construct(s->crun, &p);
+		free(copy);
+		return;
+	}
 	lua_pushcfunction(L, with_traceback);
 	lua_pushcfunction(L, construct);
 	lua_pushlightuserdata(L, &p);
@@ -482,6 +492,8 @@ work_run(lua_State *L, int fd)
 		return 125;
 	}
 	if (!(s->sched = calloc(1, sizeof *s->sched)) || !(s->sched->set = waitset_new(c)))
+		return 125;
+	if (!(s->crun = crun_new(c)))
 		return 125;
 	script_attach(L, c);
 	list_init(&s->sched->susp);

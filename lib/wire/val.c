@@ -155,7 +155,7 @@ val_walk_actors(const unsigned char *p, size_t n, unsigned nvals,
 
 		if (e != WALK_TOKEN || t.kind != MP_EXT || t.ext != VAL_ACTOR)
 			continue;
-		if (mp_next(&m, &list) < 0 || list.kind != MP_ARRAY || list.n != 3 || mp_next(&m, &num) < 0 ||
+		if (mp_next(&m, &list) < 0 || list.kind != MP_ARRAY || list.n < 3 || mp_next(&m, &num) < 0 ||
 		    num.kind != MP_INT || mp_next(&m, &class) < 0 || class.kind != MP_STR || mp_next(&m, &methods) < 0 ||
 		    methods.kind != MP_STR)
 			continue;		/* no handle that anybody could use */

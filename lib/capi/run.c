@@ -1,0 +1,480 @@
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "capi/cfn.h"
+#include "capi/inner.h"
+#include "capi/run.h"
+
+#define FNCACHE 256u
+#define FEW 8u				/* arguments that lie on the stack */
+
+struct lib {
+	struct lib *next;
+	struct hash128 hash;
+	void *handle;
+	char path[];
+};
+
+struct chunk {				/* of rota_alloc */
+	struct chunk *next;
+	max_align_t bytes[];
+};
+
+struct crun {
+	struct rota_ctx x;
+	struct lib *libs;
+	struct {			/* functions by where they lie in their submitter's slab */
+		uint64_t serial;
+		uint32_t proc, unit;
+		rota_task *f;
+	} cache[FNCACHE];
+	const struct rota_method *class;	/* of the actor that this worker is */
+	void *self;
+	/* of the running task */
+	const struct task_in *t;
+	struct chunk *chunks;
+	struct rec **later;		/* to be released at its end */
+	size_t nlater, caplater, narg;	/* the first narg: values of arguments */
+	int code;			/* of rota_fail */
+	char text[CAPI_WHY];
+};
+
+struct crun *
+crun_new(struct client *c)
+{
+	struct crun *u = calloc(1, sizeof *u);
+
+	if (u) {
+		u->x.c = c;
+		u->x.run = u;
+		capi_client = c;
+	}
+	return u;
+}
+
+bool
+crun_is_class(const struct spec *s)
+{
+	struct cfn f;
+
+	return cfn_get(&f, s->code, s->ncode) == 0;
+}
+
+bool
+crun_is_actor(const struct crun *u)
+{
+	return u && u->class;
+}
+
+/* --- loading --------------------------------------------------------------------------------------------------------- */
+
+/* the contents as a file of no other name: the loader takes it for a new one */
+static void *
+load_copy(int fd, const char *path)
+{
+	char name[64], buf[65536];
+	const char *slash = strrchr(path, '/');
+	int m = memfd_create(slash ? slash + 1 : path, 0);	/* stays open: its number is its name */
+	ssize_t k = 0;
+
+	if (m < 0)
+		return NULL;
+	lseek(fd, 0, SEEK_SET);
+	while ((k = read(fd, buf, sizeof buf)) > 0)
+		if (write(m, buf, (size_t)k) != k)
+			break;
+	snprintf(name, sizeof name, "/proc/self/fd/%d", m);
+	return k == 0 ? dlopen(name, RTLD_NOW|RTLD_LOCAL) : NULL;
+}
+
+static struct lib *
+lib_load(struct crun *u, const struct cfn *f, char *why, size_t n)
+{
+	struct lib *l;
+	struct hash128 h;
+	bool named = false;
+	int fd, e;
+
+	for (l = u->libs; l; l = l->next)
+		if (strcmp(l->path, f->path) == 0) {
+			if (hash128_eq(l->hash, f->hash))
+				return l;
+			named = true;
+		}
+	if ((fd = open(f->path, O_RDONLY|O_CLOEXEC)) < 0) {
+		snprintf(why, n, "cannot open '%s': %s", f->path, err_str(-errno));
+		return NULL;
+	}
+	e = cfn_hash(fd, &h);
+	if (e < 0 || !hash128_eq(h, f->hash)) {
+		snprintf(why, n, "'%s' has changed since '%s' in it was named: name it again", f->path, f->symbol);
+	} else if ((l = malloc(sizeof *l + strlen(f->path) + 1))) {
+		if ((l->handle = named ? load_copy(fd, f->path) : dlopen(f->path, RTLD_NOW|RTLD_LOCAL))) {
+			l->hash = h;
+			strcpy(l->path, f->path);
+			l->next = u->libs;
+			u->libs = l;
+			close(fd);
+			return l;
+		}
+		snprintf(why, n, "cannot load it: %s", dlerror());
+		free(l);
+	}
+	close(fd);
+	return NULL;
+}
+
+static void *
+symbol(struct crun *u, const unsigned char *code, size_t len, char *why, size_t n)
+{
+	struct cfn f;
+	struct lib *l;
+	void *p;
+
+	if (cfn_get(&f, code, len) < 0) {
+		snprintf(why, n, "the function's bytes make no sense");
+		return NULL;
+	}
+	if (!(l = lib_load(u, &f, why, n)))
+		return NULL;
+	if (!(p = dlsym(l->handle, f.symbol)))
+		snprintf(why, n, "'%s' has no symbol '%s'", f.path, f.symbol);
+	return p;
+}
+
+static rota_task *
+function(struct crun *u, const struct task_in *t, char *why, size_t n)
+{
+	unsigned i = (t->rec.fn ^ t->proc * 31u) % FNCACHE;
+	const unsigned char *p;
+	unsigned char *copy;
+	rota_task *f = NULL;
+
+	if (u->cache[i].serial == t->fn.serial && u->cache[i].proc == t->proc && u->cache[i].unit == t->rec.fn)
+		return u->cache[i].f;
+	if (!(p = serve_code(u->x.c, t)) || t->fn.len > 2 * PATH_MAX || !(copy = malloc(t->fn.len + 1u))) {
+		snprintf(why, n, "the function's bytes lie outside its submitter's slab");
+		return NULL;
+	}
+	memcpy(copy, p, t->fn.len);	/* what is parsed does not change */
+	copy[t->fn.len] = '\0';
+	if (t->fn.kind == FN_METHOD) {
+		for (const struct rota_method *m = u->class; m->name && !f; m++)
+			if (strcmp(m->name, (char *)copy) == 0)
+				f = m->f;
+		if (!f)
+			snprintf(why, n, "the actor has no method '%s'", t->fn.name);
+	} else {
+		*(void **)&f = symbol(u, copy, t->fn.len, why, n);
+	}
+	free(copy);
+	if (f) {
+		u->cache[i].serial = t->fn.serial;
+		u->cache[i].proc = t->proc;
+		u->cache[i].unit = t->rec.fn;
+		u->cache[i].f = f;
+	}
+	return f;
+}
+
+/* --- arguments ---------------------------------------------------------------------------------------------------------- */
+
+static int
+later(struct crun *u, struct rec *r)
+{
+	if (u->nlater == u->caplater) {
+		size_t cap = u->caplater ? 2 * u->caplater : 16;
+		struct rec **v = realloc(u->later, cap * sizeof *v);
+
+		if (!v)
+			return -ENOMEM;
+		u->later = v;
+		u->caplater = cap;
+	}
+	u->later[u->nlater++] = r;
+	return 0;
+}
+
+/* another object's value in place of an argument; it lies in the arena, or would have been copied here */
+static int
+valref(struct crun *u, const struct mp_tok *t, struct rota_value *v)
+{
+	struct client *c = u->x.c;
+	struct wref w;
+	struct rec *r;
+	int e;
+
+	if (t->n != WREF_SIZE)
+		return ERR_PROTO;
+	val_wref_unpack(&w, t->p);
+	client_decoding(c, true);
+	r = client_import(c, &w);
+	client_decoding(c, false);
+	if (!r || later(u, r) < 0)
+		return -ENOMEM;
+	e = rota_get(&u->x, ref_of(r), v, ROTA_FOREVER);
+	return e;
+}
+
+static int
+arguments(struct crun *u, const unsigned char *p, size_t n, unsigned nvals, const void *x, unsigned char form,
+    struct rota_value *v)
+{
+	struct mp m = { p, p + n };
+	int e = 0;
+
+	for (unsigned i = 0; i < nvals && e == 0; i++) {
+		struct mp look = m;
+		struct mp_tok t = { 0 };
+
+		if (form == FORM_ARGS && n > WREF_SIZE && mp_next(&look, &t) == 0 && t.kind == MP_EXT && t.ext == VAL_VALREF) {
+			m = look;
+			e = valref(u, &t, &v[i]);
+		} else {
+			e = cread_value(&m, &v[i], form, x);
+		}
+	}
+	u->narg = u->nlater;
+	return e;
+}
+
+/* --- the end of a task ---------------------------------------------------------------------------------------------------- */
+
+static void
+let_go(struct crun *u, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++)
+		client_release(u->x.c, u->later[i]);
+}
+
+static void
+clean(struct crun *u)
+{
+	struct chunk *k;
+
+	while ((k = u->chunks)) {
+		u->chunks = k->next;
+		free(k);
+	}
+	let_go(u, u->narg, u->nlater);
+	u->nlater = u->narg = 0;
+	u->t = NULL;
+}
+
+static int
+error_put(struct crun *u, struct buf *b, int code, const char *task, unsigned attempt)
+{
+	if (code >= 0)
+		snprintf(u->text, sizeof u->text, "the function returned %d", code);
+	return val_error_put(b, &(struct val_err){ .code = code >= 0 ? ERR_TASK : code, .task = task, .attempt = attempt,
+	    .message = *u->text ? u->text : err_str(code),
+	    .node = (const char *)client_welcome(u->x.c)->node_name.p });
+}
+
+static void
+fail(struct crun *u, struct task_in *t, int code)
+{
+	struct buf b = BUF_INIT;
+	struct payload p;
+
+	error_put(u, &b, code, t->fn.name, t->rec.attempt + 1u);
+	let_go(u, 0, u->narg);
+	p = (struct payload){ b.data, b.len, 1, PAYLOAD_ERROR, NULL, 0 };
+	serve_done(u->x.c, t, &p, 0, false);
+	buf_release(&b);
+}
+
+static int
+publish(struct crun *u, struct task_in *t, const struct rota_value *v, size_t n, uint32_t ret, bool part)
+{
+	struct cenc c = { .x = &u->x };
+	struct payload p;
+	int e = cenc_values(&c, v, n);
+
+	if (e == 0) {
+		cenc_payload(&c, &p);
+		if (!part) {
+			let_go(u, 0, u->narg);
+			u->nlater -= u->narg;
+			memmove(u->later, u->later + u->narg, u->nlater * sizeof *u->later);
+			u->narg = 0;
+		}
+		if ((e = serve_done(u->x.c, t, &p, ret, part)) < 0)
+			capi_failed(&u->x, e);
+	}
+	cenc_release(&c);
+	return e;
+}
+
+static int
+results(struct crun *u, struct task_in *t, const struct rota_value *out)
+{
+	struct rota_iter it;
+	struct rota_value v;
+	int e;
+
+	if (t->fn.nret <= 1)
+		return publish(u, t, out, 1, 0, false);
+	if (out->type != ROTA_ARRAY || out->n != t->fn.nret)
+		return capi_say(ROTA_EVALUE, "a task with returns=%d sets an array of as many elements", t->fn.nret);
+	if ((e = rota_iter(&it, out)) < 0)
+		return e;
+	for (uint32_t i = 1; (e = rota_next(&it, &v)) > 0; i++)
+		if ((e = publish(u, t, &v, 1, i, true)) < 0)
+			return e;
+	return e < 0 ? e : publish(u, t, NULL, 0, 0, false);
+}
+
+/* the straight path of a result: a plain value that fits a record, nothing held */
+static inline bool
+done_small(struct crun *u, struct task_in *t, const struct rota_value *out)
+{
+	unsigned char small[CENC_SMALL];
+	struct payload p = { small, 0, 1, 0, NULL, 0 };
+	int n;
+
+	if (t->fn.nret > 1 || u->nlater || (n = cenc_small(small, out, 1)) < 0)
+		return false;
+	p.n = (size_t)n;
+	return serve_done(u->x.c, t, &p, 0, false) == 0;
+}
+
+void
+crun_task(struct crun *u, struct task_in *t)
+{
+	struct rota_value few[FEW], *v = few, out;
+	rota_task *f;
+	int e;
+
+	u->t = t;
+	u->text[0] = '\0';
+	if (t->nvals > FEW && !(v = malloc(t->nvals * sizeof *v))) {
+		fail(u, t, -ENOMEM);
+		return;
+	}
+	serve_enter(u->x.c, t);
+	if (!(f = function(u, t, u->text, sizeof u->text)))
+		e = ERR_ENV;
+	else
+		e = arguments(u, t->args, t->n, t->nvals, t->arena ? cread_view(&t->view) : NULL, FORM_ARGS, v);
+	if (e == 0) {
+		memset(&out, 0, sizeof out);
+		e = f(&u->x, v, t->nvals, &out);
+		if (e == 0 && !done_small(u, t, &out) && (e = results(u, t, &out)) < 0)
+			snprintf(u->text, sizeof u->text, "result: %.400s", rota_why());
+	}
+	if (e != 0)
+		fail(u, t, e);
+	if (u->chunks || u->nlater)
+		clean(u);
+	if (v != few)
+		free(v);
+}
+
+/* --- actors ---------------------------------------------------------------------------------------------------------------- */
+
+static int
+construct(struct crun *u, const struct spec *s, struct rota_value *v)
+{
+	struct rota_value out = rota_nil();
+	const struct rota_method *m;
+	int e;
+
+	if (!(u->class = symbol(u, s->code, s->ncode, u->text, sizeof u->text)))
+		return ERR_ENV;
+	if (s->arena) {
+		struct wref w;
+		struct rec *r;
+
+		val_wref_unpack(&w, s->args);
+		if (!(r = client_import(u->x.c, &w)) || later(u, r) < 0)
+			return -ENOMEM;
+		u->narg = 1;
+		if ((e = rota_get_all(&u->x, ref_of(r), v, s->nvals, ROTA_FOREVER)) < 0)
+			return e;
+	} else if ((e = arguments(u, s->args, s->nargs, s->nvals, NULL, FORM_REF, v)) < 0) {
+		return e;
+	}
+	for (m = u->class; m->name && strcmp(m->name, "new") != 0; m++)
+		;
+	return m->name ? m->f(&u->x, v, s->nvals, &out) : 0;
+}
+
+void
+crun_construct(struct crun *u, const struct spec *s)
+{
+	struct rota_value *v = malloc((s->nvals + 1u) * sizeof *v);
+	struct buf b = BUF_INIT;
+	int e;
+
+	u->text[0] = '\0';
+	e = v ? construct(u, s, v) : -ENOMEM;
+	if (e != 0)
+		error_put(u, &b, e == ROTA_ETASK || e > 0 ? ERR_ACTOR_DIED : e, "new", 0);
+	let_go(u, 0, u->narg);
+	clean(u);
+	serve_actor_up(u->x.c, e == 0, b.data, b.len);
+	buf_release(&b);
+	free(v);
+}
+
+/* --- what a task may call -------------------------------------------------------------------------------------------------- */
+
+int
+rota_fail(struct rota_ctx *x, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(x->run ? x->run->text : capi_why(), CAPI_WHY, fmt, ap);
+	va_end(ap);
+	return code < 0 ? code : ROTA_ETASK;
+}
+
+void *
+rota_alloc(struct rota_ctx *x, size_t n)
+{
+	struct chunk *k = x->run && n < SIZE_MAX - sizeof *k ? malloc(sizeof *k + n) : NULL;
+
+	if (!k)
+		return NULL;
+	k->next = x->run->chunks;
+	x->run->chunks = k;
+	return k->bytes;
+}
+
+void
+rota_defer(struct rota_ctx *x, struct rota_ref *r)
+{
+	if (x->run && r)
+		later(x->run, rec_of(r));	/* without memory for it, it stays until the worker ends */
+}
+
+const char *
+rota_task_name(struct rota_ctx *x)
+{
+	return x->run && x->run->t ? x->run->t->fn.name : "";
+}
+
+unsigned
+rota_attempt(struct rota_ctx *x)
+{
+	return x->run && x->run->t ? x->run->t->rec.attempt + 1u : 0;
+}
+
+void
+rota_set_self(struct rota_ctx *x, void *self)
+{
+	if (x->run)
+		x->run->self = self;
+}
+
+void *
+rota_self(struct rota_ctx *x)
+{
+	return x->run ? x->run->self : NULL;
+}

@@ -1,0 +1,22 @@
+/*
+ * run - C tasks and actors in a worker: loads the shared object once, calls the function, publishes what it set.
+ *
+ * A file is loaded under its own name if it still is what it was when the function was named (cfn.h); a second version
+ * of a file that this worker has loaded before is loaded from a private copy, for the loader knows files by name.
+ */
+#ifndef CAPI_RUN_H
+#define CAPI_RUN_H
+
+#include <stdbool.h>
+#include "client/serve.h"
+#include "client/spec.h"
+
+struct crun;
+
+struct crun *crun_new(struct client *c);			/* one per worker, for its life; NULL: no memory */
+void	crun_task(struct crun *u, struct task_in *t);		/* FN_C, or FN_METHOD if crun_is_actor: to its end */
+bool	crun_is_class(const struct spec *s);			/* an actor written in C? */
+bool	crun_is_actor(const struct crun *u);			/* was one made here? */
+void	crun_construct(struct crun *u, const struct spec *s);	/* makes it and tells: serve_actor_up */
+
+#endif
