@@ -38,6 +38,7 @@ carry_out(void)
 		struct held *h = find(fx->lease);
 
 		switch (fx->kind) {
+		case LEASE_FX_RESERVED: break;
 		case LEASE_FX_GRANT:
 			if (!lease_live(&c, fx->lease))
 				break;

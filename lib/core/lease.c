@@ -50,8 +50,8 @@ lease_fx_add(struct lease_out *o, enum lease_fx_kind kind)
 	return &o->fx[o->n++];
 }
 
-static struct job *
-job_get(struct lease_core *c, uint32_t number)
+struct job *
+lease_job(struct lease_core *c, uint32_t number)
 {
 	struct job *j = map_get(&c->jobs, number);
 
@@ -67,8 +67,8 @@ job_get(struct lease_core *c, uint32_t number)
 	return j;
 }
 
-static void
-job_put(struct lease_core *c, struct job *j)
+void
+lease_job_put(struct lease_core *c, struct job *j)
 {
 	if (--j->refs == 0) {
 		map_del(&c->jobs, j->job);
@@ -81,11 +81,13 @@ lease_count(struct lease *l, int64_t sign)
 {
 	int64_t u = l->blocked ? 0 : sign * use_of(&l->need);
 
-	l->job->use += u;
+	if (!l->group)			/* a group counts as a whole */
+		l->job->use += u;
 	if (l->d)
 		l->d->use += u;
 	if (l->level) {
-		l->job->called += u;
+		if (!l->group)
+			l->job->called += u;
 		if (l->d)
 			l->d->called += u;
 	}
@@ -99,12 +101,12 @@ wrk_end(struct lease_core *c, struct wrk *w)
 		w->job->idle--;
 	}
 	map_del(&c->by_worker, w->proc);
-	job_put(c, w->job);
+	lease_job_put(c, w->job);
 	free(w);
 }
 
-static void
-demand_end(struct lease_core *c, struct demand *d)
+void
+lease_demand_end(struct lease_core *c, struct demand *d)
 {
 	list_each(p, &c->leases) {
 		struct lease *l = list_entry(p, struct lease, link);
@@ -113,26 +115,26 @@ demand_end(struct lease_core *c, struct demand *d)
 			l->d = NULL;
 	}
 	list_del(&d->link);
-	job_put(c, d->job);
+	lease_job_put(c, d->job);
 	free(d);
 }
 
 /* the lease is over; its worker becomes idle if it stays */
-static void
-lease_end(struct lease_core *c, struct lease *l, bool stays)
+void
+lease_over(struct lease_core *c, struct lease *l, bool stays)
 {
 	struct wrk *w = map_get(&c->by_worker, l->worker);
 	struct demand *d = l->d;
 	unsigned r;
 
 	for (r = 0; r < RES_MAX; r++)
-		c->free.v[r] += held(l, r);
-	gpus_give(&c->gpu, l->devices, l->need.v[RES_GPU]);
+		purse(c, l)->v[r] += held(l, r);
+	gpus_give(lease_gpus(c, l), l->devices, l->need.v[RES_GPU]);
 	lease_count(l, -1);
 	if (d) {
 		d->want -= d->want > 0;		/* who still wants as many says so */
 		if (--d->have == 0 && d->want == 0)
-			demand_end(c, d);
+			lease_demand_end(c, d);
 		else if (d->have == 0)
 			d->since = 0, d->told = false;	/* the next step's time will do */
 	}
@@ -149,7 +151,7 @@ lease_end(struct lease_core *c, struct lease *l, bool stays)
 	}
 	map_del(&c->by_lease, l->id);
 	list_del(&l->link);
-	job_put(c, l->job);
+	lease_job_put(c, l->job);
 	free(l);
 }
 
@@ -222,13 +224,14 @@ lease_grant(struct lease_core *c, uint64_t now, struct demand *d, struct lease_o
 		return -ENOMEM;
 	}
 	*l = (struct lease){ .id = ++c->last, .actor = d->actor, .granted = now, .d = d->actor ? NULL : d,
-	    .job = d->job, .proc = d->proc, .need = d->need, .threads = d->threads,
-	    .devices = gpus_pick(&c->gpu, d->need.v[RES_GPU]) };
-	gpus_take(&c->gpu, l->devices, l->need.v[RES_GPU]);
+	    .job = d->job, .proc = d->proc, .need = d->need, .threads = d->threads, .group = d->group,
+	    .pool = d->group ? lease_pool_for(d->group, &d->need, d->bundle, false) : NULL };
+	l->devices = gpus_pick(lease_gpus(c, l), d->need.v[RES_GPU]);
+	gpus_take(lease_gpus(c, l), l->devices, l->need.v[RES_GPU]);
 	l->job->refs++;
 	list_add_tail(&c->leases, &l->link);
 	for (unsigned r = 0; r < RES_MAX; r++)
-		c->free.v[r] -= d->need.v[r];
+		purse(c, l)->v[r] -= d->need.v[r];
 	lease_count(l, 1);
 	d->have++;
 	d->turn = ++c->turn;
@@ -253,8 +256,10 @@ lease_grant(struct lease_core *c, uint64_t now, struct demand *d, struct lease_o
 	fx->need = d->need;
 	fx->devices = l->devices;
 	fx->threads = l->threads;
+	fx->group = d->group ? d->group->number : 0;
+	fx->capture = d->capture;
 	if (d->actor)
-		demand_end(c, d);
+		lease_demand_end(c, d);
 	return 0;
 }
 
@@ -344,12 +349,27 @@ lease_feasible(const struct lease_core *c, const struct res *need, char *text, s
 	return true;
 }
 
+void
+lease_refuse(const struct lease_in *in, const char *text, struct lease_out *o)
+{
+	struct lease_fx *fx = lease_fx_add(o, LEASE_FX_FAIL);
+
+	fx->proc = in->proc;
+	fx->req = in->req;
+	fx->actor = in->actor;
+	fx->shape = in->shape;
+	fx->group = in->kind == LEASE_IN_RESERVE ? in->group : 0;
+	snprintf(fx->text, sizeof fx->text, "%s", text);
+}
+
 static struct demand *
 demand_find(struct lease_core *c, const struct lease_in *in)
 {
 	list_each(p, &c->demands) {
 		struct demand *d = list_entry(p, struct demand, link);
 
+		if (d->reserve)
+			continue;
 		if (in->actor ? d->actor == in->actor : !d->actor && d->proc == in->proc && d->shape == in->shape)
 			return d;
 	}
@@ -360,22 +380,17 @@ static int
 in_ask(struct lease_core *c, uint64_t now, const struct lease_in *in, struct lease_out *o)
 {
 	struct demand *d = demand_find(c, in);
-	struct lease_fx *fx;
 	char text[160];
 
-	if ((!in->wait || !gpus_shape(in->need.v[RES_GPU])) && in->want && !lease_feasible(c, &in->need, text, sizeof text)) {
-		fx = lease_fx_add(o, LEASE_FX_FAIL);
-		fx->proc = in->proc;
-		fx->req = in->req;
-		fx->actor = in->actor;
-		fx->shape = in->shape;
-		memcpy(fx->text, text, sizeof text);
+	if (in->want && (in->group ? !lease_group_feasible(c, in, text, sizeof text) :
+	    (!in->wait || !gpus_shape(in->need.v[RES_GPU])) && !lease_feasible(c, &in->need, text, sizeof text))) {
+		lease_refuse(in, text, o);
 		return 0;
 	}
 	if (d == NULL) {
 		if (in->want == 0)
 			return 0;
-		if ((d = calloc(1, sizeof *d)) == NULL || (d->job = job_get(c, in->job)) == NULL) {
+		if ((d = calloc(1, sizeof *d)) == NULL || (d->job = lease_job(c, in->job)) == NULL) {
 			free(d);
 			return -ENOMEM;
 		}
@@ -383,6 +398,9 @@ in_ask(struct lease_core *c, uint64_t now, const struct lease_in *in, struct lea
 		d->shape = in->shape;
 		d->actor = in->actor;
 		d->need = in->need;
+		d->group = map_get(&c->groups, in->group);
+		d->bundle = in->bundle;
+		d->capture = in->capture;
 		d->turn = ++c->turn;
 		d->since = now;
 		d->threads = in->threads;
@@ -397,7 +415,7 @@ in_ask(struct lease_core *c, uint64_t now, const struct lease_in *in, struct lea
 	d->wait = in->wait;
 	d->priority = in->priority;
 	if (d->want == 0 && d->have == 0)
-		demand_end(c, d);
+		lease_demand_end(c, d);
 	return 0;
 }
 
@@ -413,12 +431,12 @@ in_return(struct lease_core *c, const struct lease_in *in, struct lease_out *o)
 	j = l->job;
 	j->refs++;
 	w = map_get(&c->by_worker, l->worker);
-	lease_end(c, l, true);
+	lease_over(c, l, true);
 	if (w == NULL || !w->last)		/* the one of this job that is idle for longest */
 		w = j->idle > c->limit.idle ? idle_longest(c, j) : NULL;
 	if (w)
 		end_idle(c, w, o);
-	job_put(c, j);
+	lease_job_put(c, j);
 }
 
 static void
@@ -443,7 +461,7 @@ in_gone(struct lease_core *c, uint32_t proc, struct lease_out *o)
 	struct wrk *w = map_get(&c->by_worker, proc);
 
 	if (w && w->l)
-		lease_end(c, w->l, false);
+		lease_over(c, w->l, false);
 	else if (w) {
 		wrk_end(c, w);
 		c->nworker--;
@@ -455,13 +473,13 @@ in_gone(struct lease_core *c, uint32_t proc, struct lease_out *o)
 			continue;
 		if (l->worker)		/* it may be running something that nobody wants any more */
 			lease_fx_add(o, LEASE_FX_END)->worker = l->worker;
-		lease_end(c, l, false);
+		lease_over(c, l, false);
 	}
 	list_each_safe(p, q, &c->demands) {
 		struct demand *d = list_entry(p, struct demand, link);
 
-		if (!d->actor && d->proc == proc)
-			demand_end(c, d);
+		if (!d->actor && !d->reserve && d->proc == proc)
+			lease_demand_end(c, d);
 	}
 }
 
@@ -475,7 +493,7 @@ in_blocked(struct lease_core *c, uint32_t worker, bool on)
 	lease_count(w->l, -1);
 	w->l->blocked = on;
 	lease_count(w->l, 1);
-	c->free.v[RES_CPU] += on ? w->l->need.v[RES_CPU] : -w->l->need.v[RES_CPU];
+	purse(c, w->l)->v[RES_CPU] += on ? w->l->need.v[RES_CPU] : -w->l->need.v[RES_CPU];
 }
 
 int
@@ -493,7 +511,7 @@ lease_step(struct lease_core *c, uint64_t now, const struct lease_in *in, struct
 		break;
 	case LEASE_IN_UNPLACE:
 		if (in->actor && (d = demand_find(c, in)) != NULL)
-			demand_end(c, d);
+			lease_demand_end(c, d);
 		break;
 	case LEASE_IN_RETURN:
 		in_return(c, in, o);
@@ -504,13 +522,19 @@ lease_step(struct lease_core *c, uint64_t now, const struct lease_in *in, struct
 	case LEASE_IN_NOFORK:
 		c->hold_until = now + UINT64_C(500000000);
 		if ((l = map_get(&c->by_lease, in->lease)) != NULL)
-			lease_end(c, l, false);
+			lease_over(c, l, false);
 		break;
 	case LEASE_IN_GONE:
 		in_gone(c, in->proc, o);
 		break;
 	case LEASE_IN_RETIRE:
 		in_retire(c, in->proc, now, o);
+		break;
+	case LEASE_IN_RESERVE:
+		e = lease_reserve(c, in, o);
+		break;
+	case LEASE_IN_RELEASE:
+		lease_unreserve(c, in->group, o);
 		break;
 	case LEASE_IN_TICK:
 		break;
@@ -569,9 +593,10 @@ lease_check(const struct lease_core *c)
 		struct lease *l = list_entry(p, struct lease, link);
 		struct wrk *w = map_get(&c->by_worker, l->worker);
 
-		for (unsigned r = 0; r < RES_MAX; r++)
+		for (unsigned r = 0; r < RES_MAX && !l->pool; r++)
 			sum.v[r] += held(l, r);
-		gpus_give(&gpu, l->devices, l->need.v[RES_GPU]);
+		if (!l->pool)
+			gpus_give(&gpu, l->devices, l->need.v[RES_GPU]);
 		CHECK(map_get(&c->by_lease, l->id) == l);
 		CHECK(w == NULL || w->l == l);
 		CHECK(!l->d || l->d->job == l->job);
@@ -587,6 +612,8 @@ lease_check(const struct lease_core *c)
 		idle++;
 	}
 	CHECK(n + idle == c->nworker && actors == c->nactor);
+	if (lease_group_check(c, &sum, &gpu))
+		return lease_group_check(c, &sum, &gpu);
 	for (unsigned r = 0; r < RES_MAX; r++)
 		CHECK(sum.v[r] + c->free.v[r] == c->total.v[r]);
 	for (unsigned i = 0; i < gpu.n; i++)
@@ -622,6 +649,7 @@ lease_release(struct lease_core *c)
 		free(list_entry(l, struct lease, link));
 	while ((l = list_shift(&c->demands)) != NULL)
 		free(list_entry(l, struct demand, link));
+	lease_group_end(c);
 	it = (struct map_iter)MAP_ITER;
 	while (map_next(&c->jobs, &it))
 		free(it.val);

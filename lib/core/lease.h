@@ -6,7 +6,11 @@
  * idle is lent beyond anybody's share; when somebody waits, leases are called back (level 1), after a grace their
  * workers are told to claim no more (2), and then they are taken as soon as the worker is idle (3).
  * A lease that is over, returned or dead, lowers what its process wants by one: it asks again if it wants as many.
- * A blocked worker's CPUs return to the pool.  A worker with GPUs, or one that is to be replaced, ends with its lease.  Actors are placed by the same rules and never called back.
+ * A blocked worker's CPUs return to the pool.  A worker with GPUs, or one that is to be replaced, ends with its lease.
+ * Actors are placed by the same rules and never called back.
+ * A placement group (core/group.h) sets resources aside: all its bundles that are meant for this node at once, waiting
+ * for them like a request of its job.  Each bundle is a pool of its own, from which alone what names it is granted;
+ * when the group is released its pools go back to the node, and what still runs there is ended.
  *
  * Sans I/O: inputs and the time come in, effects go out; it calls nobody.  Amounts are thousandths, memory bytes.
  */
@@ -39,6 +43,12 @@ struct lease_limits {
 	unsigned idle;			/* idle workers kept warm for a job */
 };
 
+struct lease_pool {		/* a bundle */
+	struct res total, free;	/* free as the node's; not meaningful before the group is held */
+	uint64_t devices;	/* GPUs that it has, or has parts of */
+	struct gpus gpu;	/* what is free of them */
+};
+
 struct lease_core {
 	struct res total, free;		/* ro; free is negative while woken workers overshoot */
 	struct gpus gpu;
@@ -48,7 +58,7 @@ struct lease_core {
 	uint64_t hold_until;		/* private from here: forks fail, no grants before this time */
 	uint64_t last, turn;		/* last lease number; order of requests and grants */
 	struct list demands, leases;
-	struct map by_lease, by_worker, jobs;
+	struct map by_lease, by_worker, jobs, groups;
 	struct list idle;
 };
 
@@ -61,6 +71,8 @@ enum lease_in_kind {
 	LEASE_IN_GONE,		/* proc died, submitter or worker */
 	LEASE_IN_NOFORK,	/* lease: no worker could be made for it; it is over, and forks rest for a while */
 	LEASE_IN_RETIRE,	/* proc (a worker): it claims no more and is to be replaced */
+	LEASE_IN_RESERVE,	/* group, job, bundles, nbundle, priority: RESERVED once all are set aside, FAIL if never */
+	LEASE_IN_RELEASE,	/* group */
 	LEASE_IN_TICK,		/* the time that lease_out.at asked for */
 };
 
@@ -68,15 +80,19 @@ struct lease_in {
 	enum lease_in_kind kind;
 	uint32_t proc, job;
 	uint64_t shape, actor, lease, req, want;
+	uint64_t group;			/* ASK, PLACE: from this group, 0 the node; from its bundle, 1 first, 0 any */
+	unsigned bundle, nbundle;
+	const struct res *bundles;
 	struct res need;
 	int64_t priority;
 	unsigned threads;		/* of the worker's environment: who wants others gets another worker */
-	bool wait, on;
+	bool wait, on, capture;		/* capture: what it runs asks for the same group */
 };
 
 enum lease_fx_kind {
 	LEASE_FX_GRANT,		/* lease to proc (or actor): worker, or 0: fork one and lease_bind it before the next step */
 	LEASE_FX_FAIL,		/* proc, req (or actor), text: it can never be */
+	LEASE_FX_RESERVED,	/* group */
 	LEASE_FX_CALL,		/* lease, level */
 	LEASE_FX_END,		/* worker: to be ended; level 1: it is idle, and may stay while others hold its objects */
 	LEASE_FX_NOTICE,	/* proc (or actor), text: what it has been waiting for: "waiting for 1 GPU: 0 of 4 free" */
@@ -85,10 +101,11 @@ enum lease_fx_kind {
 struct lease_fx {
 	enum lease_fx_kind kind;
 	uint32_t proc, job, worker;
-	uint64_t lease, actor, req, shape;
+	uint64_t lease, actor, req, shape, group;
 	struct res need;
 	uint64_t devices;		/* GRANT: GPUs, bit i for number i */
 	unsigned level, threads;
+	bool capture;
 	char text[160];
 };
 
@@ -106,6 +123,8 @@ unsigned lease_resource(struct lease_core *c, const char *name, size_t n, bool m
 int	lease_step(struct lease_core *c, uint64_t now, const struct lease_in *in, struct lease_out *o);
 /* can the node ever satisfy it?  If not the words that say why: "needs 64 cpus; this node has 2" */
 bool	lease_feasible(const struct lease_core *c, const struct res *need, char *text, size_t n);
+/* the bundles of a group that is known here: their number, 0 for none */
+unsigned lease_pools(const struct lease_core *c, uint64_t group, const struct lease_pool **pool);
 void	lease_bind(struct lease_core *c, uint64_t lease, uint32_t worker);
 uint64_t lease_devices(const struct lease_core *c, uint32_t worker);	/* GPUs of its lease */
 /* of a need that does not fit now: "1 GPU: 0 of 4 free"; false if it fits */

@@ -1,6 +1,6 @@
 /*
  * lease_inner - what lease.c, which takes inputs and keeps the figures, and lease_share.c, which decides who gets what,
- * share.  Nobody else includes it.
+ * share, with lease_group.c, which keeps the pools of groups.  Nobody else includes it.
  */
 #ifndef CORE_LEASE_INNER_H
 #define CORE_LEASE_INNER_H
@@ -13,7 +13,16 @@ struct job {
 	int64_t use, called;		/* CPUs of its running leases; of them on their way back */
 };
 
-struct demand {				/* what a process wants of a shape, or an actor of its node */
+struct lgroup {
+	uint64_t number;
+	struct job *job;
+	int64_t use;			/* what it counts for in its job's use */
+	bool held;			/* else it waits for its resources */
+	unsigned n;
+	struct lease_pool pool[];
+};
+
+struct demand {				/* what a process wants of a shape, or an actor or a group of its node */
 	struct list link;
 	uint32_t proc;
 	struct job *job;
@@ -23,6 +32,10 @@ struct demand {				/* what a process wants of a shape, or an actor of its node *
 	uint64_t since;			/* it has no lease since */
 	unsigned threads;
 	bool wait, skip, told;
+	struct lgroup *group;		/* whose pools it is granted from, or NULL */
+	struct lgroup *reserve;		/* a group's own: all of it at once */
+	unsigned bundle;
+	bool capture;
 };
 
 struct lease {
@@ -35,6 +48,8 @@ struct lease {
 	uint64_t devices;
 	unsigned level, threads;
 	bool blocked;
+	struct lgroup *group;		/* NULL: granted from the node */
+	struct lease_pool *pool;	/* of the group */
 };
 
 struct wrk {
@@ -59,6 +74,18 @@ held(const struct lease *l, unsigned r)
 	return r == RES_CPU && l->blocked ? 0 : l->need.v[r];
 }
 
+static inline struct res *
+purse(struct lease_core *c, const struct lease *l)	/* where l's resources came from and go back to */
+{
+	return l->pool ? &l->pool->free : &c->free;
+}
+
+static inline struct gpus *
+lease_gpus(struct lease_core *c, const struct lease *l)
+{
+	return l->pool ? &l->pool->gpu : &c->gpu;
+}
+
 static inline void
 soon(struct lease_out *o, uint64_t at)		/* a tick is needed by then */
 {
@@ -74,6 +101,23 @@ int	lease_grant(struct lease_core *c, uint64_t now, struct demand *d, struct lea
 
 void	lease_call(uint64_t now, struct lease *l, struct lease_out *o);	/* called back: level 1 */
 bool	lease_fits(const struct lease_core *c, const struct res *need);	/* now */
+struct job *lease_job(struct lease_core *c, uint32_t number);		/* counted; NULL: no memory */
+void	lease_job_put(struct lease_core *c, struct job *j);
+void	lease_demand_end(struct lease_core *c, struct demand *d);
+void	lease_over(struct lease_core *c, struct lease *l, bool stays);
+void	lease_refuse(const struct lease_in *in, const char *text, struct lease_out *o);
+
+/* lease_group.c */
+int	lease_reserve(struct lease_core *c, const struct lease_in *in, struct lease_out *o);
+void	lease_hold(struct lease_core *c, struct demand *d, struct lease_out *o);	/* there is room: it is granted */
+void	lease_unreserve(struct lease_core *c, uint64_t number, struct lease_out *o);
+/* the pool that d can be granted from now, NULL if there is none; any: that could ever serve it */
+struct lease_pool *lease_pool_for(const struct lgroup *g, const struct res *need, unsigned bundle, bool any);
+bool	lease_group_feasible(const struct lease_core *c, const struct lease_in *in, char *text, size_t n);
+bool	lease_holdable(const struct lease_core *c, const struct demand *d);	/* is there room for d->reserve now? */
+/* adds what groups hold to held, and gives their devices to gpu */
+int	lease_group_check(const struct lease_core *c, struct res *held, struct gpus *gpu);
+void	lease_group_end(struct lease_core *c);
 
 /* lease_share.c */
 void	lease_schedule(struct lease_core *c, uint64_t now, struct lease_out *o);	/* grants, and calls back for those who wait */

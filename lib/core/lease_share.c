@@ -12,8 +12,12 @@ yields(const struct lease *l, const struct demand *d, uint64_t now, int64_t uj, 
 	int64_t uv = same ? l->d->use - l->d->called : l->job->use - l->job->called, u = same ? ud : uj;
 	uint64_t at = l->granted + LEASE_HOLD;
 
-	if (l->d == d)
+	if (l->d == d || l->group != d->group)
 		return false;
+	if (l->group) {			/* within a group it is between processes */
+		uv = l->d->use - l->d->called;
+		u = ud;
+	}
 	if (l->d->have > l->d->want) {			/* its holder said that it has no use for it now */
 		if (at > now)
 			soon(o, at);
@@ -47,20 +51,22 @@ call_back(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out
 {
 	int64_t miss[RES_MAX], uj = d->job->use - d->job->called, ud = d->use - d->called;
 	int64_t more = (int64_t)(d->want - d->have);
+	struct lease_pool *pool = d->group ? lease_pool_for(d->group, &d->need, d->bundle, true) : NULL;
+	const struct res *total = pool ? &pool->total : &c->total, *here = pool ? &pool->free : &c->free;
 	bool any = false, rotate = true;
 	unsigned r;
 
 	for (r = 0; r < RES_MAX; r++) {
-		if (more > 1 && d->need.v[r] > c->total.v[r] / more)
-			more = c->total.v[r] / d->need.v[r] > 0 ? c->total.v[r] / d->need.v[r] : 1;
-		miss[r] = d->need.v[r] * more - c->free.v[r];
+		if (more > 1 && d->need.v[r] > total->v[r] / more)
+			more = total->v[r] / d->need.v[r] > 0 ? total->v[r] / d->need.v[r] : 1;
+		miss[r] = d->need.v[r] * more - here->v[r];
 		list_each(p, &c->leases) {
 			struct lease *l = list_entry(p, struct lease, link);
 
-			if (l->level)
+			if (l->level && l->pool == pool)
 				miss[r] -= held(l, r);
 		}
-		if (r == RES_GPU && miss[r] <= 0 && !gpus_pick(&c->gpu, d->need.v[r]))
+		if (r == RES_GPU && miss[r] <= 0 && !d->reserve && !gpus_pick(pool ? &pool->gpu : &c->gpu, d->need.v[r]))
 			miss[r] = d->need.v[r];	/* enough in all, but in parts of several */
 		if (d->need.v[r] == 0)
 			miss[r] = 0;
@@ -73,7 +79,7 @@ call_back(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out
 			bool useful = false;
 
 			for (r = 0; r < RES_MAX; r++)
-				useful |= miss[r] > 0 && held(l, r) > 0;
+				useful |= miss[r] > 0 && held(l, r) > 0 && l->pool == pool;
 			if (useful && l->d && !l->level && yields(l, d, now, uj, ud, rotate, o) && (best == NULL ||
 			    l->job->use - l->job->called > best->job->use - best->job->called))
 				best = l;
@@ -120,6 +126,14 @@ lease_press(struct lease_core *c, uint64_t now, struct lease_out *o)
 /* --- granting ----------------------------------------------------------------------------------- */
 
 static bool
+fits(const struct lease_core *c, const struct demand *d)
+{
+	if (d->group)
+		return d->group->held && lease_pool_for(d->group, &d->need, d->bundle, false) != NULL;
+	return d->reserve ? lease_holdable(c, d) : lease_fits(c, &d->need);
+}
+
+static bool
 before(const struct demand *a, const struct demand *b)
 {
 	int64_t ua = a->job->use - a->job->called, ub = b->job->use - b->job->called;
@@ -133,13 +147,13 @@ before(const struct demand *a, const struct demand *b)
 
 /* limit[r]: who needs that much of r must not be served before somebody who stands before him */
 static struct demand *
-best_demand(struct lease_core *c, const int64_t limit[RES_MAX])
+best_demand(struct lease_core *c, const struct lgroup *g, const int64_t limit[RES_MAX])
 {
 	struct demand *best = NULL;
 
 	list_each(p, &c->demands) {
 		struct demand *d = list_entry(p, struct demand, link);
-		bool out = d->skip || d->have >= d->want;
+		bool out = d->skip || d->have >= d->want || d->group != g;
 
 		for (unsigned r = 0; r < RES_MAX && !out; r++)
 			out = d->need.v[r] > 0 && d->need.v[r] >= limit[r];
@@ -149,28 +163,30 @@ best_demand(struct lease_core *c, const int64_t limit[RES_MAX])
 	return best;
 }
 
-void
-lease_schedule(struct lease_core *c, uint64_t now, struct lease_out *o)
+/* from the node, or from the pools of a group */
+static void
+schedule(struct lease_core *c, uint64_t now, const struct lgroup *g, struct lease_out *o)
 {
 	int64_t limit[RES_MAX];
 	struct demand *d;
 	unsigned r;
 
-	list_each(p, &c->demands)
-		list_entry(p, struct demand, link)->skip = false;
 	for (r = 0; r < RES_MAX; r++)
 		limit[r] = INT64_MAX;
-	while ((d = best_demand(c, limit)) != NULL) {
-		if (lease_fits(c, &d->need)) {
-			if (!lease_staffed(c, now, d, o) || lease_grant(c, now, d, o) < 0)
+	while ((d = best_demand(c, g, limit)) != NULL) {
+		if (fits(c, d)) {
+			if (d->reserve)
+				lease_hold(c, d, o);
+			else if (!lease_staffed(c, now, d, o) || lease_grant(c, now, d, o) < 0)
 				d->skip = true;
 			continue;
 		}
-		call_back(c, now, d, o);
+		if (!g || g->held)
+			call_back(c, now, d, o);
 		d->skip = true;
-		for (r = 0; r < RES_MAX; r++)
+		for (r = 0; r < RES_MAX && !g; r++)	/* bundles are small and many: who fits into one is not held up */
 			if (d->need.v[r] > 0 && (d->need.v[r] > c->free.v[r] ||
-			    (r == RES_GPU && !gpus_pick(&c->gpu, d->need.v[r]))))
+			    (r == RES_GPU && (d->reserve || !gpus_pick(&c->gpu, d->need.v[r])))))
 				limit[r] = now < d->reserved + LEASE_RESERVE ? 1 : d->need.v[r];
 		if (now < d->reserved + LEASE_RESERVE)
 			soon(o, d->reserved + LEASE_RESERVE);
@@ -185,7 +201,7 @@ lease_notices(struct lease_core *c, uint64_t now, struct lease_out *o)
 		struct lease_fx *fx;
 		char text[120];
 
-		if (d->told || d->have || d->want == 0)
+		if (d->told || d->have || d->want == 0 || d->reserve)
 			continue;
 		if (d->since == 0)
 			d->since = now;
@@ -194,12 +210,38 @@ lease_notices(struct lease_core *c, uint64_t now, struct lease_out *o)
 			continue;
 		}
 		d->told = true;
-		if (!lease_lacks(c, &d->need, text, sizeof text))
+		if (d->group)
+			snprintf(text, sizeof text, d->group->held ? "room in its placement group" : "its placement group to be placed");
+		else if (!lease_lacks(c, &d->need, text, sizeof text))
 			snprintf(text, sizeof text, "a worker: %u of %u are in use", d->actor ? c->nactor : c->nworker,
 			    d->actor ? c->limit.actors : c->limit.workers);
 		fx = lease_fx_add(o, LEASE_FX_NOTICE);
 		fx->proc = d->proc;
 		fx->actor = d->actor;
 		snprintf(fx->text, sizeof fx->text, "waiting for %s", text);
+	}
+}
+
+void
+lease_schedule(struct lease_core *c, uint64_t now, struct lease_out *o)
+{
+	const struct lgroup *g;
+
+	list_each(p, &c->demands)
+		list_entry(p, struct demand, link)->skip = false;
+	schedule(c, now, NULL, o);
+	for (;;) {				/* each group that somebody waits in */
+		g = NULL;
+		list_each(p, &c->demands) {
+			struct demand *d = list_entry(p, struct demand, link);
+
+			if (d->group && !d->skip && d->have < d->want) {
+				g = d->group;
+				break;
+			}
+		}
+		if (g == NULL)
+			return;
+		schedule(c, now, g, o);
 	}
 }

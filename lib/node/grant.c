@@ -206,6 +206,7 @@ grant_run(struct node *n)
 		case LEASE_FX_FAIL: fx_fail(n, &fx); break;
 		case LEASE_FX_CALL: fx_call(n, &fx); break;
 		case LEASE_FX_NOTICE: fx_notice(n, &fx); break;
+		case LEASE_FX_RESERVED: break;
 		case LEASE_FX_END:
 			if ((p = map_get(&n->procs, fx.worker)) == NULL)
 				break;
