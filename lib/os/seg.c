@@ -53,6 +53,35 @@ seg_map(int fd, size_t *bytes, bool write, int *err)
 	return p;
 }
 
+void *
+seg_map_twice(int fd, size_t head, size_t *bytes, int *err)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
+	size_t n;
+	char *p;
+
+	*err = ERR_LAYOUT;
+	if (seals < 0 || (seals & SIZED) != SIZED || fstat(fd, &st) < 0 || (size_t)st.st_size <= head)
+		return NULL;
+	n = (size_t)st.st_size;
+	*bytes = n;
+	p = mmap(NULL, n + (n - head), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p != MAP_FAILED) {
+		if (mmap(p, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED &&
+		    mmap(p + n, n - head, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)head) != MAP_FAILED &&
+		    madvise(p, n + (n - head), MADV_DONTFORK) == 0) {
+			*err = 0;
+			return p;
+		}
+		*err = -errno;
+		munmap(p, n + (n - head));
+		return NULL;
+	}
+	*err = -errno;
+	return NULL;
+}
+
 void
 seg_unmap(void *p, size_t bytes)
 {
