@@ -135,6 +135,10 @@ core.method_methods {
 	with = function(m, options) return core.method_bind(m, check("method", options)) end,
 }
 
+--- channels
+
+rota.channel = require "rota.channel"
+
 --- waiting
 
 local is_set = core.is_set

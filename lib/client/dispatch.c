@@ -1,6 +1,7 @@
 /*
  * dispatch - what each message from rlet does: a handler a message, found by its type.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include "client/inner.h"
 #include "wire/frame.h"
@@ -155,6 +156,18 @@ ON(rows)
 	return 0;
 }
 
+ON(chan)				/* the segment goes to who asked */
+{
+	struct request *rq = map_get(&c->request, m->req);
+
+	if (f->nfd != 1)
+		return ERR_PROTO;
+	if (rq && rq->type == 0)
+		rq->fd = fcntl(fds[0], F_DUPFD_CLOEXEC, 3);
+	link_reply_l(c, m->req, f);
+	return 0;
+}
+
 #define ANSWER(name) ON(name) { UNUSED; link_reply_l(c, m->req, f); return 0; }
 ANSWER(ok)
 ANSWER(found)
@@ -165,7 +178,7 @@ ANSWER(kv_events)
 
 #define HANDLED(X) X(FAIL, fail) X(GRANT, grant) X(WANT, want) X(RING, ring) X(UNRING, unring) X(DEAD, dead) X(NOTICE, notice) \
 	X(LENT, lent) X(FREE, free) X(COLLECT, collect) X(ROUTE, route) X(ACTOR_STATE, actor_state) \
-	X(ACTOR_START, actor_start) X(ACTOR_STOP, actor_stop) X(ROWS, rows) X(OK, ok) X(FOUND, found) X(ACTOR, actor) \
+	X(ACTOR_START, actor_start) X(ACTOR_STOP, actor_stop) X(ROWS, rows) X(OK, ok) X(FOUND, found) X(ACTOR, actor) X(CHAN, chan) \
 	X(KV_ROWS, kv_rows) X(KV_DONE, kv_done) X(KV_EVENTS, kv_events)
 
 #define X(NAME, name) \

@@ -180,6 +180,7 @@ struct request {			/* an answer that somebody waits for */
 	uint16_t type;			/* 0: not there yet */
 	struct buf body;
 	struct buf rows;		/* ROWS collected: u32 length, bytes … */
+	int fd;				/* CHAN: its segment, once the answer is there */
 };
 
 struct frame;
@@ -265,6 +266,9 @@ struct client {
 	bool listening;			/* a worker that waits for tasks */
 	bool collecting;
 	uint64_t helds;			/* HOLDs that were not answered */
+
+	struct client_chan *const *watch;	/* channels that the main thread waits for now */
+	unsigned nwatch;
 
 	/* the worker's end (serve.c) */
 	struct inring **inring;
@@ -429,6 +433,12 @@ void	crowd_stir_l(struct client *c);
 void	ask_l(struct client *c, struct rec *r);		/* its owner, what became of a borrowed one */
 void	wait_here_l(struct client *c);			/* a peer on our own CPU was woken, or waited for, once more */
 void	member_ready_l(struct client *c, struct member *m);
+
+bool	wait_spin(struct client *c);	/* spins where it can pay; true: something came */
+
+/* chan.c */
+bool	chans_glance(const struct client *c);		/* one of those that are watched is ready */
+bool	chans_elsewhere(const struct client *c, uint32_t cpu);	/* the other end of one ran last on another CPU */
 
 /* serve.c */
 void	serve_ring_l(struct client *c, const struct msg_ring *m, int ringfd, int slabfd);

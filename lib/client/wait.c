@@ -26,6 +26,8 @@ glance(struct client *c)
 		if (l && ring_completion(&l->ring))
 			return true;
 	}
+	if (c->nwatch && chans_glance(c))
+		return true;
 	return c->listening && serve_glance(c);
 }
 
@@ -46,12 +48,12 @@ peers(struct client *c)
 
 	if (c->cpu != mine)
 		atomic_store_explicit(&c->bell->cpu, c->cpu = mine, memory_order_relaxed);
-	if (c->me.spin == 0 || c->nactive > 8 || (c->nactive == 0 && !c->listening))
+	if (c->me.spin == 0 || c->nactive > 8 || (c->nactive == 0 && !c->listening && c->nwatch == 0))
 		return NOWHERE;
 	for (unsigned i = 0; i < c->nactive; i++)
 		if (atomic_load_explicit(&c->active[i]->bell->cpu, memory_order_relaxed) != mine)
 			goto elsewhere;
-	if (!c->listening || !serve_elsewhere(c, mine))
+	if ((!c->nwatch || !chans_elsewhere(c, mine)) && (!c->listening || !serve_elsewhere(c, mine)))
 		return HERE;
 elsewhere:
 	return c->spin_ns && c->np->cpus > 1 && crowd_ok(c) ? ELSEWHERE : NOWHERE;
@@ -83,9 +85,9 @@ wait_here_l(struct client *c)
 		part(c);
 }
 
-/* true: something came.  A miss halves the time that is given next, a hit doubles it. */
-static bool
-spin(struct client *c)
+/* true: something came, to a ring or a channel that is watched.  A miss halves the time that is given next, a hit doubles it. */
+bool
+wait_spin(struct client *c)
 {
 	enum where w = peers(c);
 	uint64_t until;
@@ -206,7 +208,7 @@ wait_alone(struct client *c, bool (*ready)(struct client *, void *), void *arg, 
 			return look(c, ready, arg, false) ? 0 : ERR_NO_CLUSTER;
 		if (atomic_load_explicit(&c->poked, memory_order_relaxed) && atomic_exchange(&c->poked, false))
 			return -EINTR;
-		if (spin(c))
+		if (wait_spin(c))
 			continue;
 		start = now = clock_ns();
 		if (deadline != WAIT_FOREVER && now >= deadline)

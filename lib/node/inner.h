@@ -76,6 +76,7 @@ struct nproc {
 	struct page *page;		/* NULL before WELCOME */
 	int slab;			/* descriptor, for its peers */
 	struct list subrings, wrkrings;
+	struct list chans;		/* ends of channels */
 	struct map known;		/* process numbers that it shares something with */
 	uint64_t actor, since, round;
 	bool blocked;
@@ -149,6 +150,8 @@ struct node {
 	struct map jobs;
 	struct map rings;
 	uint64_t next_ring;
+	struct map chans;		/* number -> struct nchan *, chans.c */
+	uint64_t next_chan;
 
 	const char *gpu_name[GPUS_MAX];	/* as CUDA_VISIBLE_DEVICES names them */
 	struct lease_core lease;
@@ -293,6 +296,12 @@ int	kv_frame(struct nproc *p, const struct frame *f);		/* KV_GET KV_TXN KV_WATCH
 int	kv_answer(struct node *n, const struct ask *a, const struct frame *f);	/* KV_ROWS KV_DONE KV_EVENTS */
 bool	kv_again(struct node *n, const struct nproc *p, const struct ask *a);
 void	kv_gone(struct nproc *p);
+
+/* chans.c */
+int	chans_frame(struct nproc *p, const struct frame *f);	/* CHAN_NEW CHAN_OPEN CHAN_CLOSE */
+void	chans_lost(struct nproc *p);
+void	chans_job_over(struct node *n, uint32_t job);
+void	chans_stop(struct node *n);
 
 /* rows.c */
 int	rows_frame(struct nproc *p, const struct frame *f);		/* LIST */

@@ -193,6 +193,8 @@ join_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 		return actors_frame(p, f);
 	case MSG_KV_GET_T: case MSG_KV_TXN_T: case MSG_KV_WATCH_T: case MSG_KV_CANCEL_T:
 		return kv_frame(p, f);
+	case MSG_CHAN_NEW_T: case MSG_CHAN_OPEN_T: case MSG_CHAN_CLOSE_T:
+		return chans_frame(p, f);
 	case MSG_LIST_T:
 		return rows_frame(p, f);
 	case MSG_STOP_T:

@@ -408,6 +408,7 @@ node_free(struct node *n)
 		proc_lost(p);
 		proc_gone(p, ERR_CLOSED, "the node ends");
 	}
+	chans_stop(n);
 	actors_stop(n);
 	ctl_stop(n);
 	kept_stop(n);

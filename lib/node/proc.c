@@ -61,6 +61,7 @@ proc_new(struct node *n, enum msg_role role, int fd)
 	list_init(&p->fork);
 	list_init(&p->subrings);
 	list_init(&p->wrkrings);
+	list_init(&p->chans);
 	if (map_put(&n->procs, p->number, p) < 0 || (p->conn = conn_new(&n->conns, fd)) == NULL) {
 		map_del(&n->procs, p->number);
 		free(p);
@@ -175,6 +176,7 @@ proc_lost(struct nproc *p)
 		ring_end(list_entry(p->subrings.next, struct nring, bysub), RING_DEAD_SUBMITTER);
 	while (!list_empty(&p->wrkrings))
 		ring_end(list_entry(p->wrkrings.next, struct nring, bywrk), RING_DEAD_WORKER);
+	chans_lost(p);
 	if (p->err >= 0)
 		close(p->err);
 	p->err = -1;
@@ -287,6 +289,7 @@ job_over(struct node *n, struct njob *j)
 		if (p->job == j && p->quiet)
 			proc_lost(p);
 	}
+	chans_job_over(n, j->number);
 	CTL(n, job_end, .job = j->number);
 	job_unref(n, j);
 }

@@ -44,7 +44,7 @@
 struct chan_side {			/* of one end; pos, count, closed and owner are written by the process that has it */
 	alignas(64) _Atomic uint64_t pos;	/* bytes written, or bytes read */
 	_Atomic uint64_t count;		/* messages */
-	_Atomic uint32_t closed;
+	alignas(64) _Atomic uint32_t closed;	/* what seldom changes: the other end looks here at each message */
 	_Atomic uint32_t dead;		/* by rlet: CHAN_CRASHED or CHAN_GONE */
 	_Atomic uint32_t owner;		/* process number; 0: on its way to another process */
 	_Atomic uint32_t bell;		/* by rlet: index of its process's bell + 1 */
@@ -56,7 +56,7 @@ struct chan_shm {
 	uint64_t items;			/* messages that may be under way; 0: as many as fit */
 	struct chan_side w, r;
 };
-static_assert(sizeof(struct chan_shm) == 192, "layout changed: bump CHAN_LAYOUT");
+static_assert(sizeof(struct chan_shm) == 320, "layout changed: bump CHAN_LAYOUT");
 
 struct chan {				/* one end, in the process that has it */
 	struct chan_shm *shm;

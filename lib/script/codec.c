@@ -8,6 +8,7 @@ static const char state_key;		/* its address names the state in the registry */
 static const char *const kinds[KIND_MAX] = {
 	[KIND_REF] = "rota.ref", [KIND_TASK] = "rota.task", [KIND_ACTOR] = "rota.actor", [KIND_BUFFER] = "rota.buffer",
 	[KIND_ERROR] = "rota.error", [KIND_ARRAY] = "rota.array", [KIND_MAP] = "rota.map",
+	[KIND_CHAN] = "rota.channel",
 };
 
 struct codec_state *

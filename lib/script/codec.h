@@ -118,6 +118,9 @@ struct codec_hooks {
 	/* "rota.actor" likewise; nothing in its description may hold it */
 	void (*actor_out)(lua_State *L, int idx, struct enc *e);
 	void (*actor_in)(lua_State *L, int desc, const struct dec_src *src);	/* pushes a handle */
+	/* "rota.channel": the body of a CHAN, and back */
+	void (*chan_out)(lua_State *L, int idx, unsigned char body[13]);
+	void (*chan_in)(lua_State *L, const unsigned char *body);
 	const char *node;		/* name of this node, for messages; may be NULL */
 };
 

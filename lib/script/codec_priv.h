@@ -12,7 +12,7 @@
 #include "script/codec.h"
 
 enum codec_kind {		/* metatables the codec knows */
-	KIND_NONE, KIND_REF, KIND_TASK, KIND_ACTOR, KIND_BUFFER, KIND_ERROR, KIND_ARRAY, KIND_MAP, KIND_MAX
+	KIND_NONE, KIND_REF, KIND_TASK, KIND_ACTOR, KIND_BUFFER, KIND_ERROR, KIND_ARRAY, KIND_MAP, KIND_CHAN, KIND_MAX
 };
 
 struct codec_state {		/* one a main state, a userdata in the registry */

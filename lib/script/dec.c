@@ -265,6 +265,11 @@ dec_ext(struct dec_run *d, const struct mp_tok *t, int depth, long num)
 	switch (t->ext) {
 	case VAL_REF: case VAL_VALREF: dec_ref(d, t, depth); return;
 	case VAL_BUFFER: dec_buffer(d, t); return;
+	case VAL_CHAN:
+		if (!d->st->hooks->chan_in || t->p[12] > 1)
+			dec_fail(d, ERR_VALUE, "a channel cannot be read here");
+		d->st->hooks->chan_in(L, t->p);
+		return;
 	case VAL_OOB: dec_oob(d, t->p); return;
 	case VAL_NULL: lua_pushlightuserdata(L, NULL); return;
 	case VAL_MODULE: case VAL_MODFN: dec_named(d, (const char *)t->p, t->n, t->ext == VAL_MODFN); return;

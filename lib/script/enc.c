@@ -276,6 +276,18 @@ enc_handle(struct enc_run *r, int idx, bool task, const struct codec_path *path,
 }
 
 static void
+enc_chan(struct enc_run *r, int idx, const struct codec_path *path)
+{
+	unsigned char body[13];
+
+	if (!r->st->hooks->chan_out)
+		enc_fail(r, path, "a channel cannot travel from here");
+	r->st->hooks->chan_out(r->L, idx, body);
+	enc_room(r, MP_MAX_HEAD + sizeof body);
+	mp_put_ext(&r->e->b, VAL_CHAN, body, sizeof body);
+}
+
+static void
 enc_userdata(struct enc_run *r, int idx, const struct codec_path *path, int depth)
 {
 	lua_State *L = r->L;
@@ -291,6 +303,7 @@ enc_userdata(struct enc_run *r, int idx, const struct codec_path *path, int dept
 	case KIND_TASK: enc_handle(r, idx, true, path, depth); return;
 	case KIND_ACTOR: enc_handle(r, idx, false, path, depth); return;
 	case KIND_BUFFER: enc_buffer(r, lua_touserdata(L, idx), path); return;
+	case KIND_CHAN: enc_chan(r, idx, path); return;
 	default: break;
 	}
 	if (enc_by_name(r, idx, false))

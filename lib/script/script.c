@@ -11,6 +11,7 @@
 #include "script/buffer.h"
 #include "script/func.h"
 #include "script/sched.h"
+#include "script/l_chan.h"
 #include "script/script.h"
 
 int
@@ -406,6 +407,7 @@ static const struct codec_hooks hooks = {
 	.ref_out = ref_out, .ref_in = ref_in, .valref_in = valref_in,
 	.task_out = task_out, .task_new = task_new, .task_fill = task_fill,
 	.actor_out = actor_out, .actor_in = actor_in,
+	.chan_out = chan_out, .chan_in = chan_in,
 };
 
 static void
@@ -450,12 +452,14 @@ luaopen_rota_core(lua_State *L)
 	task_open(L);
 	actor_open(L);
 	wait_open(L);
+	chan_open(L);
 	kv_open(L);
 	lua_settop(L, 0);
 	luaL_newlib(L, fns);
 	luaL_setfuncs(L, task_functions, 0);
 	luaL_setfuncs(L, actor_functions, 0);
 	luaL_setfuncs(L, wait_functions, 0);
+	luaL_setfuncs(L, chan_functions, 0);
 	luaL_setfuncs(L, context_functions, 0);
 	luaL_setfuncs(L, kv_functions, 0);
 	luaL_setfuncs(L, cfunc_functions, 0);

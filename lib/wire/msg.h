@@ -217,6 +217,22 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(S, namespace, "empty: the sender's") \
 	F(S, name, "its name")
 
+/* --- channels ------------------------------------------------------------------------------------- */
+#define MSG_CHAN_NEW(F) \
+	F(U, req, "request number; answered by CHAN or FAIL") \
+	F(U, bytes, "bytes of its ring: a power of two") \
+	F(U, items, "messages that may be under way; 0: as many as fit")
+#define MSG_CHAN_OPEN(F) \
+	F(U, req, "request number; answered by CHAN or FAIL") \
+	F(U, chan, "channel number") \
+	F(U, end, "0 writing, 1 reading: the sender has this end from now on")
+#define MSG_CHAN(F) \
+	F(U, req, "request number") \
+	F(U, chan, "channel number, never used again on this node; after CHAN_NEW the sender has both ends")
+#define MSG_CHAN_CLOSE(F) \
+	F(U, chan, "channel number") \
+	F(U, end, "the end that the sender had and closed")
+
 /* --- looking -------------------------------------------------------------------------------------- */
 #define MSG_LIST(F) \
 	F(U, req, "request number; answered by ROWS until one has last = 1") \
@@ -342,6 +358,10 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(ACTOR_KILL, actor_kill, 48, 0, "c>n") \
 	X(ACTOR_STOP, actor_stop, 49, 0, "n>c") \
 	X(ACTOR_FIND, actor_find, 50, 0, "c>n n>g") \
+	X(CHAN_NEW, chan_new, 55, 0, "c>n") \
+	X(CHAN_OPEN, chan_open, 56, 0, "c>n") \
+	X(CHAN, chan, 57, 1, "n>c") \
+	X(CHAN_CLOSE, chan_close, 58, 0, "c>n") \
 	X(LIST, list, 60, 0, "c>n") \
 	X(ROWS, rows, 61, 0, "n>c") \
 	X(STOP, stop, 62, 0, "c>n") \

@@ -25,6 +25,7 @@
  *	CLASS	nested: str name (of lib/script, with the module it is from), then one value
  *	NULL	empty
  *	OOB	u32 index of the out-of-band buffer, u64 length, u8 kind: 0 string, 1 raw bytes
+ *	CHAN	u32 node, u64 number, u8 end: 0 writing, 1 reading
  *
  * "Nested" bodies are themselves zero or more encoded values, so that references in them are found and
  * structure is checked by whoever passes them on; the other bodies hold no values.
@@ -62,7 +63,8 @@
 	X(BACK, 12, 4, 4, 'l') \
 	X(CLASS, 13, 2, UINT32_MAX, 'c') \
 	X(NULL, 14, 0, 0, 'l') \
-	X(OOB, 15, 13, 13, 'l')
+	X(OOB, 15, 13, 13, 'l') \
+	X(CHAN, 16, 13, 13, 'l')
 
 enum val_ext {
 #define X(name, number, lo, hi, class) VAL_##name = number,

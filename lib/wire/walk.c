@@ -74,7 +74,7 @@ body_check(const struct walk *w, const struct mp_tok *t)
 	case VAL_MODULE: return names(t->p, t->n, false) ? 0 : ERR_PROTO;
 	case VAL_MODFN: return names(t->p, t->n, true) ? 0 : ERR_PROTO;
 	case VAL_BACK: return le_get32(t->p) < w->shared ? 0 : ERR_PROTO;
-	case VAL_OOB: return t->p[12] <= 1 ? 0 : ERR_PROTO;
+	case VAL_OOB: case VAL_CHAN: return t->p[12] <= 1 ? 0 : ERR_PROTO;
 	}
 	return 0;
 }
