@@ -78,4 +78,27 @@ check 'after the programs nothing is left' after
 rota down -q --force
 
 page_examples man/rstat.1
+watched() {		# a line when an actor comes, one when it goes; TERM ends it
+	mkfifo "$TMP/in" "$TMP/seen"
+	ROTA_ADDRESS=private rlua -e 'local rota = require "rota" local A = rota.actor { f = function() return 1 end }
+		local a = A() rota.get(a:f()) io.stdout:write("up\n") io.stdout:flush() io.read() rota.kill(a) io.read()' <"$TMP/in" >"$TMP/said" &
+	driver=$!
+	exec 5>"$TMP/in"
+	until grep -qs up "$TMP/said"; do kill -0 $driver || return 1; done
+	rstat -A "pid:$driver" -w -o state actors >"$TMP/seen" 5>&- &
+	watcher=$!
+	exec 6<"$TMP/seen"
+	read -r a <&6 && echo >&5 && read -r b <&6
+	kill -TERM $watcher
+	wait $watcher
+	st=$?
+	exec 5>&- 6<&-
+	wait $driver
+	[ $st -eq 143 ] || { echo "status $st"; return 1; }
+	echo "$a $b"
+	[ "$a $b" = 'alive gone' ] || [ "$a $b" = 'alive dead' ]
+}
+check '-w into a pipe: a line an event' watched
+check '-w without a list is for a terminal' exits 2 rstat -w
+check 'and says so' says '-w into a pipe needs a list: rstat -w workers' rstat -w
 done_testing

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/die.h"
 #include "base/err.h"
 #include "base/opt.h"
@@ -21,6 +22,7 @@ static const char help[] =
 "   -o COL,...   columns; -o help lists them, --columns\n"
 "   -J           one JSON object a line, --json\n"
 "   -r           reverse order, --reverse\n"
+"   -w           keep watching: redraws a terminal, a line an event in a pipe\n"
 "   --header     a heading in a pipe too\n"
 "   -A ADDR      the cluster to look at, --address\n"
 "   -N NAME      namespace, --namespace\n"
@@ -34,6 +36,7 @@ static const struct opt opts[] = {
 	{ 'o', "columns", "COL,...", "columns" },
 	{ 'J', "json", NULL, "JSON lines" },
 	{ 'r', "reverse", NULL, "reverse order" },
+	{ 'w', "watch", NULL, "keep watching" },
 	{ OPT_HEADER, "header", NULL, "a heading in a pipe too" },
 	{ 'A', "address", "ADDR", "cluster" },
 	{ 'N', "namespace", "NAME", "namespace" },
@@ -92,22 +95,73 @@ find(const char *name)
 	opt_unknown("list", name, words);
 }
 
+struct asked {				/* on the command line */
+	const struct list *what;	/* NULL: everything in short */
+	char *filter[FILTERS + 1];
+	const char *columns, *address, *namespace;
+	bool reverse, json, header, verbose, watch;
+};
+
 static void
-list(struct client *c, const struct list *what, char *filters[], bool reverse, struct table *t)
+read_list(struct client *c, struct listing *l, void *arg)
 {
-	struct listing l;
+	const struct asked *a = arg;
 	char why[1024];
 
-	if (listing_read(&l, c, what->name, what->cols, why, sizeof why) < 0)
+	if (listing_read(l, c, a->what->name, a->what->cols, why, sizeof why) < 0)
 		die(125, 0, "%s", why);
-	for (const char *const *b = what->blank; *b; b++)
-		listing_blank(&l, *b);
-	for (; *filters; filters++)
-		if (listing_filter(&l, *filters, why, sizeof why) < 0)
+	for (const char *const *b = a->what->blank; *b; b++)
+		listing_blank(l, *b);
+	for (char *const *f = a->filter; *f; f++)
+		if (listing_filter(l, *f, why, sizeof why) < 0)
 			die(2, 0, "%s", why);
-	listing_sort(&l, 0, reverse);
-	listing_print(&l, t);
-	listing_free(&l);
+	listing_sort(l, 0, a->reverse);
+}
+
+/* 0, or 1: names of columns were asked for and printed */
+static int
+table_open(struct table *t, const struct asked *a, FILE *f)
+{
+	char why[256];
+	int e;
+
+	table_init(t, a->what ? a->what->cols : sum_cols, f);
+	t->json = a->json;
+	t->header = a->header;
+	t->show = a->what == NULL;
+	if (!a->columns || (e = table_select(t, a->columns, why, sizeof why)) == 0)
+		return 0;
+	if (e == -EINVAL)
+		die(2, 0, "%s", why);
+	if (e < 0)
+		die(125, e, "cannot write to stdout");
+	return 1;
+}
+
+static void
+print(struct client *c, struct table *t, struct asked *a)
+{
+	struct listing l;
+
+	if (a->what) {
+		read_list(c, &l, a);
+		listing_print(&l, t);
+		listing_free(&l);
+	} else
+		sum_print(c, t);
+}
+
+static void
+print_screen(struct client *c, FILE *f, void *arg)	/* as on the terminal that stdout is */
+{
+	struct table t, out;
+
+	table_init(&out, sum_cols, stdout);
+	table_open(&t, arg, f);
+	t.tty = true;
+	t.width = out.width;
+	print(c, &t, arg);
+	table_end(&t);
 }
 
 /* filters are looked at before a node is */
@@ -126,13 +180,6 @@ check(const struct list *what, char *filters[])
 	}
 }
 
-struct asked {				/* on the command line */
-	const struct list *what;	/* NULL: everything in short */
-	char *filter[FILTERS + 1];
-	const char *columns, *address, *namespace;
-	bool reverse, json, header, verbose;
-};
-
 /* Options may stand before, between and after the operands. */
 static void
 parse(struct asked *a, int argc, char *argv[])
@@ -149,6 +196,7 @@ parse(struct asked *a, int argc, char *argv[])
 			case 'o': a->columns = o.arg; break;
 			case 'J': a->json = true; break;
 			case 'r': a->reverse = true; break;
+			case 'w': a->watch = true; break;
 			case OPT_HEADER: a->header = true; break;
 			case 'A': a->address = o.arg; break;
 			case 'N': a->namespace = o.arg; break;
@@ -172,32 +220,23 @@ main(int argc, char *argv[])
 	struct asked a = { .what = NULL };
 	struct client *client;
 	struct table t;
-	char why[256];
 	int e;
 
 	progname = "rstat";
 	fd_standard();
 	parse(&a, argc, argv);
-	table_init(&t, a.what ? a.what->cols : sum_cols, stdout);
-	t.json = a.json;
-	t.header = a.header;
-	t.show = a.what == NULL;
-	if (a.columns && (e = table_select(&t, a.columns, why, sizeof why)) != 0) {
-		if (e == -EINVAL)
-			die(2, 0, "%s", why);
-		if (e < 0)
-			die(125, e, "cannot write to stdout");
+	if (a.watch && !a.what && (a.json || !isatty(STDOUT_FILENO)))
+		die(2, 0, "-w into a pipe needs a list: rstat -w workers");
+	if (table_open(&t, &a, stdout))
 		return 0;
-	}
 	if (a.what)
 		check(a.what, a.filter);
 	client = join(a.address, a.namespace);
 	if (a.verbose)
 		warn(0, "looking at node '%s'", (const char *)client_welcome(client)->node_name.p);
-	if (a.what)
-		list(client, a.what, a.filter, a.reverse, &t);
-	else
-		sum_print(client, &t);
+	if (a.watch)
+		watch(client, &(struct watch){ print_screen, read_list, &a }, &t);
+	print(client, &t, &a);
 	client_close(client);
 	if ((e = table_end(&t)) < 0)
 		die(125, e, "cannot write to stdout");

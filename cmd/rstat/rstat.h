@@ -6,6 +6,7 @@
 
 #include "base/table.h"
 #include "client/client.h"
+#include "client/listing.h"
 
 /* near.c: joins, or ends the program with 125 and one line that says what there is instead */
 struct client *join(const char *address, const char *namespace);
@@ -13,5 +14,13 @@ struct client *join(const char *address, const char *namespace);
 /* sum.c: one record about all */
 extern const struct table_col sum_cols[];
 void	sum_print(struct client *c, struct table *t);
+
+/* watch.c: until a signal ends it */
+struct watch {
+	void (*print)(struct client *c, FILE *f, void *arg);		/* for a terminal */
+	void (*read)(struct client *c, struct listing *l, void *arg);	/* rows, sorted by the first column; the caller frees l */
+	void *arg;
+};
+void	watch(struct client *c, const struct watch *w, struct table *t);	/* t: for a pipe */
 
 #endif
