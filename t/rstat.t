@@ -9,7 +9,6 @@ trap 'rota down -q --force 2>/dev/null; rm -rf "$TMP"' EXIT
 # --- usage needs no node
 check 'nearest list' says "rstat: no list 'worker'; did you mean 'workers'? see rstat -h" rstat worker
 check 'is 2' exits 2 rstat jobs
-check '-w is not there yet' says "rstat: unknown option '-w'; see rstat -h" rstat -w nodes
 check 'nearest column' says "no column 'stat'; did you mean 'state'?" rstat workers -o stat
 check 'nearest column of a filter' says "no column 'stat'; did you mean 'state'?" rstat workers stat=x
 check 'no filter' says "cannot use 'idle' as a filter: expected COL=VALUE or COL~REGEX" rstat workers idle
