@@ -109,8 +109,8 @@ for i = 1, 1500 do local t = rota.get(h:put()) if i % 100 == 0 and #rota.get(t[1
 ok(true, "1,500 objects of an actor, lent to us and dropped")
 h = nil
 
--- really full: it waits, with a limit, and then says what holds the memory
-local keep, err = {}, nil
+-- really full, of what is looked at and so stays: it waits, with a limit, and then says what holds the memory
+local keep, look, err = {}, {}, nil
 local t0 = rota.now()
 local late = rota.task(function() rota.sleep(0.5) return ("f"):rep(20 << 20) end)()
 local last
@@ -118,7 +118,7 @@ for i = 1, 100 do
 	last = rota.now()
 	local good, e = pcall(rota.put, ("k"):rep(1 << 20))
 	if not good then err = e break end
-	keep[i] = e
+	keep[i], look[i] = e, rota.get(e)
 end
 ok(err and err.code == "full", "the store is full", err)
 has(err, "store is full", "it says so")
@@ -134,7 +134,7 @@ raises("'as' is 'string'", "another option for get", rota.get, rota.put(1), { as
 local waiter = rota.task(function() return #("w"):rep(30 << 20), rota.put(("w"):rep(30 << 20)) end)
 local w = waiter()
 ok(rota.wait({ w }, { timeout = 0.3 })[1] == nil, "a creation waits")
-for i = 1, #keep do keep[i] = nil end
+for i = 1, #keep do keep[i], look[i] = nil end
 collectgarbage()
 is(rota.get(w, 10), 30 << 20, "and goes on when there is room")
 w = nil

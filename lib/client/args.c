@@ -34,7 +34,7 @@ splice_one(struct splice *s, const unsigned char *p, size_t n)
 		s->failed = r;
 		return 0;
 	}
-	if (r->kind == REC_ARENA) {
+	if (r->kind >= REC_ARENA) {
 		unsigned char ext[3 + WREF_SIZE] = { 0xc7, WREF_SIZE, VAL_VALREF };
 
 		s->refs++;
@@ -260,7 +260,7 @@ task_deferred(struct client *c)
 			return;
 		if (e == 0)
 			e = mem_put(c, (struct id){ (uint32_t)c->me.node, (uint32_t)c->me.proc, r->seq | ID_RET_MAX },
-			    &(struct payload){ s.b.data, s.b.len, nvals, 0, NULL, 0 }, &w);
+			    0, &(struct payload){ s.b.data, s.b.len, nvals, 0, NULL, 0 }, &w);
 		lock_take(&c->lock);
 		if (e < 0 && s.b.len)
 			refs_release_l(c, s.b.data, s.b.len, nvals);

@@ -45,7 +45,7 @@ rec_export_l(struct client *c, struct rec *r, struct wref *w)
 	if (!(r->flags & REC_BORROWED) && !s->exported &&
 	    map_put(&c->exported, r->seq, (void *)(uintptr_t)s->unit) == 0)
 		s->exported = true;
-	if (r->state == REC_READY && r->kind == REC_ARENA) {
+	if (r->state == REC_READY && r->kind >= REC_ARENA) {
 		struct rec_where at;
 
 		memcpy(&at, r->inl, sizeof at);
@@ -77,6 +77,7 @@ locate_l(struct client *c, struct rec *r, const struct wref *w)
 	at.proc = v.proc;
 	memcpy(r->inl, &at, sizeof at);
 	r->kind = REC_ARENA;
+	r->link = 0;
 	r->nvals = v.flags & 0xfff;
 	if (w->flags & WREF_ERROR)
 		r->flags |= REC_ERROR;
@@ -267,7 +268,7 @@ answer_l(struct client *c, struct rec *r, uint32_t proc)
 	struct wref w;
 	size_t n;
 
-	if (r->kind == REC_ARENA) {
+	if (r->kind >= REC_ARENA) {
 		rec_export_l(c, r, &w);
 		val_wref_pack(at, &w);
 		LINK_SEND(c, route, .proc = proc, .kind = ROUTE_ANSWER, .id = rec_id(c, r), .arg = 2,
@@ -318,10 +319,15 @@ answered_l(struct client *c, const struct msg_route *m)
 	if (m->arg == 2 && m->body.n == WREF_SIZE) {
 		val_wref_unpack(&w, m->body.p);
 		locate_l(c, r, &w);
-		if (r->state != REC_READY)
-			rec_fail_l(c, r, ERR_LOST, "the object was freed while it was asked for");
-		else
-			rec_ready_l(c, r);
+		if (r->state != REC_READY) {		/* it was moved: the node knows where to, once it is looked at */
+			struct rec_where at = { .off = w.off, .gen = w.gen, .size = w.size };
+
+			memcpy(r->inl, &at, sizeof at);
+			r->kind = REC_AWAY;
+			r->link = 0;
+			r->flags |= w.flags & WREF_ERROR ? REC_ERROR : 0;
+		}
+		rec_ready_l(c, r);
 	} else if (m->body.n >= 2 && m->body.n - 2 <= REC_BLOCK_MAX &&
 	    val_check(m->body.p + 2, m->body.n - 2, le_get16(m->body.p), VAL_ALLOW_CODE) == 0) {
 		rec_set_l(c, r, m->body.p + 2, m->body.n - 2, le_get16(m->body.p), m->arg == 3 ? PAYLOAD_ERROR : 0);

@@ -89,10 +89,21 @@ ON(lent)
 
 ON(free)				/* objects of ours whose owner is dead or gave them to the node */
 {
+	uint64_t off, bytes;
+
 	UNUSED;
 	for (size_t i = 0; i + 12 <= m->objects.n; i += 12)
 		if (arena_mine(&c->arena, le_get64(m->objects.p + i)))
 			arena_free(&c->arena, le_get64(m->objects.p + i), le_get32(m->objects.p + i + 8));
+	while (m->spare && arena_yield(&c->arena, &off, &bytes))
+		LINK_SEND(c, unlend, .off = off, .bytes = bytes);
+	return 0;
+}
+
+ON(evict)
+{
+	UNUSED;
+	away_asked_l(c, m);
 	return 0;
 }
 
@@ -176,7 +187,7 @@ ANSWER(kv_rows)
 ANSWER(kv_done)
 ANSWER(kv_events)
 
-#define HANDLED(X) X(FAIL, fail) X(GRANT, grant) X(WANT, want) X(RING, ring) X(UNRING, unring) X(DEAD, dead) X(NOTICE, notice) \
+#define HANDLED(X) X(EVICT, evict) X(FAIL, fail) X(GRANT, grant) X(WANT, want) X(RING, ring) X(UNRING, unring) X(DEAD, dead) X(NOTICE, notice) \
 	X(LENT, lent) X(FREE, free) X(COLLECT, collect) X(ROUTE, route) X(ACTOR_STATE, actor_state) \
 	X(ACTOR_START, actor_start) X(ACTOR_STOP, actor_stop) X(ROWS, rows) X(OK, ok) X(FOUND, found) X(ACTOR, actor) X(CHAN, chan) \
 	X(KV_ROWS, kv_rows) X(KV_DONE, kv_done) X(KV_EVENTS, kv_events)

@@ -89,6 +89,7 @@ outcome_l(struct client *c, struct lease *l, struct rec *r, const struct done *d
 		w.size = v.size;
 		memcpy(r->inl, &w, sizeof w);
 		r->kind = REC_ARENA;
+		r->link = 0;
 		r->nvals = d->nvals;
 		break;
 	default:

@@ -142,7 +142,7 @@ unfinished_l(struct client *c, const struct rec *r, struct buf *tasks, struct bu
 		const struct rec *k = slab_at(&c->slab, s->child[i]);
 		struct rec_where w;
 
-		if (k->kind != REC_ARENA)
+		if (k->kind < REC_ARENA)
 			continue;
 		memcpy(&w, k->inl, sizeof w);
 		le_put64(u, w.off);

@@ -64,11 +64,11 @@ struct side {
 	unsigned holding;		/* borrowed: HOLDs that its owner has not answered; each counts in the record */
 	bool fresh;			/* borrowed: in client.fresh */
 	bool asked;			/* borrowed: ASK is under way */
-	bool pinned;			/* borrowed: pin is our slot */
+	bool pinned;			/* pin is our slot */
 	bool late;			/* its time is up: the death of its worker is a time-out */
 	bool keep;			/* given to the node: nothing to free here */
 	struct actor *actor;		/* whose call it is, while it waits for arguments */
-	int pin;
+	int pin;			/* -1: none was free */
 	struct heap_node timer;		/* retry or time-out */
 	enum { TIMER_NONE, TIMER_RETRY, TIMER_TIMEOUT } what;
 };
@@ -200,6 +200,7 @@ struct client {
 	struct arena arena;
 	struct slab slab;
 	unsigned pin_hint;
+	unsigned unpinned;		/* views that found no slot for a pin: PIN_ALL stands in the last one */
 
 	struct lock lock;		/* everything below */
 
@@ -352,8 +353,18 @@ void	proc_dead_l(struct client *c, uint32_t proc, int code, const char *text);
 void	route_l(struct client *c, const struct msg_route *m);
 void	answer_l(struct client *c, struct rec *r, uint32_t proc);
 
+/* away.c: objects that the node may move, and looking at those in the arena */
+void	away_asked_l(struct client *c, const struct msg_evict *m);
+int	away_restore(struct client *c, struct rec *r);	/* lock not held: where it is now: 0 or a negative error */
+int	view_take_l(struct client *c, struct rec *r, struct obj_view *v);	/* ERR_LOST: not there (any more) */
+void	view_drop_l(struct client *c, struct rec *r);
+void	view_end_l(struct client *c, struct rec *r, struct side *s);	/* r is freed */
+int	view_pin_l(struct client *c, struct rec *r);	/* the node will own it: who looks at it now must pin it */
+
 /* mem.c */
-int	mem_put(struct client *c, struct id id, const struct payload *p, struct rec_where *w);	/* takes the lock itself */
+void	mem_forget_l(struct client *c, struct id id);	/* a REC_AWAY object: nobody holds it */
+/* takes the lock itself; slot: unit of the owner's record of the task or object, or 0 */
+int	mem_put(struct client *c, struct id id, uint32_t slot, const struct payload *p, struct rec_where *w);
 void	mem_freed_l(struct client *c);			/* wakes idle workers that were told to free: after a batch of mem_free_l */
 void	mem_free_l(struct client *c, const struct rec_where *w);
 static inline uint32_t

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include "base/num.h"
 #include "client/inner.h"
+#include "wire/le.h"
 
 #define STORE_WAIT_MS 10000u
 #define OBJ_NVALS 0x0fffu	/* obj_hdr.flags: encoded values in the head, cut */
@@ -125,7 +126,7 @@ mem_new(struct client *c, struct id id, const uint64_t *sizes, unsigned nbuf, si
 }
 
 int
-mem_put(struct client *c, struct id id, const struct payload *p, struct rec_where *w)
+mem_put(struct client *c, struct id id, uint32_t slot, const struct payload *p, struct rec_where *w)
 {
 	uint64_t small[16] = { 0 }, *sizes = small;
 	struct obj o;
@@ -142,6 +143,7 @@ mem_put(struct client *c, struct id id, const struct payload *p, struct rec_wher
 		arena_copy(obj_buf(&c->arena, &o, i, NULL), p->seg[i].p, p->seg[i].n);
 	lock_take(&c->lock);
 	arena_name(&c->arena, o.off, id, (uint16_t)(p->nvals & OBJ_NVALS));
+	arena_slot(&c->arena, o.off, slot);
 	arena_seal(&c->arena, o.off);
 	page_count(c->page, CNT_PUT_BYTES, o.size);
 	lock_drop(&c->lock);
@@ -175,6 +177,17 @@ mem_free_l(struct client *c, const struct rec_where *w)
 	memcpy(pair, &w->off, 8);
 	memcpy(pair + 8, &w->gen, 4);
 	LINK_SEND(c, free, .objects = span_of(pair, sizeof pair));
+}
+
+void
+mem_forget_l(struct client *c, struct id id)
+{
+	unsigned char p[16];
+
+	le_put32(p, id.node);
+	le_put32(p + 4, id.proc);
+	le_put64(p + 8, id.seq);
+	LINK_SEND(c, forget, .objects = span_of(p, sizeof p));
 }
 
 void
@@ -216,7 +229,7 @@ client_put(struct client *c, const struct payload *p, struct rec **out)
 	if (p->nseg || p->n > REC_BLOCK_MAX) {
 		struct id id = { (uint32_t)c->me.node, (uint32_t)c->me.proc, r->seq };
 
-		e = mem_put(c, id, p, &w);
+		e = mem_put(c, id, slab_unit(&c->slab, r), p, &w);
 	}
 	lock_take(&c->lock);
 	if (e == 0 && p->flags & PAYLOAD_REFS)
@@ -236,6 +249,8 @@ client_put(struct client *c, const struct payload *p, struct rec **out)
 		*out = r;
 	}
 	lock_drop(&c->lock);
+	if (e == 0 && r->kind == REC_ARENA && !c->serving)
+		service_start(c);		/* the node may ask for room at any time */
 	return e;
 }
 
@@ -270,12 +285,15 @@ client_seal(struct client *c, struct rec *r, unsigned nvals, unsigned flags)
 	lock_take(&c->lock);
 	memcpy(&w, r->inl, sizeof w);
 	arena_name(&c->arena, w.off, rec_id(c, r), (uint16_t)(nvals & OBJ_NVALS));
+	arena_slot(&c->arena, w.off, slab_unit(&c->slab, r));
 	arena_seal(&c->arena, w.off);
 	r->nvals = (uint16_t)nvals;
 	r->flags |= flags & PAYLOAD_REFS ? REC_REFS : 0;
 	rec_ready_l(c, r);
 	page_count(c->page, CNT_PUT_BYTES, w.size);
 	lock_drop(&c->lock);
+	if (!c->serving)
+		service_start(c);
 }
 
 void
@@ -301,11 +319,11 @@ client_keep(struct client *c, struct rec *r, const char *name, uint64_t ttl_ns)
 	struct side *s;
 	int e;
 
-	if (r->kind != REC_ARENA || r->state != REC_READY)
+	if (r->kind < REC_ARENA || r->state != REC_READY)
 		return -EINVAL;			/* only what lies in the arena can change hands */
 	lock_take(&c->lock);
 	memcpy(&w, r->inl, sizeof w);
-	if (!(s = side_l(c, r)) || !(rq = link_expect_l(c))) {
+	if (!(s = side_l(c, r)) || (e = view_pin_l(c, r)) < 0 || !(rq = link_expect_l(c))) {
 		lock_drop(&c->lock);
 		return -ENOMEM;
 	}
@@ -315,8 +333,10 @@ client_keep(struct client *c, struct rec *r, const char *name, uint64_t ttl_ns)
 	if ((e = link_request(c, rq->req, WAIT_FOREVER, &rq)) == 0 && rq->type == MSG_FAIL_T)
 		e = link_fail(rq, c->why_full, sizeof c->why_full);
 	lock_take(&c->lock);
-	if (e == 0)
+	if (e == 0) {
 		s->keep = true;
+		r->kind = REC_AWAY;
+	}
 	lock_drop(&c->lock);
 	link_done(c, rq);
 	return e;

@@ -122,6 +122,7 @@ rec_bytes_l(struct client *c, const struct rec *r, struct obj_view *v, size_t *n
 	case REC_EXT:
 		return (unsigned char *)slab_at(&c->slab, r->ext) + (r->flags & REC_CONTEXT ? sizeof(struct rec_context) : 0);
 	case REC_ARENA:
+	case REC_AWAY:
 		w = where_of(r);
 		if (arena_view(&c->arena, w.off, w.gen, v) < 0)
 			return NULL;
@@ -156,12 +157,14 @@ rec_clear_l(struct client *c, struct rec *r)
 
 	if (r->flags & REC_REFS && !(r->flags & REC_BORROWED) && (p = rec_bytes_l(c, r, &v, &n)))
 		refs_release_l(c, p, n, r->nvals);
-	if (r->kind == REC_ARENA && !(r->flags & REC_BORROWED)) {
+	if (r->kind >= REC_ARENA && !(r->flags & REC_BORROWED)) {
 		struct side *s = side_find_l(c, r);
 
 		w = where_of(r);
-		if (!s || !s->keep)
+		if (r->kind == REC_ARENA)
 			mem_free_l(c, &w);
+		else if (!s || !s->keep)
+			mem_forget_l(c, rec_id(c, r));
 	}
 	if (r->ext)
 		slab_free(&c->slab, r->ext);
@@ -296,8 +299,6 @@ rec_fail_l(struct client *c, struct rec *r, int code, const char *text)
 static void
 forget_borrowed_l(struct client *c, struct rec *r, struct side *s)
 {
-	if (s->pinned)
-		pin_drop(c->page->pin, &c->pin_hint, s->pin);
 	for (unsigned i = 0; i < s->registered; i++)
 		link_drop_l(c, s->id);
 	idmap_del(&c->borrowed, s->id);
@@ -313,6 +314,7 @@ rec_free_if_l(struct client *c, struct rec *r)
 		return;
 	rec_clear_l(c, r);
 	if (s) {
+		view_end_l(c, r, s);
 		if (r->flags & REC_BORROWED)
 			forget_borrowed_l(c, r, s);
 		if (s->exported)
@@ -344,7 +346,7 @@ drops_l(struct client *c)
 		struct rec *r = c->drop[--c->ndrop];
 
 		if (--r->count == 0) {
-			if (r->flags & (REC_SIDE|REC_REFS) || r->ext || r->kind == REC_ARENA) {
+			if (r->flags & (REC_SIDE|REC_REFS) || r->ext || r->kind >= REC_ARENA) {
 				rec_free_if_l(c, r);
 				continue;
 			}
@@ -406,29 +408,9 @@ client_ready(struct client *c, struct rec *r)
 	return is;
 }
 
-/* a borrowed object in the arena is pinned before its bytes are looked at */
-static int
-pin_l(struct client *c, struct rec *r, const struct rec_where *w)
-{
-	struct side *s = side_find_l(c, r);
-	int slot;
-
-	if (s->pinned)
-		return 0;
-	slot = arena_pin(&c->arena, c->page->pin, PAGE_PINS, &c->pin_hint, w->off, w->gen);
-	if (slot == -ENOSPC)
-		return 0;		/* its owner has us on its list; only an owner's death could take it away */
-	if (slot < 0)
-		return ERR_LOST;
-	s->pin = slot;
-	s->pinned = true;
-	return 0;
-}
-
 int
 client_value(struct client *c, struct rec *r, struct value *v)
 {
-	struct rec_where w;
 	int e = 0;
 
 	if (r->kind == REC_HERE && !c->crowd) {
@@ -443,22 +425,33 @@ client_value(struct client *c, struct rec *r, struct value *v)
 	lock_take(&c->lock);
 	v->error = r->flags & REC_ERROR;
 	v->nvals = r->nvals;
-	v->arena = r->kind == REC_ARENA;
+	v->arena = r->kind >= REC_ARENA;
 	r->flags |= REC_SEEN;
-	if (v->arena) {
-		w = where_of(r);
-		if ((r->flags & REC_BORROWED && (e = pin_l(c, r, &w)) < 0) ||
-		    (e = arena_view(&c->arena, w.off, w.gen, &v->view)) < 0) {
-			e = ERR_LOST;
-		} else {
-			v->p = v->view.head;
-			v->n = v->view.headlen;
-		}
-	} else {
+	if (!v->arena) {
 		v->p = rec_bytes_l(c, r, &v->view, &v->n);
+	} else {
+		for (unsigned tries = 0; tries < 1000 && (e = view_take_l(c, r, &v->view)) == ERR_LOST; tries++) {
+			lock_drop(&c->lock);
+			if ((e = away_restore(c, r)) < 0)
+				return e;
+			lock_take(&c->lock);
+		}
+		v->p = v->view.head;
+		v->n = v->view.headlen;
+		v->nvals = r->nvals;
 	}
 	lock_drop(&c->lock);
 	return e;
+}
+
+void
+client_unview(struct client *c, struct rec *r)
+{
+	if (r->kind < REC_ARENA)
+		return;
+	lock_take(&c->lock);
+	view_drop_l(c, r);
+	lock_drop(&c->lock);
 }
 
 const struct arena *
@@ -488,5 +481,5 @@ client_id(struct client *c, const struct rec *r)
 uint64_t
 client_size(const struct rec *r)
 {
-	return r->kind == REC_ARENA && r->state == REC_READY ? where_of(r).size : 0;
+	return r->kind >= REC_ARENA && r->state == REC_READY ? where_of(r).size : 0;
 }

@@ -238,6 +238,7 @@ own_done_l(struct client *c, struct task_in *t, const struct payload *p, const s
 	if (w->off) {
 		memcpy(k->inl, w, sizeof *w);
 		k->kind = REC_ARENA;
+		k->link = 0;
 		k->nvals = (uint16_t)p->nvals;
 		k->flags |= p->flags & PAYLOAD_REFS ? REC_REFS : 0;
 	} else {
@@ -263,7 +264,7 @@ serve_done(struct client *c, struct task_in *t, const struct payload *p, uint32_
 	if (p->nseg || p->n > REC_BLOCK_MAX) {
 		struct id id = { (uint32_t)c->me.node, t->proc, (t->rec.seq & ~(uint64_t)ID_RET_MAX) | ret };
 
-		if ((e = mem_put(c, id, p, &w)) < 0)
+		if ((e = mem_put(c, id, t->slot, p, &w)) < 0)
 			return e;
 	}
 	if (p->flags & PAYLOAD_REFS || c->nfresh || c->helds || c->holds.len)

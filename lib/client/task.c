@@ -101,7 +101,7 @@ prepare(struct client *c, struct fn *fn, const struct payload *a, struct rec **o
 		struct id id = { (uint32_t)c->me.node, (uint32_t)c->me.proc, r->seq | ID_RET_MAX };
 
 		lock_drop(&c->lock);
-		e = mem_put(c, id, a, &w);
+		e = mem_put(c, id, 0, a, &w);
 		lock_take(&c->lock);
 	}
 	if (e == 0 && a->flags & PAYLOAD_REFS)

@@ -112,7 +112,8 @@ struct kept {
 struct waiter {				/* for an extent */
 	struct list link;
 	uint32_t proc;
-	uint64_t req, bytes, until;
+	uint64_t req, bytes, until;	/* proc 0: to restore an object */
+	struct id id;
 };
 
 struct node {
@@ -185,6 +186,9 @@ struct node {
 	struct list waiters;
 	struct buf tells;		/* u32 proc, u64 off, u32 gen: to be freed by their makers once unpinned */
 	uint64_t round, round_at;
+	struct spill *spill;		/* NULL: nothing was moved yet */
+	struct idmap moved;		/* id -> struct moved * */
+	uint64_t collected_at;		/* when the last round began */
 	bool mem_dirty;
 	unsigned pinned_wait;
 };
@@ -284,6 +288,23 @@ void	memory_gone(struct nproc *p);
 void	memory_turn(struct node *n);		/* at the end of each turn */
 void	memory_tick(struct node *n);
 void	memory_free(struct node *n, uint64_t off, uint32_t gen, bool check);	/* check: first see that nobody pins it */
+
+void	memory_wait(struct node *n, const struct waiter *w);	/* queued until there is room, or its time is up */
+void	memory_tell(struct nproc *p, uint64_t off, uint32_t gen, bool spare);	/* p made it and is to free it */
+bool	memory_pinned(struct node *n, uint64_t off, uint32_t gen);
+
+/* spill.c, restore.c: objects whose place is the node's choice: it moves them to the disk and back (see node/spill.h) */
+bool	spill_push(struct node *n, uint64_t need);	/* works at making room; false: nothing can be moved, see spill_why */
+const char *spill_why(const struct node *n);	/* why nothing is written, or "" */
+bool	spill_hot(const struct node *n);		/* objects were moved within the last second */
+int	spill_frame(struct nproc *p, const struct frame *f);	/* EVICTABLE RESTORE FORGET */
+bool	spill_restore(struct node *n, const struct waiter *w);	/* tried again: true: no need to wait any longer */
+void	spill_failed(struct node *n, const struct waiter *w, const char *text);	/* there is no room */
+void	spill_gone(struct nproc *p);		/* its objects are forgotten */
+bool	spill_forget(struct node *n, struct id id);	/* false: it is none of these */
+bool	spill_where(struct node *n, struct id id, uint64_t *off, uint32_t *gen, uint64_t *size);	/* off 0: not in the arena */
+void	spill_each(struct node *n, void (*fn)(void *ctx, struct id id, uint64_t size, uint32_t made, bool disk, bool resident), void *ctx);
+void	spill_stop(struct node *n);
 
 /* kept.c */
 int	kept_frame(struct nproc *p, const struct frame *f);	/* KEEP LOOKUP REMOVE */

@@ -184,6 +184,8 @@ join_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 		return grant_frame(p, f);
 	case MSG_EXTENT_T: case MSG_UNLEND_T: case MSG_FREE_T: case MSG_ABANDON_T: case MSG_COLLECTED_T:
 		return memory_frame(p, f);
+	case MSG_EVICTABLE_T: case MSG_RESTORE_T: case MSG_FORGET_T:
+		return spill_frame(p, f);
 	case MSG_KEEP_T: case MSG_LOOKUP_T: case MSG_REMOVE_T:
 		return kept_frame(p, f);
 	case MSG_ROUTE_T:

@@ -21,9 +21,11 @@ forget(struct node *n, struct kept *k)
 	if (k->nname)
 		map_del(&n->kept_names, hash64(k->name, k->nname));
 	idmap_del(&n->kept, k->id);
-	arena_node_keep(&n->arena, k->off, k->gen, false);
 	index_del(&n->index, k->id);
-	memory_free(n, k->off, k->gen, true);
+	if (!spill_forget(n, k->id)) {
+		arena_node_keep(&n->arena, k->off, k->gen, false);
+		memory_free(n, k->off, k->gen, true);
+	}
 	free(k);
 }
 
@@ -50,6 +52,19 @@ kept_tick(struct node *n)
 	timer(n);
 }
 
+/* where it lies now; a copy on the disk is asked for by who reads it, and then the last place is as good as any */
+static void
+kept_place(struct node *n, struct kept *k)
+{
+	uint64_t off, size;
+	uint32_t gen;
+
+	if (spill_where(n, k->id, &off, &gen, &size) && off) {
+		k->off = off;
+		k->gen = gen;
+	}
+}
+
 static int
 on_keep(struct nproc *p, const struct frame *f)
 {
@@ -57,6 +72,9 @@ on_keep(struct nproc *p, const struct frame *f)
 	struct msg_keep m;
 	struct obj_view v;
 	struct kept *k;
+	uint64_t off = 0, size = 0;
+	uint32_t gen = 0;
+	bool moved;
 	int e = msg_get_keep(&m, f->body, f->len);
 
 	if (e < 0)
@@ -73,7 +91,12 @@ on_keep(struct nproc *p, const struct frame *f)
 		proc_fail(p, m.req, -EEXIST, "the node keeps this object already");
 		return 0;
 	}
-	if (m.gen > UINT32_MAX || arena_view(&n->view, m.off, (uint32_t)m.gen, &v) < 0 || !id_eq(v.id, m.id) ||
+	if ((moved = spill_where(n, m.id, &off, &gen, &size))) {
+		m.off = off;
+		m.gen = gen;
+		v.size = size;
+		arena_node_keep(&n->arena, off, gen, true);
+	} else if (m.gen > UINT32_MAX || arena_view(&n->view, m.off, (uint32_t)m.gen, &v) < 0 || !id_eq(v.id, m.id) ||
 	    arena_node_keep(&n->arena, m.off, (uint32_t)m.gen, true) < 0) {
 		proc_fail(p, m.req, ERR_NOTFOUND, "the object is not there any more");
 		return 0;
@@ -82,7 +105,8 @@ on_keep(struct nproc *p, const struct frame *f)
 	    (m.name.n && map_put(&n->kept_names, hash64(m.name.p, m.name.n), k) < 0)) {
 		idmap_del(&n->kept, m.id);
 		free(k);
-		arena_node_keep(&n->arena, m.off, (uint32_t)m.gen, false);
+		if (!moved)
+			arena_node_keep(&n->arena, m.off, (uint32_t)m.gen, false);
 		proc_fail(p, m.req, -ENOMEM, "the node is out of memory");
 		return 0;
 	}
@@ -128,6 +152,8 @@ on_lookup(struct nproc *p, const struct frame *f)
 					found++;
 				}
 	}
+	if (found == 1)
+		kept_place(n, k);
 	if (found == 1)
 		SEND(p, found, .req = m.req, .id = k->id, .off = k->off, .gen = k->gen, .size = k->size,
 		    .name = span_of(k->name, k->nname));
@@ -176,9 +202,8 @@ bool
 kept_answer(struct nproc *p, const struct msg_route *m)
 {
 	bool many = m->kind == ROUTE_HOLD && m->body.n >= 16;
-	const struct kept *k = idmap_get(&p->n->kept, many ? id_at(m->body.p) : m->id);
+	struct kept *k = idmap_get(&p->n->kept, many ? id_at(m->body.p) : m->id);
 	unsigned char w[WREF_SIZE];
-	struct obj_view v;
 
 	if (m->kind == ROUTE_DROP)
 		return true;		/* nobody counts who holds what the node keeps */
@@ -186,10 +211,8 @@ kept_answer(struct nproc *p, const struct msg_route *m)
 		return false;
 	switch (m->kind) {
 	case ROUTE_ASK:
-		if (arena_view(&p->n->view, k->off, k->gen, &v) < 0)
-			return false;
-		val_wref_pack(w, &(struct wref){ .id = k->id, .off = k->off, .gen = k->gen, .nbuf = v.nbuf, .flags = v.flags,
-		    .size = v.size });
+		kept_place(p->n, k);
+		val_wref_pack(w, &(struct wref){ .id = k->id, .off = k->off, .gen = k->gen, .size = k->size });
 		SEND(p, route, .proc = m->proc, .kind = ROUTE_ANSWER, .id = k->id, .arg = 2, .body = span_of(w, sizeof w));
 		return true;
 	case ROUTE_HOLD:

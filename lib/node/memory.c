@@ -7,6 +7,8 @@
 
 enum {
 	ROUND = 200,			/* ms between two calls to collect garbage while somebody waits */
+	COLD = 1000,			/* the same while objects are moved to the disk */
+	FIRST = 20,			/* ms for garbage to be found before they are */
 	TELL = 16,			/* bytes of an entry in node.tells */
 	TOLD = 12,			/* in nproc.told */
 };
@@ -72,8 +74,8 @@ hook_tell(void *ctx, uint32_t proc, uint64_t off, uint32_t gen)
 	n->mem_dirty = true;
 }
 
-static bool
-pinned(struct node *n, uint64_t off, uint32_t gen)
+bool
+memory_pinned(struct node *n, uint64_t off, uint32_t gen)
 {
 	uint64_t name = pin_name(off, gen);
 	const _Atomic uint64_t *slot;
@@ -81,14 +83,14 @@ pinned(struct node *n, uint64_t off, uint32_t gen)
 
 	for (unsigned i = 0; hook_pins(n, i, &slot, &k); i++)
 		for (unsigned j = 0; j < k; j++)
-			if (atomic_load(&slot[j]) == name)
+			if (atomic_load(&slot[j]) == name || atomic_load(&slot[j]) == PIN_ALL)
 				return true;
 	return false;
 }
 
 /* to be freed by p, which made it; until it is, we remember, for p may die before it reads this */
-static void
-tell(struct nproc *p, uint64_t off, uint32_t gen)
+void
+memory_tell(struct nproc *p, uint64_t off, uint32_t gen, bool spare)
 {
 	struct buf *b = &p->told;
 	unsigned char o[TOLD];
@@ -96,7 +98,7 @@ tell(struct nproc *p, uint64_t off, uint32_t gen)
 
 	le_put64(o, off);
 	le_put32(o + 8, gen);
-	SEND(p, free, .objects = span_of(o, sizeof o));
+	SEND(p, free, .objects = span_of(o, sizeof o), .spare = spare);
 	if (b->len >= p->told_most) {
 		for (size_t i = 0; i < b->len; i += TOLD)
 			if (arena_node_has(&p->n->arena, le_get64(b->data + i), le_get32(b->data + i + 8))) {
@@ -123,11 +125,11 @@ tell_makers(struct node *n)
 
 		if (p == NULL)		/* it died meanwhile: its extents are ours */
 			memory_free(n, off, gen, false);
-		else if (pinned(n, off, gen)) {
+		else if (memory_pinned(n, off, gen)) {
 			memmove(n->tells.data + stay, t, TELL);
 			stay += TELL;
 		} else {
-			tell(p, off, gen);
+			memory_tell(p, off, gen, false);
 		}
 	}
 	n->tells.len = stay;
@@ -144,10 +146,12 @@ memory_free(struct node *n, uint64_t off, uint32_t gen, bool check)
 	n->mem_dirty = true;
 	if (e != -EPERM)
 		return;
-	if (check)
+	if (borrower == ARENA_NODE_PROC && !(check && memory_pinned(n, off, gen)))
+		arena_free(&n->view, off, gen);
+	else if (check)
 		hook_tell(n, borrower, off, gen);
 	else if ((p = map_get(&n->procs, borrower)) != NULL)	/* a lost one too: it is not gone yet */
-		tell(p, off, gen);
+		memory_tell(p, off, gen, false);
 }
 
 /* --- extents -------------------------------------------------------------------------------------------------------------- */
@@ -171,8 +175,10 @@ no_room(struct node *n, struct nproc *p, uint64_t req, uint64_t bytes)
 
 	arena_node_report(&n->arena, &b);
 	snprintf(size, sizeof size, "%.1f MiB", (double)bytes / (1 << 20));
-	proc_fail(p, req, ERR_FULL, "the object store is full: no room for %s of %llu MiB; %.*s", size,
-	    (unsigned long long)(n->arena.bytes >> 20), (int)b.len, b.len ? (char *)b.data : "");
+	if (p)
+		proc_fail(p, req, ERR_FULL, "the object store is full: no room for %s of %llu MiB; %s%s%.*s", size,
+		    (unsigned long long)(n->arena.bytes >> 20), spill_why(n), spill_why(n)[0] ? "; " : "", (int)b.len,
+		    b.len ? (char *)b.data : "");
 	buf_release(&b);
 }
 
@@ -184,8 +190,9 @@ collect(struct node *n)
 	if (n->round_at > now)
 		return;
 	n->round++;
-	n->round_at = now + ROUND * MS;
-	later(n, n->round_at);
+	n->round_at = now + (spill_hot(n) ? COLD : ROUND) * MS;
+	n->collected_at = now;
+	later(n, now + FIRST * MS);
 	list_each(l, &n->procs_list) {
 		struct nproc *p = list_entry(l, struct nproc, link);
 
@@ -194,28 +201,71 @@ collect(struct node *n)
 	}
 }
 
+/* Makes room behind the work: garbage first, and those who have it get a moment to find it.  How long from now to look again, ms. */
+static uint64_t
+make_room(struct node *n, uint64_t bytes)
+{
+	uint64_t now;
+
+	collect(n);
+	now = clock_ns();
+	if (!spill_hot(n) && now - n->collected_at < FIRST * MS)
+		return FIRST;
+	return spill_push(n, bytes) ? 50 : ROUND;
+}
+
+static bool
+serve_one(struct node *n, struct waiter *w)
+{
+	struct nproc *p;
+	int e;
+
+	if (w->proc == 0)
+		return spill_restore(n, w);
+	p = proc_find(n, w->proc);
+	return p == NULL || lend(n, p, w->req, w->bytes, &e);
+}
+
 /* first come first served; a large one does not let smaller ones pass for as long as it waits */
 static void
 serve(struct node *n)
 {
-	uint64_t now = clock_ns();
-	int e;
+	uint64_t now = clock_ns(), batch = n->arena.bytes / 16 < 32 << 20 ? n->arena.bytes / 16 : 32 << 20;
 
 	list_each_safe(l, q, &n->waiters) {
 		struct waiter *w = list_entry(l, struct waiter, link);
-		struct nproc *p = proc_find(n, w->proc);
-		bool done = p == NULL || lend(n, p, w->req, w->bytes, &e);
+		bool done = serve_one(n, w), moving = !done && spill_hot(n) && spill_why(n)[0] == '\0';
 
-		if (!done && now < w->until) {
-			later(n, w->until);
-			collect(n);
+		if (!done && (now < w->until || (moving && now < w->until + 60000 * MS))) {
+			later(n, now + make_room(n, w->bytes) * MS);
 			return;
 		}
-		if (!done)
-			no_room(n, p, w->req, w->bytes);
+		if (!done && w->proc)
+			no_room(n, proc_find(n, w->proc), w->req, w->bytes);
+		else if (!done)
+			spill_failed(n, w, "no room in the object store to bring the object back from the disk");
 		list_del(&w->link);
 		free(w);
 	}
+	if (spill_hot(n) && n->arena.free < batch)
+		spill_push(n, batch);		/* ahead of the next one */
+}
+
+void
+memory_wait(struct node *n, const struct waiter *w)
+{
+	struct waiter *v = malloc(sizeof *v);
+
+	if (v == NULL) {
+		if (w->proc == 0)
+			spill_failed(n, w, "the node is out of memory");
+		else
+			no_room(n, proc_find(n, w->proc), w->req, w->bytes);
+		return;
+	}
+	*v = *w;
+	list_add_tail(&n->waiters, &v->link);
+	n->mem_dirty = true;
 }
 
 static int
@@ -223,7 +273,6 @@ on_extent(struct nproc *p, const struct frame *f)
 {
 	struct node *n = p->n;
 	struct msg_extent m;
-	struct waiter *w;
 	int e = msg_get_extent(&m, f->body, f->len);
 
 	if (e < 0)
@@ -233,15 +282,11 @@ on_extent(struct nproc *p, const struct frame *f)
 	arena_node_flush(&n->arena);
 	if (list_empty(&n->waiters) && lend(n, p, m.req, m.bytes, &e))
 		return 0;
-	if (m.wait == 0 || m.bytes > n->arena.bytes || (w = calloc(1, sizeof *w)) == NULL) {
+	if (m.wait == 0 || m.bytes > n->arena.bytes)
 		no_room(n, p, m.req, m.bytes);
-		return 0;
-	}
-	*w = (struct waiter){ .proc = p->number, .req = m.req, .bytes = m.bytes,
-	    .until = clock_ns() + (m.wait < UINT32_MAX ? m.wait : UINT32_MAX) * MS };
-	list_add_tail(&n->waiters, &w->link);
-	later(n, w->until);
-	collect(n);
+	else
+		memory_wait(n, &(struct waiter){ .proc = p->number, .req = m.req, .bytes = m.bytes,
+		    .until = clock_ns() + (m.wait < UINT32_MAX ? m.wait : UINT32_MAX) * MS });
 	return 0;
 }
 
@@ -323,6 +368,7 @@ memory_gone(struct nproc *p)
 {
 	struct node *n = p->n;
 
+	spill_gone(p);
 	arena_node_dead(&n->arena, p->number);
 	for (size_t i = 0; i < p->told.len; i += TOLD)
 		memory_free(n, le_get64(p->told.data + i), le_get32(p->told.data + i + 8), false);
@@ -379,7 +425,7 @@ memory_start(struct node *n)
 	n->arena = (struct arena_node)ARENA_NODE_INIT;
 	n->index = (struct index)INDEX_INIT;
 	list_init(&n->waiters);
-	if ((e = arena_node_create(&n->arena, bytes)) < 0 || (e = arena_attach(&n->view, n->arena.fd, 0)) < 0 ||
+	if ((e = arena_node_create(&n->arena, bytes)) < 0 || (e = arena_attach(&n->view, n->arena.fd, ARENA_NODE_PROC)) < 0 ||
 	    (e = index_create(&n->index, 1 << 20)) < 0)
 		return e;
 	n->arena.reserve = bytes / 8 < UINT64_C(256) << 20 ? bytes / 8 : UINT64_C(256) << 20;
@@ -392,6 +438,7 @@ memory_stop(struct node *n)
 {
 	struct list *l;
 
+	spill_stop(n);
 	while (n->waiters.next && (l = list_shift(&n->waiters)) != NULL)
 		free(list_entry(l, struct waiter, link));
 	arena_release(&n->view);

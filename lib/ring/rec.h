@@ -30,7 +30,8 @@ enum rec_kind {			/* where the payload is: arguments before READY, values after 
 	REC_NONE,
 	REC_HERE,		/* inl[0 .. len) */
 	REC_EXT,		/* in the extension block: len bytes, after the context if there is one */
-	REC_ARENA,		/* inl holds struct rec_where */
+	REC_ARENA,		/* inl holds struct rec_where; link counts who looks at it now */
+	REC_AWAY,		/* the same, but the node may move it and frees it: where it lay last */
 };
 
 #define REC_ERROR	0x01u	/* the value is an encoded error */

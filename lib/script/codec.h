@@ -80,6 +80,7 @@ void	enc_release(lua_State *L, struct enc *e);	/* frees; e becomes ENC_INIT but 
 struct dec_src {
 	const struct enc_seg *seg;	/* the out-of-band buffers of the object, in order */
 	unsigned nseg;
+	bool *viewed;			/* set if some buffer looks at seg[]; or NULL */
 	int anchor;			/* stack slot of the Lua value that keeps seg[] alive; 0: buffers are copied */
 	void *arg;			/* for the hooks */
 };

@@ -98,8 +98,11 @@ push_view(struct dec_run *d, unsigned dtype, const void *p, size_t n)	/* of a se
 		if (n)
 			memcpy(b->p, p, n * b->size);
 		b->readonly = true;
-	} else
+	} else {
 		buffer_push_view(d->L, dtype, p, n, d->anchor, true);
+		if (d->src->viewed)
+			*d->src->viewed = true;
+	}
 }
 
 static const struct enc_seg *

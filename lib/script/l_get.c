@@ -41,13 +41,49 @@ remember(lua_State *L, struct rec *r, struct id id, size_t n)
 	s->cached[i] = (struct strcache){ r, id, n };
 }
 
+/* what a buffer that looks into the arena keeps alive: the object stays where it is */
+struct look {
+	struct rec *r;			/* counted, and viewed; NULL: given up */
+};
+
+static int
+look_gc(lua_State *L)
+{
+	struct look *k = lua_touserdata(L, 1);
+	struct script *s = script_of(L);
+
+	if (k->r && s->c) {
+		client_unview(s->c, k->r);
+		client_drop(s->c, k->r);
+	}
+	k->r = NULL;
+	return 0;
+}
+
+static struct look *
+look_push(lua_State *L)
+{
+	struct look *k = lua_newuserdatauv(L, sizeof *k, 0);
+
+	k->r = NULL;
+	if (luaL_newmetatable(L, "rota.look")) {
+		lua_pushcfunction(L, look_gc);
+		lua_setfield(L, -2, "__gc");
+	}
+	lua_setmetatable(L, -2);
+	return k;
+}
+
 /* of an object with buffers of its own: a buffer is made once, a long string once */
 static int
-arena_values(lua_State *L, struct rec *r, const struct value *v, int anchor, bool strings)
+arena_values(lua_State *L, struct rec *r, const struct value *v, bool strings)
 {
 	struct script *s = script_of(L);
 	struct enc_seg small[OBJ_VIEW_BUFS], *seg = small;
-	struct dec_src src = { .nseg = v->view.nbuf, .anchor = anchor };
+	struct dec_src src = { .nseg = v->view.nbuf };
+	struct look *look;
+	bool viewed = false;
+	int top;
 	bool single = v->nvals == 1 && v->view.nbuf == 1;
 	int e;
 
@@ -55,11 +91,14 @@ arena_values(lua_State *L, struct rec *r, const struct value *v, int anchor, boo
 		lua_rawgeti(L, LUA_REGISTRYINDEX, s->views);
 		if (!strings && lua_rawgetp(L, -1, r) != LUA_TNIL) {
 			lua_remove(L, -2);
+			client_unview(s->c, r);
 			return 1;
 		}
 		lua_pop(L, strings ? 1 : 2);
-		if (cached(L, r, v->view.id))
+		if (cached(L, r, v->view.id)) {
+			client_unview(s->c, r);
 			return 1;
+		}
 	}
 	if (v->view.nbuf > OBJ_VIEW_BUFS)
 		seg = lua_newuserdatauv(L, v->view.nbuf * sizeof *seg, 0);
@@ -72,8 +111,18 @@ arena_values(lua_State *L, struct rec *r, const struct value *v, int anchor, boo
 		seg[i] = (struct enc_seg){ p, n };
 	}
 	src.seg = seg;
+	src.viewed = &viewed;
+	look = look_push(L);
+	src.anchor = top = lua_gettop(L);
 	if ((e = dec_values(L, v->p, v->n, v->nvals, &src, VAL_ALLOW_CODE | (strings ? DEC_STRINGS : 0))) < 0)
 		lua_error(L);
+	if (viewed) {
+		client_retain(s->c, r);
+		look->r = r;			/* the view is its from now on */
+	} else {
+		client_unview(s->c, r);
+	}
+	lua_remove(L, top);
 	if (single && buffer_test(L, -1)) {
 		lua_rawgeti(L, LUA_REGISTRYINDEX, s->views);
 		lua_pushvalue(L, -2);
@@ -107,6 +156,8 @@ ref_values(lua_State *L, struct rec *r, int anchor, bool all)
 {
 	struct script *s = script_of(L);
 	bool strings = s->as_string;
+
+	(void)anchor;
 	struct value v;
 	int n, e;
 
@@ -114,10 +165,11 @@ ref_values(lua_State *L, struct rec *r, int anchor, bool all)
 	if (ref_error(L, r))
 		lua_error(L);
 	if ((e = client_value(s->c, r, &v)) < 0)
-		script_raise(L, e, "the object is gone: its owner died, or the node lost it");
+		script_raise(L, e, "%s", e != ERR_FULL && e != ERR_LOST ? err_str(e) : *client_full(s->c) ? client_full(s->c) :
+		    "the object is gone: its owner died, or the node lost it");
 	luaL_checkstack(L, (int)v.nvals + 8, "too many values");
 	if (v.arena) {
-		n = arena_values(L, r, &v, anchor, strings);
+		n = arena_values(L, r, &v, strings);
 		ref_charge(L, v.view.size);
 	} else {
 		if (dec_values(L, v.p, v.n, v.nvals, NULL, VAL_ALLOW_CODE) < 0)

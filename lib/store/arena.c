@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include "base/err.h"
 #include "store/arena_impl.h"
 
@@ -306,7 +307,7 @@ arena_new(struct arena *a, struct id id, const uint64_t *size, unsigned nbuf, ui
 	struct obj_hdr *h;
 	int e;
 
-	if (run == 0 || run > a->bytes)
+	if (run == 0 || run > a->bytes || headlen > UINT32_MAX)
 		return -E2BIG;
 	if ((e = new_at(a, run, table, &off)) == -EAGAIN) {
 		span_tidy(a);
@@ -320,7 +321,8 @@ arena_new(struct arena *a, struct id id, const uint64_t *size, unsigned nbuf, ui
 	h->magic = OBJ_MAGIC;
 	h->proc = a->proc;
 	h->id = id;
-	h->headlen = headlen;
+	h->headlen = (uint32_t)headlen;
+	h->made = arena_now();
 	h->nbuf = (uint16_t)nbuf;
 	h->flags = 0;
 	atomic_store_explicit(&h->keep, 0, memory_order_relaxed);
@@ -377,6 +379,42 @@ arena_name(struct arena *a, uint64_t off, struct id id, uint16_t flags)
 }
 
 void
+arena_slot(struct arena *a, uint64_t off, uint32_t slot)
+{
+	atomic_store_explicit(&arena_hdr(a->base, off)->keep, slot & ~OBJ_KEEP, memory_order_relaxed);
+}
+
+int
+arena_clone(struct arena *a, const struct obj_hdr *from, uint64_t run, uint64_t *off, uint32_t *gen)
+{
+	struct obj_hdr *h;
+	int e = new_at(a, run, run, off);
+
+	if (e == -EAGAIN) {
+		span_tidy(a);
+		e = new_at(a, run, run, off);
+	}
+	if (e < 0 || (e = gran_ready(a, *off, *off + run)) < 0)
+		return e;
+	h = arena_hdr(a->base, *off);
+	if (++a->impl->gen == 0)
+		a->impl->gen = 1;
+	h->magic = OBJ_MAGIC;
+	h->proc = a->proc;
+	h->id = from->id;
+	h->size = from->size;
+	h->headlen = from->headlen;
+	h->made = from->made;
+	h->nbuf = from->nbuf;
+	h->flags = from->flags;
+	atomic_store_explicit(&h->keep, atomic_load_explicit(&from->keep, memory_order_relaxed), memory_order_relaxed);
+	a->used += atomic_load_explicit(&h->run, memory_order_relaxed);
+	*gen = a->impl->gen;
+	atomic_store_explicit(&h->word, obj_word(*gen, OBJ_FILLING), memory_order_release);
+	return 0;
+}
+
+void
 arena_seal(struct arena *a, uint64_t off)
 {
 	struct obj_hdr *h = arena_hdr(a->base, off);
@@ -392,6 +430,7 @@ drop(struct arena *a, uint64_t off, uint64_t want)
 	struct arena_impl *m = a->impl;
 	uint32_t g = (uint32_t)(off >> ARENA_SHIFT), s = 0, rel = 0, i = 0;
 	struct obj_hdr *h;
+	uint64_t word;
 
 	if (off % 64 || !arena_mine(a, off))
 		return -EPERM;
@@ -404,7 +443,10 @@ drop(struct arena *a, uint64_t off, uint64_t want)
 	} else if (m->gran[g].kind != GRAN_BIG || off % ARENA_GRANULE)
 		return ERR_NOTFOUND;
 	h = arena_hdr(a->base, off);
-	if (atomic_load_explicit(&h->word, memory_order_relaxed) != want)
+	word = atomic_load_explicit(&h->word, memory_order_relaxed);
+	if (word != want && (want & 3) == OBJ_SEALED)
+		want = want >> 32 << 32 | OBJ_EVICTING;		/* by rlet, which found that nobody pins it */
+	if (word != want)
 		return ERR_NOTFOUND;
 	a->used -= atomic_load_explicit(&h->run, memory_order_relaxed);
 	atomic_store_explicit(&h->word, want >> 32 << 32 | OBJ_FREE, memory_order_release);
@@ -429,4 +471,13 @@ int
 arena_free(struct arena *a, uint64_t off, uint32_t gen)
 {
 	return drop(a, off, obj_word(gen, OBJ_SEALED));
+}
+
+uint32_t
+arena_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint32_t)((uint64_t)ts.tv_sec * 64 + (uint64_t)ts.tv_nsec / 15625000);
 }

@@ -38,12 +38,15 @@ struct obj_hdr {
 	struct id id;
 	uint64_t size;			/* payload: head and buffers */
 	_Atomic uint64_t run;		/* bytes from this header to the next one, a multiple of 64 */
-	uint64_t headlen;
+	uint32_t headlen;
+	uint32_t made;			/* when, of arena_now */
 	uint16_t nbuf;
 	uint16_t flags;			/* the maker's, for the reader */
-	_Atomic uint32_t keep;		/* rlet's: not 0: the node owns it */
+	_Atomic uint32_t keep;		/* rlet's OBJ_KEEP: the node owns it; the rest: the owner's record, a hint */
 };
 static_assert(sizeof(struct obj_hdr) == 64, "layout changed: bump ARENA_LAYOUT");
+
+#define OBJ_KEEP (UINT32_C(1) << 31)
 
 struct obj_span {
 	uint64_t off, len;		/* off from the object's header */
@@ -123,13 +126,24 @@ int	arena_new(struct arena *a, struct id id, const uint64_t *size, unsigned nbuf
 int	arena_ready(struct arena *a, const struct obj *o);
 void	*obj_buf(const struct arena *a, const struct obj *o, unsigned i, uint64_t *len); /* buffer i < nbuf; len may be NULL */
 void	arena_name(struct arena *a, uint64_t off, struct id id, uint16_t flags);	/* before arena_seal */
+void	arena_slot(struct arena *a, uint64_t off, uint32_t slot);	/* before arena_seal: where its owner finds its record; 0 unknown */
 void	arena_seal(struct arena *a, uint64_t off);	/* one release store; from now on it never changes */
 void	arena_abort(struct arena *a, uint64_t off);	/* instead of arena_seal */
 /*
- * Frees an object that we made.  Nobody may hold or pin it any more: the owner knows.  0; -EPERM: it does not lie
+ * Frees an object that we made.  Nobody may hold or pin it any more: the owner knows, or rlet, which evicted it.  0; -EPERM: it does not lie
  * in our extents (tell rlet); ERR_NOTFOUND: it is not there in this generation.
  */
 int	arena_free(struct arena *a, uint64_t off, uint32_t gen);
+/*
+ * A block of run bytes like the one that h heads, which is copied but for place and maker: FILLING, to be filled with
+ * all that followed h, then sealed.  0, -EAGAIN, ERR_FULL as arena_new.
+ */
+int	arena_clone(struct arena *a, const struct obj_hdr *h, uint64_t run, uint64_t *off, uint32_t *gen);
+/*
+ * Takes a free run of granules out of use, wherever in an extent it lies, the reserve too: for a node that is full.  rlet is
+ * to be told (arena_node_unlend).  false: there is none.
+ */
+bool	arena_yield(struct arena *a, uint64_t *off, uint64_t *bytes);
 bool	arena_mine(const struct arena *a, uint64_t off);	/* in an extent lent to us? */
 
 /*
@@ -146,6 +160,7 @@ int	obj_view_buf(const struct arena *a, const struct obj_view *v, unsigned i, co
  */
 int	arena_pin(const struct arena *a, _Atomic uint64_t *slot, unsigned n, unsigned *hint, uint64_t off, uint32_t gen);
 
+uint32_t arena_now(void);	/* a coarse clock that does not go back, 64 to the second */
 void	arena_copy(void *dst, const void *src, size_t n);	/* the fastest memcpy into an object */
 
 #endif

@@ -55,7 +55,7 @@ gap_end(struct settle *s, uint64_t end)		/* the free stretch from s->gap ends at
 static bool
 owner_gone(const struct arena_node *an, const struct arena_block *b)
 {
-	return !b->keep && an->hook.alive && !an->hook.alive(an->hook.ctx, b->id.node, b->id.proc);
+	return !(b->keep & OBJ_KEEP) && an->hook.alive && !an->hook.alive(an->hook.ctx, b->id.node, b->id.proc);
 }
 
 /* A block of a dead maker: true if it lives on. */
@@ -233,7 +233,10 @@ scan_pins(struct arena_node *an)	/* once for the whole batch */
 
 	for (unsigned i = 0; an->hook.pins && an->hook.pins(an->hook.ctx, i, &slot, &n); i++)
 		for (unsigned k = 0; k < n; k++)
-			if ((name = pin_held(&slot[k])) != 0)
+			if ((name = pin_held(&slot[k])) == PIN_ALL)
+				for (size_t j = 0; j < an->nvictim; j++)
+					an->victim[j].held = true;
+			else if (name)
 				mark_held(an, name);
 }
 
@@ -284,7 +287,7 @@ free_owned_by(struct arena_node *an, const struct own_extent *x, uint32_t node, 
 	int r;
 
 	while ((r = arena_block_next(an->base, end, &b)) > 0) {
-		if (b.state != OBJ_SEALED || b.keep || b.id.node != node || b.id.proc != proc)
+		if (b.state != OBJ_SEALED || b.keep & OBJ_KEEP || b.id.node != node || b.id.proc != proc)
 			continue;
 		if (x->state == EXTENT_OWNED)
 			own_victim(an, &b);
@@ -320,13 +323,12 @@ arena_node_keep(struct arena_node *an, uint64_t off, uint32_t gen, bool keep)
 {
 	struct own_extent x;
 	struct arena_block b;
-	uint64_t end;
+	_Atomic uint32_t *word = &arena_hdr(an->base, off)->keep;
 
-	if (!own_find(an, off, &x))
+	if (!own_find(an, off, &x) || !arena_block_load(an->base, off, (x.g + x.n) << ARENA_SHIFT, &b) || b.gen != gen ||
+	    b.state != OBJ_SEALED)
 		return ERR_NOTFOUND;
-	end = (x.g + x.n) << ARENA_SHIFT;
-	if (!arena_block_load(an->base, off, end, &b) || b.gen != gen || b.state != OBJ_SEALED)
-		return ERR_NOTFOUND;
-	atomic_store_explicit(&arena_hdr(an->base, off)->keep, keep, memory_order_relaxed);
+	atomic_store_explicit(word, (atomic_load_explicit(word, memory_order_relaxed) & ~OBJ_KEEP) | (keep ? OBJ_KEEP : 0),
+	    memory_order_relaxed);
 	return 0;
 }

@@ -213,3 +213,27 @@ arena_spare(struct arena *a, uint64_t *off, uint64_t *bytes)
 	a->lent -= *bytes;
 	return true;
 }
+
+/* the last granules first: an extent is cut as seldom as can be */
+bool
+arena_yield(struct arena *a, uint64_t *off, uint64_t *bytes)
+{
+	struct arena_impl *m = a->impl;
+	uint32_t g, n, end;
+
+	span_tidy(a);
+	if (m->bins == 0)
+		return false;
+	g = m->bin[31 - (unsigned)__builtin_clz(m->bins)];
+	n = m->gran[g].n;
+	end = g + n;
+	run_unlink(m, g);
+	if (end < m->ngran && m->gran[end].kind != GRAN_NONE)
+		m->gran[end].flags |= GRAN_FIRST;
+	*off = (uint64_t)g << ARENA_SHIFT;
+	*bytes = (uint64_t)n << ARENA_SHIFT;
+	memset(&m->gran[g], 0, n * sizeof m->gran[g]);
+	mprotect(a->base + *off, *bytes, PROT_READ);
+	a->lent -= *bytes;
+	return true;
+}

@@ -19,7 +19,7 @@
 #endif
 
 #define ARENA_MAGIC 0x616e7261u		/* "arna" */
-#define ARENA_LAYOUT 1u
+#define ARENA_LAYOUT 2u
 #define ARENA_SHIFT 16			/* of a granule */
 
 /*
@@ -70,9 +70,8 @@ void	*arena_map(int fd, uint64_t *bytes, bool write, int *err);
 
 struct arena_block {		/* private copy of a header */
 	uint64_t off, run, size;
-	uint64_t headlen;
 	struct id id;
-	uint32_t gen, state, proc, keep;
+	uint32_t gen, state, proc, keep, headlen, made;
 	uint16_t nbuf, flags;
 };
 

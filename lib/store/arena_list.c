@@ -5,6 +5,27 @@
 #include "base/num.h"
 #include "store/arena_own.h"
 
+static struct arena_item
+item(const struct own_extent *x, const struct arena_block *b)
+{
+	return (struct arena_item){ .id = b->id, .off = b->off, .size = b->size, .run = b->run, .gen = b->gen, .maker = b->proc,
+	    .borrower = x->borrower, .kept = (b->keep & OBJ_KEEP) != 0, .slot = b->keep & ~OBJ_KEEP, .made = b->made,
+	    .flags = b->flags };
+}
+
+bool
+arena_node_at(struct arena_node *an, uint64_t off, struct arena_item *it)
+{
+	struct own_extent x;
+	struct arena_block b;
+
+	if (!own_find(an, off, &x) || !arena_block_load(an->base, off, (x.g + x.n) << ARENA_SHIFT, &b) ||
+	    b.state != OBJ_SEALED || !id_eq(b.id, it->id))
+		return false;
+	*it = item(&x, &b);
+	return true;
+}
+
 void
 arena_node_each(struct arena_node *an, bool (*fn)(void *ctx, const struct arena_item *it), void *ctx)
 {
@@ -15,13 +36,40 @@ arena_node_each(struct arena_node *an, bool (*fn)(void *ctx, const struct arena_
 		struct arena_block b = { .off = x.g << ARENA_SHIFT };
 
 		while (arena_block_next(an->base, end, &b) > 0) {
-			struct arena_item it = { .id = b.id, .off = b.off, .size = b.size, .run = b.run, .gen = b.gen,
-			    .maker = b.proc, .borrower = x.borrower, .kept = b.keep != 0 };
+			struct arena_item it = item(&x, &b);
 
 			if (b.state == OBJ_SEALED && !fn(ctx, &it))
 				return;
 		}
 	}
+}
+
+static void
+unit(void (*fn)(void *, const struct arena_unit *), void *ctx, uint64_t off, uint64_t end, uint32_t state)
+{
+	if (off < end)
+		fn(ctx, &(struct arena_unit){ { .off = off, .run = end - off, .borrower = UINT32_MAX - 1 }, state });
+}
+
+void
+arena_node_units(struct arena_node *an, void (*fn)(void *ctx, const struct arena_unit *u), void *ctx)
+{
+	uint64_t at = an->first << ARENA_SHIFT;
+	struct own_extent x;
+
+	for (uint64_t g = 0; own_next(an, &g, &x); at = (x.g + x.n) << ARENA_SHIFT) {
+		uint64_t end = (x.g + x.n) << ARENA_SHIFT;
+		struct arena_block b = { .off = x.g << ARENA_SHIFT };
+
+		unit(fn, ctx, at, b.off, OBJ_FREE);
+		while (arena_block_next(an->base, end, &b) > 0) {
+			struct arena_unit u = { item(&x, &b), b.state };
+
+			fn(ctx, &u);
+		}
+		unit(fn, ctx, b.off + b.run, end, OBJ_FILLING);
+	}
+	unit(fn, ctx, at, an->bytes, OBJ_FREE);
 }
 
 void

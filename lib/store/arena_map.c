@@ -85,6 +85,7 @@ arena_block_load(const unsigned char *base, uint64_t off, uint64_t end, struct a
 	b->id.seq = h->id.seq;
 	b->size = h->size;
 	b->headlen = h->headlen;
+	b->made = h->made;
 	b->nbuf = h->nbuf;
 	b->flags = h->flags;
 	b->keep = atomic_load_explicit(&h->keep, memory_order_relaxed);

@@ -87,13 +87,13 @@ own_give(struct arena_node *an, uint64_t g, uint64_t n, uint32_t last, bool warm
 }
 
 static uint64_t
-fit(const struct arena_run *r, uint64_t n)	/* where in r, aligned if that is possible; 0: nowhere */
+fit(const struct arena_run *r, uint64_t n)	/* where in r, aligned if that costs little; 0: nowhere */
 {
 	uint64_t huge = ARENA_HUGE >> ARENA_SHIFT, g = (r->g + huge - 1) / huge * huge;
 
 	if (r->n < n)
 		return 0;
-	return n >= huge && g + n <= r->g + r->n ? g : r->g;
+	return n >= huge && (n % huge == 0 || g - r->g <= n / 8) && g + n <= r->g + r->n ? g : r->g;
 }
 
 /* proc's own before anybody's warm one, before an untouched one, before what others may want back; then the smallest */
@@ -334,7 +334,9 @@ arena_node_lend(struct arena_node *an, uint32_t proc, uint64_t bytes, uint64_t *
 		room = an->limit > room ? an->limit - room : 0;
 	}
 	need = (bytes + ARENA_GRANULE - 1) >> ARENA_SHIFT;
-	n = growth(an, proc);
+	n = proc == ARENA_NODE_PROC ? need : growth(an, proc);
+	if (need >= ARENA_LEND_MIN >> ARENA_SHIFT && need > n / 8)
+		n -= n % need;			/* a rest would hold nothing of this size */
 	if (need > room >> ARENA_SHIFT)
 		return ERR_FULL;
 	if (n <= need || n > room >> ARENA_SHIFT || (g = run_take(an, proc, n)) == 0) {
@@ -357,22 +359,41 @@ arena_node_lend(struct arena_node *an, uint32_t proc, uint64_t bytes, uint64_t *
 	return 0;
 }
 
+/* The part [g, g + n) leaves x: what lies behind it becomes an extent of its own first, then the front one gets shorter. */
+static void
+cut(struct arena_node *an, const struct own_extent *x, uint64_t g, uint64_t n)
+{
+	uint64_t end = x->g + x->n;
+
+	if (g + n < end) {
+		own_log(an, g + n)->gen = own_log(an, x->g)->gen;
+		own_log(an, g + n)->last = x->borrower;
+		atomic_store_explicit(&own_log(an, g + n)->word, log_word(EXTENT_LENT, end - g - n, x->borrower),
+		    memory_order_release);
+	}
+	atomic_store_explicit(&own_log(an, x->g)->word, g > x->g ? log_word(EXTENT_LENT, g - x->g, x->borrower) : 0,
+	    memory_order_release);
+}
+
 int
 arena_node_unlend(struct arena_node *an, uint32_t proc, uint64_t off, uint64_t len)
 {
 	struct own_extent x;
 	struct arena_block b;
+	uint64_t g = off >> ARENA_SHIFT, n = len >> ARENA_SHIFT;
 
-	if (off % ARENA_GRANULE || !own_find(an, off, &x) || x.g << ARENA_SHIFT != off || x.n << ARENA_SHIFT != len ||
+	if (off % ARENA_GRANULE || len % ARENA_GRANULE || len == 0 || !own_find(an, off, &x) || g + n > x.g + x.n ||
 	    x.state != EXTENT_LENT || x.borrower != proc)
 		return -EPERM;
 	if (!arena_block_load(an->base, off, off + len, &b) || b.run != len || b.state != OBJ_FREE) {
+		if (g > x.g || n < x.n)
+			return -EPERM;
 		own_settle(an, &x, true);	/* it is not empty: better ours than lost */
 		return 0;
 	}
-	atomic_store_explicit(&own_log(an, x.g)->word, 0, memory_order_release);
+	cut(an, &x, g, n);
 	an->lent -= len;
-	own_give(an, x.g, x.n, proc, true);
+	own_give(an, g, n, proc, true);
 	return 0;
 }
 

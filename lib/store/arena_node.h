@@ -18,6 +18,7 @@
 
 struct arena_run;
 struct arena_victim;
+struct arena_item;
 
 struct arena_hooks {			/* any may be NULL */
 	/* the i-th pin table of a live process: false after the last one */
@@ -45,6 +46,7 @@ struct arena_node {
 	struct arena_victim *victim;	/* to be freed by arena_node_flush */
 	size_t nvictim, capvictim;
 };
+#define ARENA_NODE_PROC UINT32_MAX	/* rlet itself as a borrower: lent no more than it asks for */
 #define ARENA_NODE_INIT { .fd = -1 }
 
 /* A sparse file, with huge pages where the kernel lets us.  May fork a child, which is gone again.  0 or -errno. */
@@ -61,7 +63,8 @@ void	arena_node_release(struct arena_node *an);			/* closes fd; others' mappings
  * the machine has no memory.
  */
 int	arena_node_lend(struct arena_node *an, uint32_t proc, uint64_t bytes, uint64_t *off, uint64_t *len);
-int	arena_node_unlend(struct arena_node *an, uint32_t proc, uint64_t off, uint64_t len);	/* 0 or -EPERM: not proc's */
+/* An extent, or a free part of one, comes back: 0, -EPERM: not proc's, not whole or not free. */
+int	arena_node_unlend(struct arena_node *an, uint32_t proc, uint64_t off, uint64_t len);
 /*
  * proc is dead: unfinished objects are freed, sealed ones stay (now ours) and hook.kept names them, unless
  * hook.alive says that their owner is gone too; whole free granules can be lent again.
@@ -76,7 +79,18 @@ int	arena_node_free(struct arena_node *an, uint64_t off, uint32_t gen, uint32_t 
 size_t	arena_node_flush(struct arena_node *an);	/* frees what was queued and nobody pins; how many wait: call again later */
 /* An owner is dead: each of its objects that the node does not keep is freed here, or hook.tell names it. */
 void	arena_node_owner_dead(struct arena_node *an, uint32_t node, uint32_t proc);
+/*
+ * Evicts what nobody pins, of v[0 .. n): objects that only rlet may free (their owners said so).  gone: no reader gets it any
+ * more; if borrower is not 0, it is to be told to arena_free it, else its space is free already.  How many.
+ */
+struct arena_evict {
+	uint64_t off;
+	uint32_t gen, borrower;
+	bool gone;
+};
+size_t	arena_node_evict(struct arena_node *an, struct arena_evict *v, size_t n);
 bool	arena_node_has(struct arena_node *an, uint64_t off, uint32_t gen);	/* is it there, sealed? */
+bool	arena_node_at(struct arena_node *an, uint64_t off, struct arena_item *it);	/* a sealed one that is it->id: the rest of it */
 int	arena_node_keep(struct arena_node *an, uint64_t off, uint32_t gen, bool keep);	/* 0 or ERR_NOTFOUND */
 bool	arena_node_trim(struct arena_node *an, uint64_t most);	/* gives pages beyond reserve back, at most so many bytes now; more? */
 
@@ -85,10 +99,21 @@ struct arena_item {			/* a sealed object */
 	struct id id;
 	uint64_t off, size, run;
 	uint32_t gen, maker, borrower;	/* borrower 0: the extent is ours */
+	uint32_t slot, made;		/* obj_hdr.keep, .made */
+	uint16_t flags;
 	bool kept;
 };
 /* Every sealed object, in order; fn returns false to stop.  Extents of live borrowers are seen as they change. */
 void	arena_node_each(struct arena_node *an, bool (*fn)(void *ctx, const struct arena_item *it), void *ctx);
+/*
+ * Every block and every free run in the order of their places: state is an OBJ_ one; free runs of the arena, and what cannot
+ * be told, have borrower UINT32_MAX - 1 with state OBJ_FREE and OBJ_FILLING.
+ */
+struct arena_unit {
+	struct arena_item item;
+	uint32_t state;
+};
+void	arena_node_units(struct arena_node *an, void (*fn)(void *ctx, const struct arena_unit *u), void *ctx);
 void	arena_node_extents(struct arena_node *an,
 	    void (*fn)(void *ctx, uint64_t off, uint64_t len, uint32_t borrower), void *ctx);
 int	arena_node_report(struct arena_node *an, struct buf *b);	/* one clause of text: who holds what; 0 or -ENOMEM */

@@ -25,6 +25,7 @@ enum { OBJ_FREE, OBJ_FILLING, OBJ_SEALED, OBJ_EVICTING };
 
 enum { PIN_GONE = -1, PIN_FULL = -2, PIN_LATER = -3 };	/* results of pin_take; arena.h translates them */
 
+#define PIN_ALL UINT64_MAX	/* in a slot: its process reads without slots, for it has none left; nothing may be evicted */
 #define PIN_OFF_BITS 36		/* of off / 64: arenas up to 4 TiB; the rest is the generation, cut */
 
 static inline uint64_t

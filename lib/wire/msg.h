@@ -112,7 +112,9 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 #define MSG_UNLEND(F) \
 	F(U, off, "an empty extent given back") \
 	F(U, bytes, "length")
-#define MSG_FREE(F) F(B, objects, "packed u64 offset, u32 generation pairs, 12 bytes each, of objects nobody holds")
+#define MSG_FREE(F) \
+	F(B, objects, "packed u64 offset, u32 generation pairs, 12 bytes each, of objects nobody holds") \
+	F(U, spare, "to a client: 1: give all free room back, the node is full")
 #define MSG_COLLECT(F) F(U, round, "collect garbage: the arena is full")
 #define MSG_COLLECTED(F) F(U, round, "done")
 #define MSG_KEEP(F) \
@@ -122,6 +124,14 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(U, gen, "its generation") \
 	F(S, name, "name, may be empty") \
 	F(U, ttl, "nanoseconds to live; 0 until removed")
+#define MSG_EVICT(F) F(B, objects, "may the node move these of yours? packed u64 low half of the id, u64 offset, u32 record")
+#define MSG_EVICTABLE(F) \
+	F(B, objects, "packed u64 low half of the id, u64 offset: the node may, and it frees them from now on") \
+	F(B, refused, "packed u64 low halves of the others: in use, or gone")
+#define MSG_RESTORE(F) \
+	F(U, req, "request number; answered by FOUND or FAIL") \
+	F(D, id, "an object that does not lie where it lay: into the arena again, please")
+#define MSG_FORGET(F) F(B, objects, "packed ids, 16 bytes each, of EVICTABLE objects that nobody holds any more")
 #define MSG_ABANDON(F) \
 	F(U, proc, "dead worker: what it made for these tasks is freed, nobody was told of it") \
 	F(B, tasks, "packed u64 numbers of the sender's tasks that it ran when it died") \
@@ -346,6 +356,10 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(FOUND, found, 28, 0, "n>c") \
 	X(REMOVE, remove, 29, 0, "c>n") \
 	X(ABANDON, abandon, 31, 0, "c>n") \
+	X(EVICT, evict, 32, 0, "n>c") \
+	X(EVICTABLE, evictable, 33, 0, "c>n") \
+	X(RESTORE, restore, 34, 0, "c>n") \
+	X(FORGET, forget, 35, 0, "c>n") \
 	X(ROUTE, route, 30, 0, "c>n n>c") \
 	X(ACTOR_NEW, actor_new, 40, 0, "c>n n>g") \
 	X(ACTOR, actor, 41, 0, "g>n n>c") \

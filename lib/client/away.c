@@ -1,0 +1,205 @@
+/*
+ * away - objects that the node may move, and looking at what lies in the arena.
+ *
+ * The node frees room by moving objects to its disk; it asks the owner first.  We say yes to what nobody here looks at
+ * and what holds no references (they must be read when it is freed): from then on the record is REC_AWAY, its place a hint,
+ * and the node frees the object when we FORGET it.  No word about it can be on its way to its maker any more.
+ *
+ * Who looks at an object counts in rec.link.  An object of our own that is not AWAY stays where it is meanwhile, because we
+ * say no; any other is pinned in our status page.
+ */
+#include <stdio.h>
+#include "client/inner.h"
+#include "wire/le.h"
+
+/* --- what the node asks --------------------------------------------------------------------------------------- */
+
+static struct rec *
+at_slot(const struct client *c, uint32_t slot)		/* a record of ours that may lie there, or NULL */
+{
+	size_t chunk = (size_t)slot * SLAB_UNIT / SLAB_CHUNK;
+
+	if (slot == 0 || slot >= c->slab.next || !c->slab.chunk_class || c->slab.chunk_class[chunk] != 1)
+		return NULL;
+	return slab_at(&c->slab, slot);
+}
+
+/* slot is a hint: of the record, or of the task whose return it is */
+static struct rec *
+find_l(struct client *c, uint64_t seq, uint32_t slot)
+{
+	struct wref w = { .id = { (uint32_t)c->me.node, (uint32_t)c->me.proc, seq } };
+	struct rec *r = at_slot(c, slot);
+	uint64_t ret = seq & ID_RET_MAX;
+	struct side *s;
+
+	if (r && r->state != REC_FREE && !(r->flags & REC_BORROWED)) {
+		if (r->seq == seq)
+			return r;
+		if (r->seq == seq - ret && (s = side_find_l(c, r)) && ret <= s->nchild)
+			return slab_at(&c->slab, s->child[ret - 1]);
+	}
+	r = rec_of_l(c, &w);
+	return r && !(r->flags & REC_BORROWED) ? r : NULL;
+}
+
+static bool
+may_move(const struct rec *r, uint64_t off)
+{
+	struct rec_where w;
+
+	if (r->state != REC_READY || r->kind < REC_ARENA)
+		return false;
+	memcpy(&w, r->inl, sizeof w);
+	return r->kind == REC_AWAY || (w.off == off && r->link == 0 && !(r->flags & REC_REFS));
+}
+
+void
+away_asked_l(struct client *c, const struct msg_evict *m)
+{
+	struct buf yes = BUF_INIT, no = BUF_INIT;
+
+	for (size_t i = 0; i + 20 <= m->objects.n; i += 20) {
+		const unsigned char *p = m->objects.p + i;
+		struct rec *r = find_l(c, le_get64(p), le_get32(p + 16));
+
+		if (r && may_move(r, le_get64(p + 8))) {
+			if (buf_add(&yes, p, 16) == 0)
+				r->kind = REC_AWAY;
+		} else {
+			buf_add(&no, p, 8);
+		}
+	}
+	LINK_SEND(c, evictable, .objects = span_of(yes.data, yes.len), .refused = span_of(no.data, no.len));
+	buf_release(&yes);
+	buf_release(&no);
+}
+
+/* --- looking ---------------------------------------------------------------------------------------------------- */
+
+static struct rec_where
+where(const struct rec *r)
+{
+	struct rec_where w;
+
+	memcpy(&w, r->inl, sizeof w);
+	return w;
+}
+
+static int
+pin_l(struct client *c, struct rec *r)
+{
+	struct side *s = side_l(c, r);
+	struct rec_where w = where(r);
+	int slot;
+
+	if (!s)
+		return -ENOMEM;
+	if (s->pinned)
+		return 0;
+	while ((slot = arena_pin(&c->arena, c->page->pin, PAGE_PINS - 1, &c->pin_hint, w.off, w.gen)) == -ENOSPC) {
+		if (c->unpinned++ == 0)			/* no slot: nothing at all may be evicted while we look */
+			atomic_store(&c->page->pin[PAGE_PINS - 1], PIN_ALL);
+		atomic_thread_fence(memory_order_seq_cst);
+		slot = -1;
+		break;
+	}
+	if (slot < -1)
+		return ERR_LOST;
+	s->pin = slot;
+	s->pinned = true;
+	return 0;
+}
+
+static void
+unpin_l(struct client *c, struct side *s)
+{
+	if (!s->pinned)
+		return;
+	s->pinned = false;
+	if (s->pin >= 0)
+		pin_drop(c->page->pin, &c->pin_hint, s->pin);
+	else if (--c->unpinned == 0)
+		atomic_store(&c->page->pin[PAGE_PINS - 1], 0);
+}
+
+int
+view_pin_l(struct client *c, struct rec *r)
+{
+	return r->link ? pin_l(c, r) : 0;
+}
+
+int
+view_take_l(struct client *c, struct rec *r, struct obj_view *v)
+{
+	bool ours = r->kind == REC_ARENA && !(r->flags & REC_BORROWED);
+	struct rec_where w = where(r);
+	int e;
+
+	if (!ours && (e = pin_l(c, r)) < 0)
+		return e;
+	if (arena_view(&c->arena, w.off, w.gen, v) < 0 || !id_eq(v->id, rec_id(c, r))) {
+		if (!ours && r->link == 0)
+			unpin_l(c, side_find_l(c, r));
+		return ERR_LOST;
+	}
+	if (r->flags & REC_BORROWED)
+		r->nvals = v->flags & 0xfff;
+	r->link++;
+	return 0;
+}
+
+void
+view_drop_l(struct client *c, struct rec *r)
+{
+	struct side *s;
+
+	if (r->link && --r->link == 0 && (s = side_find_l(c, r)))
+		unpin_l(c, s);
+}
+
+void
+view_end_l(struct client *c, struct rec *r, struct side *s)
+{
+	if (r->state == REC_READY)
+		r->link = 0;
+	unpin_l(c, s);
+}
+
+/* --- back ------------------------------------------------------------------------------------------------------- */
+
+int
+away_restore(struct client *c, struct rec *r)
+{
+	struct msg_found m;
+	struct request *rq;
+	struct rec_where w;
+	int e;
+
+	lock_take(&c->lock);
+	if (r->kind == REC_ARENA && !(r->flags & REC_BORROWED)) {
+		lock_drop(&c->lock);
+		return ERR_LOST;			/* nobody but us could move it */
+	}
+	if ((rq = link_expect_l(c)))
+		LINK_SEND(c, restore, .req = rq->req, .id = rec_id(c, r));
+	lock_drop(&c->lock);
+	if (!rq)
+		return -ENOMEM;
+	c->why_full[0] = '\0';
+	do
+		e = link_request(c, rq->req, WAIT_FOREVER, &rq);
+	while (e == -EINTR);
+	if (e == 0 && rq->type == MSG_FAIL_T)
+		e = link_fail(rq, c->why_full, sizeof c->why_full);
+	else if (e == 0 && (rq->type != MSG_FOUND_T || msg_get_found(&m, rq->body.data, rq->body.len) < 0))
+		e = ERR_PROTO;
+	if (e == 0) {
+		lock_take(&c->lock);
+		w = (struct rec_where){ .off = m.off, .gen = (uint32_t)m.gen, .size = m.size };
+		memcpy(r->inl, &w, sizeof w);
+		lock_drop(&c->lock);
+	}
+	link_done(c, rq);
+	return e;
+}

@@ -1,0 +1,88 @@
+#include <errno.h>
+#include <stdlib.h>
+#include "core/spill.h"
+
+int
+spill_add(struct spill_row *w, uint64_t off, uint64_t n, enum spill_kind kind, uint32_t last)
+{
+	struct spill_unit *more;
+	size_t cap;
+
+	if (w->n == w->cap) {
+		cap = w->cap ? 2 * w->cap : 256;
+		if ((more = realloc(w->unit, cap * sizeof *more)) == NULL)
+			return -ENOMEM;
+		w->unit = more;
+		w->cap = cap;
+	}
+	w->unit[w->n++] = (struct spill_unit){ off, n, last, (uint8_t)kind };
+	return 0;
+}
+
+void
+spill_release(struct spill_row *w)
+{
+	free(w->unit);
+	*w = (struct spill_row){ .granule = w->granule };
+}
+
+struct cost {
+	bool writes;
+	uint32_t idle;			/* of its most recently used object */
+	uint64_t bytes;			/* that leave */
+};
+
+static bool
+better(const struct cost *a, const struct cost *b)
+{
+	if (a->writes != b->writes)
+		return !a->writes;
+	if (a->idle != b->idle)
+		return a->idle > b->idle;
+	return a->bytes < b->bytes;
+}
+
+static uint64_t
+room(const struct spill_row *w, size_t from, size_t to)		/* whole granules in units [from, to) */
+{
+	uint64_t g = w->granule, a = (w->unit[from].off + g - 1) / g * g, b = (w->unit[to - 1].off + w->unit[to - 1].n) / g * g;
+
+	return b > a ? b - a : 0;
+}
+
+bool
+spill_choose(const struct spill_row *w, uint64_t need, size_t *from, size_t *to)
+{
+	struct cost best = { 0 };
+	bool found = false;
+
+	for (size_t i = 0; i < w->n; i++) {
+		struct cost c = { false, UINT32_MAX, 0 };
+
+		for (size_t k = i; k < w->n && w->unit[k].kind != SPILL_STAYS; k++) {
+			const struct spill_unit *u = &w->unit[k];
+
+			if (u->kind != SPILL_FREE) {
+				uint32_t idle = w->now - u->last;
+
+				if (idle > UINT32_MAX / 2)
+					idle = 0;		/* a clock a little ahead of ours */
+				c.writes |= u->kind == SPILL_DIRTY;
+				c.idle = idle < c.idle ? idle : c.idle;
+				c.bytes += u->n;
+			}
+			if (found && !better(&c, &best))
+				break;				/* it only gets worse */
+			if (room(w, i, k + 1) < need)
+				continue;
+			if (c.bytes > 0) {		/* free room alone is no choice: who asks was refused it */
+				best = c;
+				found = true;
+				*from = i;
+				*to = k + 1;
+			}
+			break;
+		}
+	}
+	return found;
+}

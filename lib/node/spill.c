@@ -1,0 +1,631 @@
+/* spill.c - room in a full arena: what leaves is chosen, its owners are asked, it is written, then dropped */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "node/spill.h"
+#include "store/pin.h"
+#include "wire/le.h"
+
+#define MS UINT64_C(1000000)
+#define HOT (1000 * MS)
+#define RETRY (1000 * MS)		/* after an error of the disk */
+#define PATIENCE (500 * MS)		/* an owner that has not answered by then is asked again */
+#define REFUSED (200 * MS)
+#define JOB (UINT64_C(16) << 20)	/* bytes of a write */
+
+/* --- life ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+done(struct spill *s, struct spill_job *j)
+{
+	j->file->busy--;
+	if (j->read)
+		spill_was_read(s, j);
+	else
+		spill_written(s, j);
+	spill_job_free(j);
+	s->n->mem_dirty = true;
+}
+
+static void
+open_store(struct spill *s)
+{
+	const char *path = getenv("ROTA_SPILL"), *share = getenv("ROTA_SPILL_SHARE");
+	char own[600];
+	int e;
+
+	if (path == NULL || *path == '\0') {
+		snprintf(own, sizeof own, "%s/spill", s->n->dirname);
+		path = own;
+	}
+	if ((e = spill_open(&s->store, path)) == 0) {
+		s->open = true;
+		s->store.own = path == own;
+		s->why[0] = '\0';
+		if (share && atoi(share) > 0 && atoi(share) <= 100)
+			s->store.share = (unsigned)atoi(share);
+		return;
+	}
+	snprintf(s->why, sizeof s->why, "cannot spill to '%s': %s", path, err_str(e));
+	s->why_at = clock_ns() + RETRY;
+}
+
+struct spill *
+spill_get(struct node *n)
+{
+	struct spill *s = n->spill;
+
+	if (s == NULL) {
+		if ((s = calloc(1, sizeof *s)) == NULL)
+			return NULL;
+		s->n = n;
+		s->store.dir = -1;
+		if (spill_io_start(s, done) < 0) {
+			free(s);
+			return NULL;
+		}
+		n->spill = s;
+	}
+	if (!s->open && s->why_at <= clock_ns())
+		open_store(s);
+	return s;
+}
+
+void
+spill_stop(struct node *n)
+{
+	struct idmap_iter it = IDMAP_ITER;
+	struct spill *s = n->spill;
+
+	if (s == NULL)
+		return;
+	spill_io_stop(s);
+	while (idmap_next(&n->moved, &it)) {
+		struct moved *m = it.val;
+
+		for (struct list *l; (l = list_shift(&m->waiters)) != NULL;)
+			free(list_entry(l, struct asker, link));
+		free(m);
+	}
+	idmap_release(&n->moved);
+	idmap_release(&s->asks);
+	idmap_release(&s->refused);
+	if (s->open)
+		spill_close(&s->store);
+	free(s);
+	n->spill = NULL;
+}
+
+const char *
+spill_why(const struct node *n)
+{
+	return n->spill ? n->spill->why : "";
+}
+
+bool
+spill_hot(const struct node *n)
+{
+	return n->spill && clock_ns() - n->spill->hot < HOT;
+}
+
+void
+spill_each(struct node *n, void (*fn)(void *ctx, struct id id, uint64_t size, uint32_t made, bool disk, bool resident), void *ctx)
+{
+	struct idmap_iter it = IDMAP_ITER;
+
+	while (idmap_next(&n->moved, &it)) {
+		const struct moved *m = it.val;
+
+		fn(ctx, m->id, m->size, m->made, m->file != NULL, m->off != 0);
+	}
+}
+
+/* --- freeing -------------------------------------------------------------------------------------------------------------- */
+
+void
+spill_store_drop(struct spill *s, struct moved *m)
+{
+	if (m->file)
+		spill_drop(&s->store, m->file, m->at, spill_length(&(struct spill_piece){ .run = m->run }));
+	m->file = NULL;
+}
+
+void
+moved_free(struct node *n, struct moved *m)
+{
+	if (m->busy) {
+		m->doomed = true;
+		return;
+	}
+	spill_store_drop(n->spill, m);
+	if (m->off)
+		memory_free(n, m->off, m->gen, true);
+	for (struct list *l; (l = list_shift(&m->waiters)) != NULL;) {
+		struct asker *a = list_entry(l, struct asker, link);
+		struct nproc *p = proc_find(n, a->proc);
+
+		if (p)
+			proc_fail(p, a->req, ERR_LOST, "the object was freed by its owner");
+		free(a);
+	}
+	idmap_del(&n->moved, m->id);
+	free(m);
+}
+
+bool
+spill_forget(struct node *n, struct id id)
+{
+	struct moved *m = idmap_get(&n->moved, id);
+
+	if (m)
+		moved_free(n, m);
+	return m != NULL;
+}
+
+void
+spill_gone(struct nproc *p)
+{
+	struct idmap_iter it = IDMAP_ITER;
+	struct node *n = p->n;
+
+	while (idmap_next(&n->moved, &it))
+		if (it.key.proc == p->number && it.key.node == n->number && !idmap_get(&n->kept, it.key))
+			moved_free(n, it.val);
+}
+
+/* --- dropping what has a copy on the disk ------------------------------------------------------------------------------------ */
+
+static void
+give_back(struct node *n)			/* free room of our own extents */
+{
+	uint64_t off, bytes;
+
+	while (arena_yield(&n->view, &off, &bytes))
+		arena_node_unlend(&n->arena, ARENA_NODE_PROC, off, bytes);
+}
+
+static void
+drop(struct spill *s, struct moved **v, size_t count)
+{
+	struct arena_evict *e = calloc(count + 1, sizeof *e);
+	struct map at = { 0 };
+	struct node *n = s->n;
+	struct nproc *p;
+	size_t k = 0;
+
+	if (e == NULL)
+		return;
+	for (size_t i = 0; i < count; i++)
+		if (v[i]->off && v[i]->file && !v[i]->busy && map_put(&at, v[i]->off, v[i]) == 0)
+			e[k++] = (struct arena_evict){ .off = v[i]->off, .gen = v[i]->gen };
+	arena_node_evict(&n->arena, e, k);
+	for (size_t i = 0; i < k; i++) {
+		struct moved *m = map_get(&at, e[i].off);
+
+		if (!e[i].gone) {
+			m->last = arena_now();		/* somebody reads it, or it is not there */
+			if (!arena_node_has(&n->arena, m->off, m->gen))
+				m->off = 0;
+			continue;
+		}
+		m->off = 0;
+		s->dropped += m->run;
+		if (e[i].borrower == ARENA_NODE_PROC)
+			arena_free(&n->view, e[i].off, e[i].gen);
+		else if (e[i].borrower && (p = map_get(&n->procs, e[i].borrower)) != NULL)
+			memory_tell(p, e[i].off, e[i].gen, true);
+	}
+	give_back(n);
+	map_release(&at);
+	free(e);
+	s->hot = clock_ns();
+	n->mem_dirty = true;
+}
+
+/* --- writing ------------------------------------------------------------------------------------------------------------------ */
+
+static void
+troubled(struct spill *s, int e)
+{
+	if (e < 0)
+		snprintf(s->why, sizeof s->why, "cannot write to '%s': %s", s->store.path, err_str(e));
+	s->why_at = clock_ns() + RETRY;
+	s->n->mem_dirty = true;
+}
+
+void
+spill_written(struct spill *s, struct spill_job *j)
+{
+	size_t k = 0;
+
+	s->writing -= j->bytes;
+	for (size_t i = 0; i < j->n; i++) {
+		struct moved *m = j->moved[i];
+
+		m->busy = false;
+		m->file = j->file;
+		m->at = j->at + j->piece[i].at;
+		if (j->result < 0)
+			spill_store_drop(s, m);
+		if (m->doomed)
+			moved_free(s->n, m);
+		else
+			j->moved[k++] = m;
+	}
+	if (j->result < 0) {
+		troubled(s, j->result);
+		return;
+	}
+	s->spilled += j->bytes;
+	drop(s, j->moved, k);
+}
+
+static void
+write_job(struct spill *s, struct moved **v, size_t n)
+{
+	struct spill_job *j = calloc(1, sizeof *j);
+	uint64_t bytes, live = 0;
+	int e;
+
+	if (j == NULL || (j->moved = malloc(n * sizeof *j->moved)) == NULL ||
+	    (j->piece = calloc(n, sizeof *j->piece)) == NULL) {
+		if (j)
+			spill_job_free(j);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		j->moved[i] = v[i];
+		j->piece[i] = (struct spill_piece){ .block = s->n->view.base + v[i]->off, .run = v[i]->run };
+		live += spill_length(&j->piece[i]);
+	}
+	j->n = n;
+	bytes = spill_plan(j->piece, n);
+	if (spill_room(&s->store, bytes + s->writing, s->why, sizeof s->why) < 0) {
+		troubled(s, 0);
+		spill_job_free(j);
+		return;
+	}
+	if ((e = spill_place(&s->store, bytes, live, &j->file, &j->at)) < 0) {
+		troubled(s, e);
+		spill_job_free(j);
+		return;
+	}
+	s->why[0] = '\0';
+	for (size_t i = 0; i < n; i++)
+		v[i]->busy = true;
+	j->bytes = bytes;
+	s->writing += bytes;
+	s->hot = clock_ns();
+	spill_io_submit(s, j);
+}
+
+static void
+write_all(struct spill *s, struct moved **v, size_t n)
+{
+	size_t from = 0;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		sum += v[i]->run;
+		if (sum >= JOB || i + 1 == n) {
+			write_job(s, v + from, i + 1 - from);
+			from = i + 1;
+			sum = 0;
+		}
+	}
+}
+
+/* --- choosing -------------------------------------------------------------------------------------------------------------------- */
+
+struct choice {
+	struct node *n;
+	struct spill *s;
+	struct spill_row row;
+	struct arena_item *item;	/* sealed objects that may go */
+	size_t len, cap;
+	struct map pins;		/* pin names */
+	bool all_pinned;
+	uint64_t off, end;		/* units smaller than a granule, gathered */
+	uint32_t last;
+	enum spill_kind kind;
+};
+
+static void
+read_pins(struct choice *c)
+{
+	static char yes;
+
+	list_each(l, &c->n->procs_list) {
+		struct nproc *p = list_entry(l, struct nproc, link);
+
+		for (unsigned i = 0; p->page && i < PAGE_PINS; i++) {
+			uint64_t v = atomic_load_explicit(&p->page->pin[i], memory_order_relaxed);
+
+			c->all_pinned |= v == PIN_ALL;
+			if (v)
+				map_put(&c->pins, v, &yes);
+		}
+	}
+}
+
+static void
+unit(struct choice *c, uint64_t off, uint64_t end, enum spill_kind kind, uint32_t last)
+{
+	if (c->end == off && c->end > c->off && (c->end % ARENA_GRANULE || off % ARENA_GRANULE)) {
+		c->end = end;
+		c->kind = kind > c->kind ? kind : c->kind;
+		c->last = (int32_t)(last - c->last) > 0 ? last : c->last;
+	} else {
+		if (c->end > c->off)
+			spill_add(&c->row, c->off, c->end - c->off, c->kind, c->last);
+		c->off = off;
+		c->end = end;
+		c->kind = kind;
+		c->last = last;
+	}
+}
+
+static enum spill_kind
+kind_of(struct choice *c, const struct arena_item *it, uint32_t *last)
+{
+	struct moved *m = idmap_get(&c->n->moved, it->id);
+
+	*last = m ? m->last : it->made;
+	if (map_get(&c->pins, pin_name(it->off, it->gen))) {
+		if (m)
+			m->last = c->row.now;
+		return SPILL_STAYS;
+	}
+	if (m)
+		return m->busy || m->off != it->off || m->gen != it->gen ? SPILL_STAYS : m->file ? SPILL_CLEAN : SPILL_DIRTY;
+	if (idmap_get(&c->n->kept, it->id))
+		return SPILL_DIRTY;
+	if (it->id.node != c->n->number || (it->id.seq & ID_RET_MAX) == ID_RET_MAX || proc_find(c->n, it->id.proc) == NULL ||
+	    idmap_get(&c->s->refused, it->id) || idmap_get(&c->s->asks, it->id))
+		return SPILL_STAYS;
+	return SPILL_DIRTY;
+}
+
+static void
+consider(void *ctx, const struct arena_unit *u)
+{
+	struct choice *c = ctx;
+	enum spill_kind kind = u->state == OBJ_FILLING ? SPILL_STAYS : SPILL_FREE;
+	uint32_t last = c->row.now - UINT32_MAX / 2;
+
+	if (u->state == OBJ_SEALED) {
+		kind = kind_of(c, &u->item, &last);
+		if (kind != SPILL_STAYS && c->len == c->cap) {
+			size_t cap = c->cap ? 2 * c->cap : 256;
+			struct arena_item *v = realloc(c->item, cap * sizeof *v);
+
+			if (v) {
+				c->item = v;
+				c->cap = cap;
+			} else
+				kind = SPILL_STAYS;
+		}
+		if (kind != SPILL_STAYS)
+			c->item[c->len++] = u->item;
+	}
+	unit(c, u->item.off, u->item.off + u->item.run, kind, last);
+}
+
+static struct moved *
+moved_new(struct node *n, const struct arena_item *it)
+{
+	struct moved *m = calloc(1, sizeof *m);
+
+	if (m == NULL || idmap_put(&n->moved, it->id, m) < 0) {
+		free(m);
+		return NULL;
+	}
+	*m = (struct moved){ .id = it->id, .off = it->off, .run = it->run, .size = it->size, .gen = it->gen, .made = it->made,
+	    .last = it->made };
+	list_init(&m->waiters);
+	return m;
+}
+
+static void
+ask(struct spill *s, const struct arena_item *it, struct map *texts)
+{
+	struct buf *b = map_get(texts, it->id.proc);
+	unsigned char e[20];
+
+	if (b == NULL && ((b = calloc(1, sizeof *b)) == NULL || map_put(texts, it->id.proc, b) < 0)) {
+		free(b);
+		return;
+	}
+	le_put64(e, it->id.seq);
+	le_put64(e + 8, it->off);
+	le_put32(e + 16, it->slot);
+	if (buf_add(b, e, sizeof e) < 0 || idmap_put(&s->asks, it->id, (void *)(uintptr_t)it->run) < 0)
+		return;
+	s->asked += it->run;
+}
+
+static void
+ask_all(struct spill *s, struct map *texts)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(texts, &it)) {
+		struct nproc *p = proc_find(s->n, it.key);
+
+		if (p)
+			SEND(p, evict, .objects = span_buf(it.val));
+		buf_release(it.val);
+		free(it.val);
+	}
+	map_release(texts);
+}
+
+static bool
+act(struct choice *c, uint64_t from, uint64_t to)
+{
+	struct moved **clean = calloc(2 * c->len + 1, sizeof *clean), **dirty = clean ? clean + c->len : NULL, *m;
+	size_t nclean = 0, ndirty = 0;
+	struct map texts = { 0 };
+
+	if (clean == NULL)
+		return false;
+	for (size_t i = 0; i < c->len; i++) {
+		const struct arena_item *it = &c->item[i];
+
+		if (it->off < from || it->off >= to)
+			continue;
+		m = idmap_get(&c->n->moved, it->id);
+		if (m == NULL && idmap_get(&c->n->kept, it->id) && (m = moved_new(c->n, it)) == NULL)
+			continue;
+		if (m == NULL)
+			ask(c->s, it, &texts);
+		else if (m->file)
+			clean[nclean++] = m;
+		else
+			dirty[ndirty++] = m;
+	}
+	if (c->s->asks_at == 0)
+		c->s->asks_at = clock_ns();
+	ask_all(c->s, &texts);
+	if (nclean)
+		drop(c->s, clean, nclean);
+	if (ndirty)
+		write_all(c->s, dirty, ndirty);
+	free(clean);
+	return true;
+}
+
+static void
+expire(struct spill *s)
+{
+	uint64_t now = clock_ns();
+
+	if (s->refused.n && now - s->refused_at > REFUSED)
+		idmap_release(&s->refused);
+	if (s->asks.n == 0) {
+		s->asks_at = 0;
+	} else if (now - s->asks_at > PATIENCE) {
+		idmap_release(&s->asks);
+		s->asked = 0;
+		s->asks_at = 0;
+	}
+}
+
+bool
+spill_push(struct node *n, uint64_t need)
+{
+	struct spill *s = spill_get(n);
+	uint64_t batch = n->arena.bytes / 16 < 2 * JOB ? n->arena.bytes / 16 : 2 * JOB, most = need > batch ? need : batch;
+	struct choice c = { .n = n, .s = s, .row = { .now = arena_now(), .granule = ARENA_GRANULE } };
+	size_t from, to;
+	bool found = false;
+
+	if (s == NULL)
+		return false;
+	expire(s);
+	if (s->asked + s->writing >= 2 * most)
+		return true;
+	if (s->why[0] && s->why_at > clock_ns())
+		return s->asked + s->writing > 0;
+	read_pins(&c);
+	if (!c.all_pinned) {
+		arena_node_units(&n->arena, consider, &c);
+		unit(&c, 0, 0, SPILL_FREE, 0);
+		found = spill_choose(&c.row, most, &from, &to) || (most > need && spill_choose(&c.row, need, &from, &to));
+	}
+	if (found)
+		found = act(&c, c.row.unit[from].off, c.row.unit[to - 1].off + c.row.unit[to - 1].n);
+	spill_release(&c.row);
+	map_release(&c.pins);
+	free(c.item);
+	return found || s->asked + s->writing > 0;
+}
+
+/* --- what owners say --------------------------------------------------------------------------------------------------------------- */
+
+static void
+answered(struct spill *s, struct id id)
+{
+	uintptr_t run = (uintptr_t)idmap_del(&s->asks, id);
+
+	s->asked -= run < s->asked ? run : s->asked;
+}
+
+static int
+on_evictable(struct nproc *p, const struct frame *f)
+{
+	struct node *n = p->n;
+	struct spill *s = n->spill;
+	struct msg_evictable m;
+	struct moved **v, *q;
+	size_t count = 0;
+	int e = msg_get_evictable(&m, f->body, f->len);
+
+	if (e < 0 || s == NULL || m.objects.n % 16 || m.refused.n % 8)
+		return e < 0 ? e : ERR_PROTO;
+	if ((v = malloc((m.objects.n / 16 + 1) * sizeof(struct moved *))) == NULL)
+		return 0;
+	for (size_t i = 0; i < m.objects.n; i += 16) {
+		struct arena_item it = { .id = { n->number, p->number, le_get64(m.objects.p + i) },
+		    .off = le_get64(m.objects.p + i + 8) };
+
+		answered(s, it.id);
+		if (idmap_get(&n->moved, it.id) || !arena_node_at(&n->arena, it.off, &it))
+			continue;
+		if ((q = moved_new(n, &it)) != NULL)
+			v[count++] = q;
+	}
+	for (size_t i = 0; i < m.refused.n; i += 8) {
+		struct id id = { n->number, p->number, le_get64(m.refused.p + i) };
+
+		answered(s, id);
+		if (s->refused.n == 0)
+			s->refused_at = clock_ns();
+		idmap_put(&s->refused, id, s);
+	}
+	if (s->asks.n == 0)
+		s->asks_at = 0;
+	write_all(s, v, count);
+	free(v);
+	n->mem_dirty = true;
+	return 0;
+}
+
+static int
+on_forget(struct nproc *p, const struct frame *f)
+{
+	struct msg_forget m;
+	int e = msg_get_forget(&m, f->body, f->len);
+
+	if (e < 0 || m.objects.n % 16)
+		return e < 0 ? e : ERR_PROTO;
+	for (size_t i = 0; i < m.objects.n; i += 16) {
+		struct id id = { le_get32(m.objects.p + i), le_get32(m.objects.p + i + 4), le_get64(m.objects.p + i + 8) };
+
+		if (id.proc == p->number && !idmap_get(&p->n->kept, id))
+			spill_forget(p->n, id);
+	}
+	return 0;
+}
+
+static int
+on_restore(struct nproc *p, const struct frame *f)
+{
+	struct msg_restore m;
+	int e = msg_get_restore(&m, f->body, f->len);
+
+	if (e == 0)
+		spill_asked(p, m.req, m.id);
+	return e;
+}
+
+int
+spill_frame(struct nproc *p, const struct frame *f)
+{
+	switch (f->type) {
+	case MSG_EVICTABLE_T: return on_evictable(p, f);
+	case MSG_RESTORE_T: return on_restore(p, f);
+	case MSG_FORGET_T: return on_forget(p, f);
+	}
+	return 0;
+}

@@ -1,0 +1,85 @@
+/*
+ * spill - objects whose place the node chooses.  Private to lib/node/spill*.c and restore.c.
+ *
+ * An object becomes so when its owner says so (EVICT, EVICTABLE) or when the node keeps it: from then on only the node
+ * frees it, so that no word on its way to its maker can hit what took its place.  struct moved is all that is known: where
+ * it lies in the arena, where on the disk, or both (then the copy in the arena is dropped for nothing).
+ * What is read or written is busy; it is freed when that is over.
+ */
+#ifndef NODE_SPILL_H
+#define NODE_SPILL_H
+
+#include <pthread.h>
+#include "core/spill.h"
+#include "node/inner.h"
+#include "store/spillfile.h"
+
+enum { SPILL_THREADS = 2 };
+
+struct moved {
+	struct id id;
+	uint64_t off, run, size;	/* off: in the arena, 0: not there */
+	uint32_t gen, made, last;	/* last: its last use that we know of */
+	bool busy, doomed;		/* doomed: to be freed once it is not busy */
+	struct spill_file *file;	/* NULL: not on the disk */
+	uint64_t at;
+	struct list waiters;		/* struct asker: for its restoring */
+};
+
+struct asker {
+	struct list link;
+	uint32_t proc;
+	uint64_t req;
+};
+
+struct spill_job {			/* for a thread */
+	struct list link;
+	bool read;
+	struct spill_file *file;
+	uint64_t at, bytes;
+	int result;
+	size_t n;
+	struct moved **moved;		/* n: what is written; one: what is read */
+	struct spill_piece *piece;
+	struct spill_rec rec;		/* read */
+	unsigned char *to;
+	uint32_t gen;
+	uint64_t off;
+};
+
+struct spill {
+	struct node *n;
+	struct spill_store store;
+	bool open;
+	char why[640];			/* why it cannot write, "" if it can */
+	uint64_t why_at;		/* try again then */
+	uint64_t asked, writing;	/* bytes under way */
+	uint64_t hot;			/* when something was moved last, ns */
+	uint64_t spilled, restored, dropped;	/* bytes, in all */
+	struct idmap asks, refused;	/* ids: until the owner answers; not to be asked again at once */
+	uint64_t asks_at, refused_at;	/* when they began to fill */
+
+	pthread_mutex_t lock;		/* of the three below */
+	pthread_cond_t work;
+	struct list reads, writes, done;
+	bool stop;
+	pthread_t thread[SPILL_THREADS];
+	unsigned threads;
+	ev_async ready;
+};
+
+struct spill *spill_get(struct node *n);	/* makes it, opens the directory; NULL: no memory */
+void	spill_store_drop(struct spill *s, struct moved *m);	/* its copy on the disk */
+void	moved_free(struct node *n, struct moved *m);		/* wherever it is; later if it is busy */
+
+/* spill_io.c: the threads */
+int	spill_io_start(struct spill *s, void (*done)(struct spill *s, struct spill_job *j));
+void	spill_io_submit(struct spill *s, struct spill_job *j);	/* done is called in the loop's thread, j is its */
+void	spill_io_stop(struct spill *s);
+void	spill_job_free(struct spill_job *j);
+
+void	spill_written(struct spill *s, struct spill_job *j);
+void	spill_asked(struct nproc *p, uint64_t req, struct id id);
+void	spill_was_read(struct spill *s, struct spill_job *j);
+
+#endif

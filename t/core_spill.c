@@ -1,0 +1,110 @@
+/* core_spill.c - which window of a full arena is given up; against a search of all windows */
+#include <stdlib.h>
+#include <string.h>
+#include "core/spill.h"
+#include "tap.h"
+
+#define G UINT64_C(65536)
+
+static struct spill_row w = { .granule = G };
+
+static void
+row(const char *s)			/* a letter a granule: . free, c clean, d dirty, # stays; a digit: dirty, used then */
+{
+	w.n = 0;
+	for (size_t i = 0; s[i]; i++) {
+		enum spill_kind k = s[i] == '.' ? SPILL_FREE : s[i] == 'c' ? SPILL_CLEAN : s[i] == '#' ? SPILL_STAYS : SPILL_DIRTY;
+
+		spill_add(&w, (i + 1) * G, G, k, s[i] >= '0' && s[i] <= '9' ? (uint32_t)(s[i] - '0') : 5);
+	}
+	w.now = 10;
+}
+
+static bool
+chose(unsigned need, size_t from, size_t to)
+{
+	size_t a, b;
+
+	return spill_choose(&w, need * G, &a, &b) && a == from && b == to;
+}
+
+/* the same rule, said in another way: no window that may go is better than the chosen one */
+static bool
+best(unsigned need)
+{
+	size_t from = 0, to = 0;
+	bool got = spill_choose(&w, need * G, &from, &to), any = false;
+	uint64_t rank = UINT64_MAX, mine = 0;
+
+	for (size_t i = 0; i + need <= w.n; i++)
+		for (size_t j = i + need; j <= w.n; j++) {
+			bool stays = false, writes = false;
+			uint32_t last = 0, leave = 0;
+
+			for (size_t k = i; k < j; k++) {
+				stays |= w.unit[k].kind == SPILL_STAYS;
+				writes |= w.unit[k].kind == SPILL_DIRTY;
+				leave += w.unit[k].kind != SPILL_FREE;
+				if (w.unit[k].kind != SPILL_FREE && w.unit[k].last > last)
+					last = w.unit[k].last;
+			}
+			if (stays || leave == 0)
+				continue;
+			any = true;
+			uint64_t r = (uint64_t)writes << 40 | (uint64_t)last << 20 | leave;
+			if (r < rank)
+				rank = r;
+			if (got && i == from && j == to)
+				mine = r;
+		}
+	return any == got && (!got || mine == rank);
+}
+
+int
+main(void)
+{
+	char s[13];
+	size_t a, b;
+	bool good = true;
+
+	row("ddd");
+	ok(chose(2, 0, 2));
+	row("d#d#d");
+	ok(!spill_choose(&w, 2 * G, &a, &b) && chose(1, 0, 1));
+	row("93519");
+	ok(chose(1, 3, 4));			/* the oldest */
+	ok(chose(2, 1, 3));
+	row("1d#ccc");
+	ok(chose(2, 3, 5));			/* a copy is dropped before anything is written, however old */
+	row("99.1.9");
+	ok(chose(3, 2, 5));			/* free room counts */
+	row("..9..");
+	ok(chose(1, 1, 3) || chose(1, 2, 3));
+	row("");
+	ok(!spill_choose(&w, G, &a, &b));
+	w.n = 0;
+	spill_add(&w, G + 64, G, SPILL_DIRTY, 1);	/* whole granules only */
+	ok(!spill_choose(&w, G, &a, &b));
+	spill_add(&w, 2 * G + 64, 2 * G - 64, SPILL_DIRTY, 1);
+	ok(spill_choose(&w, G, &a, &b));
+	w.n = 0;
+	w.now = 3;
+	spill_add(&w, G, G, SPILL_DIRTY, UINT32_MAX - 3);	/* the clock wrapped */
+	spill_add(&w, 2 * G, G, SPILL_DIRTY, 1);
+	ok(chose(1, 0, 1));
+	srand(1);
+	for (unsigned k = 0; k < 20000 && good; k++) {
+		size_t n = (size_t)rand() % 12 + 1;
+
+		for (size_t i = 0; i < n; i++)
+			s[i] = ".c#0123456789dd#"[rand() % 16];
+		s[n] = '\0';
+		row(s);
+		good = best((unsigned)rand() % 4 + 1);
+	}
+	if (!good)
+		printf("# not the best of '%s'\n", s);
+	ok(good);
+	spill_release(&w);
+	return tap_done();
+}
