@@ -3,7 +3,7 @@
  *
  * A small value takes the place of its reference; one in the arena is named by where it lies (VALREF).
  */
-#include "client/inner.h"
+#include "client/queue.h"
 
 struct splice {				/* rebuilding a payload with what its references became */
 	struct client *c;
@@ -187,24 +187,13 @@ void
 task_expire_l(struct client *c, struct rec *r)
 {
 	struct shape *s = fn_of(c, r->fn)->shape;
-	struct rec *q = NULL;
 	struct side *side;
-	uint32_t u = slab_unit(&c->slab, r);
 	bool waits = r->state == REC_WAITING, call = r->flags & REC_ACTOR;
 
-	if (!waits && !call) {			/* out of its queue */
-		if (s->head == u) {
-			s->head = r->link;
-		} else {
-			for (q = slab_at(&c->slab, s->head); q->link != u; q = slab_at(&c->slab, q->link))
-				;
-			q->link = r->link;
-		}
-		if (s->tail == u)
-			s->tail = q ? slab_unit(&c->slab, q) : 0;
-		s->queued--;
-	}
-	c->queued--;
+	if (!waits && !call)
+		queue_remove_l(c, s, r);
+	else
+		c->queued--;
 	if (waits && call)
 		r->count++;			/* what it waits for will tell it, the queue lets go of it now */
 	rec_fail_l(c, r, ERR_TIMEOUT, "the task did not start within its timeout");

@@ -108,7 +108,7 @@ struct task_opts {		/* zeroed and set by task_opts_init */
 	unsigned returns;	/* records made by a submit; 0 and 1: one that holds all values */
 	uint64_t timeout;	/* ns; 0 none */
 	uint32_t threads;	/* OMP_NUM_THREADS of its workers, unless the driver's environment has one; 0: leave it */
-	int8_t priority;
+	int8_t priority;	/* 0: the parent's, which is 0 for a driver's */
 	bool wait;		/* wait for what is infeasible now */
 	unsigned lane;		/* a method: its concurrency group, actor_group */
 };

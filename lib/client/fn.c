@@ -16,8 +16,8 @@ task_opts_init(struct task_opts *o)
 static bool
 same_shape(const struct task_opts *a, const struct task_opts *b)
 {
-	return a->cpus == b->cpus && a->gpus == b->gpus && a->memory == b->memory && a->priority == b->priority &&
-	    a->wait == b->wait && a->threads == b->threads && a->nresources == b->nresources &&
+	return a->cpus == b->cpus && a->gpus == b->gpus && a->memory == b->memory && a->wait == b->wait &&
+	    a->threads == b->threads && a->nresources == b->nresources &&
 	    (a->nresources == 0 || memcmp(a->resources, b->resources, a->nresources) == 0);
 }
 
@@ -112,6 +112,7 @@ fn_make_l(struct client *c, enum fn_kind kind, struct fncode *code, const char *
 	if (kind != FN_METHOD && !(fn->shape = shape_l(c, o)))
 		goto nomem;
 	fn->opts = *o;
+	c->priorities |= o->priority != 0;
 	fn->opts.resources = NULL;
 	fn->opts.nresources = 0;
 	fn->unit = u;

@@ -239,7 +239,7 @@ want_now_l(struct client *c, struct shape *s, unsigned n)
 	s->asked = n;
 	LINK_SEND(c, lease, .shape = s->number, .req = s->number + 1, .cpus = s->opts.cpus, .gpus = s->opts.gpus,
 	    .memory = s->opts.memory, .resources = span_of(s->opts.resources, s->opts.nresources),
-	    .priority = s->opts.priority, .want = n, .wait = s->opts.wait,
+	    .priority = s->told, .want = n, .wait = s->opts.wait,
 	    .threads = s->opts.threads);
 }
 

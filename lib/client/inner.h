@@ -76,7 +76,11 @@ struct side {
 struct shape {				/* a resource shape and the tasks that wait for leases of it */
 	uint32_t number;
 	struct task_opts opts;		/* resources owned */
-	uint32_t head, tail;		/* queue of units, linked by rec.link */
+	uint32_t head, tail;		/* queue of units, linked by rec.link: queue.h */
+	int priority;			/* of those in it */
+	int told;			/* the priority that rlet was last told */
+	struct queue *parked;		/* of lower ones */
+	unsigned nparked;
 	uint64_t queued;
 	struct lease **lease;		/* that we have */
 	unsigned leases;
@@ -224,6 +228,7 @@ struct client {
 	struct map actor;		/* number -> struct actor * */
 	struct heap timers;
 	bool freed;			/* some lease is marked so */
+	bool priorities;		/* some task has, or had, one */
 	bool progressing;		/* progress_l or lease_dead_l is under way */
 	uint64_t queued, running;	/* tasks in queues or waiting; tasks on rings */
 

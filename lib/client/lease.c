@@ -1,6 +1,6 @@
 /* lease - what rlet grants and takes away: workers of a shape, and rings to actors. */
 #include <stdio.h>
-#include "client/inner.h"
+#include "client/queue.h"
 
 static struct lease *
 lease_new_l(struct client *c)
@@ -100,12 +100,8 @@ lease_fail_l(struct client *c, uint64_t shape, int code, const char *text)
 	snprintf(s->why, sizeof s->why, "%s", text);
 	s->asked = 0;
 	while (s->queued) {
-		struct rec *r = slab_at(&c->slab, s->head);
+		struct rec *r = queue_pop_l(c, s);
 
-		s->head = r->link;
-		if (--s->queued == 0)
-			s->head = s->tail = 0;
-		c->queued--;
 		task_end_l(c, r);
 		rec_fail_l(c, r, code, text);
 		rec_unref_l(c, r);

@@ -4,7 +4,7 @@
  * A worker has at most a fraction of a millisecond of unclaimed work before it (depth); the rest waits in the queue of
  * its shape, or of its actor, in the submitter.
  */
-#include "client/inner.h"
+#include "client/queue.h"
 #include "os/proc.h"
 
 #define AHEAD_NS 200000u	/* unclaimed work before one worker */
@@ -99,7 +99,7 @@ want_l(struct client *c, struct shape *s)
 	uint64_t most = s->opts.cpus ? c->me.cpus / s->opts.cpus : 64, n = s->queued;
 	uint64_t busy = s->leases - s->blocked;
 
-	if (busy && s->est < SHORT_NS && !c->stuck)
+	if (busy && s->est < SHORT_NS && !c->stuck && s->priority == s->told)
 		return;			/* another worker would only take turns with this process */
 	if (s->est != EST_UNKNOWN && n * s->est / PATIENCE_NS < n)
 		n = n * s->est / PATIENCE_NS + (busy == 0 || c->stuck);
@@ -109,12 +109,14 @@ want_l(struct client *c, struct shape *s)
 	if (n > most)
 		n = most > busy ? most : busy;
 	n += s->blocked;
-	if (n <= s->asked || c->lost)
+	if ((n <= s->asked && s->priority == s->told) || c->lost)
 		return;
-	s->asked = (unsigned)n;
+	if (n > s->asked)
+		s->asked = (unsigned)n;
+	s->told = s->priority;
 	LINK_SEND(c, lease, .shape = s->number, .req = s->number + 1, .cpus = s->opts.cpus, .gpus = s->opts.gpus,
 	    .memory = s->opts.memory, .resources = span_of(s->opts.resources, s->opts.nresources),
-	    .priority = s->opts.priority, .backlog = s->queued, .want = n, .wait = s->opts.wait,
+	    .priority = s->told, .backlog = s->queued, .want = s->asked, .wait = s->opts.wait,
 	    .threads = s->opts.threads);
 }
 
@@ -132,18 +134,6 @@ lonely_l(const struct shape *s)
 	return NULL;
 }
 
-static struct rec *
-unqueue_l(struct client *c, struct shape *s)
-{
-	struct rec *r = slab_at(&c->slab, s->head);
-
-	s->head = r->link;
-	if (--s->queued == 0)
-		s->head = s->tail = 0;
-	c->queued--;
-	return r;
-}
-
 void
 feed_l(struct client *c, struct shape *s)
 {
@@ -158,7 +148,7 @@ feed_l(struct client *c, struct shape *s)
 			if (!(l = lonely_l(s)))
 				break;
 			r->flags |= REC_ALONE;
-			push_l(c, l, unqueue_l(c, s));
+			push_l(c, l, queue_pop_l(c, s));
 			l->slow = true;		/* nothing is put behind it */
 			continue;
 		}
@@ -167,7 +157,7 @@ feed_l(struct client *c, struct shape *s)
 		if (s->poison)
 			room = 1;
 		for (; room > 0 && s->queued; room--)
-			push_l(c, l, unqueue_l(c, s));
+			push_l(c, l, queue_pop_l(c, s));
 	}
 	if (s->queued)
 		want_l(c, s);
@@ -180,7 +170,6 @@ void
 task_queue_l(struct client *c, struct rec *r, bool front)
 {
 	struct shape *s = fn_of(c, r->fn)->shape;
-	uint32_t u = slab_unit(&c->slab, r);
 
 	if (c->lost || s->infeasible) {
 		int code = c->lost ? ERR_NO_CLUSTER : ERR_INFEASIBLE;
@@ -191,19 +180,7 @@ task_queue_l(struct client *c, struct rec *r, bool front)
 		return;
 	}
 	r->state = REC_QUEUED;
-	if (s->queued == 0) {
-		s->head = s->tail = u;
-		r->link = 0;
-	} else if (front) {
-		r->link = s->head;
-		s->head = u;
-	} else {
-		((struct rec *)slab_at(&c->slab, s->tail))->link = u;
-		s->tail = u;
-		r->link = 0;
-	}
-	s->queued++;
-	c->queued++;
+	queue_add_l(c, s, r, front);
 }
 
 void

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include "client/inner.h"
 #include "client/inring.h"
+#include "client/queue.h"
 #include "client/serve.h"
 #include "os/proc.h"
 #include "wire/le.h"
@@ -313,11 +314,7 @@ serve_own(struct client *c, struct task_in *t)
 
 			if (!s->queued || s->poison || !own_fits(c, s))
 				continue;
-			r = slab_at(&c->slab, s->head);
-			s->head = r->link;
-			if (--s->queued == 0)
-				s->head = s->tail = 0;
-			c->queued--;
+			r = queue_pop_l(c, s);
 		}
 	}
 	if (r) {

@@ -111,6 +111,7 @@ serve_rings(struct client *c, uint64_t *polls, bool *moved, bool *waits)
 		*moved = progress_l(c);
 	if (work && !*moved)
 		nothing_ended_l(c);
+	page_set(c->page, CNT_QUEUED, c->queued);
 	*waits = c->queued > 0 || c->running > c->nactive;
 	if (c->drops.len + c->holds.len)
 		link_drops_l(c);

@@ -44,13 +44,16 @@ rare_l(struct client *c, struct rec *r, struct fn *fn, struct rec **out)
 
 /* a task submitted by a task: who its parent is, and all that the parent inherited itself (M37) */
 static int
-inherit_l(struct client *c, struct rec *r)
+inherit_l(struct client *c, struct rec *r, const struct fn *fn)
 {
 	struct rec_context x = c->context;
 
 	x.parent_node = (uint32_t)c->me.node;
 	x.parent_proc = c->parent_proc;
 	x.parent_seq = c->parent_seq;
+	if (fn->opts.priority)
+		x.priority = fn->opts.priority;
+	c->priorities |= x.priority != 0;
 	return rec_context_l(c, r, &x);
 }
 
@@ -116,7 +119,9 @@ prepare(struct client *c, struct fn *fn, const struct payload *a, struct rec **o
 	fn->count++;
 	*out = *task = r;
 	if (c->in_task)
-		e = inherit_l(c, r);
+		e = inherit_l(c, r, fn);
+	else if (fn->opts.priority)		/* for its children */
+		e = rec_context_l(c, r, &(struct rec_context){ .priority = fn->opts.priority });
 	if (e == 0 && (e = args_l(c, r, a, &w)) == 0 && (fn->opts.returns > 1 || fn->opts.timeout || (c->in_task && c->context.deadline)))
 		e = rare_l(c, r, fn, out);
 	if (e < 0) {
