@@ -66,4 +66,25 @@ check 'an actor does not survive its node' exits 1 env ROTA_NAMESPACE=x timeout 
 check 'down --purge' exits 0 rota down --purge
 check 'leaves no state' [ ! -e "$XDG_STATE_HOME/rota" ]
 check 'full stdout' sh -c 'rota >/dev/full 2>/dev/null; [ $? -eq 125 ]'
+doctor() {		# a check a line: state, name, text; 1 when one is bad
+	rota doctor >"$TMP/doc" || { cat "$TMP/doc"; return 1; }
+	for c in kernel memfd pidfd cpus memory rota-dir state spill linger keys ports programs files; do
+		grep -Eq "^(ok|note)	$c	." "$TMP/doc" || { echo "no line of $c"; cat "$TMP/doc"; return 1; }
+	done
+}
+bad_key() {
+	mkdir -p "$TMP/conf/rota" && touch "$TMP/conf/rota/lab.key" && chmod 644 "$TMP/conf/rota/lab.key" || return 1
+	XDG_CONFIG_HOME=$TMP/conf exits 1 rota doctor -q >"$TMP/doc" && grep -q "lab.key' can be read by others (mode 0644); chmod 600 it" "$TMP/doc"
+}
+shell() {		# what rota env prints makes another shell find the same
+	env -i HOME="$HOME" sh -c "PATH=/usr/bin:/bin; $(rota env); command -v rlua && echo \"\$ROTA_DIR\"" >"$TMP/env" &&
+	[ "$(sed -n 2p "$TMP/env")" = "$ROTA_DIR" ]
+}
+check 'doctor' doctor
+check 'doctor finds an open key file' bad_key
+check 'doctor -J' sh -c 'rota doctor -J | grep -q "\"check\":\"kernel\""'
+check 'doctor takes no hosts yet' exits 2 rota doctor n1
+check 'env' shell
+check 'help finds pages' sh -c 'rota help actor | grep -q "^rota-lua(7)	"'
+check 'help finds none' exits 1 rota help xyzzy-nothing
 done_testing

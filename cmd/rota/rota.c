@@ -22,18 +22,22 @@
 #include "os/fd.h"
 #include "os/proc.h"
 #include "os/sock.h"
+#include "rota.h"
 #include "wire/mp.h"
 
 enum { OPT_STORE = 256, OPT_FORCE, OPT_PURGE, OPT_HEADER, ARGS = 64, END_MS = 20000 };
 
-static const char help[] =
+const char rota_help[] =
 "usage: rota                 what the suite is and what runs here\n"
 "       rota up [options]    start this machine's lasting node\n"
 "       rota down            end it\n"
 "       rota ls              nodes of this user on this machine\n"
+"       rota doctor          what of this machine rota needs: ok, note, bad\n"
+"       rota env             variables for a shell: eval \"$(rota env)\"\n"
+"       rota help [WORD]     the pages that speak of WORD\n"
 "up:     -c CPUS -g GPUS -m MEM -R NAME=N --store SIZE: what it offers\n"
 "down:   --force although work runs    --purge forget all state too\n"
-"ls:     -J JSON lines   -o COL,...   --header\n"
+"ls, doctor: -J JSON lines   -o COL,...   --header\n"
 "        -q  -v  -h  -V  quiet, verbose, help, version\n"
 "Examples:\n"
 "        rota up -c 4 && ls *.log | rmap gzip\n"
@@ -70,7 +74,7 @@ static const struct opt no_opts[] = {
 	{ 'v', "verbose", NULL, "say what is being done" },
 	{ 0 }
 };
-static const char *const verbs[] = { "up", "down", "ls", NULL };
+static const char *const verbs[] = { "up", "down", "ls", "doctor", "env", "help", NULL };
 
 static bool quiet;
 
@@ -192,7 +196,7 @@ each_node(void (*fn)(void *arg, const char *address, struct about *a), void *arg
 
 /* --- up ------------------------------------------------------------------------------------------------------------------ */
 
-static void
+void
 beside(char *path, size_t n, const char *program)
 {
 	char self[512], *slash;
@@ -244,7 +248,7 @@ start(char **args, unsigned nargs)
 static int
 cmd_up(int argc, char *argv[])
 {
-	struct opt_state o = { .opts = up_opts, .help = help, .verb = "up" };
+	struct opt_state o = { .opts = up_opts, .help = rota_help, .verb = "up" };
 	static const char *const flag[] = { ['c'] = "-c", ['g'] = "-g", ['m'] = "-m", ['R'] = "-R" };
 	char *args[ARGS], why[1024];
 	unsigned n = 0;
@@ -334,7 +338,7 @@ purge(void)
 static int
 cmd_down(int argc, char *argv[])
 {
-	struct opt_state o = { .opts = down_opts, .help = help, .verb = "down" };
+	struct opt_state o = { .opts = down_opts, .help = rota_help, .verb = "down" };
 	bool force = false, all = false;
 	struct about a = { .t = NULL };
 	struct client *c = NULL;
@@ -374,7 +378,7 @@ cmd_down(int argc, char *argv[])
 static int
 cmd_ls(int argc, char *argv[])
 {
-	struct opt_state o = { .opts = ls_opts, .help = help, .verb = "ls" };
+	struct opt_state o = { .opts = ls_opts, .help = rota_help, .verb = "ls" };
 	const char *columns = NULL;
 	struct table t;
 	char why[256];
@@ -415,7 +419,7 @@ suite(void)
 {
 	static const char text[] =
 	"rota runs functions, programs and actors on all CPUs, through shared memory.\n"
-	"  rota    this program: up, down, ls\n"
+	"  rota    this program: up, down, ls, doctor, env, help\n"
 	"  rlua    Lua with rota ready: rlua FILE\n"
 	"  rmap    xargs over the node: ls *.log | rmap gzip\n"
 	"  robj    the object store from the shell: put, get, cat, ls, rm\n"
@@ -434,8 +438,8 @@ suite(void)
 int
 main(int argc, char *argv[])
 {
-	static int (*const run[])(int, char **) = { cmd_up, cmd_down, cmd_ls };
-	struct opt_state o = { .opts = no_opts, .help = help, .verbs = verbs };
+	static int (*const run[])(int, char **) = { cmd_up, cmd_down, cmd_ls, cmd_doctor, cmd_env, cmd_help };
+	struct opt_state o = { .opts = no_opts, .help = rota_help, .verbs = verbs };
 	int c, e = -1;
 
 	progname = "rota";
