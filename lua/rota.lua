@@ -5,7 +5,7 @@ local check = require "rota.options"
 local rota = {
 	null = core.null, init = core.init, get = core.get, pget = core.pget, put = core.put, now = core.now,
 	sleep = core.sleep, find = core.find, stop = core.stop, kill = core.kill, keep = core.keep, class = core.class,
-	array = core.array, buffer = core.buffer,
+	array = core.array, buffer = core.buffer, shield = core.shield, cancelled = core.cancelled,
 }
 
 --- tasks
@@ -158,6 +158,7 @@ function rota.wait(xs, options)
 	local set = members(xs)
 	local n, timeout = 1, nil
 	if type(options) == "table" then
+		check("wait", options)
 		n, timeout = options.n or 1, options.timeout
 	elseif options ~= nil then
 		timeout = options
@@ -186,6 +187,24 @@ end
 function rota.ready(refs)
 	local set = members(refs)
 	return function() return (set:next()) end
+end
+
+--- cancelling
+
+-- cancel(ref or list [, {force=, recursive=}]) -> did it have an effect; of a list: on how many
+function rota.cancel(x, options)
+	if core.is_ref(x) then return core.cancel(x, options) end
+	listed(x, "rota.cancel(refs)")
+	local n = 0
+	if is_set(x) then x = x:list() end
+	for i = 1, #x do n = n + (core.cancel(x[i], options) and 1 or 0) end
+	return n
+end
+
+-- scope(f) -> what f(s) returns: tasks submitted meanwhile are cancelled if it raises, and by s:cancel()
+function rota.scope(f)
+	local s <close> = core.scope()
+	return f(s)
 end
 
 function rota.free(...)

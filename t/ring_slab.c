@@ -92,6 +92,14 @@ main(void)
 	ok(resident(fd) <= 4096);
 	slab_free(&s, u);
 
+	{					/* chunks of records hold nothing else */
+		struct rec *r = slab_rec(&s);
+
+		u = slab_alloc(&s, 1);
+		ok(r && u && s.chunk_class[slab_unit(&s, r) / 1024] == 1 && s.chunk_class[u / 1024] != 1);
+		slab_free(&s, u);
+		slab_rec_free(&s, r);
+	}
 	ok(every_size_works(&s));
 	ok(many_records(&s));
 	ok(s.used == 0);

@@ -421,6 +421,7 @@ client_actor_wait(struct client *c, struct actor *a, uint64_t deadline)
 	lock_take(&c->lock);
 	lane_open_l(c, a, 0);
 	lock_drop(&c->lock);
-	e = wait_until(c, actor_settled, a, deadline);
+	while ((e = wait_until(c, actor_settled, a, deadline)) == -EINTR && c->worker)
+		;
 	return e < 0 ? e : a->state == ACTOR_DEAD ? ERR_ACTOR_DIED : 0;
 }

@@ -184,7 +184,7 @@ task_resolved_l(struct client *c, struct rec *r)
 }
 
 void
-task_expire_l(struct client *c, struct rec *r)
+task_expire_l(struct client *c, struct rec *r, int code, const char *text)
 {
 	struct shape *s = fn_of(c, r->fn)->shape;
 	struct side *side;
@@ -196,7 +196,7 @@ task_expire_l(struct client *c, struct rec *r)
 		c->queued--;
 	if (waits && call)
 		r->count++;			/* what it waits for will tell it, the queue lets go of it now */
-	rec_fail_l(c, r, ERR_TIMEOUT, "the task did not start within its timeout");
+	rec_fail_l(c, r, code, text);
 	if (call && (side = side_find_l(c, r)) && side->actor)
 		feed_actor_l(c, side->actor);
 	if (!waits && !call)

@@ -380,6 +380,10 @@ route_l(struct client *c, const struct msg_route *m)
 	case ROUTE_DROP:
 		dropped_l(c, m);
 		break;
+	case ROUTE_CANCEL:
+		if ((r = rec_of_l(c, &w)) && !(r->flags & REC_BORROWED))
+			cancel_l(c, r, (unsigned)m->arg);
+		break;
 	}
 }
 

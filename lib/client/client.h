@@ -126,6 +126,30 @@ const char *client_task_name(struct client *c, const struct rec *r);	/* of the t
 int	client_submit(struct client *c, struct fn *fn, const struct payload *args, struct rec **r);
 uint64_t client_pending(struct client *c);	/* tasks submitted and not ended */
 
+/* --- cancelling (cancel.c) ------------------------------------------------------------------------------- */
+#define CANCEL_FORCE 1u		/* what has not ended after 0.1 s loses its worker; not for calls of actors */
+#define CANCEL_ALONE 2u		/* the tasks that it submitted go on */
+#define CANCEL_TEXT "the task was cancelled"
+#define LATE_TEXT "the task ran longer than its timeout"
+/*
+ * Ends the task that makes r, with the code ERR_CANCELLED; it is not tried again.  One that was not claimed is taken
+ * back and never runs; the worker of one that runs is asked to end it (serve_cancelled), and what value it returns in
+ * spite of that is dropped.
+ * 1: it is cancelled, or asked to end; 0: it had ended; ERR_VALUE: no task makes r.
+ */
+int	client_cancel(struct client *c, struct rec *r, unsigned how);
+bool	client_is_call(struct client *c, struct rec *r);	/* it is made by a call of an actor */
+/*
+ * Scopes: while one is entered, tasks submitted are its members, and so are those that they submit.  Cancelling one
+ * cancels its unfinished members in all processes of the job, and those of scopes opened inside it in this process.
+ */
+struct scope;
+struct scope *client_scope_new(struct client *c);	/* inside the one that is entered now; NULL: no memory */
+uint64_t client_scope_enter(struct client *c, const struct scope *s);	/* what was entered before, for client_scope_set */
+void	client_scope_set(struct client *c, uint64_t id);
+void	client_scope_cancel(struct client *c, struct scope *s);
+void	client_scope_free(struct client *c, struct scope *s);
+
 /* --- waiting (wait.c) ----------------------------------------------------------------------------------- */
 #define WAIT_FOREVER UINT64_MAX
 /* until r is ready: 0, -ETIMEDOUT, -EINTR (a signal came), ERR_NO_CLUSTER.  deadline: clock_ns() or WAIT_FOREVER */

@@ -127,6 +127,13 @@ ON(route)
 	return 0;
 }
 
+ON(cancel)
+{
+	UNUSED;
+	cancel_scope_l(c, m->scope);
+	return 0;
+}
+
 ON(actor_state)
 {
 	UNUSED;
@@ -190,7 +197,8 @@ ANSWER(kv_events)
 #define HANDLED(X) X(EVICT, evict) X(FAIL, fail) X(GRANT, grant) X(WANT, want) X(RING, ring) X(UNRING, unring) X(DEAD, dead) X(NOTICE, notice) \
 	X(LENT, lent) X(FREE, free) X(COLLECT, collect) X(ROUTE, route) X(ACTOR_STATE, actor_state) \
 	X(ACTOR_START, actor_start) X(ACTOR_STOP, actor_stop) X(ROWS, rows) X(OK, ok) X(FOUND, found) X(ACTOR, actor) X(CHAN, chan) \
-	X(KV_ROWS, kv_rows) X(KV_DONE, kv_done) X(KV_EVENTS, kv_events)
+	X(KV_ROWS, kv_rows) X(KV_DONE, kv_done) X(KV_EVENTS, kv_events) \
+	X(CANCEL, cancel)
 
 #define X(NAME, name) \
 static int \

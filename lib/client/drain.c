@@ -219,6 +219,13 @@ done_l(struct client *c, struct lease *l, const struct done *d)
 	}
 	task_end_l(c, r);
 	lease_less_l(c, l);
+	if (r->flags & REC_CANCEL && cancel_end_l(c, r, d->flags & DONE_ERROR)) {
+		discard_l(c, l, d);
+		rec_unref_l(c, r);
+		if (l->actor)
+			actor_unref_l(c, l->actor);
+		return 0;
+	}
 	page_count(c->page, d->flags & DONE_ERROR ? CNT_FAILED : CNT_FINISHED, 1);
 	if ((e = outcome_l(c, l, r, d)) < 0) {
 		r->kind = REC_NONE;

@@ -76,7 +76,7 @@ again_l(struct client *c, struct rec *r, enum retry_cause cause)
 	struct retry q = { fn->opts.retries, fn->opts.retry_on, r->attempt, s ? s->spared : 0 };
 	uint64_t after;
 
-	if (!fn->shape || c->lost || (s && s->late) || !retry_allowed(&q, cause, &after))
+	if (!fn->shape || c->lost || (s && s->late) || r->flags & REC_CANCEL || !retry_allowed(&q, cause, &after))
 		return false;
 	if (r->attempt < UINT8_MAX) {		/* attempts without end are counted no further */
 		if (cause == RETRY_SPARED && (s = side_l(c, r)))
@@ -104,7 +104,10 @@ retry_l(struct client *c, struct rec *r, enum retry_cause cause, int code, const
 		return;
 	if ((s = side_find_l(c, r)) && s->late) {
 		code = ERR_TIMEOUT;
-		text = "the task ran longer than its timeout";
+		text = LATE_TEXT;
+	} else if (r->flags & REC_CANCEL) {
+		code = ERR_CANCELLED;
+		text = CANCEL_TEXT;
 	}
 	rec_fail_l(c, r, code, text);
 	rec_unref_l(c, r);
@@ -175,7 +178,7 @@ claimed_died_l(struct client *c, struct lease *l, int code, const char *text)
 				continue;
 			lease_less_l(c, l);
 			unfinished_l(c, r, &tasks, &kept);
-			if (l->actor && call_allowed(fn_of(c, r->fn), r, &after)) {
+			if (l->actor && !(r->flags & REC_CANCEL) && call_allowed(fn_of(c, r->fn), r, &after)) {
 				r->attempt += r->attempt < UINT8_MAX;
 				page_count(c->page, CNT_RETRIED, 1);
 				call_again_l(c, l, r, u);
@@ -184,7 +187,7 @@ claimed_died_l(struct client *c, struct lease *l, int code, const char *text)
 				rec_unref_l(c, r);
 				actor_call_end_l(c, l->actor);
 			} else {
-				if (cause == RETRY_DIED && !c->lost)
+				if (cause == RETRY_DIED && !c->lost && !(r->flags & REC_CANCEL))	/* not what we had killed */
 					killed_l(c, fn_of(c, r->fn));
 				retry_l(c, r, cause, code == ERR_CLOSED ? ERR_CRASHED : code, text);
 			}

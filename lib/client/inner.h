@@ -65,12 +65,12 @@ struct side {
 	bool fresh;			/* borrowed: in client.fresh */
 	bool asked;			/* borrowed: ASK is under way */
 	bool pinned;			/* pin is our slot */
-	bool late;			/* its time is up: the death of its worker is a time-out */
+	bool late;			/* its time is up: the death of its worker is a time-out; or it was given up while it waited */
 	bool keep;			/* given to the node: nothing to free here */
 	struct actor *actor;		/* whose call it is, while it waits for arguments */
 	int pin;			/* -1: none was free */
 	struct heap_node timer;		/* retry or time-out */
-	enum { TIMER_NONE, TIMER_RETRY, TIMER_TIMEOUT } what;
+	enum { TIMER_NONE, TIMER_RETRY, TIMER_TIMEOUT, TIMER_KILL } what;	/* KILL: it was asked to end and has not */
 };
 
 struct shape {				/* a resource shape and the tasks that wait for leases of it */
@@ -288,6 +288,9 @@ struct client {
 	uint64_t parent_seq;
 	bool in_task;
 	bool alone;			/* the task claimed last wants the worker for itself */
+	bool inherits;			/* tasks submitted now have a context: in_task, or a scope */
+	struct scope *scopes;
+	uint64_t next_scope;
 	struct buf spec;		/* ACTOR_START, for the script layer */
 	struct buf args;		/* of the task claimed last */
 	uint32_t cpus;			/* granted to us, thousandths */
@@ -405,7 +408,7 @@ void	leases_idle_l(struct client *c);
 void	inrings_bury_l(struct client *c);
 void	lease_idle_l(struct client *c, struct lease *l);
 void	lease_dead_l(struct client *c, struct lease *l, int code, const char *why);
-void	task_expire_l(struct client *c, struct rec *r);	/* its time is up before it ran */
+void	task_expire_l(struct client *c, struct rec *r, int code, const char *text);	/* it ends before it was on a ring */
 void	lease_ring_l(struct client *c, struct lease *l);
 #define REC_EXT_MAX (65536u - (unsigned)sizeof(struct rec_context))		/* longest payload in a block of the slab */
 static inline struct fn *
@@ -428,6 +431,14 @@ int	timer_set_l(struct client *c, struct rec *r, int what, uint64_t at);
 /* methods.c */
 #define ACTOR_GROUPS 64u			/* at most, the nameless one included */
 struct span methods_info(struct span methods, const char *key);
+/* cancel.c */
+bool	lease_revoke_l(struct client *c, struct rec *r, int code, const char *text);	/* r, PUSHED, was not claimed: it failed so */
+void	cancel_ask_l(struct client *c, struct rec *r, unsigned how, uint64_t kill_at);	/* r is claimed: its worker is to end it */
+void	cancel_kill_l(struct client *c, struct rec *r);		/* it was asked, in vain */
+int	cancel_l(struct client *c, struct rec *r, unsigned how);	/* client_cancel */
+bool	cancel_end_l(struct client *c, struct rec *r, bool error);	/* r, which was to end, ended: true if with a value, then it failed */
+void	cancel_scope_l(struct client *c, uint64_t scope);
+#define CANCEL_GRACE_NS 100000000u
 
 /* actor.c */
 int	actors_retain_l(struct client *c, const unsigned char *p, size_t n, unsigned nvals);	/* handles in a payload */

@@ -170,8 +170,8 @@ hold_first(struct client *c, struct task_in *t, const struct payload *p, bool pa
 	lock_drop(&c->lock);
 	if (c->nheld && !c->serving)
 		service_start(c);		/* who owns what others hold answers at any time */
-	if (c->helds)
-		wait_until(c, all_held, NULL, WAIT_FOREVER);
+	while (c->helds && wait_until(c, all_held, NULL, WAIT_FOREVER) == -EINTR)
+		;
 }
 
 static int
@@ -232,6 +232,12 @@ own_done_l(struct client *c, struct task_in *t, const struct payload *p, const s
 	} else {
 		task_end_l(c, r);
 		c->running--;
+		if (r->flags & REC_CANCEL && cancel_end_l(c, r, p->flags & PAYLOAD_ERROR)) {
+			if (w->off)
+				mem_free_l(c, w);
+			rec_unref_l(c, r);
+			return 0;
+		}
 	}
 	if (p->flags & PAYLOAD_REFS)
 		refs_retain_l(c, p->p, p->n, p->nvals);

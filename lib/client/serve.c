@@ -185,7 +185,9 @@ copy_l(struct client *c, struct task_in *t, const unsigned char *base)
 	memcpy(&t->fn, p, sizeof t->fn);
 	t->fn.name[sizeof t->fn.name - 1] = '\0';
 	t->nvals = r->nvals;
-	t->arena = false;
+	t->arena = t->raised = false;
+	t->cancel = 0;
+	t->shield = 0;
 	memset(&t->context, 0, sizeof t->context);
 	if (r->flags & REC_CONTEXT) {
 		ctx = sizeof t->context;
@@ -412,8 +414,9 @@ serve_enter(struct client *c, const struct task_in *t)
 {
 	struct page *p = c->page;
 
-	c->in_task = t != NULL;
+	c->in_task = c->inherits = t != NULL;
 	if (!t) {
+		c->context.scope = 0;
 		atomic_store_explicit(&p->task, 0, memory_order_relaxed);
 		atomic_store_explicit(&p->state, PAGE_IDLE, memory_order_release);
 		return;

@@ -21,6 +21,9 @@ struct task_in {			/* a claimed task; everything in it is a private copy but arg
 	struct obj_view view;
 	struct rec_context context;
 	uint64_t start;			/* clock_ns() */
+	int cancel;			/* for the script layer: ERR_CANCELLED, ERR_TIMEOUT or 0, as serve_cancelled had it */
+	bool raised;			/* the task was told */
+	unsigned shield;		/* levels of rota.shield */
 };
 
 /*
@@ -58,6 +61,12 @@ struct serve_grant {			/* what this worker may use, as its lease has it; amounts
 	struct span resources;		/* msgpack map name -> thousandths, or empty */
 };
 struct serve_grant serve_granted(struct client *c);	/* resources live until the next wait */
+/*
+ * Is t to end?  ERR_CANCELLED, ERR_TIMEOUT, or 0.  SIGURG tells a worker to ask.  children: what t submitted is
+ * cancelled too.
+ */
+int	serve_cancelled(struct client *c, const struct task_in *t, bool children);
+void	serve_scope(struct client *c, struct task_in *t);	/* t is suspended with the scope that it has entered */
 
 /* the actor that this worker is: its number, 0 if none; spec as ACTOR_NEW carried it */
 uint64_t serve_actor(struct client *c, struct span *spec, uint64_t *incarnation);

@@ -4,22 +4,13 @@
  */
 #include "client/inner.h"
 
-/* off the straight path: context, children, time-out, large arguments */
+/* off the straight path: time-out, several returns */
 static int
 rare_l(struct client *c, struct rec *r, struct fn *fn, struct rec **out)
 {
-	uint64_t at = c->in_task && c->context.deadline ? c->context.deadline : WAIT_FOREVER;
+	struct rec_context *x = r->flags & REC_CONTEXT ? slab_at(&c->slab, r->ext) : NULL;
 	struct side *s;
 
-	if (fn->opts.timeout && clock_ns() + fn->opts.timeout < at) {
-		struct rec_context x = c->in_task ? c->context : (struct rec_context){ 0 };
-
-		at = x.deadline = clock_ns() + fn->opts.timeout;
-		if (r->flags & REC_CONTEXT)
-			((struct rec_context *)slab_at(&c->slab, r->ext))->deadline = at;
-		else if (r->kind == REC_HERE && rec_context_l(c, r, &x) < 0)
-			return -ENOMEM;		/* longer arguments: the time-out is ours alone, children do not see it */
-	}
 	if (fn->opts.returns > 1) {
 		if (!(s = side_l(c, r)) || !(s->child = calloc(fn->opts.returns, sizeof *s->child)))
 			return -ENOMEM;
@@ -32,25 +23,30 @@ rare_l(struct client *c, struct rec *r, struct fn *fn, struct rec **out)
 			k->seq = r->seq | (i + 1);
 			k->state = REC_PENDING;
 			k->count = 2;			/* the caller's, and until it is ready */
+			k->link = slab_unit(&c->slab, r);
 			s->child[s->nchild++] = slab_unit(&c->slab, k);
 			out[i] = k;
 		}
 		r->count--;				/* the caller holds the children instead */
 	}
-	if (at != WAIT_FOREVER && timer_set_l(c, r, TIMER_TIMEOUT, at) < 0)
-		return -ENOMEM;
-	return 0;
+	return x && x->deadline ? timer_set_l(c, r, TIMER_TIMEOUT, x->deadline) : 0;
 }
 
-/* a task submitted by a task: who its parent is, and all that the parent inherited itself (M37) */
+/* its context: of a task submitted by a task, who its parent is, and all that the parent inherited itself (M37) */
 static int
 inherit_l(struct client *c, struct rec *r, const struct fn *fn)
 {
-	struct rec_context x = c->context;
+	struct rec_context x = { .scope = c->context.scope };
+	uint64_t at = fn->opts.timeout ? clock_ns() + fn->opts.timeout : 0;
 
-	x.parent_node = (uint32_t)c->me.node;
-	x.parent_proc = c->parent_proc;
-	x.parent_seq = c->parent_seq;
+	if (c->in_task) {
+		x = c->context;
+		x.parent_node = (uint32_t)c->me.node;
+		x.parent_proc = c->parent_proc;
+		x.parent_seq = c->parent_seq;
+	}
+	if (at && (!x.deadline || at < x.deadline))
+		x.deadline = at;
 	if (fn->opts.priority)
 		x.priority = fn->opts.priority;
 	c->priorities |= x.priority != 0;
@@ -118,10 +114,8 @@ prepare(struct client *c, struct fn *fn, const struct payload *a, struct rec **o
 	r->count = 2;
 	fn->count++;
 	*out = *task = r;
-	if (c->in_task)
+	if (c->inherits || fn->opts.timeout || fn->opts.priority)
 		e = inherit_l(c, r, fn);
-	else if (fn->opts.priority)		/* for its children */
-		e = rec_context_l(c, r, &(struct rec_context){ .priority = fn->opts.priority });
 	if (e == 0 && (e = args_l(c, r, a, &w)) == 0 && (fn->opts.returns > 1 || fn->opts.timeout || (c->in_task && c->context.deadline)))
 		e = rare_l(c, r, fn, out);
 	if (e < 0) {

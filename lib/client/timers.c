@@ -1,4 +1,4 @@
-/* timers - retries that wait, and time-outs of tasks; served by the service thread. */
+/* timers - retries that wait, time-outs of tasks and what follows them; served by the service thread. */
 #include "client/inner.h"
 
 int
@@ -23,27 +23,17 @@ timers_next_l(struct client *c)
 	return n ? n->at : WAIT_FOREVER;
 }
 
-/* the time-out of a task: queued ones just fail, running ones lose their worker */
+/* the time-out of a task: what was not claimed just fails; running ones are asked to end, then lose their worker */
 static void
 late_l(struct client *c, struct rec *r, struct side *s)
 {
-	struct lease *l;
+	static const char text[] = "the task did not start within its timeout";
 
 	s->late = true;
-	if (r->state == REC_PUSHED && (l = c->lease[r->link])) {
-		lease_takeback_l(c, l);
-		if (r->state == REC_PUSHED && l->actor) {	/* not killed for one slow call: its end is not awaited */
-			rec_fail_l(c, r, ERR_TIMEOUT, "the call took longer than its timeout");
-			feed_lane_l(c, l->actor, l->lane);	/* what was taken back beside it */
-			return;
-		}
-		if (r->state == REC_PUSHED) {
-			LINK_SEND(c, kill, .lease = l->number, .task = r->seq);
-			return;
-		}
-	}
 	if (r->state == REC_QUEUED || r->state == REC_WAITING)
-		task_expire_l(c, r);
+		task_expire_l(c, r, ERR_TIMEOUT, text);
+	else if (r->state == REC_PUSHED && !lease_revoke_l(c, r, ERR_TIMEOUT, text))
+		cancel_ask_l(c, r, 0, clock_ns() + CANCEL_GRACE_NS);
 }
 
 void
@@ -60,6 +50,8 @@ timers_l(struct client *c, uint64_t now)
 		s->what = TIMER_NONE;
 		if (what == TIMER_TIMEOUT) {
 			late_l(c, r, s);
+		} else if (what == TIMER_KILL) {
+			cancel_kill_l(c, r);
 		} else if (what == TIMER_RETRY) {
 			c->queued--;
 			task_queue_l(c, r, true);

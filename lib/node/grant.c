@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -371,6 +372,28 @@ on_retire(struct nproc *p, const struct frame *f)
 	return e;
 }
 
+/* The marks lie in the sender's records: its worker is only told to look.  A scope's members may be anybody's. */
+static int
+on_cancel(struct nproc *p, const struct frame *f)
+{
+	struct msg_cancel m;
+	struct nring *r;
+	int e = msg_get_cancel(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	if (m.lease && (r = map_get(&p->n->rings, m.lease)) != NULL && r->sub == p)
+		proc_signal(r->wrk, SIGURG);
+	if (m.scope && p->job)
+		list_each(l, &p->n->procs_list) {
+			struct nproc *q = list_entry(l, struct nproc, link);
+
+			if (q != p && q->job == p->job && q->conn && q->welcomed)
+				SEND(q, cancel, .scope = m.scope);
+		}
+	return 0;
+}
+
 int
 grant_frame(struct nproc *p, const struct frame *f)
 {
@@ -380,6 +403,7 @@ grant_frame(struct nproc *p, const struct frame *f)
 	case MSG_BLOCKED_T: return on_blocked(p, f);
 	case MSG_KILL_T: return on_kill(p, f);
 	case MSG_RETIRE_T: return on_retire(p, f);
+	case MSG_CANCEL_T: return on_cancel(p, f);
 	}
 	return 0;
 }

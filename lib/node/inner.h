@@ -71,6 +71,7 @@ struct nproc {
 	struct conn *conn;		/* NULL once lost */
 	ev_io pidfd;			/* its fd is -1 if there is none */
 	bool welcomed, lost, bye, killed, exited, forked, quiet, stopping, silent; /* forked: the zygote was asked */
+	int signal;			/* for it, once its pid is known; 0 */
 	int status;			/* of waitpid, once exited */
 	struct njob *job;
 	struct page *page;		/* NULL before WELCOME */
@@ -232,6 +233,7 @@ void	proc_know(struct nproc *a, struct nproc *b);
 void	proc_lost(struct nproc *p);
 void	proc_gone(struct nproc *p, int code, const char *text);
 void	proc_kill(struct nproc *p);
+void	proc_signal(struct nproc *p, int sig);		/* now, or once its pid is known */
 struct njob *job_new(struct node *n, uint32_t number);
 void	job_unref(struct node *n, struct njob *j);
 void	job_over(struct node *n, struct njob *j);

@@ -180,7 +180,7 @@ join_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 	case MSG_BYE_T:
 		p->bye = true;
 		return ERR_CLOSED;
-	case MSG_LEASE_T: case MSG_RETURN_T: case MSG_BLOCKED_T: case MSG_KILL_T: case MSG_RETIRE_T:
+	case MSG_LEASE_T: case MSG_RETURN_T: case MSG_BLOCKED_T: case MSG_KILL_T: case MSG_RETIRE_T: case MSG_CANCEL_T:
 		return grant_frame(p, f);
 	case MSG_EXTENT_T: case MSG_UNLEND_T: case MSG_FREE_T: case MSG_ABANDON_T: case MSG_COLLECTED_T:
 		return memory_frame(p, f);

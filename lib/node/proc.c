@@ -160,6 +160,15 @@ proc_kill(struct nproc *p)
 		syscall(SYS_pidfd_send_signal, p->pidfd.fd, SIGKILL, NULL, 0);
 }
 
+void
+proc_signal(struct nproc *p, int sig)
+{
+	if (p->pidfd.fd >= 0)
+		syscall(SYS_pidfd_send_signal, p->pidfd.fd, sig, NULL, 0);
+	else
+		p->signal = sig;	/* it may run before its pid is known here */
+}
+
 /* Nothing more comes from it: its rings are marked before anybody is told anything else. */
 void
 proc_lost(struct nproc *p)

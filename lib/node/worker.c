@@ -152,6 +152,8 @@ on_zforked(struct node *n, const struct frame *f, int *fds, unsigned nfd)
 			ev_io_set(&p->pidfd, fds[0], EV_READ);
 			fds[0] = -1;
 			ev_io_start(n->loop, &p->pidfd);
+			if (p->signal)
+				proc_signal(p, p->signal);
 		}
 		if (p->killed)
 			proc_kill(p);

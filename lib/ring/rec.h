@@ -42,6 +42,9 @@ enum rec_kind {			/* where the payload is: arguments before READY, values after 
 #define REC_SEEN	0x20u	/* its outcome was fetched, or it is no failure */
 #define REC_ACTOR	0x40u	/* a call of an actor's method: its method name is the first value */
 #define REC_ALONE	0x80u	/* its function is poison: its worker runs nothing else meanwhile, no child of it either */
+/* of a claimed task, where the others have no meaning; its worker looks here when it is signalled (client/cancel.c) */
+#define REC_CANCEL	REC_ACTOR	/* it is to end */
+#define REC_SPARE	REC_ERROR	/* beside it: its children go on */
 
 struct rec {
 	uint64_t seq;		/* task 40 | return 24, the low half of the id */

@@ -8,7 +8,7 @@
 /*
  * A class takes a whole chunk at a time and hands its blocks out in order, so that only what is used is
  * touched.  Chunk 0 is left alone: it is sparse, and unit 0 means none.  A free block is linked through the
- * place of rec.link in every class: blocks of class 0 are freed by slab_rec_free too.
+ * place of rec.link in every class.
  */
 enum {
 	CHUNK_UNITS = SLAB_CHUNK / SLAB_UNIT,
@@ -118,7 +118,13 @@ slab_refill(struct slab *s, unsigned cls)
 static unsigned
 class_of(size_t n)
 {
-	return n <= SLAB_UNIT ? 0 : (unsigned)(64 - 6 - __builtin_clzll(n - 1));
+	return n <= SLAB_UNIT ? SLAB_SMALL : (unsigned)(64 - 6 - __builtin_clzll(n - 1));
+}
+
+static unsigned
+shift_of(unsigned cls)
+{
+	return cls == SLAB_SMALL ? 0 : cls;
 }
 
 uint32_t
@@ -135,9 +141,9 @@ slab_alloc(struct slab *s, size_t n)
 		return 0;
 	else {
 		u = s->bump[cls];
-		s->bump[cls] += 1u << cls;
+		s->bump[cls] += 1u << shift_of(cls);
 	}
-	s->used += (uint64_t)SLAB_UNIT << cls;
+	s->used += (uint64_t)SLAB_UNIT << shift_of(cls);
 	return u;
 }
 
@@ -146,10 +152,10 @@ slab_free(struct slab *s, uint32_t unit)
 {
 	unsigned mark = unit < s->next ? s->chunk_class[unit / CHUNK_UNITS] : 0, cls = mark - 1;
 
-	assert(mark != 0 && mark != CHUNK_RUN && unit % (1u << cls) == 0);
+	assert(mark != 0 && mark != CHUNK_RUN && unit % (1u << shift_of(cls)) == 0);
 	((struct rec *)slab_at(s, unit))->link = s->free[cls];
 	s->free[cls] = unit;
-	s->used -= (uint64_t)SLAB_UNIT << cls;
+	s->used -= (uint64_t)SLAB_UNIT << shift_of(cls);
 }
 
 uint32_t

@@ -4,7 +4,7 @@
  * One sparse segment, made by rlet, written by its process only (sealed so once mapped), named in units of 64
  * bytes; unit 0 is never given out.  Pages come when they are touched; past the first 2 MiB they are huge ones
  * where the system has them.  Blocks have a size class (64, 128, … 65536 bytes); free blocks are reused last
- * in, first out.  All bookkeeping is private to the process.  One thread at a time.
+ * in, first out.  Records have chunks of their own (class 0), so that whoever looks for one can go through them.  All bookkeeping is private to the process.  One thread at a time.
  */
 #ifndef RING_SLAB_H
 #define RING_SLAB_H
@@ -15,7 +15,8 @@
 
 #define SLAB_BYTES (UINT64_C(4) << 30)
 #define SLAB_UNIT 64u
-#define SLAB_CLASSES 11			/* 64 << class */
+#define SLAB_CLASSES 12			/* 64 << class; the last: 64, what is no record */
+#define SLAB_SMALL (SLAB_CLASSES - 1)
 #define SLAB_CHUNK 65536u		/* bytes that a class takes at a time */
 #define SLAB_BLOCK_MAX 65536u
 

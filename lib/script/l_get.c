@@ -213,6 +213,33 @@ script_deadline(lua_State *L, int idx)
 	return clock_ns() + (uint64_t)ns;
 }
 
+static bool
+among(const char *name, const char *const known[])
+{
+	for (unsigned i = 0; known[i]; i++)
+		if (strcmp(name, known[i]) == 0)
+			return true;
+	return false;
+}
+
+void
+script_options(lua_State *L, int idx, const char *call, const char *const known[])
+{
+	if (!lua_istable(L, idx))
+		return;
+	idx = lua_absindex(L, idx);
+	for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
+		if (lua_type(L, -2) == LUA_TSTRING && among(lua_tostring(L, -2), known))
+			continue;
+		lua_getglobal(L, "require");		/* it says what is wrong, with the nearest name */
+		lua_pushliteral(L, "rota.options");
+		lua_call(L, 1, 1);
+		lua_pushstring(L, call);
+		lua_pushvalue(L, idx);
+		lua_call(L, 2, 0);
+	}
+}
+
 /* raises for what a wait may end with but readiness */
 void
 script_wait_failed(lua_State *L, int e)
@@ -406,8 +433,9 @@ set_to_list(lua_State *L)
 }
 
 static int
-get(lua_State *L, bool protect)
+get(lua_State *L, int protect)
 {
+	static const char *const known[] = { "timeout", "as", "errors", NULL }, *const errors[] = { "raise", "return", NULL };
 	uint64_t deadline;
 	lua_Integer n;
 
@@ -420,6 +448,10 @@ get(lua_State *L, bool protect)
 	}
 	deadline = script_deadline(L, GET_OPTS);
 	if (lua_istable(L, GET_OPTS)) {
+		script_options(L, GET_OPTS, "get", known);
+		if (lua_getfield(L, GET_OPTS, "errors") != LUA_TNIL)
+			protect = luaL_checkoption(L, -1, NULL, errors);
+		lua_pop(L, 1);
 		if (lua_getfield(L, GET_OPTS, "as") != LUA_TNIL)
 			luaL_argcheck(L, strcmp(luaL_checkstring(L, -1), "string") == 0, GET_OPTS, "'as' is 'string', or nothing");
 		lua_pop(L, 1);

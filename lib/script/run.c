@@ -31,7 +31,7 @@ run_co_give(struct script *s, lua_State *co, int ref)
 {
 	struct sched *d = s->sched;
 
-	if (d->npool == COPOOL || lua_status(co) != LUA_OK) {
+	if (d->npool == COPOOL || lua_status(co) != LUA_OK || lua_gethook(co)) {
 		luaL_unref(s->L, LUA_REGISTRYINDEX, ref);
 		return;
 	}
@@ -201,6 +201,21 @@ wants_retry(struct script *s, const struct task_in *t, lua_State *co)
 out:
 	lua_settop(L, top);
 	return yes;
+}
+
+/* what was raised lies on top of co: alone there it is an error object, once to-be-closed variables are closed */
+void
+run_close(struct script *s, lua_State *co)
+{
+	if (lua_type(co, -1) == LUA_TSTRING)
+		func_hint(co, -1);
+	luaL_traceback(co, co, NULL, 0);
+	errobj_wrap(co, -2, lua_tostring(co, -1));
+	luaL_checkstack(s->L, 1, NULL);
+	lua_xmove(co, s->L, 1);
+	lua_resetthread(co);
+	lua_settop(co, 0);
+	lua_xmove(s->L, co, 1);
 }
 
 /* the raised value on top of co becomes the task's outcome */

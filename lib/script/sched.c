@@ -18,7 +18,10 @@ sched_can_suspend(lua_State *L)
 {
 	struct script *s = script_of(L);
 
-	return s->sched && s->sched->running && lua_isyieldable(L);
+	if (!s->sched || !s->sched->running)
+		return false;
+	cancel_check(L);
+	return lua_isyieldable(L);
 }
 
 int
@@ -50,6 +53,7 @@ sched_blocking(struct script *s, bool on)
 {
 	if (!s->sched)
 		return false;
+	s->sched->blocked = on;
 	serve_block(s->c, on);
 	return true;
 }
@@ -120,7 +124,7 @@ static int
 go(lua_State *L, lua_State *co, int narg, lua_KContext kind)
 {
 	for (;;) {
-		int nres, status = lua_resume(co, L, narg, &nres);
+		int nres, status = cancel_resume(script_of(L), co, L, narg, &nres);
 
 		if (status == LUA_YIELD && sched_tagged(co, nres)) {
 			lua_pop(co, 1);

@@ -4,6 +4,7 @@
 #ifndef SCRIPT_SCHED_H
 #define SCRIPT_SCHED_H
 
+#include <signal.h>
 #include "base/heap.h"
 #include "base/list.h"
 #include "client/client.h"
@@ -50,10 +51,23 @@ struct sched {
 	} pool[COPOOL];
 	unsigned npool;
 	int self, class;		/* of the actor that this worker is; LUA_NOREF */
+	lua_State *volatile now;	/* the coroutine that runs a task's code; NULL: none does */
+	volatile sig_atomic_t asked;	/* SIGURG came: the submitters' marks are to be looked at */
+	unsigned ncancel;		/* suspended tasks that are to be told that they are cancelled */
+	int handler;			/* after a raise: depth of the handler of a to-be-closed variable that runs; 0 none */
+	unsigned grace;			/* instructions left for such handlers */
+	bool blocked;			/* the thread waits */
 	bool several;			/* it runs several calls at once */
 	bool warned;			/* that one of them blocks the others */
 };
 
 bool	sched_tagged(lua_State *co, int nres);	/* is that yield ours? */
+
+/* cancel.c */
+void	cancel_start(struct script *s);			/* a worker: from now on SIGURG is heard */
+int	cancel_resume(struct script *s, lua_State *co, lua_State *from, int narg, int *nres);	/* lua_resume for a task's code */
+void	cancel_look(struct script *s);			/* whose tasks are cancelled? */
+void	cancel_hook(struct script *s, lua_State *L);	/* L raises at its next instruction, if its task is cancelled */
+void	cancel_outcome(struct task_in *t, lua_State *co);	/* the error of a task that was told, on top of co */
 
 #endif

@@ -42,6 +42,8 @@ script_interrupted(lua_State *L)
 {
 	struct script *s = script_of(L);
 
+	if (s->sched)
+		cancel_check(L);
 	if (s->sched || !lua_gethook(s->L))
 		return;
 	lua_sethook(s->L, NULL, 0, 0);		/* the main state's: this may be any coroutine */
@@ -229,8 +231,8 @@ valref_in(lua_State *L, const struct wref *w, const struct dec_src *src)
 
 	ref_in(L, w, src);
 	r = ref_check(L, -1);
-	if (!rec_is_ready(r))
-		client_wait(s->c, r, WAIT_FOREVER);
+	while (!rec_is_ready(r) && client_wait(s->c, r, WAIT_FOREVER) == -EINTR)
+		;
 	was = client_decoding(s->c, false);	/* what lies in the value is not among the arguments */
 	ref_values(L, r, lua_gettop(L), false);
 	client_decoding(s->c, was);
@@ -454,6 +456,7 @@ luaopen_rota_core(lua_State *L)
 	wait_open(L);
 	chan_open(L);
 	kv_open(L);
+	cancel_open(L);
 	lua_settop(L, 0);
 	luaL_newlib(L, fns);
 	luaL_setfuncs(L, task_functions, 0);
@@ -463,6 +466,7 @@ luaopen_rota_core(lua_State *L)
 	luaL_setfuncs(L, context_functions, 0);
 	luaL_setfuncs(L, kv_functions, 0);
 	luaL_setfuncs(L, cfunc_functions, 0);
+	luaL_setfuncs(L, cancel_functions, 0);
 	lua_pushlightuserdata(L, NULL);
 	lua_setfield(L, -2, "null");
 	return 1;

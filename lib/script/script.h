@@ -82,11 +82,16 @@ void	ref_charge(lua_State *L, uint64_t bytes);	/* tells the collector of shared 
 int	ref_l_is(lua_State *L);			/* is_ref(x) */
 int	l_get(lua_State *L);
 int	l_pget(lua_State *L);
+int	l_cancel(lua_State *L);
+/* raises, with the nearest name, unless idx is no table or has no other keys than those known for this call */
+void	script_options(lua_State *L, int idx, const char *call, const char *const known[]);
 
 /* l_task.c, l_actor.c, l_wait.c */
 void	task_open(lua_State *L);
 void	actor_open(lua_State *L);
 void	wait_open(lua_State *L);
+void	cancel_open(lua_State *L);
+extern const luaL_Reg cancel_functions[];
 extern const luaL_Reg task_functions[], actor_functions[], wait_functions[], context_functions[], cfunc_functions[];
 void	kv_open(lua_State *L);				/* l_kv.c */
 extern const luaL_Reg kv_functions[];
@@ -105,7 +110,8 @@ struct actor *actor_test(lua_State *L, int idx);
 void	context_open_worker(lua_State *L);		/* l_context.c: the environment as each task has it */
 
 /* sched.c: suspension of tasks; in a driver these block the thread */
-bool	sched_can_suspend(lua_State *L);
+bool	sched_can_suspend(lua_State *L);		/* raises if the task was cancelled */
+void	cancel_check(lua_State *L);			/* cancel.c: in a worker: raises if the task was cancelled */
 void	sched_open_coroutine(lua_State *L);		/* coroutine functions that let rota's yields pass */
 int	sched_suspend(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k);
 int	sched_suspend_set(lua_State *L, struct waitset *w, uint64_t deadline, lua_KContext ctx, lua_KFunction k);

@@ -42,6 +42,7 @@ suspend(struct script *s, const struct task_in *t, lua_State *co, int ref)
 	u->co = co;
 	u->coref = ref;
 	u->t = *t;
+	serve_scope(s->c, &u->t);
 	u->timer = (struct heap_node){ .at = d->deadline };
 	u->tag = 0;
 	u->gone = false;
@@ -77,24 +78,30 @@ resume(struct script *s, struct task_in *t, lua_State *co, int ref, int narg)
 
 	s->sched->running = t;
 	serve_enter(s->c, t);
-	status = lua_resume(co, s->L, narg, &nres);
-	s->sched->running = NULL;
+	status = cancel_resume(s, co, s->L, narg, &nres);
 	if (status == LUA_YIELD && sched_tagged(co, nres)) {
 		lua_pop(co, 1);
+		s->sched->running = NULL;
 		if (suspend(s, t, co, ref))
 			return;
+		s->sched->running = t;
 		lua_pushliteral(co, "not enough memory");
 		status = LUA_ERRMEM;
 	} else if (status == LUA_YIELD) {
 		lua_settop(co, 0);
 		lua_pushliteral(co, "coroutine.yield in a task that is no stream");
 	}
+	if (t->raised || (t->cancel && status != LUA_OK)) {	/* whatever it made of that */
+		cancel_outcome(t, co);
+		status = LUA_ERRRUN;
+	}
+	if (status != LUA_OK)
+		run_close(s, co);
+	s->sched->running = NULL;
 	if (status == LUA_OK)
 		run_results(s, t, co, nres);
 	else
 		run_fail(s, t, co, ERR_TASK);
-	if (status != LUA_OK)
-		lua_resetthread(co);
 	run_co_give(s, co, ref);
 }
 
@@ -167,6 +174,22 @@ of_set(struct script *s)
 	return NULL;
 }
 
+/* one that is to be told that it is cancelled */
+static struct susp *
+cancelled(struct sched *d)
+{
+	list_each(l, &d->susp) {
+		struct susp *u = list_entry(l, struct susp, link);
+
+		if (u->t.cancel && !u->t.shield) {
+			d->ncancel--;
+			return u;
+		}
+	}
+	d->ncancel = 0;
+	return NULL;
+}
+
 /* suspended tasks whose time came or whose reference is ready; true if one ran */
 static bool
 resume_ready(struct script *s)
@@ -182,6 +205,8 @@ resume_ready(struct script *s)
 
 	if (d->nsusp == 0)
 		return false;
+	if (d->ncancel)
+		u = cancelled(d);
 	while (!u && waitset_next(s->c, d->set, 0, &r, &tag) == 0) {
 		client_release(s->c, r);
 		u = (struct susp *)(uintptr_t)tag;
@@ -267,7 +292,7 @@ construct(lua_State *L)				/* class payload, arguments … as light userdata spe
 	struct script *s = script_of(L);
 	struct wref w;
 	ssize_t n;
-	int top;
+	int top, e;
 
 	if ((n = val_first(p->code, p->ncode)) < 0)
 		return luaL_error(L, "malformed actor");
@@ -295,7 +320,11 @@ construct(lua_State *L)				/* class payload, arguments … as light userdata spe
 		struct rec *r;
 
 		val_wref_unpack(&w, p->args);
-		if (!(r = client_import(s->c, &w)) || client_wait(s->c, r, WAIT_FOREVER) < 0)
+		if (!(r = client_import(s->c, &w)))
+			return luaL_error(L, "the constructor's arguments were lost");
+		while ((e = client_wait(s->c, r, WAIT_FOREVER)) == -EINTR)
+			;
+		if (e < 0)
 			return luaL_error(L, "the constructor's arguments were lost");
 		ref_push(L, r);
 		ref_values(L, r, lua_gettop(L), true);
@@ -396,6 +425,8 @@ loop(struct script *s)
 
 		if (serve_actor(s->c, &spec, &incarnation) && spec.n)
 			start_actor(s, spec);
+		if (s->sched->asked)
+			cancel_look(s);
 		if (resume_ready(s))
 			continue;
 		e = s->sched->nring && !serve_room(s->c) ? 0 : serve_next(s->c, &t);
@@ -502,6 +533,7 @@ work_run(lua_State *L, int fd)
 	s->sched->by_hash = luaL_ref(L, LUA_REGISTRYINDEX);
 	reseed(L);
 	context_open_worker(L);
+	cancel_start(s);
 	func_install_resolver(L, ask_driver);
 	surroundings(s);
 	status = loop(s);

@@ -95,6 +95,9 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(U, task, "only if it still runs this task of the sender; 0 whatever it runs")
 #define MSG_RETIRE(F) F(U, reason, "this worker claims no more and wants to be replaced; 1: it made its number of calls, 2: it has become too large")
 #define MSG_NOTICE(F) F(S, text, "what a driver's user should know, as 'waiting for 1 GPU: 0 of 4 free'")
+#define MSG_CANCEL(F) \
+	F(U, lease, "lease whose worker is to look which of the sender's tasks are marked; 0: only scope counts") \
+	F(U, scope, "the node tells all processes of the job: tasks of this scope end; 0 none")
 #define MSG_DEAD(F) \
 	F(U, proc, "process number that died") \
 	F(I, code, "ERR_CRASHED, ERR_OOM, ERR_CLOSED for an orderly end, …") \
@@ -155,7 +158,7 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(U, proc, "to; the node rewrites it to the sender when it passes the frame on") \
 	F(U, kind, "enum route_kind") \
 	F(D, id, "object it is about") \
-	F(U, arg, "HOLD: the holder; ANSWER: enum route_state; NAME: request number") \
+	F(U, arg, "HOLD: the holder; ANSWER: enum route_state; NAME: request number; CANCEL: how") \
 	F(B, body, "ANSWER: payload or location; DROP: packed ids; NAME, NAMED: kind byte and text or value")
 enum route_kind {
 	ROUTE_ASK = 1,		/* where is it, what is it: ANSWER when ready */
@@ -165,6 +168,7 @@ enum route_kind {
 	ROUTE_DROP,		/* the sender no longer holds the ids in body, each as often as it was put on the list */
 	ROUTE_NAME,		/* a worker lacks a global or module; body: 'g' or 'm', then the name */
 	ROUTE_NAMED,		/* body: 'v' encoded value | 's' source text | '0' absent, then reason */
+	ROUTE_CANCEL,		/* to the owner: cancel the task that makes id; arg: 1 by force, 2 without its children */
 };
 
 /* --- actors -------------------------------------------------------------------------------------- */
@@ -345,6 +349,7 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(DEAD, dead, 18, 0, "n>c") \
 	X(RETIRE, retire, 19, 0, "c>n") \
 	X(NOTICE, notice, 90, 0, "n>c") \
+	X(CANCEL, cancel, 91, 0, "c>n n>c") \
 	X(EXTENT, extent, 20, 0, "c>n") \
 	X(LENT, lent, 21, 0, "n>c") \
 	X(UNLEND, unlend, 22, 0, "c>n") \

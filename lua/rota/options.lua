@@ -104,7 +104,9 @@ for k, v in pairs(common) do
 	task[k] = v
 	if k ~= "returns" and k ~= "timeout" then actor[k] = v end
 end
-local known = { task = task, actor = actor, method = method }
+local function anything(v) return v end			-- checked where it is used
+local known = { task = task, actor = actor, method = method, cancel = { force = yes, recursive = yes },
+    wait = { n = anything, timeout = time }, get = { timeout = time, as = anything, errors = anything } }
 
 -- what users of other systems type
 local elsewhere = {
@@ -144,20 +146,21 @@ end
 -- check("task", given, base): a new table with base's options and the given ones; raises at the caller's caller
 return function(kind, given, base)
 	local from, out = known[kind], {}
-	if type(given) ~= "table" then error("with: a table of options is expected", 3) end
+	local call = (from == task or from == actor or from == method) and "with" or kind
+	if type(given) ~= "table" then error(call .. ": a table of options is expected", 3) end
 	for k, v in pairs(base or {}) do out[k] = v end
 	for k, v in pairs(given) do
-		if type(k) ~= "string" then error(("with: options have names, %s is none"):format(tostring(k)), 3) end
+		if type(k) ~= "string" then error(("%s: options have names, %s is none"):format(call, tostring(k)), 3) end
 		local check = from[k]
 		if not check then
 			local hint = elsewhere[k] or nearest(k, from)
-			if later[k] then
+			if later[k] and call == "with" then
 				error(("with: option '%s' is not there yet in this release"):format(k), 3)
 			end
-			error(("with: no option '%s'%s"):format(k, hint and ("; did you mean '%s'?"):format(hint) or ""), 3)
+			error(("%s: no option '%s'%s"):format(call, k, hint and ("; did you mean '%s'?"):format(hint) or ""), 3)
 		end
 		local n, why = check(v, k)
-		if n == nil then error("with: " .. why, 3) end
+		if n == nil then error(call .. ": " .. why, 3) end
 		out[k] = n
 	end
 	return out
