@@ -1,6 +1,7 @@
 -- rota - tasks, actors and objects.  The manual is rota-lua(7); the fast half is C, rota.core.
 local core = require "rota.core"
 local check = require "rota.options"
+local map = require "rota.map"
 
 local rota = {
 	null = core.null, init = core.init, get = core.get, pget = core.pget, put = core.put, now = core.now,
@@ -24,11 +25,15 @@ function task.with(t, options)
 	return core.task(f, check("task", options, had))
 end
 -- every element of list through the task: a list of references in the same order
-function task.map(t, list)
+function task.map(t, list, options)
 	listed(list, "task:map(list)")
-	local refs = {}
-	for i = 1, #list do refs[i] = t(list[i]) end
-	return refs
+	if options == nil then		-- the straight path
+		local refs = {}
+		for i = 1, #list do refs[i] = t(list[i]) end
+		return refs
+	end
+	local chunk, j = map.options(options, true)
+	return map.refs(t, list, chunk, j)
 end
 core.task_methods(task)
 
@@ -42,8 +47,9 @@ function rota.map(f, list, options)
 	if type(f) == "table" and list == nil then return core.map(f) end
 	listed(list, "rota.map(f, list)")
 	local t = type(f) == "function" and core.task(f) or f
-	if options then t = task.with(t, options) end
-	return core.get(task.map(t, list))
+	local chunk, j, more = map.options(options)
+	if more then t = task.with(t, more) end
+	return map.values(map.refs(t, list, chunk, j), #list, chunk)
 end
 
 --- actors

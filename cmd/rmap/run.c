@@ -61,7 +61,9 @@ run_submit(struct run *r, struct job *j, const struct payload *p)
 	struct rec *rec;
 	int e;
 
-	if ((e = client_submit(r->c, r->fn, p, &rec)) == 0) {
+	while ((e = client_submit(r->c, r->fn, p, &rec)) == -EAGAIN && (e = client_room(r->c, WAIT_FOREVER)) == 0)
+		;
+	if (e == 0) {
 		e = waitset_add(r->c, r->set, rec, (uint64_t)(uintptr_t)j);
 		client_release(r->c, rec);
 	}

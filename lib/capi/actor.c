@@ -203,7 +203,8 @@ rota_call(struct rota_ctx *x, struct rota_actor *actor, const char *name, const 
 		}
 		cenc_payload(&c, &p);
 	}
-	e = client_call(x->c, a, fn, &p, (struct rec **)(void *)out);
+	while ((e = client_call(x->c, a, fn, &p, (struct rec **)(void *)out)) == -EAGAIN && (e = capi_room(x)) == 0)
+		;
 	if (len < 0)
 		cenc_release(&c);
 	return e < 0 ? capi_failed(x, e) : 0;

@@ -38,6 +38,7 @@ char	*capi_why(void);		/* this thread's line, CAPI_WHY bytes */
 int	capi_say(int e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));	/* sets it; e */
 int	capi_failed(struct rota_ctx *x, int e);		/* what the runtime said about e; e */
 extern struct client *capi_client;			/* the process's, for the arena */
+int	capi_room(struct rota_ctx *x);		/* a submit answered -EAGAIN: waits until there is room */
 uint64_t capi_deadline(int64_t timeout);
 
 static inline struct rec *

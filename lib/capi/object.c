@@ -122,6 +122,20 @@ fetch(struct rota_ctx *x, struct rec *r, int64_t timeout, struct value *v)
 	return e;
 }
 
+int
+capi_room(struct rota_ctx *x)
+{
+	int e;
+
+	if (x->run)
+		serve_block(x->c, true);
+	while ((e = client_room(x->c, WAIT_FOREVER)) == -EINTR)
+		;
+	if (x->run)
+		serve_block(x->c, false);
+	return e;
+}
+
 static int
 next(struct rota_ctx *x, struct waitset *w, uint64_t deadline, struct rec **r, uint64_t *tag)
 {

@@ -59,6 +59,16 @@ rota_fn_free(struct rota_ctx *x, struct rota_fn *fn)
 }
 
 static int
+submit(struct rota_ctx *x, struct fn *fn, const struct payload *p, struct rec **r)
+{
+	int e;
+
+	while ((e = client_submit(x->c, fn, p, r)) == -EAGAIN && (e = capi_room(x)) == 0)
+		;
+	return e;
+}
+
+static int
 submit_slow(struct rota_ctx *x, struct fn *fn, const struct rota_value *args, size_t n, struct rec **r)
 {
 	struct cenc c = { .x = x, .top = true };
@@ -67,7 +77,7 @@ submit_slow(struct rota_ctx *x, struct fn *fn, const struct rota_value *args, si
 
 	if (e == 0) {
 		cenc_payload(&c, &p);
-		if ((e = client_submit(x->c, fn, &p, r)) < 0)
+		if ((e = submit(x, fn, &p, r)) < 0)
 			capi_failed(x, e);
 	}
 	cenc_release(&c);
@@ -83,6 +93,6 @@ rota_submit(struct rota_ctx *x, struct rota_fn *fn, const struct rota_value *arg
 
 	if (len < 0)
 		return submit_slow(x, (struct fn *)(void *)fn, args, n, (struct rec **)(void *)out);
-	e = client_submit(x->c, (struct fn *)(void *)fn, &p, (struct rec **)(void *)out);
+	e = submit(x, (struct fn *)(void *)fn, &p, (struct rec **)(void *)out);
 	return e < 0 ? capi_failed(x, e) : 0;
 }

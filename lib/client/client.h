@@ -122,6 +122,16 @@ void	client_fn_free(struct client *c, struct fn *fn);	/* running and queued task
 const char *client_fn_name(const struct fn *fn);
 const char *client_task_name(struct client *c, const struct rec *r);	/* of the task that makes r; NULL: none of ours */
 
+/*
+ * How many tasks and calls of this process may be under way, and how much memory its records may take: above that a
+ * submit or call answers -EAGAIN and has done nothing; client_room waits until there is some again.
+ */
+#define CLIENT_TASKS (4u << 20)
+#define CLIENT_BYTES (UINT64_C(1) << 30)
+#define CLIENT_FEW 1024u	/* so many may be, whatever is held besides */
+void	client_budget(struct client *c, uint64_t tasks, uint64_t bytes);
+int	client_room(struct client *c, uint64_t deadline);	/* 0, -ETIMEDOUT, -EINTR, ERR_NO_CLUSTER */
+
 /* r[0 .. max(1, returns)) are counted for the caller.  Errors of the task itself are in its value, later. */
 int	client_submit(struct client *c, struct fn *fn, const struct payload *args, struct rec **r);
 uint64_t client_pending(struct client *c);	/* tasks submitted and not ended */

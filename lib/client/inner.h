@@ -230,6 +230,7 @@ struct client {
 	bool freed;			/* some lease is marked so */
 	bool priorities;		/* some task has, or had, one */
 	bool progressing;		/* progress_l or lease_dead_l is under way */
+	uint64_t most, most_bytes;	/* the budget of what is under way: client_budget */
 	uint64_t queued, running;	/* tasks in queues or waiting; tasks on rings */
 
 	/* dropped by finalizers; main thread only */

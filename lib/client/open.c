@@ -303,6 +303,8 @@ fresh(int sock)
 	c->nudge = -1;
 	c->here_max = 64;
 	c->next_task = 1;
+	c->most = CLIENT_TASKS;
+	c->most_bytes = CLIENT_BYTES;
 	list_init(&c->asks);
 	return c;
 }

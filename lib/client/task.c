@@ -76,6 +76,36 @@ args_l(struct client *c, struct rec *r, const struct payload *a, const struct re
 	return 0;
 }
 
+static inline bool
+over(const struct client *c, uint64_t most, uint64_t bytes)
+{
+	uint64_t n = c->queued + c->running;
+
+	return n >= CLIENT_FEW && (n >= most || c->slab.used >= bytes);
+}
+
+static bool
+roomy(struct client *c, void *arg)
+{
+	(void)arg;
+	return !over(c, c->most / 8 * 7, c->most_bytes / 8 * 7);
+}
+
+int
+client_room(struct client *c, uint64_t deadline)
+{
+	return wait_until(c, roomy, NULL, deadline);
+}
+
+void
+client_budget(struct client *c, uint64_t tasks, uint64_t bytes)
+{
+	lock_take(&c->lock);
+	c->most = tasks;
+	c->most_bytes = bytes;
+	lock_drop(&c->lock);
+}
+
 /*
  * A record with its arguments, counted for the caller and for its being under way: 0 with the lock held; or a
  * negative error, or 1 if the task has already failed, without the lock.
@@ -91,6 +121,10 @@ prepare(struct client *c, struct fn *fn, const struct payload *a, struct rec **o
 	atomic_store_explicit(&c->polls, c->polls + 1, memory_order_relaxed);
 	if (c->ndrop)
 		drops_l(c);
+	if (over(c, c->most, c->most_bytes)) {
+		lock_drop(&c->lock);
+		return -EAGAIN;
+	}
 	if (!(r = rec_new_l(c))) {
 		lock_drop(&c->lock);
 		return -ENOMEM;

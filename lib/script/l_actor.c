@@ -185,6 +185,8 @@ l_index(lua_State *L)
 	return 1;
 }
 
+static int method_k(lua_State *L, int status, lua_KContext ctx);
+
 static int
 l_method_call(lua_State *L)
 {
@@ -193,7 +195,7 @@ l_method_call(lua_State *L)
 	struct seg segs[SCRIPT_SEGS];
 	struct rec *small[16], **r = small;
 	struct payload p;
-	int first = 2, e, n;
+	int first = 2, e, n, top = lua_gettop(L);
 
 	if (!m->bound) {
 		struct lactor *u = of_type(L, 2, s->is_actor);
@@ -210,6 +212,11 @@ l_method_call(lua_State *L)
 		r = lua_newuserdatauv(L, (size_t)n * sizeof *r, 0);
 	e = client_call(s->c, m->a, m->fn, &p, r);
 	enc_forget(L, &s->enc);
+	if (e == -EAGAIN) {
+		lua_settop(L, top);
+		script_room(L, 0, method_k);
+		return method_k(L, LUA_OK, 0);
+	}
 	if (e == ERR_PENDING)
 		script_raise(L, e, "actor '%s': as many calls as its max_pending allows are pending", actor_class(m->a));
 	if (e < 0)
@@ -218,6 +225,13 @@ l_method_call(lua_State *L)
 	for (int i = 0; i < n; i++)
 		ref_push(L, r[i]);
 	return n;
+}
+
+static int
+method_k(lua_State *L, int status, lua_KContext ctx)
+{
+	(void)status, (void)ctx;
+	return l_method_call(L);
 }
 
 static int

@@ -281,6 +281,26 @@ script_wait_until(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext c
 	return e;
 }
 
+#define ROOM_NS 2000000u		/* a suspended task looks again */
+
+void
+script_room(lua_State *L, lua_KContext ctx, lua_KFunction k)
+{
+	struct script *s = script_of(L);
+	bool blocked;
+	int e;
+
+	if (sched_can_suspend(L))
+		sched_suspend(L, NULL, clock_ns() + ROOM_NS, ctx, k);	/* it yields */
+	blocked = sched_blocking(s, true);
+	while ((e = client_room(s->c, WAIT_FOREVER)) == -EINTR)
+		script_interrupted(L);
+	if (blocked)
+		sched_blocking(s, false);
+	if (e < 0)
+		script_wait_failed(L, e);
+}
+
 void
 script_wait(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k)
 {

@@ -11,6 +11,7 @@
 struct ltask {
 	struct fn *fn;			/* NULL until the first call */
 	unsigned returns;
+	bool noblock;			/* block=false: no room for another one raises */
 };
 
 static struct ltask *
@@ -133,7 +134,7 @@ prepare(lua_State *L, int task, struct ltask *t)
 	struct enc e = ENC_INIT;
 	char name[96], what[112];
 	bool more = false;
-	int err;
+	int err, task_top = lua_gettop(L);
 
 	task_opts_init(&o);
 	lua_getiuservalue(L, task, 2);
@@ -162,8 +163,13 @@ made:
 	if (err < 0)
 		script_raise(L, err, "task %s: %s", name, err_str(err));
 	t->returns = o.returns;
+	lua_getiuservalue(L, task, 2);
+	t->noblock = lua_istable(L, -1) && lua_getfield(L, -1, "block") == LUA_TBOOLEAN && !lua_toboolean(L, -1);
+	lua_settop(L, task_top);
 	(void)s;
 }
+
+static int call_k(lua_State *L, int status, lua_KContext ctx);
 
 static int
 l_call(lua_State *L)
@@ -172,22 +178,38 @@ l_call(lua_State *L)
 	struct seg segs[SCRIPT_SEGS];
 	struct rec *small[16], **r = small;
 	struct payload p;
-	int e, n;
+	int e, n, top = lua_gettop(L);
 
 	if (!t->fn)
 		prepare(L, 1, t);
+again:
 	script_payload(L, 2, lua_gettop(L), "argument", ENC_TOPREF, &p, segs, SCRIPT_SEGS);
 	n = t->returns > 1 ? (int)t->returns : 1;
 	if (n > 16)
 		r = lua_newuserdatauv(L, (size_t)n * sizeof *r, 0);
 	e = client_submit(script_of(L)->c, t->fn, &p, r);
 	enc_forget(L, &script_of(L)->enc);
+	if (e == -EAGAIN && t->noblock)
+		script_raise(L, ERR_PENDING, "as many tasks of this process as its budget allows are under way");
+	if (e == -EAGAIN) {
+		lua_settop(L, top);
+		script_room(L, 0, call_k);
+		r = small;
+		goto again;
+	}
 	if (e < 0)
 		script_raise(L, e, "%s", e == ERR_FULL ? client_full(script_of(L)->c) : err_str(e));
 	luaL_checkstack(L, n, "too many returns");
 	for (int i = 0; i < n; i++)
 		ref_push(L, r[i]);
 	return n;
+}
+
+static int
+call_k(lua_State *L, int status, lua_KContext ctx)
+{
+	(void)status, (void)ctx;
+	return l_call(L);
 }
 
 static void

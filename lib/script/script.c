@@ -157,6 +157,11 @@ join(lua_State *L, int opts)
 		script_raise(L, e, "%s", why);
 	}
 	set_hooks(s);
+	if (opts && lua_istable(L, opts)) {
+		if (lua_getfield(L, opts, "queued") == LUA_TNUMBER)
+			client_budget(s->c, (uint64_t)lua_tonumber(L, -1), CLIENT_BYTES);
+		lua_pop(L, 1);
+	}
 }
 
 struct client *

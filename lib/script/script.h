@@ -72,6 +72,8 @@ struct rec *ref_check(lua_State *L, int arg);
 struct rec *ref_test(lua_State *L, int idx);		/* NULL if it is no reference, or freed */
 bool	ref_is(lua_State *L, int idx);			/* a reference, freed or not */
 int	script_wait_until(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k);
+/* a submit answered -EAGAIN: waits until there is room; a task that can suspends instead, and k tries again */
+void	script_room(lua_State *L, lua_KContext ctx, lua_KFunction k);
 void	script_wait_failed(lua_State *L, int e);		/* raises for what a wait may end with but readiness */
 int	ref_values(lua_State *L, struct rec *r, int anchor, bool all);	/* pushes the values of a ready one, raises its error */
 int	ref_error(lua_State *L, struct rec *r);		/* ready and failed: pushes its error object, 1; else 0 */

@@ -94,7 +94,7 @@ local common = {
 	cpus = number(0, 1e5), gpus = number(0, 1e4), memory = size, resources = resources, timeout = time,
 	returns = integer(1, 255), name = text, priority = integer(-128, 127), wait = yes,
 }
-local task = { retries = integer(-1, 250), retry_on = retry_on, max_calls = integer(1, 2^53) }
+local task = { retries = integer(-1, 250), retry_on = retry_on, max_calls = integer(1, 2^53), block = yes }
 local actor = {
 	restarts = integer(-1, 1e6), retries = integer(-1, 250), detached = yes, reuse = yes, concurrency = integer(1, 1e6),
 	groups = groups, max_pending = integer(1, 2^31 - 1),
