@@ -203,3 +203,26 @@ away_restore(struct client *c, struct rec *r)
 	link_done(c, rq);
 	return e;
 }
+
+int
+away_lost(struct client *c, struct rec *r)
+{
+	struct side *s;
+	int e = ERR_LOST;
+
+	lock_take(&c->lock);
+	if (r->link || r->kind < REC_ARENA || r->state != REC_READY) {
+		e = -EAGAIN;				/* another thread was here before us */
+	} else if (!(r->flags & REC_BORROWED)) {
+		lineage_lost_l(c, r, c->why_full[0] ? c->why_full : "the node has it no more");
+		e = -EAGAIN;
+	} else if ((s = side_l(c, r)) && s->lost++ < 3) {	/* its owner may know more */
+		r->state = REC_PENDING;
+		r->kind = REC_NONE;
+		s->asked = true;
+		LINK_SEND(c, route, .proc = s->id.proc, .kind = ROUTE_ASK, .id = s->id, .arg = 1);
+		e = -EAGAIN;
+	}
+	lock_drop(&c->lock);
+	return e;
+}

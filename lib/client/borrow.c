@@ -293,6 +293,9 @@ asked_l(struct client *c, const struct msg_route *m)
 	struct buf b = BUF_INIT;
 	unsigned char one[2] = { 1, 0 };
 
+	if (m->arg == 1 && r && r->state == REC_READY && r->kind == REC_AWAY && !(r->flags & REC_BORROWED) && r->link == 0)
+		lineage_lost_l(c, r, "a reader found no copy of it");
+
 	if (r && r->state == REC_READY) {
 		answer_l(c, r, (uint32_t)m->proc);
 	} else if (r && (s = side_l(c, r)) && (wt = calloc(1, sizeof *wt))) {

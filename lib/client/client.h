@@ -84,6 +84,8 @@ void	client_drop(struct client *c, struct rec *r);	/* the same, later: from a fi
 bool	client_ready(struct client *c, struct rec *r);
 /* Of a ready one: 0; ERR_LOST if it is gone; ERR_FULL, with client_full, if there is no room to bring it back from the disk. */
 int	client_value(struct client *c, struct rec *r, struct value *v);
+/* The same, but -EAGAIN if it was lost and is being made again: wait for it. */
+int	client_look(struct client *c, struct rec *r, struct value *v);
 void	client_unview(struct client *c, struct rec *r);	/* v is looked at no more: once for each client_value; else with the last count */
 const struct arena *client_arena(const struct client *c);	/* for obj_view_buf */
 void	client_seen(struct client *c, struct rec *r);	/* its failure was reported */

@@ -217,7 +217,8 @@ done_l(struct client *c, struct lease *l, const struct done *d)
 		if (fn->shape)
 			estimate(&fn->shape->est, d->ns);
 	}
-	task_end_l(c, r);
+	if (d->kind != DONE_ARENA || d->flags & DONE_ERROR || !lineage_keep_l(c, r, fn))
+		task_end_l(c, r);
 	lease_less_l(c, l);
 	if (r->flags & REC_CANCEL && cancel_end_l(c, r, d->flags & DONE_ERROR)) {
 		discard_l(c, l, d);

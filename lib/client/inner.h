@@ -69,6 +69,10 @@ struct side {
 	bool keep;			/* given to the node: nothing to free here */
 	struct actor *actor;		/* whose call it is, while it waits for arguments */
 	int pin;			/* -1: none was free */
+	struct lineage *line;		/* how it can be made again */
+	unsigned lin;			/* lineages that it is an argument of */
+	bool shell;			/* it has no value any more, but lineages */
+	unsigned lost;			/* borrowed: how often its owner was told so */
 	struct heap_node timer;		/* retry or time-out */
 	enum { TIMER_NONE, TIMER_RETRY, TIMER_TIMEOUT, TIMER_KILL } what;	/* KILL: it was asked to end and has not */
 };
@@ -227,6 +231,9 @@ struct client {
 	struct map lease_of;		/* lease number -> struct lease * */
 	struct map actor;		/* number -> struct actor * */
 	struct heap timers;
+	struct list lineage, lineage_dying;
+	uint64_t lineage_bytes;
+	bool lineage_busy;
 	bool freed;			/* some lease is marked so */
 	bool priorities;		/* some task has, or had, one */
 	bool progressing;		/* progress_l or lease_dead_l is under way */
@@ -365,10 +372,19 @@ void	answer_l(struct client *c, struct rec *r, uint32_t proc);
 /* away.c: objects that the node may move, and looking at those in the arena */
 void	away_asked_l(struct client *c, const struct msg_evict *m);
 int	away_restore(struct client *c, struct rec *r);	/* lock not held: where it is now: 0 or a negative error */
+int	away_lost(struct client *c, struct rec *r);	/* the node has it no more: -EAGAIN it is being made again, ERR_LOST */
 int	view_take_l(struct client *c, struct rec *r, struct obj_view *v);	/* ERR_LOST: not there (any more) */
 void	view_drop_l(struct client *c, struct rec *r);
 void	view_end_l(struct client *c, struct rec *r, struct side *s);	/* r is freed */
 int	view_pin_l(struct client *c, struct rec *r);	/* the node will own it: who looks at it now must pin it */
+
+/* lineage.c */
+bool	lineage_keep_l(struct client *c, struct rec *r, const struct fn *fn);	/* instead of task_end_l */
+void	lineage_drop_l(struct client *c, struct lineage *l);
+void	lineage_trim_l(struct client *c, uint64_t most);	/* to so many bytes */
+void	lineage_relieve_l(struct client *c);			/* those whose arguments lie in the arena */
+/* r is ready, but its value is lost: from now on it is on its way again, or an error */
+void	lineage_lost_l(struct client *c, struct rec *r, const char *why);
 
 /* mem.c */
 void	mem_forget_l(struct client *c, struct id id);	/* a REC_AWAY object: nobody holds it */

@@ -38,6 +38,7 @@ mem_collect(struct client *c)
 		c->hooks.collect(c->hooks.arg);
 	lock_take(&c->lock);
 	drops_l(c);
+	lineage_relieve_l(c);
 	spare_l(c, true);
 	LINK_SEND(c, collected, .round = round);
 	lock_drop(&c->lock);

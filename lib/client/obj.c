@@ -312,8 +312,17 @@ rec_free_if_l(struct client *c, struct rec *r)
 
 	if (r->count || (s && s->held))
 		return;
+	if (s && s->lin) {			/* others were made from it: a small value stays, a large one can be made again */
+		if (r->kind >= REC_ARENA) {
+			rec_clear_l(c, r);
+			s->shell = true;
+		}
+		return;
+	}
 	rec_clear_l(c, r);
 	if (s) {
+		if (s->line)
+			lineage_drop_l(c, s->line);
 		view_end_l(c, r, s);
 		if (r->flags & REC_BORROWED)
 			forget_borrowed_l(c, r, s);
@@ -409,7 +418,7 @@ client_ready(struct client *c, struct rec *r)
 }
 
 int
-client_value(struct client *c, struct rec *r, struct value *v)
+client_look(struct client *c, struct rec *r, struct value *v)
 {
 	int e = 0;
 
@@ -433,7 +442,7 @@ client_value(struct client *c, struct rec *r, struct value *v)
 		for (unsigned tries = 0; tries < 1000 && (e = view_take_l(c, r, &v->view)) == ERR_LOST; tries++) {
 			lock_drop(&c->lock);
 			if ((e = away_restore(c, r)) < 0)
-				return e;
+				return e == ERR_LOST ? away_lost(c, r) : e;
 			lock_take(&c->lock);
 		}
 		v->p = v->view.head;
@@ -441,6 +450,18 @@ client_value(struct client *c, struct rec *r, struct value *v)
 		v->nvals = r->nvals;
 	}
 	lock_drop(&c->lock);
+	return e;
+}
+
+int
+client_value(struct client *c, struct rec *r, struct value *v)
+{
+	int e;
+
+	while ((e = client_look(c, r, v)) == -EAGAIN)
+		while ((e = client_wait(c, r, WAIT_FOREVER)) < 0)
+			if (e != -EINTR)
+				return e;
 	return e;
 }
 

@@ -306,6 +306,8 @@ fresh(int sock)
 	c->most = CLIENT_TASKS;
 	c->most_bytes = CLIENT_BYTES;
 	list_init(&c->asks);
+	list_init(&c->lineage);
+	list_init(&c->lineage_dying);
 	return c;
 }
 

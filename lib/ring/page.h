@@ -27,6 +27,7 @@ enum page_counter {		/* fixed numbers: rstat of another build reads them */
 	CNT_OWNED, CNT_BORROWED,					/* objects, now */
 	CNT_SLAB, CNT_PUT_BYTES,					/* bytes */
 	CNT_SLEEPS, CNT_SPINS, CNT_SPIN_HITS, CNT_WAKEUPS,
+	CNT_LINEAGE, CNT_LINEAGE_DROPPED,				/* bytes, now; how many, ever */
 	CNT_MAX
 };
 

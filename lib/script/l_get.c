@@ -151,6 +151,22 @@ ref_error(lua_State *L, struct rec *r)
 	return 1;
 }
 
+/* r was lost, and is being made again: this worker's CPUs may be wanted for that */
+static void
+again(lua_State *L, struct rec *r)
+{
+	struct script *s = script_of(L);
+	bool blocked = s->sched && sched_blocking(s, true);
+	int e;
+
+	while ((e = client_wait(s->c, r, WAIT_FOREVER)) == -EINTR)
+		script_interrupted(L);
+	if (blocked)
+		sched_blocking(s, false);
+	if (e < 0)
+		script_wait_failed(L, e);
+}
+
 int
 ref_values(lua_State *L, struct rec *r, int anchor, bool all)
 {
@@ -164,7 +180,11 @@ ref_values(lua_State *L, struct rec *r, int anchor, bool all)
 	s->as_string = false;
 	if (ref_error(L, r))
 		lua_error(L);
-	if ((e = client_value(s->c, r, &v)) < 0)
+	while ((e = client_look(s->c, r, &v)) == -EAGAIN)
+		again(L, r);
+	if (ref_error(L, r))
+		lua_error(L);
+	if (e < 0)
 		script_raise(L, e, "%s", e != ERR_FULL && e != ERR_LOST ? err_str(e) : *client_full(s->c) ? client_full(s->c) :
 		    "the object is gone: its owner died, or the node lost it");
 	luaL_checkstack(L, (int)v.nvals + 8, "too many values");

@@ -158,7 +158,7 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(U, proc, "to; the node rewrites it to the sender when it passes the frame on") \
 	F(U, kind, "enum route_kind") \
 	F(D, id, "object it is about") \
-	F(U, arg, "HOLD: the holder; ANSWER: enum route_state; NAME: request number; CANCEL: how") \
+	F(U, arg, "ASK: 1: the node has it no more; HOLD: the holder; ANSWER: enum route_state; NAME: request number; CANCEL: how") \
 	F(B, body, "ANSWER: payload or location; DROP: packed ids; NAME, NAMED: kind byte and text or value")
 enum route_kind {
 	ROUTE_ASK = 1,		/* where is it, what is it: ANSWER when ready */
