@@ -60,7 +60,7 @@ collectgarbage() collectgarbage()
 ok(vv[1] == 4.0, "a view of a view keeps the owner")
 b = buffer { 1, 2, 3, 4, 5, 6 }
 v = b:reshape(2, 3)
-ok(select("#", v:shape()) == 2 and v:shape() == 2 and tostring(v) == "buffer f64 [2x3]: 1.0 2.0 3.0 4.0 5.0 6.0", "reshape, tostring: " .. tostring(v))
+ok(select("#", v:shape()) == 2 and v:shape() == 2 and tostring(v) == "buffer f64 [2x3]:\n[[1.0 2.0 3.0]\n [4.0 5.0 6.0]]", "reshape, tostring: " .. tostring(v))
 ok(b ~= v and b == buffer { 1, 2, 3, 4, 5, 6 } and b ~= buffer { 1, 2, 3, 4, 5, 7 } and v:copy() == v, "== looks at type, shape and elements")
 fails("no such shape", b.reshape, b, 4)
 ok(b:fill(7)[6] == 7.0 and b:copy_from(buffer { 1, 2 }, 2)[3] == 2.0 and b[1] == 7.0, "fill, copy_from")

@@ -186,7 +186,7 @@ test_segments(lua_State *L)
 	eval(L, "S = ('x'):rep(1025) B = buffer(200000) B[7] = 7 return ('y'):rep(1024), {S, S, {B}}, ('z'):rep(1 << 20), B:sub(3, 5)");
 	ok(enc_values(L, &e, 1, 4, "argument") == 0);
 	ok(e.nseg == 3 && e.seg[0].n == 1025 && e.seg[1].n == 1600000 && e.seg[2].n == 1 << 20 && e.b.len < 1300);
-	ok(e.seg[1].p == ((struct buffer *)(eval(L, "return B"), buffer_check(L, -1)))->p);
+	ok(e.seg[1].p == ((struct buffer *)(eval(L, "return B"), buffer_check(L, -1)))->a.data);
 	lua_pop(L, 1);
 	ok(val_check(e.b.data, e.b.len, 4, 0) == 0);
 	src.seg = e.seg;
@@ -196,11 +196,11 @@ test_segments(lua_State *L)
 	ok(dec_values(L, e.b.data, e.b.len, e.nvals, &src, 0) == 0 && lua_gettop(L) == 9);
 	ok(lua_rawlen(L, 6) == 1024 && lua_type(L, 7) == LUA_TTABLE);
 	b = buffer_test(L, 8);
-	ok(b && b->readonly && b->p == e.seg[2].p && b->len == 1 << 20 && b->dtype == VAL_U8);
+	ok(b && b->a.readonly && b->a.data == e.seg[2].p && nd_count(&b->a) == 1 << 20 && b->a.type == VAL_U8);
 	ok(lua_getiuservalue(L, 8, 1) == LUA_TTABLE && lua_rawequal(L, -1, 5));
 	lua_settop(L, 9);
 	b = buffer_test(L, 9);
-	ok(b && b->len == 3 && b->readonly);
+	ok(b && nd_count(&b->a) == 3 && b->a.readonly);
 	lua_settop(L, 7);
 	ok(truth(L, "local y, t, z, s, a, Y, T = ... return T[1] == S and T[2] == S and T[3][1] == B and T[3][1]:readonly()"));
 
@@ -208,7 +208,7 @@ test_segments(lua_State *L)
 	enc_values(L, &e, 1, 1, "value");
 	src = (struct dec_src){ .seg = e.seg, .nseg = e.nseg };
 	ok(dec_values(L, e.b.data, e.b.len, 1, &src, DEC_STRINGS) == 0 && lua_rawequal(L, 1, 2));
-	ok(dec_values(L, e.b.data, e.b.len, 1, &src, 0) == 0 && (b = buffer_test(L, 3)) && b->p != e.seg[0].p && b->readonly);
+	ok(dec_values(L, e.b.data, e.b.len, 1, &src, 0) == 0 && (b = buffer_test(L, 3)) && b->a.data != e.seg[0].p && b->a.readonly);
 	ok(dec_values(L, e.b.data, e.b.len, 1, NULL, 0) == ERR_PROTO && lua_gettop(L) == 4);
 	e.seg[0].n--;
 	ok(dec_values(L, e.b.data, e.b.len, 1, &src, 0) == ERR_PROTO && lua_gettop(L) == 5);

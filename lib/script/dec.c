@@ -89,17 +89,13 @@ dec_map(struct dec_run *d, size_t n, int depth, long num)
 /* --- exts --- */
 
 static void
-push_view(struct dec_run *d, unsigned dtype, const void *p, size_t n)	/* of a segment; read-only */
+push_view(struct dec_run *d, struct nd *a)	/* of a segment; read-only */
 {
-	struct buffer *b;
-
-	if (lua_isnil(d->L, d->anchor)) {
-		b = buffer_push(d->L, dtype, n);
-		if (n)
-			memcpy(b->p, p, n * b->size);
-		b->readonly = true;
-	} else {
-		buffer_push_view(d->L, dtype, p, n, d->anchor, true);
+	if (lua_isnil(d->L, d->anchor))
+		buffer_push_packed(d->L, a)->a.readonly = true;
+	else {
+		a->readonly = true;
+		buffer_push_view(d->L, a, d->anchor);
 		if (d->src->viewed)
 			*d->src->viewed = true;
 	}
@@ -118,42 +114,41 @@ dec_oob(struct dec_run *d, const unsigned char *p)
 {
 	uint64_t n = le_get64(p + 4);
 	const struct enc_seg *s = segment(d, le_get32(p), n);
+	struct nd a;
 
 	if (p[12] > 1)
 		malformed(d);
 	if (n < DEC_BUFFER_MIN || d->flags & DEC_STRINGS)
 		lua_pushlstring(d->L, s->p, n);
-	else
-		push_view(d, VAL_U8, s->p, n);
+	else {
+		nd_init(&a, ND_U8, 1, (int64_t[]){ (int64_t)n }, (void *)(uintptr_t)s->p);
+		push_view(d, &a);
+	}
 }
 
 static void
 dec_buffer(struct dec_run *d, const struct mp_tok *t)
 {
-	lua_State *L = d->L;
+	int64_t shape[ND_DIMS];
 	struct val_buffer v;
-	struct buffer *b;
+	struct nd a;
 	unsigned i;
 
 	if (val_buffer_get(&v, t->p, t->n) < 0)
 		malformed(d);
-	if (v.ndim > BUFFER_NDIM)
-		dec_fail(d, ERR_VALUE, "a buffer of %d dimensions (at most %d are known here)", (int)v.ndim,
-		    BUFFER_NDIM);
-	if (v.oob)
-		push_view(d, v.dtype, segment(d, v.index, v.bytes)->p, v.bytes / val_dtype_size(v.dtype));
-	else {
-		b = buffer_push(L, v.dtype, v.bytes / val_dtype_size(v.dtype));
-		if (v.bytes)
-			memcpy(b->p, v.p, v.bytes);
-		b->readonly = true;
-	}
-	if (v.ndim == 0)
-		return;			/* one element: as a list of one */
-	b = lua_touserdata(L, -1);
-	b->ndim = v.ndim;
+	if (v.ndim > ND_DIMS)
+		dec_fail(d, ERR_VALUE, "a buffer of %d dimensions (at most %d are known here)", (int)v.ndim, ND_DIMS);
 	for (i = 0; i < v.ndim; i++)
-		b->shape[i] = v.shape[i];
+		shape[i] = (int64_t)v.shape[i];
+	if (nd_init(&a, v.dtype, v.ndim, shape, NULL) < 0)
+		malformed(d);
+	if (v.oob) {
+		a.data = (unsigned char *)(uintptr_t)segment(d, v.index, v.bytes)->p;	/* read-only: not written to */
+		push_view(d, &a);
+	} else {
+		a.data = (unsigned char *)(uintptr_t)v.p;
+		buffer_push_packed(d->L, &a)->a.readonly = true;
+	}
 }
 
 static void

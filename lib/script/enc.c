@@ -215,17 +215,27 @@ enc_string(struct enc_run *r, int idx, const struct codec_path *path)
 }
 
 static void
-enc_buffer(struct enc_run *r, struct buffer *b, const struct codec_path *path)
+enc_buffer(struct enc_run *r, int idx, const struct codec_path *path)
 {
-	struct val_buffer v = { .dtype = b->dtype, .ndim = b->ndim, .bytes = b->bytes, .p = b->p };
+	struct buffer *b = lua_touserdata(r->L, idx);
+	struct val_buffer v = { .dtype = b->a.type, .ndim = b->a.ndim, .bytes = nd_bytes(&b->a) };
 	unsigned i;
 	int e;
 
-	if (r->func && b->bytes > FUNC_UPVALUE_MAX)
-		enc_too_big(r, path, b->bytes);
-	for (i = 0; i < b->ndim; i++)
-		v.shape[i] = b->shape[i];
-	if (b->bytes > VAL_OOB_MIN && !(r->e->flags & ENC_INLINE) && (i = seg_add(r, b->p, b->bytes)) != UINT32_MAX) {
+	if (r->func && v.bytes > FUNC_UPVALUE_MAX)
+		enc_too_big(r, path, v.bytes);
+	if (!nd_packed(&b->a)) {		/* elements travel in row order without gaps */
+		if (!enc_kept(r, idx)) {
+			buffer_push_packed(r->L, &b->a);
+			enc_keep(r, idx);
+		}
+		b = lua_touserdata(r->L, -1);
+		lua_pop(r->L, 1);
+	}
+	v.p = b->a.data;
+	for (i = 0; i < b->a.ndim; i++)
+		v.shape[i] = (uint64_t)b->a.shape[i];
+	if (v.bytes > VAL_OOB_MIN && !(r->e->flags & ENC_INLINE) && (i = seg_add(r, v.p, v.bytes)) != UINT32_MAX) {
 		v.oob = true;
 		v.index = i;
 	}
@@ -302,7 +312,7 @@ enc_userdata(struct enc_run *r, int idx, const struct codec_path *path, int dept
 	case KIND_REF: enc_ref(r, idx, path, depth); return;
 	case KIND_TASK: enc_handle(r, idx, true, path, depth); return;
 	case KIND_ACTOR: enc_handle(r, idx, false, path, depth); return;
-	case KIND_BUFFER: enc_buffer(r, lua_touserdata(L, idx), path); return;
+	case KIND_BUFFER: enc_buffer(r, idx, path); return;
 	case KIND_CHAN: enc_chan(r, idx, path); return;
 	default: break;
 	}

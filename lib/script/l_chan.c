@@ -159,8 +159,12 @@ l_write(lua_State *L)				/* w:write(string or buffer): bytes as they are */
 
 	end_of(L, u, false);
 	if ((b = buffer_test(L, 2)) != NULL) {
-		p.p = b->p;
-		p.n = b->bytes;
+		if (!nd_packed(&b->a)) {
+			b = buffer_push_packed(L, &b->a);
+			lua_replace(L, 2);
+		}
+		p.p = b->a.data;
+		p.n = nd_bytes(&b->a);
 	} else {
 		p.p = (const unsigned char *)luaL_checklstring(L, 2, &p.n);
 	}
@@ -191,14 +195,14 @@ chan_values(lua_State *L, const struct chan_in *m)
 static int
 into(lua_State *L, struct lchan *u, struct chan_in *m, struct buffer *b)
 {
-	size_t n = m->n;
+	size_t n = m->n, room = nd_bytes(&b->a);
 	const unsigned char *p = m->p;
 
 	if (!(m->tag & CHAN_BYTES))
 		return luaL_error(L, "this message is no bytes: receive it with recv");
-	if (n > b->bytes)
-		return luaL_error(L, "a message of %I bytes does not fit a buffer of %I", (LUAI_UACINT)n, (LUAI_UACINT)b->bytes);
-	memcpy(b->p, p, n);
+	if (n > room)
+		return luaL_error(L, "a message of %I bytes does not fit a buffer of %I", (LUAI_UACINT)n, (LUAI_UACINT)room);
+	memcpy(b->a.data, p, n);
 	client_chan_done(u->ch);
 	lua_pushinteger(L, (lua_Integer)n);
 	return 1;
@@ -256,7 +260,7 @@ l_read(lua_State *L)				/* r:read(buffer [, timeout]) -> bytes; nil, "closed"; n
 	struct lchan *u = check(L, 1);
 	struct buffer *b = buffer_test(L, 2);
 
-	luaL_argcheck(L, b && !b->readonly, 2, "a buffer to be filled is expected");
+	luaL_argcheck(L, b && !b->a.readonly && nd_packed(&b->a), 2, "a buffer to be filled is expected");
 	end_of(L, u, true);
 	return receive(L, u, script_deadline(L, 3), b);
 }

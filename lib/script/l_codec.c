@@ -74,11 +74,13 @@ luaopen_rota_codec(lua_State *L)
 {
 	static const luaL_Reg funcs[] = { {"encode", l_encode}, {"decode", l_decode}, {"func", l_func},
 	    {"unfunc", l_unfunc},
-	    {"array", codec_l_array}, {"map", codec_l_map}, {"class", class_l_class}, {"buffer", buffer_l_new},
+	    {"array", codec_l_array}, {"map", codec_l_map}, {"class", class_l_class},
 	    {NULL, NULL} };
 
 	codec_open(L, NULL);
 	luaL_newlib(L, funcs);
+	buffer_l_module(L);
+	lua_setfield(L, -2, "buffer");
 	lua_pushlightuserdata(L, NULL);
 	lua_setfield(L, -2, "null");
 	return 1;

@@ -437,7 +437,7 @@ luaopen_rota_core(lua_State *L)
 {
 	static const luaL_Reg fns[] = { { "init", l_init }, { "get", l_get }, { "pget", l_pget }, { "put", l_put },
 	    { "now", l_now }, { "keep", l_keep }, { "identity", l_identity }, { "duration", l_duration }, { "size", l_size },
-	    { "list", l_list }, { "pending", l_pending }, { "buffer", buffer_l_new }, { "array", codec_l_array },
+	    { "list", l_list }, { "pending", l_pending }, { "array", codec_l_array },
 	    { "map", codec_l_map }, { "class", class_l_class }, { "is_ref", ref_l_is }, { NULL, NULL } };
 	struct script *s;
 
@@ -472,6 +472,8 @@ luaopen_rota_core(lua_State *L)
 	luaL_setfuncs(L, kv_functions, 0);
 	luaL_setfuncs(L, cfunc_functions, 0);
 	luaL_setfuncs(L, cancel_functions, 0);
+	buffer_l_module(L);
+	lua_setfield(L, -2, "buffer");
 	lua_pushlightuserdata(L, NULL);
 	lua_setfield(L, -2, "null");
 	return 1;

@@ -83,7 +83,8 @@ enum val_ext {
 #define VAL_DTYPE_MAP(X) \
 	X(U8, 1, 1, "u8") X(I8, 2, 1, "i8") X(U16, 3, 2, "u16") X(I16, 4, 2, "i16") \
 	X(U32, 5, 4, "u32") X(I32, 6, 4, "i32") X(U64, 7, 8, "u64") X(I64, 8, 8, "i64") \
-	X(F32, 9, 4, "f32") X(F64, 10, 8, "f64") X(F16, 11, 2, "f16") X(BF16, 12, 2, "bf16")
+	X(F32, 9, 4, "f32") X(F64, 10, 8, "f64") X(F16, 11, 2, "f16") X(BF16, 12, 2, "bf16") \
+	X(BOOL, 13, 1, "bool") X(C64, 14, 8, "c64") X(C128, 15, 16, "c128")
 enum val_dtype {
 #define X(NAME, number, bytes, word) VAL_##NAME = number,
 	VAL_DTYPE_MAP(X)

@@ -30,12 +30,22 @@ half(uint16_t v)			/* IEEE binary16 */
 static int
 element(struct buf *b, unsigned dtype, const unsigned char *p)
 {
+	unsigned part;
 	uint32_t u;
 	uint64_t v;
 	float f;
 	double d;
+	int e;
 
 	switch (dtype) {
+	case VAL_BOOL: return *p ? buf_add(b, "true", 4) : buf_add(b, "false", 5);
+	case VAL_C64:				/* [re,im] */
+	case VAL_C128:
+		part = dtype == VAL_C64 ? VAL_F32 : VAL_F64;
+		if ((e = buf_add(b, "[", 1)) < 0 || (e = element(b, part, p)) < 0 || (e = json_item(b)) < 0 ||
+		    (e = element(b, part, p + val_dtype_size(part))) < 0)
+			return e;
+		return buf_add(b, "]", 1);
 	case VAL_U8: return json_uint(b, *p);
 	case VAL_I8: return json_int(b, (int8_t)*p);
 	case VAL_U16: return json_uint(b, le_get16(p));
