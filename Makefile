@@ -52,7 +52,7 @@ SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-
 TSAN := -O1 -g -fsanitize=thread -Wno-tsan $(QUIET)
 ifeq ($(findstring -fsanitize,$(CFLAGS)),)
 SANTESTS := $(TESTC:%.c=$(O)/san/%.t)
-TSANTESTS := $(patsubst %.c,$(O)/tsan/%.t,$(wildcard t/ring_*.c t/store_*.c))
+TSANTESTS := $(patsubst %.c,$(O)/tsan/%.t,$(wildcard t/ring_*.c t/store_*.c t/capi_threads.c))
 endif
 
 # Goals for users do their own set-up; the others only say what is missing.
@@ -69,7 +69,7 @@ all: $(PROGRAMS:%=$(O)/bin/%) $(LIBEXEC:%=$(O)/libexec/rota/%) $(MODULE) $(CAPI:
 # Three flavours of objects and tests: plain, $(O)/san, $(O)/tsan.
 $(O)/librota.a: $(LIB:%.c=$(O)/%.o)
 $(O)/san/librota.a: $(LIB:%.c=$(O)/san/%.o)
-$(O)/tsan/librota.a: $(patsubst %.c,$(O)/tsan/%.o,$(filter $(addprefix lib/,$(addsuffix /%,base os wire ring store)),$(LIB)))
+$(O)/tsan/librota.a: $(patsubst %.c,$(O)/tsan/%.o,$(filter $(addprefix lib/,$(addsuffix /%,base os wire ring store core client capi)),$(LIB)))
 %/librota.a:
 	$(call say,ar $@)rm -f $@ && $(AR) rcs $@ $^
 $(O)/%.o: %.c | $(READY)

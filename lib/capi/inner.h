@@ -93,7 +93,7 @@ cenc_small(unsigned char *p, const struct rota_value *v, size_t n)
 		case ROTA_INT: q = mp_w_int(q, v->i); break;
 		case ROTA_FLOAT: q = mp_w_float(q, v->d); break;
 		case ROTA_STRING:
-			if (v->n >= (size_t)(end - q))
+			if (!v->s || v->n >= (size_t)(end - q))
 				return -1;
 			q = mp_w_str(q, v->s, v->n);
 			break;
@@ -117,6 +117,36 @@ static inline const void *
 cread_view(const struct obj_view *v)
 {
 	return (const char *)v + CREAD_VIEW;
+}
+
+/* the straight path: a small integer or a number that is the whole payload; n bytes of a record's REC_INLINE */
+static inline bool
+cread_plain(const unsigned char *p, unsigned n, struct rota_value *v)
+{
+	uint64_t be;
+
+	if (n == 1 && (*p < 0x80 || *p >= 0xe0)) {
+		*v = rota_int((int8_t)*p);
+		return true;
+	}
+	if (*p < 0xcb || *p > 0xd3 || n < 2)	/* floats and integers */
+		return false;
+	memcpy(&be, p + 1, sizeof be);		/* what lies behind is the record's, and shifted out */
+	be = be64toh(be);
+	switch (*p << 4 | (n - 1)) {
+	case 0xcc1: *v = rota_int((int64_t)(be >> 56)); return true;
+	case 0xcd2: *v = rota_int((int64_t)(be >> 48)); return true;
+	case 0xce4: *v = rota_int((int64_t)(be >> 32)); return true;
+	case 0xd01: *v = rota_int((int64_t)be >> 56); return true;
+	case 0xd12: *v = rota_int((int64_t)be >> 48); return true;
+	case 0xd24: *v = rota_int((int64_t)be >> 32); return true;
+	case 0xd38: *v = rota_int((int64_t)be); return true;
+	case 0xcb8:
+		*v = rota_float(0);
+		memcpy(&v->d, &be, sizeof be);
+		return true;
+	}
+	return false;
 }
 
 int	cread_value(struct mp *m, struct rota_value *v, unsigned char form, const void *x);	/* the next one: 0 or ROTA_EPROTO */

@@ -180,8 +180,11 @@ rota_get_all(struct rota_ctx *x, struct rota_ref *ref, struct rota_value *v, siz
 int
 rota_get(struct rota_ctx *x, struct rota_ref *r, struct rota_value *v, int64_t timeout)
 {
-	int n = rota_get_all(x, r, v, 1, timeout);
+	int n = client_peek(rec_of(r));
 
+	if (n > 0 && cread_plain(rec_of(r)->inl, (unsigned)n, v))
+		return 0;
+	n = rota_get_all(x, r, v, 1, timeout);
 	if (n == 0)
 		*v = rota_nil();
 	return n < 0 ? n : 0;
@@ -203,7 +206,7 @@ void
 rota_release(struct rota_ctx *x, struct rota_ref *r)
 {
 	if (r)
-		client_release(x->c, rec_of(r));
+		client_leave(x->c, rec_of(r));
 }
 
 void

@@ -137,7 +137,7 @@ spliced_l(struct client *c, struct rec *r, const struct splice *s, const struct 
 		return;
 	}
 	if (r->flags & REC_ACTOR) {
-		r->state = REC_QUEUED;		/* its place in the actor's queue was kept */
+		rec_state(r, REC_QUEUED);		/* its place in the actor's queue was kept */
 		c->queued++;
 		feed_actor_l(c, side_find_l(c, r)->actor);
 	} else {
@@ -298,7 +298,7 @@ wait_args_l(struct client *c, struct rec *r, const struct payload *a, struct act
 
 	if (s) {
 		s->actor = actor;
-		r->state = REC_WAITING;
+		rec_state(r, REC_WAITING);
 		e = val_walk_refs(a->p, a->n, a->nvals, missing_one, &m);
 	}
 	if (e < 0) {

@@ -159,7 +159,7 @@ rec_import_l(struct client *c, const struct wref *w, bool registered)
 	}
 	if (!(r = rec_new_l(c)))
 		return NULL;
-	r->state = REC_PENDING;
+	rec_state(r, REC_PENDING);
 	r->flags = REC_BORROWED;
 	if (!(s = side_l(c, r))) {
 		slab_rec_free(&c->slab, r);
@@ -167,12 +167,13 @@ rec_import_l(struct client *c, const struct wref *w, bool registered)
 	}
 	s->id = w->id;
 	idmap_put(&c->borrowed, w->id, r);
-	if (ours(c, w->id)) {			/* our own id, but we know nothing of it any more */
-		rec_fail_l(c, r, ERR_LOST, "the object was already freed by its owner");
-		return r;
-	}
 	if (w->off)
 		locate_l(c, r, w);
+	if (ours(c, w->id)) {			/* our own id, but we know nothing of it any more: it was given to the node, or is gone */
+		if (r->state != REC_READY)
+			rec_fail_l(c, r, ERR_LOST, "the object was already freed by its owner");
+		return r;
+	}
 	if (registered)
 		s->registered = 1;
 	else if (!c->decoding || fresh_l(c, s) < 0)

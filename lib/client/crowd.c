@@ -1,7 +1,10 @@
 #include "client/crowd.h"
 #include "client/inner.h"
 
+#define LEFT_MAX 64u
+
 enum { PARKED, DONE, LEADS };
+enum { FREE, LED, SHARED };
 
 struct parked {				/* on the stack of a thread that waits while another one has the role */
 	struct list link;
@@ -11,8 +14,8 @@ struct parked {				/* on the stack of a thread that waits while another one has 
 };
 
 struct crowd {
-	_Atomic uint32_t led;		/* some thread has the role; set without the lock, cleared with it */
-	struct list parked;		/* not empty only while led */
+	_Atomic uint32_t led;		/* FREE, LED: some thread has the role, SHARED: and others are parked */
+	struct list parked;		/* not empty only while SHARED; lock */
 };
 
 struct lead {
@@ -63,10 +66,13 @@ static void
 resign(struct client *c)
 {
 	struct crowd *w = c->crowd;
+	uint32_t led = LED;
 
+	if (atomic_compare_exchange_strong(&w->led, &led, FREE))
+		return;
 	lock_take(&c->lock);
 	if (list_empty(&w->parked))
-		atomic_store(&w->led, 0);
+		atomic_store(&w->led, FREE);
 	else
 		tell_l(list_entry(w->parked.next, struct parked, link), LEADS);
 	lock_drop(&c->lock);
@@ -75,9 +81,23 @@ resign(struct client *c)
 static bool
 take_role(struct crowd *w)
 {
-	uint32_t no = 0;
+	uint32_t no = FREE;
 
-	return atomic_compare_exchange_strong(&w->led, &no, 1);
+	return atomic_compare_exchange_strong(&w->led, &no, LED);
+}
+
+/* lock held: true, the role is ours; false, p is parked, and whoever has the role knows */
+static bool
+take_or_park_l(struct crowd *w, struct parked *p)
+{
+	uint32_t led = atomic_load(&w->led);
+
+	do
+		if (led == FREE && take_role(w))
+			return true;
+	while (led == FREE || !atomic_compare_exchange_strong(&w->led, &led, SHARED));
+	list_add_tail(&w->parked, &p->link);
+	return false;
 }
 
 /* until the leader tells: DONE or LEADS; or e, then it is off the list */
@@ -119,10 +139,8 @@ crowd_wait(struct client *c, bool (*ready)(struct client *, void *), void *arg, 
 			lock_drop(&c->lock);
 			return 0;
 		}
-		if (!take_role(w)) {
-			list_add_tail(&w->parked, &p.link);
+		if (!take_or_park_l(w, &p))
 			told = PARKED;
-		}
 		lock_drop(&c->lock);
 		if (told == PARKED)
 			told = park(c, &p, deadline, &e);
@@ -141,7 +159,7 @@ crowd_wait(struct client *c, bool (*ready)(struct client *, void *), void *arg, 
 void
 crowd_stir_l(struct client *c)
 {
-	if (atomic_load_explicit(&c->crowd->led, memory_order_relaxed))
+	if (atomic_load_explicit(&c->crowd->led, memory_order_relaxed) != FREE)
 		bell_ring(c->np, c->bell);
 }
 
@@ -154,18 +172,120 @@ is_ready(struct client *c, void *arg)
 	return ((struct rec *)arg)->state == REC_READY;
 }
 
+/* fixed when the record was made */
+static inline __attribute__((no_sanitize("thread"))) bool
+borrowed(const struct rec *r)
+{
+	return r->flags & REC_BORROWED;
+}
+
 int
 client_fetch(struct client *c, struct rec *r, uint64_t deadline, struct value *v)
 {
 	int e;
 
 	if (!rec_is_ready(r)) {
-		lock_take(&c->lock);
-		if (r->flags & REC_BORROWED)
+		if (borrowed(r)) {
+			lock_take(&c->lock);
 			ask_l(c, r);
-		lock_drop(&c->lock);
+			lock_drop(&c->lock);
+		}
 		if ((e = wait_until(c, is_ready, r, deadline)) < 0)
 			return e;
 	}
 	return client_value(c, r, v);
+}
+
+/* --- giving up ------------------------------------------------------------------------------------------------ */
+
+struct left {
+	struct client *c;
+	unsigned n;
+	struct rec *rec[LEFT_MAX];
+};
+
+static pthread_key_t left_key;
+static pthread_once_t left_once = PTHREAD_ONCE_INIT;
+static _Atomic bool left_works;
+static _Thread_local struct left *left __attribute__((tls_model("initial-exec")));
+
+static void
+left_l(struct client *c, struct left *v)
+{
+	while (v->n) {
+		struct rec *r = v->rec[--v->n];
+
+		if (--r->count)
+			continue;
+		if (r->flags & (REC_SIDE|REC_REFS) || r->ext || r->kind == REC_ARENA) {
+			rec_free_if_l(c, r);
+			continue;
+		}
+		if (r->fn)
+			fn_unref_l(c, fn_of(c, r->fn));
+		slab_rec_free(&c->slab, r);
+	}
+}
+
+static void
+left_end(void *arg)
+{
+	struct left *v = arg;
+
+	if (v->c && v->n && !v->c->lost) {
+		lock_take(&v->c->lock);
+		left_l(v->c, v);
+		lock_drop(&v->c->lock);
+	}
+	free(v);
+}
+
+static void
+left_make(void)
+{
+	atomic_store(&left_works, pthread_key_create(&left_key, left_end) == 0);
+}
+
+static struct left *
+left_new(void)
+{
+	struct left *v;
+
+	pthread_once(&left_once, left_make);
+	if (!atomic_load(&left_works) || !(v = calloc(1, sizeof *v)))
+		return NULL;
+	if (pthread_setspecific(left_key, v) != 0) {
+		free(v);
+		return NULL;
+	}
+	return left = v;
+}
+
+/* only what is small is left for later: a record, no memory of others */
+void
+client_leave(struct client *c, struct rec *r)
+{
+	struct left *v = left;
+
+	if (client_peek(r) < 0 || !c->crowd || (!v && !(v = left_new()))) {
+		client_release(c, r);
+		return;
+	}
+	if (v->c != c) {
+		v->c = c;
+		v->n = 0;			/* another client's, which is gone */
+	}
+	v->rec[v->n++] = r;
+	if (v->n == LEFT_MAX)
+		client_left(c);
+}
+
+void
+client_left(struct client *c)
+{
+	if (!left || left->c != c)
+		return;
+	lock_take(&c->lock);
+	left_l(c, left);
+	lock_drop(&c->lock);
 }

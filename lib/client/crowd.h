@@ -19,5 +19,18 @@ int	client_crowd(struct client *c);		/* from now on several threads may call: 0 
  * -ETIMEDOUT, -EINTR, ERR_NO_CLUSTER, ERR_LOST.  May be called from any thread of a crowd.
  */
 int	client_fetch(struct client *c, struct rec *r, uint64_t deadline, struct value *v);
+/*
+ * The straight path of it: the payload of a record that is ready, lies in the record itself, and is one value and no
+ * error: its length, -1 otherwise.  What is looked at does not change any more; the flags' other bits may.
+ */
+static inline __attribute__((no_sanitize("thread"))) int
+client_peek(const struct rec *r)
+{
+	return rec_is_ready(r) && r->kind == REC_HERE && r->nvals == 1 && !(r->flags & REC_ERROR) ? r->len : -1;
+}
+
+/* client_release that may come later, for several records at once: for any thread of a crowd */
+void	client_leave(struct client *c, struct rec *r);
+void	client_left(struct client *c);			/* now, those of this thread */
 
 #endif

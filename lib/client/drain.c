@@ -121,7 +121,7 @@ discard_l(struct client *c, struct lease *l, const struct done *d)
 		r->kind = REC_NONE;
 		r->flags &= (uint8_t)~REC_REFS;
 	}
-	r->state = REC_READY;
+	rec_state(r, REC_READY);
 	rec_unref_l(c, r);
 }
 
@@ -233,11 +233,12 @@ done_l(struct client *c, struct lease *l, const struct done *d)
 		r->flags &= (uint8_t)~REC_REFS;
 		rec_fail_l(c, r, e, e == ERR_LOST ? "the result was lost with its worker" : err_str(e));
 	} else {
-		children_end_l(c, r);
-		if (r->flags & REC_SIDE)
+		if (r->flags & REC_SIDE) {
+			children_end_l(c, r);
 			rec_ready_l(c, r);
-		else
+		} else {
 			rec_set_ready(r);
+		}
 	}
 	rec_unref_l(c, r);
 	if (l->actor)

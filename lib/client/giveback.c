@@ -18,7 +18,7 @@ call_again_l(struct client *c, struct lease *l, struct rec *r, uint32_t slot)
 	if ((s = side_find_l(c, r)))
 		s->actor = l->actor;		/* it may expire */
 	r->flags |= REC_ACTOR;
-	r->state = REC_QUEUED;
+	rec_state(r, REC_QUEUED);
 	for (struct rec *k; at && (k = slab_at(&c->slab, at))->seq < r->seq; at = k->link)
 		before = k;
 	r->link = at;
@@ -85,7 +85,7 @@ again_l(struct client *c, struct rec *r, enum retry_cause cause)
 	}
 	page_count(c->page, CNT_RETRIED, 1);
 	if (after) {
-		r->state = REC_WAITING;
+		rec_state(r, REC_WAITING);
 		c->queued++;
 		if (timer_set_l(c, r, TIMER_RETRY, clock_ns() + after) == 0)
 			return true;

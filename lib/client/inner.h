@@ -27,6 +27,9 @@
 #include "ring/ring.h"
 #include "ring/slab.h"
 
+/* looks at what others change under the lock, on purpose: a hint, or a figure that may be off by some */
+#define UNLOCKED __attribute__((no_sanitize("thread")))
+
 #define EST_UNKNOWN UINT32_MAX
 #define SPIN_MAX_NS 20000u
 
@@ -299,6 +302,7 @@ struct client {
 	bool inherits;			/* tasks submitted now have a context: in_task, or a scope */
 	struct scope *scopes;
 	uint64_t next_scope;
+	uint64_t ended;			/* when the last task did, if nothing came since: the next one's start; else 0 */
 	struct buf spec;		/* ACTOR_START, for the script layer */
 	struct buf args;		/* of the task claimed last */
 	uint32_t cpus;			/* granted to us, thousandths */

@@ -213,7 +213,7 @@ fresh(struct client *c)
 	lock_take(&c->lock);
 	drops_l(c);
 	if ((r = rec_new_l(c)))
-		r->state = REC_PENDING;
+		rec_state(r, REC_PENDING);
 	lock_drop(&c->lock);
 	return r;
 }

@@ -20,6 +20,7 @@ publish_l(struct client *c, struct inring *g, const struct done *d)
 	*block = d->kind == DONE_BLOCK || d->flags & DONE_KEPT ? d->unit : 0;
 	memcpy((char *)p + sizeof p->seq, (const char *)d + sizeof d->seq, sizeof *d - sizeof d->seq);
 	ring_publish(&g->ring);
+	__builtin_prefetch(ring_next_done(&g->ring), 1);
 	bell_ring(c->np, g->bell);
 }
 
@@ -286,7 +287,9 @@ serve_done(struct client *c, struct task_in *t, const struct payload *p, uint32_
 		d.flags = (p->flags & PAYLOAD_ERROR ? DONE_ERROR : 0) | (p->flags & PAYLOAD_REFS ? DONE_REFS : 0) |
 		    (part ? DONE_PART : 0) | (p->flags & PAYLOAD_RETRY ? DONE_RETRY : 0);
 		if (!part) {
-			uint64_t ns = clock_ns() - t->start;
+			uint64_t end = clock_ns(), ns = end - t->start;
+
+			c->ended = end;
 
 			d.ns = ns > UINT32_MAX ? UINT32_MAX - 1 : ns ? (uint32_t)ns : 1;
 		}

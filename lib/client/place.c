@@ -26,7 +26,7 @@ depth(const struct shape *s, uint32_t est)
 void
 push_l(struct client *c, struct lease *l, struct rec *r)
 {
-	r->state = REC_PUSHED;
+	rec_state(r, REC_PUSHED);
 	r->link = l->index;
 	ring_push(&l->ring, slab_unit(&c->slab, r));
 	c->running++;
@@ -179,7 +179,7 @@ task_queue_l(struct client *c, struct rec *r, bool front)
 		rec_unref_l(c, r);
 		return;
 	}
-	r->state = REC_QUEUED;
+	rec_state(r, REC_QUEUED);
 	queue_add_l(c, s, r, front);
 }
 

@@ -18,7 +18,7 @@
 #define QUIET_TICKS 8		/* ticks without work before it goes deep */
 
 /* a look without the lock, which the main thread needs at each call; who adds a timer or leaves a backlog nudges us */
-static bool
+static UNLOCKED bool
 nothing_due(const struct client *c)
 {
 	return __atomic_load_n(&c->timers.len, __ATOMIC_RELAXED) == 0 && __atomic_load_n(&c->out.len, __ATOMIC_RELAXED) == 0;

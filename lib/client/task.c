@@ -21,7 +21,7 @@ rare_l(struct client *c, struct rec *r, struct fn *fn, struct rec **out)
 				return -ENOMEM;
 			c->next_task--;			/* children carry the task's number */
 			k->seq = r->seq | (i + 1);
-			k->state = REC_PENDING;
+			rec_state(k, REC_PENDING);
 			k->count = 2;			/* the caller's, and until it is ready */
 			k->link = slab_unit(&c->slab, r);
 			s->child[s->nchild++] = slab_unit(&c->slab, k);
@@ -129,7 +129,7 @@ prepare(struct client *c, struct fn *fn, const struct payload *a, struct rec **o
 		lock_drop(&c->lock);
 		return -ENOMEM;
 	}
-	r->state = REC_PENDING;
+	rec_state(r, REC_PENDING);
 	if (a->nseg || a->n > REC_EXT_MAX) {
 		struct id id = { (uint32_t)c->me.node, (uint32_t)c->me.proc, r->seq | ID_RET_MAX };
 
@@ -255,7 +255,7 @@ client_call(struct client *c, struct actor *a, struct fn *method, const struct p
 	r->flags |= REC_ACTOR;
 	if ((s = side_find_l(c, r)))
 		s->actor = a;			/* it may expire */
-	r->state = REC_QUEUED;
+	rec_state(r, REC_QUEUED);
 	r->link = 0;
 	if (q->queued++ == 0)
 		q->head = u;

@@ -16,14 +16,18 @@ relax(void)
 #endif
 }
 
-/* a completion lies in one of our rings; racing with the service thread is harmless: it is only a hint */
-static bool
+/*
+ * A completion lies in one of our rings; racing with whoever has the lock is harmless: it is only a hint.  (A lease is
+ * unmapped, and freed, by whoever waits; an array that grew stays where it was.)
+ */
+static UNLOCKED bool
 glance(struct client *c)
 {
 	for (unsigned i = 0; i < c->nactive; i++) {
 		struct lease *l = c->active[i];
+		uint64_t at = l ? l->ring.dhead : 0;
 
-		if (l && ring_completion(&l->ring))
+		if (l && atomic_load_explicit(&l->ring.shm->done[at % RING_DONES].seq, memory_order_acquire) == at + 1)
 			return true;
 	}
 	if (c->nwatch && chans_glance(c))
@@ -41,7 +45,7 @@ crowd_ok(const struct client *c)	/* no more processes are awake than there are C
  * May waiting pay, and how: ELSEWHERE, a peer ran last on another CPU and no more processes are awake than CPUs: spin.
  * HERE, all peers share our CPU.
  */
-static enum where { NOWHERE, HERE, ELSEWHERE }
+static UNLOCKED enum where { NOWHERE, HERE, ELSEWHERE }
 peers(struct client *c)
 {
 	uint32_t mine = proc_cpu() + 1;
@@ -63,7 +67,7 @@ elsewhere:
  * We and a peer wake each other on one CPU, again and again: while the others are busy with strangers the kernel
  * leaves us there, at a tenth of the speed.  So move once to another CPU of our set; tried less and less often.
  */
-static void
+static UNLOCKED void
 part(struct client *c)
 {
 	cpu_set_t all, others;
@@ -78,7 +82,7 @@ part(struct client *c)
 		sched_setaffinity(0, sizeof all, &all);
 }
 
-void
+UNLOCKED void
 wait_here_l(struct client *c)
 {
 	if (++c->here >= c->here_max)
@@ -86,7 +90,7 @@ wait_here_l(struct client *c)
 }
 
 /* true: something came, to a ring or a channel that is watched.  A miss halves the time that is given next, a hit doubles it. */
-bool
+UNLOCKED bool
 wait_spin(struct client *c)
 {
 	enum where w = peers(c);

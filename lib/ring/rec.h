@@ -62,6 +62,13 @@ struct rec {
 };
 static_assert(sizeof(struct rec) == 64, "a record is one cache line");
 
+/* any state but READY: other threads of the owner may look meanwhile */
+static inline void
+rec_state(struct rec *r, enum rec_state state)
+{
+	__atomic_store_n(&r->state, (uint8_t)state, __ATOMIC_RELAXED);
+}
+
 /* is the value there?  The acquire pairs with the release of rec_set_ready: payload first, state last. */
 static inline int
 rec_is_ready(const struct rec *r)

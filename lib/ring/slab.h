@@ -79,7 +79,7 @@ slab_rec(struct slab *s)
 static inline void
 slab_rec_free(struct slab *s, struct rec *r)
 {
-	r->state = REC_FREE;
+	rec_state(r, REC_FREE);
 	r->link = s->free[0];
 	s->free[0] = slab_unit(s, r);
 	s->used -= SLAB_UNIT;
