@@ -90,6 +90,22 @@ TASK(sleeps)				/* seconds */
 	return usleep((useconds_t)(args[0].d * 1e6)) != 0;
 }
 
+TASK(waits)				/* for what never comes; until it is told to end */
+{
+	uint64_t shape[1] = { 2000 };
+	struct rota_value v = rota_buffer(ROTA_U8, 1, shape, NULL);
+	struct rota_ref *r;
+	void *p;
+	int e;
+
+	(void)args, (void)n, (void)out;
+	if ((e = rota_create(ctx, &v, &p, 1, &r)) < 0)
+		return rota_fail(ctx, e, "%s", rota_why());
+	e = rota_get(ctx, r, &v, ROTA_FOREVER);
+	rota_abort(ctx, r);
+	return e == ROTA_ECANCELLED && rota_cancelled(ctx) == e ? e : 99;
+}
+
 TASK(nested)				/* fib, the path of this object: tasks that submit tasks and wait for them */
 {
 	struct rota_value v[2] = { rota_int(args[0].i - 1), args[1] }, a, b;

@@ -278,6 +278,16 @@ failures(void)
 	ok(node_call(ctx, fn, &v, 1, &w, &r) == ROTA_ETIMEOUT);
 	rota_release(ctx, r);
 	rota_fn_free(ctx, fn);
+	struct rota_fn *waits = node_fn(ctx, "waits");
+
+	ok(rota_submit(ctx, waits, NULL, 0, &r) == 0 && rota_get(ctx, r, &w, 20000000) == -ETIMEDOUT);
+	ok(rota_cancel(ctx, r, 0) == 1 && rota_get(ctx, r, &w, ROTA_FOREVER) == ROTA_ECANCELLED && w.type == ROTA_ERROR);
+	ok(rota_cancel(ctx, r, 0) == 0 && rota_cancelled(ctx) == 0);
+	rota_release(ctx, r);
+	rota_fn_free(ctx, waits);
+	v = rota_int(7);
+	ok(rota_put(ctx, &v, &r) == 0 && rota_cancel(ctx, r, 0) <= 0);
+	rota_release(ctx, r);
 	o.cpus = -1;
 	ok(rota_cfunc(ctx, node_so, "echo", &o, &fn) == -EINVAL);
 	ok(!strcmp(rota_strerror(ROTA_ELOST), "the object was lost"));

@@ -103,6 +103,16 @@ patience(const struct rota_ctx *x, uint64_t deadline)
 	return soon;
 }
 
+/* a wait was interrupted: in a task by the signal that says that it is to end, or by one that means nothing */
+static bool
+go_on(struct rota_ctx *x, int *e)
+{
+	if (*e != -EINTR || !x->run)
+		return false;
+	*e = rota_cancelled(x);
+	return *e == 0;
+}
+
 static int
 fetch(struct rota_ctx *x, struct rec *r, int64_t timeout, struct value *v)
 {
@@ -113,11 +123,15 @@ fetch(struct rota_ctx *x, struct rec *r, int64_t timeout, struct value *v)
 		return client_fetch(x->c, r, 0, v);
 	deadline = capi_deadline(timeout);
 	soon = patience(x, deadline);
-	e = client_fetch(x->c, r, soon ? soon : deadline, v);
+	do
+		e = client_fetch(x->c, r, soon ? soon : deadline, v);
+	while (go_on(x, &e));
 	if (e != -ETIMEDOUT || !soon)
 		return e;
 	serve_block(x->c, true);
-	e = client_fetch(x->c, r, deadline, v);
+	do
+		e = client_fetch(x->c, r, deadline, v);
+	while (go_on(x, &e));
 	serve_block(x->c, false);
 	return e;
 }
@@ -140,12 +154,17 @@ static int
 next(struct rota_ctx *x, struct waitset *w, uint64_t deadline, struct rec **r, uint64_t *tag)
 {
 	uint64_t soon = patience(x, deadline);
-	int e = waitset_next(x->c, w, soon ? soon : deadline, r, tag);
+	int e;
 
+	do
+		e = waitset_next(x->c, w, soon ? soon : deadline, r, tag);
+	while (go_on(x, &e));
 	if (e != -ETIMEDOUT || !soon)
 		return e;
 	serve_block(x->c, true);
-	e = waitset_next(x->c, w, deadline, r, tag);
+	do
+		e = waitset_next(x->c, w, deadline, r, tag);
+	while (go_on(x, &e));
 	serve_block(x->c, false);
 	return e;
 }

@@ -310,7 +310,20 @@ void	rota_fn_free(struct rota_ctx *, struct rota_fn *);
 /* r has room for one reference, or for as many as fn returns.  A task that fails says so in its result. */
 int	rota_submit(struct rota_ctx *, struct rota_fn *, const struct rota_value *args, size_t n, struct rota_ref **r);
 
-/* inside a task */
+/*
+ * Ends the task that makes r, and what it submitted: one that has not started never does; one that runs is told.
+ * how: 0, or ROTA_FORCE: what has not ended after 0.1 s loses its worker; ROTA_ALONE: what it submitted goes on.
+ * 1: it ends; 0: it had ended; ROTA_EVALUE: no task of ours makes r.
+ */
+#define ROTA_FORCE 1u
+#define ROTA_ALONE 2u
+int	rota_cancel(struct rota_ctx *, struct rota_ref *r, unsigned how);
+
+/*
+ * Inside a task: is it to end?  ROTA_ECANCELLED, ROTA_ETIMEOUT, or 0.  A signal tells it, so that what waits in a
+ * system call gets EINTR; rota_get and its like give that code then.  Whatever such a task returns but 0, that is its error.
+ */
+int	rota_cancelled(struct rota_ctx *);
 int	rota_fail(struct rota_ctx *, int code, const char *fmt, ...)	/* returns code: return rota_fail(ctx, …); */
 #ifdef __GNUC__
 	__attribute__((format(printf, 3, 4)))

@@ -343,6 +343,17 @@ done_small(struct crun *u, struct task_in *t, const struct rota_value *out)
 	return serve_done(u->x.c, t, &p, 0, false) == 0;
 }
 
+/* of a task that was told to end, that is its error, whatever it made of it */
+static int
+ended(struct crun *u, const struct task_in *t, int e)
+{
+	int why = serve_cancelled(u->x.c, t, true);
+
+	if (why)
+		snprintf(u->text, sizeof u->text, "%s", why == ERR_TIMEOUT ? LATE_TEXT : CANCEL_TEXT);
+	return why ? why : e;
+}
+
 void
 crun_task(struct crun *u, struct task_in *t)
 {
@@ -368,7 +379,7 @@ crun_task(struct crun *u, struct task_in *t)
 			snprintf(u->text, sizeof u->text, "result: %.400s", rota_why());
 	}
 	if (e != 0)
-		fail(u, t, e);
+		fail(u, t, ended(u, t, e));
 	if (u->chunks || u->nlater)
 		clean(u);
 	if (v != few)
@@ -452,6 +463,14 @@ rota_defer(struct rota_ctx *x, struct rota_ref *r)
 {
 	if (x->run && r)
 		later(x->run, rec_of(r));	/* without memory for it, it stays until the worker ends */
+}
+
+int
+rota_cancelled(struct rota_ctx *x)
+{
+	int e = x->run && x->run->t ? serve_cancelled(x->c, x->run->t, true) : 0;
+
+	return e ? capi_say(e, "%s", e == ERR_TIMEOUT ? LATE_TEXT : CANCEL_TEXT) : 0;
 }
 
 const char *

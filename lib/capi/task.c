@@ -1,8 +1,11 @@
 /*
  * task - C functions as tasks: naming them, submitting.
  */
+#include <assert.h>
 #include "capi/cfn.h"
 #include "capi/inner.h"
+
+static_assert(ROTA_FORCE == CANCEL_FORCE && ROTA_ALONE == CANCEL_ALONE, "rota.h has the numbers of client.h");
 
 void
 rota_task_defaults(struct rota_task_options *o)
@@ -95,4 +98,12 @@ rota_submit(struct rota_ctx *x, struct rota_fn *fn, const struct rota_value *arg
 		return submit_slow(x, (struct fn *)(void *)fn, args, n, (struct rec **)(void *)out);
 	e = submit(x, (struct fn *)(void *)fn, &p, (struct rec **)(void *)out);
 	return e < 0 ? capi_failed(x, e) : 0;
+}
+
+int
+rota_cancel(struct rota_ctx *x, struct rota_ref *r, unsigned how)
+{
+	int e = client_cancel(x->c, (struct rec *)(void *)r, how & (CANCEL_FORCE|CANCEL_ALONE));
+
+	return e == ERR_VALUE ? capi_say(e, "no task of this program makes that") : capi_failed(x, e);
 }

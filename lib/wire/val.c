@@ -147,14 +147,14 @@ val_walk_actors(const unsigned char *p, size_t n, unsigned nvals,
 {
 	struct walk w;
 	struct mp_tok t, list, num, class, methods;
+	struct mp m;
 	int e;
 
 	walk_init(&w, p, n, nvals);
 	while ((e = walk_next(&w, &t)) > 0) {
-		struct mp m = { t.p, t.p + t.n };
-
 		if (e != WALK_TOKEN || t.kind != MP_EXT || t.ext != VAL_ACTOR)
 			continue;
+		m = (struct mp){ t.p, t.p + t.n };
 		if (mp_next(&m, &list) < 0 || list.kind != MP_ARRAY || list.n < 3 || mp_next(&m, &num) < 0 ||
 		    num.kind != MP_INT || mp_next(&m, &class) < 0 || class.kind != MP_STR || mp_next(&m, &methods) < 0 ||
 		    methods.kind != MP_STR)
