@@ -1,5 +1,6 @@
 /* capi_threads.c - 8 threads in one context at once: submitting, waiting, reading what others read, actors, wait sets */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include "capi_node.h"
@@ -216,6 +217,51 @@ handed(void)
 	pthread_barrier_destroy(&together);
 }
 
+/* an event loop: poll on the descriptor, beside threads that wait in other ways */
+static void *
+other(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 50; i++)
+		one_by_one(i);
+	return NULL;
+}
+
+static void
+polled(void)
+{
+	struct rota_waitset *s = rota_waitset_new(ctx);
+	struct pollfd p = { .fd = rota_fd(ctx), .events = POLLIN };
+	struct rota_value v;
+	struct rota_ref *r;
+	uint64_t tag, seen = 0;
+	pthread_t t;
+	int have = 0, e;
+
+	need(p.fd >= 0 && rota_fd(ctx) == p.fd);
+	rota_fd_clear(ctx);
+	need(poll(&p, 1, 0) == 0);
+	pthread_create(&t, NULL, other, NULL);
+	for (int i = 0; i < 50; i++) {
+		v = rota_int(i);
+		need(rota_submit(ctx, add1, &v, 1, &r) == 0 && rota_waitset_add(ctx, s, r, (uint64_t)i) == 0);
+		rota_release(ctx, r);
+	}
+	while (have < 50 && poll(&p, 1, 20000) == 1) {
+		rota_fd_clear(ctx);
+		while ((e = rota_waitset_next(ctx, s, 0, &r, &tag)) == 0) {
+			need(rota_get(ctx, r, &v, 0) == 0 && v.i == (int64_t)tag + 1);
+			seen |= UINT64_C(1) << tag;
+			rota_release(ctx, r);
+			have++;
+		}
+		need(e == -ETIMEDOUT || e == ROTA_ENOTFOUND);
+	}
+	need(seen == (UINT64_C(1) << 50) - 1);
+	pthread_join(t, NULL);
+	rota_waitset_free(ctx, s);
+}
+
 int
 main(void)
 {
@@ -244,6 +290,8 @@ main(void)
 	ok(rota_call(ctx, sum, "add", &v, 1, &r) == 0 && rota_get(ctx, r, &w, ROTA_FOREVER) == 0 && w.i == THREADS * ROUNDS * AHEAD);
 	rota_release(ctx, r);
 	handed();
+	ok(bad == 0);
+	polled();
 	ok(bad == 0);
 	rota_actor_release(ctx, sum);
 	rota_fn_free(ctx, add1);

@@ -56,7 +56,7 @@ chmod +x "$TMP/c/c"
 # --- examples: lines that begin with '--> ' or '#> ' are the output
 example() {
 	case $1 in *.lua) run=rlua mark=-- ;; *.c) run=c mark='/\*' ;; *) run=sh mark='#' ;; esac
-	sed -n "s/^$mark> //p" "$1" | sed 's| \*/$||' >"$TMP/want"
+	sed -n "s|^$mark> ||p" "$1" | sed 's| \*/$||' >"$TMP/want"
 	[ -s "$TMP/want" ] || { echo "$1 does not say what it prints"; return 1; }
 	PATH=$TMP/c:$PATH timeout 100 "$run" "$1" >"$TMP/got" 2>"$TMP/err" || { echo "status $?"; cat "$TMP/got" "$TMP/err"; return 1; }
 	[ ! -s "$TMP/err" ] || { cat "$TMP/err"; return 1; }

@@ -146,6 +146,7 @@ rota_close(struct rota_ctx *x)
 		return;
 	lock_take(&joining);
 	if (--x->users == 0) {
+		client_fd_end(x->c);
 		client_close(x->c);
 		methods_free(x);
 		free(x);
@@ -153,4 +154,17 @@ rota_close(struct rota_ctx *x)
 		capi_client = NULL;
 	}
 	lock_drop(&joining);
+}
+
+int
+rota_fd(struct rota_ctx *x)
+{
+	return x->run ? capi_say(-EINVAL, "a task has no event loop to live in") : capi_failed(x, client_fd(x->c));
+}
+
+void
+rota_fd_clear(struct rota_ctx *x)
+{
+	if (!x->run)
+		client_fd_clear(x->c);
 }

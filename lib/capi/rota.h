@@ -283,6 +283,13 @@ int	rota_waitset_add(struct rota_ctx *, struct rota_waitset *, struct rota_ref *
 int	rota_waitset_next(struct rota_ctx *, struct rota_waitset *, int64_t timeout, struct rota_ref **r, uint64_t *tag);
 void	rota_waitset_free(struct rota_ctx *, struct rota_waitset *);
 
+/*
+ * For programs that live in an event loop: a descriptor that is readable once a member of any wait set has become ready,
+ * or the node is gone.  Then: rota_fd_clear, and rota_waitset_next with time 0 until there is nothing.  It is the library's.
+ */
+int	rota_fd(struct rota_ctx *);
+void	rota_fd_clear(struct rota_ctx *);
+
 /* --- tasks --------------------------------------------------------------------------------------------------------- */
 struct rota_task_options {		/* rota_task_defaults, then what differs */
 	double cpus, gpus;		/* 1, 0 */

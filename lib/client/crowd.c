@@ -1,5 +1,9 @@
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include "client/crowd.h"
 #include "client/inner.h"
+#include "os/sig.h"
 
 #define LEFT_MAX 64u
 
@@ -16,6 +20,10 @@ struct parked {				/* on the stack of a thread that waits while another one has 
 struct crowd {
 	_Atomic uint32_t led;		/* FREE, LED: some thread has the role, SHARED: and others are parked */
 	struct list parked;		/* not empty only while SHARED; lock */
+
+	int fd;				/* of client_fd; -1 */
+	bool raised, quit;		/* lock: it was written to and not cleared since; the watcher is to end */
+	pthread_t watcher;
 };
 
 struct lead {
@@ -33,6 +41,7 @@ client_crowd(struct client *c)
 	if (!(w = calloc(1, sizeof *w)))
 		return -ENOMEM;
 	list_init(&w->parked);
+	w->fd = -1;
 	c->crowd = w;
 	return 0;
 }
@@ -161,6 +170,105 @@ crowd_stir_l(struct client *c)
 {
 	if (atomic_load_explicit(&c->crowd->led, memory_order_relaxed) != FREE)
 		bell_ring(c->np, c->bell);
+}
+
+/* --- a descriptor ----------------------------------------------------------------------------------------------- */
+
+void
+crowd_raise_l(struct client *c)
+{
+	struct crowd *w = c->crowd;
+	uint64_t one = 1;
+
+	if (w->fd < 0 || w->raised)
+		return;
+	w->raised = write(w->fd, &one, sizeof one) == sizeof one;
+}
+
+static bool
+watched(struct client *c, void *arg)
+{
+	(void)arg;
+	return c->crowd->quit;
+}
+
+static void *
+watch(void *arg)
+{
+	struct client *c = arg;
+
+	while (crowd_wait(c, watched, NULL, WAIT_FOREVER) == -EINTR)
+		;
+	lock_take(&c->lock);
+	crowd_raise_l(c);			/* the node is gone: whoever polls is to find that out */
+	lock_drop(&c->lock);
+	return NULL;
+}
+
+static int
+watch_start(struct client *c)
+{
+	pthread_attr_t a;
+	sigset_t old;
+	int e;
+
+	pthread_attr_init(&a);
+	pthread_attr_setstacksize(&a, 128 << 10);
+	sig_block(&old);
+	e = pthread_create(&c->crowd->watcher, &a, watch, c);
+	sig_restore(&old);
+	pthread_attr_destroy(&a);
+	return -e;
+}
+
+int
+client_fd(struct client *c)
+{
+	struct crowd *w = c->crowd;
+	int fd, e = 0;
+
+	lock_take(&c->lock);
+	if ((fd = w->fd) < 0) {
+		if ((fd = eventfd(0, EFD_CLOEXEC|EFD_NONBLOCK)) < 0) {
+			fd = -errno;
+		} else if ((e = watch_start(c)) < 0) {
+			close(fd);
+			fd = e;
+		} else {
+			w->fd = fd;
+			crowd_raise_l(c);		/* what is ready already */
+		}
+	}
+	lock_drop(&c->lock);
+	return fd;
+}
+
+void
+client_fd_clear(struct client *c)
+{
+	struct crowd *w = c->crowd;
+	uint64_t junk;
+
+	lock_take(&c->lock);
+	if (w->raised && read(w->fd, &junk, sizeof junk) == sizeof junk)
+		w->raised = false;
+	lock_drop(&c->lock);
+}
+
+void
+client_fd_end(struct client *c)
+{
+	struct crowd *w = c->crowd;
+
+	if (w->fd < 0)
+		return;
+	lock_take(&c->lock);
+	w->quit = true;
+	bell_ring(c->np, c->bell);
+	lock_drop(&c->lock);
+	pthread_join(w->watcher, NULL);
+	close(w->fd);
+	w->fd = -1;
 }
 
 /* --- results -------------------------------------------------------------------------------------------------- */

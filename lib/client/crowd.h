@@ -13,6 +13,14 @@
 
 #include "client/client.h"
 
+/*
+ * A descriptor for event loops: readable once a member of a wait set has become ready since client_fd_clear, or the
+ * node is gone.  From now on a thread of ours is the one that waits, so that it becomes readable at once.  -errno.
+ */
+int	client_fd(struct client *c);
+void	client_fd_clear(struct client *c);	/* before the wait sets are looked through */
+void	client_fd_end(struct client *c);	/* before client_close */
+
 int	client_crowd(struct client *c);		/* from now on several threads may call: 0 or -ENOMEM.  Before the second one starts */
 /*
  * Waits for r and reads it, as client_wait and client_value do, with one look at the lock when it is there: 0,

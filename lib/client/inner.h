@@ -478,6 +478,7 @@ int	wait_until(struct client *c, bool (*ready)(struct client *, void *), void *a
 int	wait_alone(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline);
 int	crowd_wait(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline);	/* crowd.c */
 void	crowd_stir_l(struct client *c);
+void	crowd_raise_l(struct client *c);		/* a member of a wait set is ready */
 void	ask_l(struct client *c, struct rec *r);		/* its owner, what became of a borrowed one */
 void	wait_here_l(struct client *c);			/* a peer on our own CPU was woken, or waited for, once more */
 void	member_ready_l(struct client *c, struct member *m);

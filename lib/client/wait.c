@@ -317,12 +317,13 @@ waitset_new(struct client *c)
 void
 member_ready_l(struct client *c, struct member *m)
 {
-	(void)c;
 	m->waits = false;
 	list_del(&m->link);
 	list_add_tail(&m->set->ready, &m->link);
 	if (m->set->outer)
 		m->set->outer->kicked = true;
+	if (c->crowd)
+		crowd_raise_l(c);
 }
 
 int
@@ -340,6 +341,8 @@ waitset_add(struct client *c, struct waitset *w, struct rec *r, uint64_t tag)
 	lock_take(&c->lock);
 	if (r->state == REC_READY) {
 		list_add_tail(&w->ready, &m->link);
+		if (c->crowd)
+			crowd_raise_l(c);
 	} else if ((s = side_l(c, r))) {
 		m->waiter.kind = WAIT_SET;
 		m->waits = true;
