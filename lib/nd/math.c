@@ -156,6 +156,7 @@ name##_##t(void *out, const void *p, int64_t n) \
 #define LESS (a < c || (a == c && b < d))
 #define LESSEQ (a < c || (a == c && b <= d))
 #define NANA (a != a || b != b)
+#define NANC (c != c || d != d)
 #define RI(u, v) r[i] = (u); r[i + 1] = (v);
 
 /* Smith's algorithm; the larger part of the divisor leads. */
@@ -167,8 +168,8 @@ name##_##t(void *out, const void *p, int64_t n) \
 #define COMPLEXES(t, F, C, absfn, hypotfn, atan2fn, s) \
 C2(add, t, F, RI(a + c, b + d)) C2(sub, t, F, RI(a - c, b - d)) C2(mul, t, F, RI(a * c - b * d, a * d + b * c)) \
 C2(div, t, F, QUOTIENT(F, absfn)) \
-C2(min, t, F, if (LESS || NANA) { RI(a, b) } else { RI(c, d) }) \
-C2(max, t, F, if (!LESSEQ || NANA) { if (NANA || !(c != c || d != d)) { RI(a, b) } else { RI(c, d) } } else { RI(c, d) }) \
+C2(min, t, F, if (NANA || (!NANC && LESS)) { RI(a, b) } else { RI(c, d) }) \
+C2(max, t, F, if (NANA || (!NANC && !LESSEQ)) { RI(a, b) } else { RI(c, d) }) \
 C2(pow, t, F, if (c == 0 && d == 0) { RI(1, 0) } else if (a == 0 && b == 0 && c > 0 && d == 0) { RI(0, 0) } \
 	else { C z = cpow##s(CMPLXOF(C, a, b), CMPLXOF(C, c, d)); RI(__real__ z, __imag__ z) }) \
 C2B(lt, t, F, LESS) C2B(le, t, F, LESSEQ) C2B(gt, t, F, c < a || (a == c && d < b)) \

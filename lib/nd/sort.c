@@ -43,8 +43,8 @@ load_keys(struct key *k, const struct nd *line, int64_t n, bool down)
 			k[i].hi = ~k[i].hi;
 			k[i].lo = kind == 'c' ? ~k[i].lo : 0;
 		}
-		if (nan && kind == 'c')		/* all of them behind the numbers */
-			k[i].hi = UINT64_MAX;
+		if (nan && kind == 'c')		/* all of them behind the numbers, and equal */
+			k[i].hi = k[i].lo = UINT64_MAX;
 	}
 }
 

@@ -3,20 +3,21 @@
 int
 nd_init(struct nd *a, unsigned type, int ndim, const int64_t *shape, void *data)
 {
+	struct nd r = { .data = data, .type = (uint8_t)type, .ndim = (uint8_t)ndim };
 	int64_t n = (int64_t)nd_size(type);
 	int i;
 
 	if (n == 0 || ndim < 0 || ndim > ND_DIMS)
 		return -EINVAL;
-	*a = (struct nd){ .data = data, .type = (uint8_t)type, .ndim = (uint8_t)ndim };
 	for (i = ndim - 1; i >= 0; i--) {
 		if (shape[i] < 0)
 			return -EINVAL;
-		a->shape[i] = shape[i];
-		a->stride[i] = n;
+		r.shape[i] = shape[i];
+		r.stride[i] = n;
 		if (__builtin_mul_overflow(n, shape[i] ? shape[i] : 1, &n) || n > INT64_MAX / 4)
 			return -EINVAL;
 	}
+	*a = r;				/* last: shape may be that of a */
 	return 0;
 }
 
