@@ -74,7 +74,7 @@ int	nd_to_arrow(struct ArrowSchema *schema, struct ArrowArray *array, const stru
 /*
  * Numbers, bool (a copy), dates, times, timestamps and durations (as their integers), and lists of fixed size of
  * these.  The array is moved into *m and the schema released, on success only.  valid, *vm: an array of bool of the
- * same shape, false where the value is null; *vm is NULL if none is.  The elements are read-only.
+ * same shape, false where the value is null; *vm is NULL if there is no bitmap of nulls.  The elements are read-only.
  */
 int	nd_from_arrow(struct nd *a, struct nd_mem **m, struct nd *valid, struct nd_mem **vm, struct ArrowSchema *schema,
 	    struct ArrowArray *array);

@@ -1,0 +1,255 @@
+-- nd.lua - rota.buffer with several axes: views, arithmetic and its types, reductions, choice, order, exchange, travel
+package.path = arg[0]:match "^.*/" .. "?.lua;" .. package.path
+local T = require "tap"
+local codec = require "rota.codec"
+local B = codec.buffer
+local function eq(b, list, name, type)
+	T.ok(b == B(list, type or b:dtype()), name, tostring(b), "wanted:", tostring(B(list, type or b:dtype())))
+end
+local function shape(b) return table.concat({ b:shape() }, "x") end
+
+-- making
+eq(B.zeros { 2, 2 }, { { 0, 0 }, { 0, 0 } }, "zeros")
+eq(B.ones(3, "u8"), { 1, 1, 1 }, "ones")
+eq(B.full({ 2 }, 7), { 7, 7 }, "full", "i64")
+T.is(B.full(1, true):dtype(), "bool", "full of a boolean")
+eq(B.arange(4), { 1, 2, 3, 4 }, "arange counts from 1", "i64")
+eq(B.arange(3, 0, -1), { 3, 2, 1, 0 }, "arange down", "i64")
+eq(B.arange(0, 1, 0.1, "f32"), { 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1 }, "arange of floats reaches its end")
+T.is(#B.arange(0), 0, "an empty range")
+eq(B.linspace(0, 1, 5), { 0, 0.25, 0.5, 0.75, 1 }, "linspace")
+eq(B.eye(2, 3), { { 1, 0, 0 }, { 0, 1, 0 } }, "eye")
+eq(B { { { 1 }, { 2 } } }, { { { 1 }, { 2 } } }, "lists within lists")
+T.is(shape(B { { { 1 }, { 2 } } }), "1x2x1", "have that shape")
+T.is(B({ true, false }):dtype(), "bool", "of booleans")
+T.raises("differ in length", "ragged lists", B, { { 1, 2 }, { 3 } })
+T.raises("differ in length", "lists of different depth", B, { { 1, 2 }, 3 })
+T.raises("no type of elements 'x'", "types are listed", B, { 1 }, "x")
+eq(B.concat { B { 1, 2 }, B { 3 } }, { 1, 2, 3 }, "concat")
+eq(B.concat({ B { { 1 }, { 2 } }, B({ { 3, 4 }, { 5, 6 } }, "i32") }, 2), { { 1, 3, 4 }, { 2, 5, 6 } }, "concat along the second")
+eq(B.stack({ B { 1, 2 }, B { 3, 4 } }, 2), { { 1, 3 }, { 2, 4 } }, "stack")
+T.raises("do not fit together", "concat of other shapes", B.concat, { B { { 1 } }, B { 1 } })
+T.is(B.promote("i32", "f32"), "f64", "promote")
+T.ok(B.is(B(1)) and not B.is {}, "is")
+
+-- chance
+local r = B.rng(42)
+local u, g = r:uniform({ 100, 100 }), r:normal(10000, 5, 2)
+T.ok(u:min() >= 0 and u:max() < 1 and math.abs(u:mean() - 0.5) < 0.02, "uniform")
+T.ok(math.abs(g:mean() - 5) < 0.1 and math.abs(g:std() - 2) < 0.1, "normal")
+T.is(B.rng(1):integers(5, 1, 6) == B.rng(1):integers(5, 1, 6), true, "seeded")
+T.ok(B.rng(2):integers(1000, -3, 3):min() == -3 and B.rng(2):integers(1000, -3, 3):max() == 3, "integers have both ends")
+eq(B.rng(3):permutation(9):sort(), { 1, 2, 3, 4, 5, 6, 7, 8, 9 }, "permutation")
+local rows = B.arange(20):reshape(10, 2)
+local mixed = B.rng(4):shuffle(rows:copy())
+T.ok(mixed ~= rows and (mixed:take(1, 2) + 1 == mixed:take(2, 2)) and mixed:take(1, 2):sort(1) == rows:take(1, 2), "shuffle moves whole rows")
+T.ok(B.random({ 1000 }, 1, "f16"):max() < 1, "f16 does not round up to 1")
+T.is(B.rng(7):uniform(3) == B.random(3, 7), true, "random is uniform of a seed")
+local first = B.rng(0):integers(2, math.mininteger, math.maxinteger)
+T.is(first:list(), B.rng(0):integers(2, math.mininteger, math.maxinteger):list(), "the whole range of integers")
+
+-- views
+local m = B.arange(24):reshape(2, 3, 4)
+T.is({ #m, m:ndim(), m:size(), m:bytes(), shape(m) }, { 2, 3, 24, 192, "2x3x4" }, "what it says of itself")
+T.is(m[2][3][4], 24, "b[i][j][k]")
+T.is(m:at(2, -1, 1), 21, "at, from the end")
+T.is(m[3], nil, "nil outside")
+T.raises("outside", "at is strict", m.at, m, 3)
+eq(m[1]:sub(2, 3), { { 5, 6, 7, 8 }, { 9, 10, 11, 12 } }, "sub of rows")
+eq(m:view { 2, { 1, -1, 2 }, { 4, 1, -2 } }, { { 16, 14 }, { 24, 22 } }, "view with ranges")
+T.is(shape(m:view { true, "new", 1 }), "2x1x4", "view: all, new, index")
+T.is(shape(m:view { { 2, 1 } }), "0x3x4", "an empty range")
+T.is(shape(m:view { {}, { 2 } }), "2x2x4", "open ranges")
+T.is(shape(m:permute(3, 1, 2)), "4x2x3", "permute")
+T.is(shape(m:transpose(1, -1)), "4x3x2", "transpose")
+eq(m[1]:t(), { { 1, 5, 9 }, { 2, 6, 10 }, { 3, 7, 11 }, { 4, 8, 12 } }, "t")
+T.raises("every axis once", "no permutation", m.permute, m, 1, 1, 2)
+eq(m[1]:t():reshape(2, -1), { { 1, 5, 9, 2, 6, 10 }, { 3, 7, 11, 4, 8, 12 } }, "reshape of a transposed one is a copy")
+local w = m:copy()
+w:reshape(-1)[1] = 100
+T.is(w[1][1][1], 100, "reshape of a packed one is a view")
+w[1] = 0
+eq(w[1], B.zeros({ 3, 4 }, "i64"):list(), "a number into all of a row")
+w[2][1] = B { 1, 2, 3, 4 }
+eq(w[2][1], { 1, 2, 3, 4 }, "a buffer into a row")
+w:set(2, 1, 2, -5)
+T.is(w:at(2, 1, 2), -5, "set")
+T.raises("do not fit together", "a row of another length", function() w[1] = B { 1, 2, 3 } end)
+eq(B { 1, 2, 3 }:flip(), { 3, 2, 1 }, "flip")
+eq(m[1]:flip(2):sub(1, 1), { { 4, 3, 2, 1 } }, "flip of an axis")
+eq(B { { 1, 2 }, { 3, 4 } }:diag(), { 1, 4 }, "diag")
+T.is({ shape(B(3):expand(1)), shape(B(3):expand(-1)), shape(B { { { 1 } } }:squeeze()) }, { "1x3", "3x1", "" }, "expand, squeeze")
+eq(B { 1, 2 }:broadcast_to(3, 2), { { 1, 2 }, { 1, 2 }, { 1, 2 } }, "broadcast_to")
+T.raises("read-only", "and it is read-only", function() B({ 1 }):broadcast_to(3)[1] = 2 end)
+eq(B({ 1, 1.5 }, "f32"):bitcast "u32", { 0x3f800000, 0x3fc00000 }, "bitcast", "u32")
+eq(B "abcd":bitcast "u16":bitcast "u8", { 97, 98, 99, 100 }, "bitcast to another size", "u8")
+T.raises("cannot be read as", "bitcast that does not fit", B("abc").bitcast, B "abc", "u16")
+local v = B { 1, 2, 3 }:sub(2)
+T.collect()
+eq(v, { 2, 3 }, "a view keeps its owner")
+eq(B { 1, 2, 3, 4 }:view { { 4, 1, -1 } }:copy(), { 4, 3, 2, 1 }, "copy of a view that goes backwards")
+T.is(B { { 1, 2 }, { 3, 4 } }:t():string() == B { 1, 3, 2, 4 }:string(), true, "bytes in row order")
+T.is(m[1]:list(), { { 1, 2, 3, 4 }, { 5, 6, 7, 8 }, { 9, 10, 11, 12 } }, "list")
+
+-- arithmetic
+local a = B { { 1, 2 }, { 3, 4 } }
+eq(a + B { 10, 20 }, { { 11, 22 }, { 13, 24 } }, "broadcasting")
+eq(a * B { { 10 }, { 20 } }, { { 10, 20 }, { 60, 80 } }, "along the other axis")
+eq(2 ^ a - a / 2, { { 1.5, 3 }, { 6.5, 14 } }, "operators with numbers on both sides")
+eq(B({ 7, -7 }, "i32") // 2, { 3, -4 }, "// rounds down")
+eq(B({ 7, -7 }, "i32") % 3, { 1, 2 }, "% as Lua's")
+eq(B({ 7, 0 }, "i32") // 0, { 0, 0 }, "by 0")
+eq(B({ 200 }, "u8") + 100, { 44 }, "integers wrap")
+eq(B({ 6, 5 }, "u8") & 3 | 8 ~ 1, { 11, 9 }, "bits")
+eq(B({ 1 }, "i8") << 3 >> 1, { 4 }, "shifts")
+eq(~B { true, false }, { false, true }, "not", "bool")
+eq(-B { 1, -2 }, { -1, 2 }, "minus")
+T.is((B({ 1 }, "u8") + B({ 1 }, "i8")):dtype(), "i16", "types: u8 i8")
+T.is((B({ 1 }, "u8") + 1):dtype(), "u8", "a Lua integer is weak")
+T.is((B({ 1 }, "u8") + 1.0):dtype(), "f64", "a float makes it f64")
+T.is((B({ 1 }, "f16") * 1.5):dtype(), "f16", "but leaves a float")
+T.is((B { true } + 1):dtype(), "i64", "bool and integer")
+T.is((B({ 4 }, "i32") / 2):dtype(), "f64", "/ gives floats")
+T.raises("300 does not fit an element of type u8", "an integer that does not fit", function() return B({ 1 }, "u8") + 300 end)
+eq(B({ 1 }, "u8"):lt(300), { true }, "but it may be compared", "bool")
+eq(B({ 100 }, "u8") / 1000, { 0.1 }, "and divided by", "f64")
+T.raises("negative power", "integers have no negative powers", function() return B({ 2 }, "i32") ^ -1 end)
+T.raises("the shapes 2x2 and 3 do not fit together", "shapes are told", function() return a + B(3) end)
+T.raises("no such operation for bool", "bool has no minus", function() return -B { true } end)
+T.raises("number expected, got string", "with a string", function() return a + "x" end)
+eq(a + { 1, 2 }, { { 2, 4 }, { 4, 6 } }, "with a list")
+eq(B({ 2 ^ 53 // 1 + 1 }, "i64"):eq(B({ 2 ^ 53 // 1 + 1 }, "u64")), { true }, "i64 and u64 compare exactly", "bool")
+eq(B({ -1 }, "i64"):lt(B({ 0 }, "u64")), { true }, "a negative one is less than any u64", "bool")
+local out = B(2)
+T.ok(rawequal(a[1]:add(1, out), out) and out == B { 2, 3 }, "a result buffer")
+a[1]:add(a[1], a[1])
+eq(a, { { 2, 4 }, { 3, 4 } }, "in place, through a view")
+local o = B { 1, 2, 3, 4, 5 }
+o:sub(1, 4):add(o:sub(2, 5), o:sub(2, 5))
+eq(o, { 1, 3, 5, 7, 9 }, "the result may overlap the operands")
+T.raises("does not go into", "a float result into integers", function() return a:add(1, B.zeros({ 2, 2 }, "i32")) end)
+T.raises("the result has shape", "a result of another shape", function() return a:add(1, B(3)) end)
+eq(B { 1, 5, 9 }:clip(2, 8), { 2, 5, 8 }, "clip")
+eq(B { 1, 5, 9 }:clip(nil, 8), { 1, 5, 8 }, "clip on one side")
+eq(B.where(B { true, false }, B { 1, 2 }, 0), { 1, 0 }, "where")
+eq(B { 1, 4 }:sqrt(), { 1, 2 }, "sqrt")
+eq(B { -1.5, 2.5 }:round(), { -2, 2 }, "round to even")
+T.is(B({ 4 }, "u8"):sqrt():dtype(), "f16", "functions of small integers")
+eq(B { 1, 2 }:maximum(B { 3, 0 }), { 3, 2 }, "maximum")
+eq(B { 0 / 0, 1, 1 / 0 }:isnan(), { true, false, false }, "isnan", "bool")
+eq(B { 1.9, -1.9, 1e10, 0 / 0 }:cast "i8", { 1, -1, 127, 0 }, "cast cuts", "i8")
+T.ok(B { 1, 2 }:allclose(B { 1 + 1e-9, 2 }) and not B { 1, 2 }:allclose(B { 1, 2.1 }) and B { 1 / 0 }:allclose(1 / 0), "allclose")
+eq(B { { 1, 2 }, { 3, 4 } }:matmul(B { { 1, 0 }, { 0, 2 } }), { { 1, 4 }, { 3, 8 } }, "matmul")
+T.is(B { 1, 2, 3 }:dot(B { 4, 5, 6 }), 32.0, "dot")
+eq(B({ { 1, 2 } }, "i32"):matmul(B { 1.5, 2 }), { 5.5 }, "matmul of two types", "f64")
+
+-- complex numbers
+local z = B({ { 1, 2 }, { 3, -4 } }, "c128")
+T.is({ z:ndim(), tostring(z[1]) }, { 1, "buffer c128: 1.0+2.0i" }, "{re, im} are elements")
+z[1] = { 0, 1 }
+eq((z * z):real(), { -1, -7 }, "product", "f64")
+eq(z:abs(), { 1, 5 }, "abs", "f64")
+T.is((z * B.complex(0, 1))[2] == B.complex(4, 3), true, "with one number")
+T.is(z:sum() == B.complex(3, -3), true, "sum")
+T.raises("complex number does not fit", "into a float", function() B(1)[1] = B.complex(1, 1) end)
+
+-- along axes
+T.is({ m:sum(), m:mean(), m:min(), m:max(), m:argmax(), m:prod() ~= 0 }, { 300, 12.5, 1, 24, 24, true }, "of all")
+eq(m:sum(1), { { 14, 16, 18, 20 }, { 22, 24, 26, 28 }, { 30, 32, 34, 36 } }, "sum along the first")
+eq(m:sum { 1, 3 }, { 68, 100, 132 }, "along two")
+T.is({ shape(m:sum { 2, keep = true }), shape(m:sum(2, true)), shape(m:mean(-1)) }, { "2x1x4", "2x1x4", "2x3" }, "kept axes, from the end")
+eq(m:argmin(2), { { 1, 1, 1, 1 }, { 1, 1, 1, 1 } }, "argmin from 1")
+T.is(B { 1, 0 / 0, 3 }:argmax(), 2, "the first NaN")
+T.is({ B { 1, 2, 3, 4 }:var(), B { 1, 2, 3, 4 }:var { ddof = 1 }, B { 3, 3 }:std() }, { 1.25, 5 / 3, 0.0 }, "var, std")
+T.is({ B { 0, 1 }:any(), B { 0, 1 }:all(), B { 0, 1, 2 }:count() }, { true, false, 2 }, "any, all, count")
+T.is({ B({ 200, 200 }, "u8"):sum(), B { true, true }:sum() }, { 400, 2 }, "sums of small types do not wrap")
+T.raises("of no elements", "the least of nothing", function() return B(0):min() end)
+T.is(B(0):sum(), 0.0, "the sum of nothing")
+T.raises("no axis 4", "an axis too many", m.sum, m, 4)
+eq(m:t():sum(2), m:sum(2):t():list(), "of a transposed one")
+eq(B { 1, 2, 3 }:cumsum(), { 1, 3, 6 }, "cumsum")
+eq(B { { 1, 2 }, { 3, 4 } }:cumprod(1), { { 1, 2 }, { 3, 8 } }, "cumprod along an axis")
+T.ok(math.abs(B.full(1000000, 0.1, "f32"):sum() - 100000) < 0.05, "sums are pairwise")
+
+-- choice and order
+local c = B { 10, 20, 30, 40 }
+eq(c:take { 4, 1, 1 }, { 40, 10, 10 }, "take")
+eq(c[B({ 2, 3 }, "u8")], { 20, 30 }, "b[indices]")
+eq(c[c:gt(15)], { 20, 30, 40 }, "b[mask]")
+eq(m[1]:take({ 2, 2 }, 2), { { 2, 2 }, { 6, 6 }, { 10, 10 } }, "take along an axis")
+eq(m[1][B { true, false, true }], { { 1, 2, 3, 4 }, { 9, 10, 11, 12 } }, "rows of a mask")
+T.raises("outside", "an index outside", c.take, c, { 5 })
+T.raises("outside", "0 is outside", c.take, c, { 0 })
+c[c:gt(25)] = 0
+eq(c, { 10, 20, 0, 0 }, "b[mask] = v")
+c:put({ 1, 4 }, B { 5, 6 })
+eq(c, { 5, 20, 0, 6 }, "put")
+local i, j = B { { 0, 1 }, { 2, 0 } }:nonzero()
+T.is({ i:list(), j:list() }, { { 1, 2 }, { 2, 1 } }, "nonzero")
+eq(B { 3, 1, 0 / 0, 2 }:sort():sub(1, 3), { 1, 2, 3 }, "sort, NaN last")
+eq(B { 3, 1, 2 }:sort "down", { 3, 2, 1 }, "down")
+eq(B { { 3, 1 }, { 0, 2 } }:sort(1), { { 0, 1 }, { 3, 2 } }, "along an axis")
+eq(B { 3, 1, 2 }:argsort(), { 2, 3, 1 }, "argsort", "i64")
+local un, times = B({ 3, 1, 3, 3 }, "i32"):unique()
+T.is({ un:list(), times:list() }, { { 1, 3 }, { 1, 3 } }, "unique")
+eq(B { 1, 3, 3, 5 }:searchsorted(B { 0, 3, 9 }), { 1, 2, 5 }, "searchsorted", "i64")
+T.is(B { 1, 3, 3, 5 }:searchsorted(3, "right"), 4, "right of equal ones")
+
+-- text
+T.is(tostring(B.arange(3)), "buffer i64 [3]: 1 2 3", "one axis on a line")
+T.is(tostring(B { { 1, 20 }, { 3, 4 } }:cast "i32"), "buffer i32 [2x2]:\n[[ 1 20]\n [ 3  4]]", "columns are aligned")
+local long = tostring(B.zeros({ 100, 100 }, "u8"))
+T.is(select(2, long:gsub("\n", "")), 7, "many rows are cut")
+T.has(long, "...", "and it shows")
+T.is(tostring(B({ 0.1 }, "f32")), "buffer f32 [1]: 0.1", "the shortest that reads back the same")
+T.has(tostring(m), "[[[ 1  2  3  4]\n  [ 5  6  7  8]\n  [ 9 10 11 12]]\n\n [[13", "three axes")
+
+-- exchange
+local p = B { { 1, 2, 3 }, { 4, 5, 6 } }:t():to_dlpack()
+T.collect()
+eq(B.from_dlpack(p), { { 1, 4 }, { 2, 5 }, { 3, 6 } }, "DLPack with strides, after its owner was forgotten")
+local big = B.zeros({ 100, 1000 })
+local same = B.from_dlpack(big:to_dlpack())
+same[7][7] = 7
+T.is(big[7][7], 7.0, "the memory is shared")
+local ro = codec.decode(codec.encode(B { 1, 2 }))
+T.raises("read-only", "DLPack cannot say read-only", ro.to_dlpack, ro)
+local back = B.from_dlpack(ro:to_dlpack(true), true)
+T.ok(back:readonly() and back == ro, "unless it is versioned")
+for _, t in ipairs { "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "f16", "f32", "f64", "bool" } do
+	local x = B.ones({ 2, 3 }, t)
+	T.ok(B.from_arrow(x:to_arrow()) == x and B.from_dlpack(x:to_dlpack()) == x, "Arrow and DLPack: " .. t)
+end
+T.raises("Arrow has no type c64", "complex numbers in Arrow", function() B(1, "c64"):to_arrow() end)
+T.raises("no valid structure", "what was moved is gone", function()
+	local s, r2 = B(3):to_arrow()
+	B.from_arrow(s, r2)
+	B.from_arrow(s, r2)
+end)
+eq(B.from_arrow(m:permute(2, 1, 3):to_arrow()), m:permute(2, 1, 3):list(), "Arrow packs what has gaps")
+do
+	local s, r2 = big:to_arrow()
+	T.is(B.from_arrow(s, r2)[7][7], 7.0, "Arrow of a large one")
+	local _ = B(5):to_arrow()		-- never taken: collected
+end
+T.collect()
+
+-- travel
+local function trip(x) return codec.decode(codec.encode(x)) end
+for _, t in ipairs { "bool", "c64", "c128", "bf16", "f32" } do
+	local x = B.ones({ 2, 2, 2 }, t)
+	T.ok(trip(x) == x and trip(x):readonly(), "travels: " .. t)
+end
+T.ok(trip(m:permute(3, 2, 1)) == m:permute(3, 2, 1), "a permuted one is packed on its way")
+T.ok(trip(m:view { true, { 3, 1, -2 } }) == m:view { true, { 3, 1, -2 } }, "one with gaps too")
+T.ok(trip { m:t(), m:t() }[2] == m:t(), "twice")
+T.is(shape(trip(B.complex(1, 2))), "", "no axes")
+
+-- memory: garbage of large buffers is collected while they are made
+local before = collectgarbage "count"
+for k = 1, 300 do local _ = B.zeros(1 << 20, "f64") + k end		-- 2.4 GiB if nothing were freed
+local f = io.open "/proc/self/status"
+local rss = f and tonumber(f:read "a":match "VmRSS:%s*(%d+)") or 0
+T.ok(rss < 600000, "large temporaries do not pile up", rss)
+T.ok(collectgarbage "count" < before + 4096, "nor do their heads")
+T.done()
