@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 #include "capi/inner.h"
+#include "capi/run.h"
 #include "client/crowd.h"
 #include "client/serve.h"
 
@@ -122,6 +123,8 @@ fetch(struct rota_ctx *x, struct rec *r, int64_t timeout, struct value *v)
 	if (rec_is_ready(r))
 		return client_fetch(x->c, r, 0, v);
 	deadline = capi_deadline(timeout);
+	if (x->run && timeout)
+		crun_own(x->run, r);
 	soon = patience(x, deadline);
 	do
 		e = client_fetch(x->c, r, soon ? soon : deadline, v);
@@ -143,8 +146,9 @@ capi_room(struct rota_ctx *x)
 
 	if (x->run)
 		serve_block(x->c, true);
-	while ((e = client_room(x->c, WAIT_FOREVER)) == -EINTR)
-		;
+	do
+		e = client_room(x->c, WAIT_FOREVER);
+	while (x->run ? go_on(x, &e) : e == -EINTR);
 	if (x->run)
 		serve_block(x->c, false);
 	return e;

@@ -314,7 +314,10 @@ typedef int rota_task(struct rota_ctx *, const struct rota_value *args, size_t n
  */
 int	rota_cfunc(struct rota_ctx *, const char *path, const char *symbol, const struct rota_task_options *, struct rota_fn **);
 void	rota_fn_free(struct rota_ctx *, struct rota_fn *);
-/* r has room for one reference, or for as many as fn returns.  A task that fails says so in its result. */
+/*
+ * r has room for one reference, or for as many as fn returns.  A task that fails says so in its result.  Waits while
+ * this program has as many tasks under way as it may.
+ */
 int	rota_submit(struct rota_ctx *, struct rota_fn *, const struct rota_value *args, size_t n, struct rota_ref **r);
 
 /*

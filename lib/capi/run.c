@@ -11,6 +11,7 @@
 
 #define FNCACHE 256u
 #define FEW 8u				/* arguments that lie on the stack */
+#define DEPTH_MAX 64u			/* tasks inside each other: they share a stack */
 
 struct lib {
 	struct lib *next;
@@ -35,12 +36,14 @@ struct crun {
 	const struct rota_method *class;	/* of the actor that this worker is */
 	void *self;
 	/* of the running task */
-	const struct task_in *t;
-	struct chunk *chunks;
-	struct rec **later;		/* to be released at its end */
-	size_t nlater, caplater, narg;	/* the first narg: values of arguments */
-	int code;			/* of rota_fail */
-	char text[CAPI_WHY];
+	struct running {
+		const struct task_in *t;
+		struct chunk *chunks;
+		struct rec **later;	/* to be released at its end */
+		size_t nlater, caplater, narg;	/* the first narg: values of arguments */
+		char text[CAPI_WHY];	/* of rota_fail */
+	} r;
+	unsigned depth;			/* tasks that wait, each inside the one before */
 };
 
 struct crun *
@@ -186,16 +189,16 @@ function(struct crun *u, const struct task_in *t, char *why, size_t n)
 static int
 later(struct crun *u, struct rec *r)
 {
-	if (u->nlater == u->caplater) {
-		size_t cap = u->caplater ? 2 * u->caplater : 16;
-		struct rec **v = realloc(u->later, cap * sizeof *v);
+	if (u->r.nlater == u->r.caplater) {
+		size_t cap = u->r.caplater ? 2 * u->r.caplater : 16;
+		struct rec **v = realloc(u->r.later, cap * sizeof *v);
 
 		if (!v)
 			return -ENOMEM;
-		u->later = v;
-		u->caplater = cap;
+		u->r.later = v;
+		u->r.caplater = cap;
 	}
-	u->later[u->nlater++] = r;
+	u->r.later[u->r.nlater++] = r;
 	return 0;
 }
 
@@ -238,7 +241,7 @@ arguments(struct crun *u, const unsigned char *p, size_t n, unsigned nvals, cons
 			e = cread_value(&m, &v[i], form, x);
 		}
 	}
-	u->narg = u->nlater;
+	u->r.narg = u->r.nlater;
 	return e;
 }
 
@@ -248,7 +251,7 @@ static void
 let_go(struct crun *u, size_t from, size_t to)
 {
 	for (size_t i = from; i < to; i++)
-		client_release(u->x.c, u->later[i]);
+		client_release(u->x.c, u->r.later[i]);
 }
 
 static void
@@ -256,22 +259,22 @@ clean(struct crun *u)
 {
 	struct chunk *k;
 
-	while ((k = u->chunks)) {
-		u->chunks = k->next;
+	while ((k = u->r.chunks)) {
+		u->r.chunks = k->next;
 		free(k);
 	}
-	let_go(u, u->narg, u->nlater);
-	u->nlater = u->narg = 0;
-	u->t = NULL;
+	let_go(u, u->r.narg, u->r.nlater);
+	u->r.nlater = u->r.narg = 0;
+	u->r.t = NULL;
 }
 
 static int
 error_put(struct crun *u, struct buf *b, int code, const char *task, unsigned attempt)
 {
 	if (code >= 0)
-		snprintf(u->text, sizeof u->text, "the function returned %d", code);
+		snprintf(u->r.text, sizeof u->r.text, "the function returned %d", code);
 	return val_error_put(b, &(struct val_err){ .code = code >= 0 ? ERR_TASK : code, .task = task, .attempt = attempt,
-	    .message = *u->text ? u->text : err_str(code),
+	    .message = *u->r.text ? u->r.text : err_str(code),
 	    .node = (const char *)client_welcome(u->x.c)->node_name.p });
 }
 
@@ -282,7 +285,7 @@ fail(struct crun *u, struct task_in *t, int code)
 	struct payload p;
 
 	error_put(u, &b, code, t->fn.name, t->rec.attempt + 1u);
-	let_go(u, 0, u->narg);
+	let_go(u, 0, u->r.narg);
 	p = (struct payload){ b.data, b.len, 1, PAYLOAD_ERROR, NULL, 0 };
 	serve_done(u->x.c, t, &p, 0, false);
 	buf_release(&b);
@@ -298,10 +301,10 @@ publish(struct crun *u, struct task_in *t, const struct rota_value *v, size_t n,
 	if (e == 0) {
 		cenc_payload(&c, &p);
 		if (!part) {
-			let_go(u, 0, u->narg);
-			u->nlater -= u->narg;
-			memmove(u->later, u->later + u->narg, u->nlater * sizeof *u->later);
-			u->narg = 0;
+			let_go(u, 0, u->r.narg);
+			u->r.nlater -= u->r.narg;
+			memmove(u->r.later, u->r.later + u->r.narg, u->r.nlater * sizeof *u->r.later);
+			u->r.narg = 0;
 		}
 		if ((e = serve_done(u->x.c, t, &p, ret, part)) < 0)
 			capi_failed(&u->x, e);
@@ -337,7 +340,7 @@ done_small(struct crun *u, struct task_in *t, const struct rota_value *out)
 	struct payload p = { small, 0, 1, 0, NULL, 0 };
 	int n;
 
-	if (t->fn.nret > 1 || u->nlater || (n = cenc_small(small, out, 1)) < 0)
+	if (t->fn.nret > 1 || u->r.nlater || (n = cenc_small(small, out, 1)) < 0)
 		return false;
 	p.n = (size_t)n;
 	return serve_done(u->x.c, t, &p, 0, false) == 0;
@@ -350,7 +353,7 @@ ended(struct crun *u, const struct task_in *t, int e)
 	int why = serve_cancelled(u->x.c, t, true);
 
 	if (why)
-		snprintf(u->text, sizeof u->text, "%s", why == ERR_TIMEOUT ? LATE_TEXT : CANCEL_TEXT);
+		snprintf(u->r.text, sizeof u->r.text, "%s", why == ERR_TIMEOUT ? LATE_TEXT : CANCEL_TEXT);
 	return why ? why : e;
 }
 
@@ -361,14 +364,14 @@ crun_task(struct crun *u, struct task_in *t)
 	rota_task *f;
 	int e;
 
-	u->t = t;
-	u->text[0] = '\0';
+	u->r.t = t;
+	u->r.text[0] = '\0';
 	if (t->nvals > FEW && !(v = malloc(t->nvals * sizeof *v))) {
 		fail(u, t, -ENOMEM);
 		return;
 	}
 	serve_enter(u->x.c, t);
-	if (!(f = function(u, t, u->text, sizeof u->text)))
+	if (!(f = function(u, t, u->r.text, sizeof u->r.text)))
 		e = ERR_ENV;
 	else
 		e = arguments(u, t->args, t->n, t->nvals, t->arena ? cread_view(&t->view) : NULL, FORM_ARGS, v);
@@ -376,14 +379,45 @@ crun_task(struct crun *u, struct task_in *t)
 		memset(&out, 0, sizeof out);
 		e = f(&u->x, v, t->nvals, &out);
 		if (e == 0 && !done_small(u, t, &out) && (e = results(u, t, &out)) < 0)
-			snprintf(u->text, sizeof u->text, "result: %.400s", rota_why());
+			snprintf(u->r.text, sizeof u->r.text, "result: %.400s", rota_why());
 	}
 	if (e != 0)
 		fail(u, t, ended(u, t, e));
-	if (u->chunks || u->nlater)
+	if (u->r.chunks || u->r.nlater)
 		clean(u);
+	u->r.t = NULL;
 	if (v != few)
 		free(v);
+}
+
+void
+crun_own(struct crun *u, const struct rec *r)
+{
+	struct buf args = BUF_INIT;
+	struct running was;
+	struct task_in t;
+	bool any = false;
+
+	if (u->depth >= DEPTH_MAX || !u->r.t)
+		return;
+	while (!rec_is_ready(r)) {
+		if (!any)
+			serve_args_swap(u->x.c, &args);
+		any = true;
+		if (serve_own_of(u->x.c, &t, FN_C) != 1)
+			break;
+		was = u->r;
+		memset(&u->r, 0, offsetof(struct running, text));
+		u->depth++;
+		crun_task(u, &t);
+		u->depth--;
+		free(u->r.later);
+		u->r = was;
+		serve_enter(u->x.c, u->r.t);
+	}
+	if (any)
+		serve_args_swap(u->x.c, &args);
+	buf_release(&args);
 }
 
 /* --- actors ---------------------------------------------------------------------------------------------------------------- */
@@ -395,7 +429,7 @@ construct(struct crun *u, const struct spec *s, struct rota_value *v)
 	const struct rota_method *m;
 	int e;
 
-	if (!(u->class = symbol(u, s->code, s->ncode, u->text, sizeof u->text)))
+	if (!(u->class = symbol(u, s->code, s->ncode, u->r.text, sizeof u->r.text)))
 		return ERR_ENV;
 	if (s->arena) {
 		struct wref w;
@@ -404,7 +438,7 @@ construct(struct crun *u, const struct spec *s, struct rota_value *v)
 		val_wref_unpack(&w, s->args);
 		if (!(r = client_import(u->x.c, &w)) || later(u, r) < 0)
 			return -ENOMEM;
-		u->narg = 1;
+		u->r.narg = 1;
 		if ((e = rota_get_all(&u->x, ref_of(r), v, s->nvals, ROTA_FOREVER)) < 0)
 			return e;
 	} else if ((e = arguments(u, s->args, s->nargs, s->nvals, NULL, FORM_REF, v)) < 0) {
@@ -422,11 +456,11 @@ crun_construct(struct crun *u, const struct spec *s)
 	struct buf b = BUF_INIT;
 	int e;
 
-	u->text[0] = '\0';
+	u->r.text[0] = '\0';
 	e = v ? construct(u, s, v) : -ENOMEM;
 	if (e != 0)
 		error_put(u, &b, e == ROTA_ETASK || e > 0 ? ERR_ACTOR_DIED : e, "new", 0);
-	let_go(u, 0, u->narg);
+	let_go(u, 0, u->r.narg);
 	clean(u);
 	serve_actor_up(u->x.c, e == 0, b.data, b.len);
 	buf_release(&b);
@@ -441,7 +475,7 @@ rota_fail(struct rota_ctx *x, int code, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(x->run ? x->run->text : capi_why(), CAPI_WHY, fmt, ap);
+	vsnprintf(x->run ? x->run->r.text : capi_why(), CAPI_WHY, fmt, ap);
 	va_end(ap);
 	return code < 0 ? code : ROTA_ETASK;
 }
@@ -453,8 +487,8 @@ rota_alloc(struct rota_ctx *x, size_t n)
 
 	if (!k)
 		return NULL;
-	k->next = x->run->chunks;
-	x->run->chunks = k;
+	k->next = x->run->r.chunks;
+	x->run->r.chunks = k;
 	return k->bytes;
 }
 
@@ -468,7 +502,7 @@ rota_defer(struct rota_ctx *x, struct rota_ref *r)
 int
 rota_cancelled(struct rota_ctx *x)
 {
-	int e = x->run && x->run->t ? serve_cancelled(x->c, x->run->t, true) : 0;
+	int e = x->run && x->run->r.t ? serve_cancelled(x->c, x->run->r.t, true) : 0;
 
 	return e ? capi_say(e, "%s", e == ERR_TIMEOUT ? LATE_TEXT : CANCEL_TEXT) : 0;
 }
@@ -476,13 +510,13 @@ rota_cancelled(struct rota_ctx *x)
 const char *
 rota_task_name(struct rota_ctx *x)
 {
-	return x->run && x->run->t ? x->run->t->fn.name : "";
+	return x->run && x->run->r.t ? x->run->r.t->fn.name : "";
 }
 
 unsigned
 rota_attempt(struct rota_ctx *x)
 {
-	return x->run && x->run->t ? x->run->t->rec.attempt + 1u : 0;
+	return x->run && x->run->r.t ? x->run->r.t->rec.attempt + 1u : 0;
 }
 
 void

@@ -92,11 +92,12 @@ rota_submit(struct rota_ctx *x, struct rota_fn *fn, const struct rota_value *arg
 {
 	unsigned char small[CENC_SMALL];
 	int len = cenc_small(small, args, n), e;
-	struct payload p = { small, (size_t)len, (unsigned)n, 0, NULL, 0 };
 
 	if (len < 0)
 		return submit_slow(x, (struct fn *)(void *)fn, args, n, (struct rec **)(void *)out);
-	e = submit(x, (struct fn *)(void *)fn, &p, (struct rec **)(void *)out);
+	while ((e = client_submit_small(x->c, (struct fn *)(void *)fn, small, (unsigned)len, (unsigned)n,
+	    (struct rec **)(void *)out)) == -EAGAIN && (e = capi_room(x)) == 0)
+		;
 	return e < 0 ? capi_failed(x, e) : 0;
 }
 

@@ -136,6 +136,9 @@ int	client_room(struct client *c, uint64_t deadline);	/* 0, -ETIMEDOUT, -EINTR, 
 
 /* r[0 .. max(1, returns)) are counted for the caller.  Errors of the task itself are in its value, later. */
 int	client_submit(struct client *c, struct fn *fn, const struct payload *args, struct rec **r);
+/* the straight path for encoded plain values: p has REC_INLINE readable bytes, of which n are the payload */
+int	client_submit_small(struct client *c, struct fn *fn, const unsigned char p[REC_INLINE], unsigned n, unsigned nvals,
+	    struct rec **r);
 uint64_t client_pending(struct client *c);	/* tasks submitted and not ended */
 
 /* --- cancelling (cancel.c) ------------------------------------------------------------------------------- */

@@ -305,12 +305,20 @@ own_fits(const struct client *c, const struct shape *s)
 	return s->opts.cpus <= c->cpus && (!s->opts.threads || s->opts.cpus == c->cpus) && !s->opts.gpus && !s->opts.nresources && !s->opts.memory;
 }
 
+static unsigned
+kind_of(const struct client *c, uint32_t task)
+{
+	const struct rec *r = slab_at(&c->slab, task);
+
+	return ((const struct fnblk *)slab_at(&c->slab, r->fn))->kind;
+}
+
 /*
  * Tasks that we submitted and that no one has claimed: from a queue, else taken back from one of our rings.
  * Only shapes that ask for no more than we were granted ourselves.
  */
 int
-serve_own(struct client *c, struct task_in *t)
+serve_own_of(struct client *c, struct task_in *t, unsigned kind)
 {
 	struct rec *r = NULL;
 	int e = 0;
@@ -328,7 +336,7 @@ serve_own(struct client *c, struct task_in *t)
 		for (unsigned i = 0; i < c->nshape && !r; i++) {
 			struct shape *s = c->shape[i];
 
-			if (!s->queued || s->poison || !own_fits(c, s))
+			if (!s->queued || s->poison || !own_fits(c, s) || (kind && kind_of(c, s->head) != kind))
 				continue;
 			r = queue_pop_l(c, s);
 		}
@@ -347,6 +355,21 @@ serve_own(struct client *c, struct task_in *t)
 	if (r && e < 0)
 		serve_done(c, t, &(struct payload){ (const unsigned char *)"\xc0", 1, 1, 0, NULL, 0 }, 0, false);
 	return r != NULL && e == 0;
+}
+
+int
+serve_own(struct client *c, struct task_in *t)
+{
+	return serve_own_of(c, t, 0);
+}
+
+void
+serve_args_swap(struct client *c, struct buf *b)
+{
+	struct buf was = c->args;
+
+	c->args = *b;
+	*b = was;
 }
 
 const unsigned char *

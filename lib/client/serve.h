@@ -4,6 +4,7 @@
 #ifndef CLIENT_SERVE_H
 #define CLIENT_SERVE_H
 
+#include "base/buf.h"
 #include "client/client.h"
 
 struct inring;
@@ -38,6 +39,9 @@ bool	serve_room(const struct client *c);	/* has any group room?  false without s
 int	serve_next(struct client *c, struct task_in *t);
 /* A task of our own that waits in a queue here and fits what we were granted: 1 and *t; 0. */
 int	serve_own(struct client *c, struct task_in *t);
+int	serve_own_of(struct client *c, struct task_in *t, unsigned kind);	/* of this enum fn_kind only */
+/* the bytes that t->args of the task claimed last may point to, against b: kept while others are claimed and run inside it */
+void	serve_args_swap(struct client *c, struct buf *b);
 /* The function's bytes in the submitter's slab, n = t->fn.len; NULL if they make no sense. */
 const unsigned char *serve_code(struct client *c, const struct task_in *t);
 /* Publishes one outcome.  part: return number ret of several (then the last call has part false, nothing in p). */

@@ -191,6 +191,36 @@ client_submit(struct client *c, struct fn *fn, const struct payload *a, struct r
 	return submitted(c);
 }
 
+int
+client_submit_small(struct client *c, struct fn *fn, const unsigned char p[REC_INLINE], unsigned n, unsigned nvals,
+    struct rec **out)
+{
+	struct rec *r;
+
+	if (c->inherits || fn->opts.timeout || fn->opts.priority || fn->opts.returns > 1)
+		return client_submit(c, fn, &(struct payload){ p, n, nvals, 0, NULL, 0 }, out);
+	lock_take(&c->lock);
+	atomic_store_explicit(&c->polls, c->polls + 1, memory_order_relaxed);
+	if (over(c, c->most, c->most_bytes) || !(r = rec_new_l(c))) {
+		int e = over(c, c->most, c->most_bytes) ? -EAGAIN : -ENOMEM;
+
+		lock_drop(&c->lock);
+		return e;
+	}
+	rec_state(r, REC_PENDING);
+	r->fn = fn->unit;
+	r->count = 2;
+	fn->count++;
+	memcpy(r->inl, p, REC_INLINE);
+	r->kind = REC_HERE;
+	r->len = (uint16_t)n;
+	r->nvals = (uint16_t)nvals;
+	*out = r;
+	page_count(c->page, CNT_SUBMITTED, 1);
+	place_l(c, r, fn);
+	return submitted(c);
+}
+
 /* a task under way has come to its end: its arguments are given up; its function stays, for messages */
 void
 task_end_l(struct client *c, struct rec *r)
