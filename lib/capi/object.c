@@ -115,28 +115,33 @@ go_on(struct rota_ctx *x, int *e)
 }
 
 static int
-fetch(struct rota_ctx *x, struct rec *r, int64_t timeout, struct value *v)
+await(struct rota_ctx *x, struct rec *r, int64_t timeout)
 {
-	uint64_t deadline, soon;
+	uint64_t deadline = capi_deadline(timeout), soon;
 	int e;
 
-	if (rec_is_ready(r))
-		return client_fetch(x->c, r, 0, v);
-	deadline = capi_deadline(timeout);
 	if (x->run && timeout)
 		crun_own(x->run, r);
 	soon = patience(x, deadline);
 	do
-		e = client_fetch(x->c, r, soon ? soon : deadline, v);
+		e = client_await(x->c, r, soon ? soon : deadline);
 	while (go_on(x, &e));
 	if (e != -ETIMEDOUT || !soon)
 		return e;
 	serve_block(x->c, true);
 	do
-		e = client_fetch(x->c, r, deadline, v);
+		e = client_await(x->c, r, deadline);
 	while (go_on(x, &e));
 	serve_block(x->c, false);
 	return e;
+}
+
+static int
+fetch(struct rota_ctx *x, struct rec *r, int64_t timeout, struct value *v)
+{
+	int e = rec_is_ready(r) ? 0 : await(x, r, timeout);
+
+	return e < 0 ? e : client_value(x->c, r, v);
 }
 
 int
@@ -205,6 +210,11 @@ rota_get(struct rota_ctx *x, struct rota_ref *r, struct rota_value *v, int64_t t
 {
 	int n = client_peek(rec_of(r));
 
+	if (n < 0 && !rec_is_ready(rec_of(r))) {
+		if ((n = await(x, rec_of(r), timeout)) < 0)
+			return n == -ETIMEDOUT || n == -EINTR ? n : gone(x, n);
+		n = client_peek(rec_of(r));
+	}
 	if (n > 0 && cread_plain(rec_of(r)->inl, (unsigned)n, v))
 		return 0;
 	n = rota_get_all(x, r, v, 1, timeout);

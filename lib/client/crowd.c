@@ -288,20 +288,16 @@ borrowed(const struct rec *r)
 }
 
 int
-client_fetch(struct client *c, struct rec *r, uint64_t deadline, struct value *v)
+client_await(struct client *c, struct rec *r, uint64_t deadline)
 {
-	int e;
-
-	if (!rec_is_ready(r)) {
-		if (borrowed(r)) {
-			lock_take(&c->lock);
-			ask_l(c, r);
-			lock_drop(&c->lock);
-		}
-		if ((e = wait_until(c, is_ready, r, deadline)) < 0)
-			return e;
+	if (rec_is_ready(r))
+		return 0;
+	if (borrowed(r)) {
+		lock_take(&c->lock);
+		ask_l(c, r);
+		lock_drop(&c->lock);
 	}
-	return client_value(c, r, v);
+	return wait_until(c, is_ready, r, deadline);
 }
 
 /* --- giving up ------------------------------------------------------------------------------------------------ */

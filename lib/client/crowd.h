@@ -22,13 +22,10 @@ void	client_fd_clear(struct client *c);	/* before the wait sets are looked throu
 void	client_fd_end(struct client *c);	/* before client_close */
 
 int	client_crowd(struct client *c);		/* from now on several threads may call: 0 or -ENOMEM.  Before the second one starts */
+/* client_wait for any thread of a crowd: 0, -ETIMEDOUT, -EINTR, ERR_NO_CLUSTER */
+int	client_await(struct client *c, struct rec *r, uint64_t deadline);
 /*
- * Waits for r and reads it, as client_wait and client_value do, with one look at the lock when it is there: 0,
- * -ETIMEDOUT, -EINTR, ERR_NO_CLUSTER, ERR_LOST.  May be called from any thread of a crowd.
- */
-int	client_fetch(struct client *c, struct rec *r, uint64_t deadline, struct value *v);
-/*
- * The straight path of it: the payload of a record that is ready, lies in the record itself, and is one value and no
+ * The straight path of client_value: the payload of a record that is ready, lies in the record itself, and is one value and no
  * error: its length, -1 otherwise.  What is looked at does not change any more; the flags' other bits may.
  */
 static inline __attribute__((no_sanitize("thread"))) int

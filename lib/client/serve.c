@@ -242,11 +242,11 @@ claim_l(struct client *c, struct inring *g, struct task_in *t)
 
 	if (closed(c, g) || full(c, g))
 		return false;
+	ahead(g);				/* while the claim is under way */
 	while (ring_claim(&g->ring, &slot)) {
 		int e;
 
 		ahead(g);
-
 		if (slot & RING_FREE) {
 			free_object_l(c, slot);
 			continue;
