@@ -1,24 +1,15 @@
-#include <dlfcn.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include "capi/cfn.h"
 #include "capi/inner.h"
+#include "capi/load.h"
 #include "capi/run.h"
 
 #define FNCACHE 256u
 #define FEW 8u				/* arguments that lie on the stack */
 #define DEPTH_MAX 64u			/* tasks inside each other: they share a stack */
-
-struct lib {
-	struct lib *next;
-	struct hash128 hash;
-	void *handle;
-	char path[];
-};
 
 struct chunk {				/* of rota_alloc */
 	struct chunk *next;
@@ -73,81 +64,7 @@ crun_is_actor(const struct crun *u)
 	return u && u->class;
 }
 
-/* --- loading --------------------------------------------------------------------------------------------------------- */
-
-/* the contents as a file of no other name: the loader takes it for a new one */
-static void *
-load_copy(int fd, const char *path)
-{
-	char name[64], buf[65536];
-	const char *slash = strrchr(path, '/');
-	int m = memfd_create(slash ? slash + 1 : path, 0);	/* stays open: its number is its name */
-	ssize_t k = 0;
-
-	if (m < 0)
-		return NULL;
-	lseek(fd, 0, SEEK_SET);
-	while ((k = read(fd, buf, sizeof buf)) > 0)
-		if (write(m, buf, (size_t)k) != k)
-			break;
-	snprintf(name, sizeof name, "/proc/self/fd/%d", m);
-	return k == 0 ? dlopen(name, RTLD_NOW|RTLD_LOCAL) : NULL;
-}
-
-static struct lib *
-lib_load(struct crun *u, const struct cfn *f, char *why, size_t n)
-{
-	struct lib *l;
-	struct hash128 h;
-	bool named = false;
-	int fd, e;
-
-	for (l = u->libs; l; l = l->next)
-		if (strcmp(l->path, f->path) == 0) {
-			if (hash128_eq(l->hash, f->hash))
-				return l;
-			named = true;
-		}
-	if ((fd = open(f->path, O_RDONLY|O_CLOEXEC)) < 0) {
-		snprintf(why, n, "cannot open '%s': %s", f->path, err_str(-errno));
-		return NULL;
-	}
-	e = cfn_hash(fd, &h);
-	if (e < 0 || !hash128_eq(h, f->hash)) {
-		snprintf(why, n, "'%s' has changed since '%s' in it was named: name it again", f->path, f->symbol);
-	} else if ((l = malloc(sizeof *l + strlen(f->path) + 1))) {
-		if ((l->handle = named ? load_copy(fd, f->path) : dlopen(f->path, RTLD_NOW|RTLD_LOCAL))) {
-			l->hash = h;
-			strcpy(l->path, f->path);
-			l->next = u->libs;
-			u->libs = l;
-			close(fd);
-			return l;
-		}
-		snprintf(why, n, "cannot load it: %s", dlerror());
-		free(l);
-	}
-	close(fd);
-	return NULL;
-}
-
-static void *
-symbol(struct crun *u, const unsigned char *code, size_t len, char *why, size_t n)
-{
-	struct cfn f;
-	struct lib *l;
-	void *p;
-
-	if (cfn_get(&f, code, len) < 0) {
-		snprintf(why, n, "the function's bytes make no sense");
-		return NULL;
-	}
-	if (!(l = lib_load(u, &f, why, n)))
-		return NULL;
-	if (!(p = dlsym(l->handle, f.symbol)))
-		snprintf(why, n, "'%s' has no symbol '%s'", f.path, f.symbol);
-	return p;
-}
+/* --- functions ---------------------------------------------------------------------------------------------------------- */
 
 static rota_task *
 function(struct crun *u, const struct task_in *t, char *why, size_t n)
@@ -172,7 +89,7 @@ function(struct crun *u, const struct task_in *t, char *why, size_t n)
 		if (!f)
 			snprintf(why, n, "the actor has no method '%s'", t->fn.name);
 	} else {
-		*(void **)&f = symbol(u, copy, t->fn.len, why, n);
+		*(void **)&f = load_symbol(&u->libs, copy, t->fn.len, why, n);
 	}
 	free(copy);
 	if (f) {
@@ -429,7 +346,7 @@ construct(struct crun *u, const struct spec *s, struct rota_value *v)
 	const struct rota_method *m;
 	int e;
 
-	if (!(u->class = symbol(u, s->code, s->ncode, u->r.text, sizeof u->r.text)))
+	if (!(u->class = load_symbol(&u->libs, s->code, s->ncode, u->r.text, sizeof u->r.text)))
 		return ERR_ENV;
 	if (s->arena) {
 		struct wref w;

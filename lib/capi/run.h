@@ -1,8 +1,5 @@
 /*
- * run - C tasks and actors in a worker: loads the shared object once, calls the function, publishes what it set.
- *
- * A file is loaded under its own name if it still is what it was when the function was named (cfn.h); a second version
- * of a file that this worker has loaded before is loaded from a private copy, for the loader knows files by name.
+ * run - C tasks and actors in a worker: finds the function (load.h), calls it, publishes what it set.
  */
 #ifndef CAPI_RUN_H
 #define CAPI_RUN_H
