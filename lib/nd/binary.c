@@ -40,7 +40,7 @@ nd_binary_type(enum nd_binary op, unsigned a, unsigned b, unsigned *compute)
 	case ND_ATAN2: case ND_HYPOT:
 		if (k == 'c')
 			return -EDOM;
-		t = float_of(t);
+		t = nd_promote(float_of(a), float_of(b));
 		break;
 	case ND_IDIV: case ND_MOD: case ND_POW:
 		if (k == 'c' && op != ND_POW)
