@@ -70,7 +70,8 @@ next_k(lua_State *L, int status, lua_KContext ctx)
 	int e;
 
 	(void)status;
-	e = waitset_next(s->c, u->w, 0, &r, &tag);
+	while ((e = waitset_next(s->c, u->w, 0, &r, &tag)) == -EINTR)	/* a signal that came before says nothing of the set */
+		script_interrupted(L);
 	if (e == -ETIMEDOUT && (deadline == WAIT_FOREVER || clock_ns() < deadline)) {
 		if (sched_can_suspend(L))
 			return sched_suspend_set(L, u->w, deadline, ctx, next_k);
