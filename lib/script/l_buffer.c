@@ -198,7 +198,7 @@ buffer_number(lua_State *L, int arg, unsigned type)
 	struct buffer *b;
 
 	if (lua_type(L, arg) == LUA_TNUMBER || lua_type(L, arg) == LUA_TSTRING) {
-		if (lua_isinteger(L, arg) && lua_type(L, arg) == LUA_TNUMBER)
+		if (lua_isinteger(L, arg))
 			v = (struct nd_num){ .kind = 'i', .i = lua_tointeger(L, arg) };
 		else if ((nd_kind(type) == 'i' || nd_kind(type) == 'u') && (v.re = luaL_checknumber(L, arg)) != 0)
 			v = (struct nd_num){ .kind = 'i', .i = luaL_checkinteger(L, arg) };
@@ -245,15 +245,23 @@ buffer_index(lua_State *L, int arg, int64_t n)
 
 /* --- b[i] --- */
 
-static int
-b_index(lua_State *L)			/* upvalue 1: the methods; 2: address of the metatable, quicker than its name */
+static struct buffer *
+self(lua_State *L)			/* of events; upvalue 1: address of the metatable, quicker than its name; leaves one slot */
 {
 	struct buffer *b = lua_touserdata(L, 1);
+
+	if (!b || !lua_getmetatable(L, 1) || lua_topointer(L, -1) != lua_touserdata(L, lua_upvalueindex(1)))
+		luaL_typeerror(L, 1, "rota.buffer");
+	return b;
+}
+
+static int
+b_index(lua_State *L)			/* upvalue 2: the methods */
+{
+	struct buffer *b = self(L);
 	lua_Integer i;
 	struct nd v;
 
-	if (!b || !lua_getmetatable(L, 1) || lua_topointer(L, -1) != lua_touserdata(L, lua_upvalueindex(2)))
-		return luaL_typeerror(L, 1, "rota.buffer");
 	if (lua_isinteger(L, 2)) {
 		i = lua_tointeger(L, 2);
 		if (i < 1 || b->a.ndim == 0 || i > b->a.shape[0])
@@ -269,30 +277,32 @@ b_index(lua_State *L)			/* upvalue 1: the methods; 2: address of the metatable, 
 	lua_settop(L, 2);
 	if (lua_type(L, 2) == LUA_TUSERDATA)
 		return buffer_l_pick(L);
-	lua_rawget(L, lua_upvalueindex(1));
+	lua_rawget(L, lua_upvalueindex(2));
 	return 1;
 }
 
 static int
 b_newindex(lua_State *L)
 {
-	struct buffer *b = buffer_writable(L, 1);
+	struct buffer *b = self(L);
 	struct buffer_scalar store;
 	struct nd v, x;
 	lua_Integer i;
 	int e;
 
+	if (b->a.readonly)
+		luaL_error(L, READONLY);
 	if (lua_type(L, 2) == LUA_TUSERDATA)
 		return buffer_l_put(L);
 	i = luaL_checkinteger(L, 2);
 	if (i < 1 || b->a.ndim == 0 || i > b->a.shape[0])
 		return luaL_error(L, "index %I is outside of a buffer of %I elements", (LUAI_UACINT)i,
 		    (LUAI_UACINT)(b->a.ndim ? b->a.shape[0] : 0));
-	nd_index(&v, &b->a, 0, i - 1);
-	if (v.ndim == 0) {
-		buffer_put(L, v.type, v.data, buffer_number(L, 3, v.type));
+	if (b->a.ndim == 1) {
+		buffer_put(L, b->a.type, b->a.data + (i - 1) * b->a.stride[0], buffer_number(L, 3, b->a.type));
 		return 0;
 	}
+	nd_index(&v, &b->a, 0, i - 1);
 	buffer_operand(L, 3, &x, &store, v.type, false);
 	if ((e = nd_copy(&v, &x)) < 0)
 		return buffer_raise(L, e, "assignment", &v, &x);
@@ -429,7 +439,7 @@ b_close(lua_State *L)			/* a view lets go of its owner; its own elements stay un
 void
 buffer_open(lua_State *L)
 {
-	static const luaL_Reg meta[] = { {"__newindex", b_newindex}, {"__len", b_len}, {"__eq", b_eq},
+	static const luaL_Reg meta[] = { {"__len", b_len}, {"__eq", b_eq},
 	    {"__tostring", buffer_l_tostring}, {"__close", b_close}, {NULL, NULL} };
 	static const luaL_Reg methods[] = { {"sub", buffer_l_sub},
 	    {"copy", b_copy}, {"dtype", b_dtype}, {"shape", b_shape}, {"strides", b_strides}, {"ndim", b_ndim},
@@ -442,6 +452,10 @@ buffer_open(lua_State *L)
 	}
 	luaL_setfuncs(L, meta, 0);
 	buffer_math_meta(L);
+	lua_pushlightuserdata(L, (void *)lua_topointer(L, -1));
+	lua_pushcclosure(L, b_newindex, 1);
+	lua_setfield(L, -2, "__newindex");
+	lua_pushlightuserdata(L, (void *)lua_topointer(L, -1));
 	luaL_newlib(L, methods);
 	buffer_text_methods(L);
 	buffer_view_methods(L);
@@ -449,7 +463,6 @@ buffer_open(lua_State *L)
 	buffer_reduce_methods(L);
 	buffer_pick_methods(L);
 	buffer_exchange_methods(L);
-	lua_pushlightuserdata(L, (void *)lua_topointer(L, -2));
 	lua_pushcclosure(L, b_index, 2);
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
