@@ -29,8 +29,8 @@ draw(lua_State *L, enum nd_dist d, unsigned def)	/* rng:kind(shape [, a, b [, ty
 	struct buffer *out;
 	int e;
 
-	lua_remove(L, 1);
-	lua_settop(L, 4);
+	lua_settop(L, 5);
+	lua_rotate(L, 1, -1);			/* the generator goes last: it is still needed */
 	if (lua_isnil(L, 4)) {
 		lua_pushstring(L, nd_word(def));
 		lua_replace(L, 4);
