@@ -17,6 +17,14 @@ static const char *const unary_word[] = {
 };
 static char note[300];
 
+static double complex
+pair(double re, double im)		/* CMPLX, which not every compiler has */
+{
+	union { double v[2]; double complex z; } u = { { re, im } };
+
+	return u.z;
+}
+
 static void
 said(bool good, const char *what, unsigned type)
 {
@@ -194,7 +202,7 @@ element(int op, unsigned c, struct nd_num a, struct nd_num b, struct nd_num *wan
 		*want = (struct nd_num){ .kind = 'f', .re = as(c, float_op(op, a.re, b.re)) };
 		return op != ND_IDIV || (fabs(want->re) < 1e6 && fabs(a.re) < 1e6);	/* else rounding of the quotient decides */
 	}
-	z = complex_op(op, CMPLX(a.re, a.im), CMPLX(b.re, b.im), &skip);
+	z = complex_op(op, pair(a.re, a.im), pair(b.re, b.im), &skip);
 	*want = (struct nd_num){ 'c', 0, creal(z), cimag(z) };
 	return !skip && isfinite(a.re) && isfinite(a.im) && isfinite(b.re) && isfinite(b.im) && cabs(z) < 1e25;
 }
@@ -378,7 +386,7 @@ unary_element(int op, unsigned c, unsigned r, struct nd_num a, struct nd_num *wa
 		return true;
 	case 'f': want->re = as(c, unary_float(op, a.re)); return true;
 	}
-	z = unary_complex(op, CMPLX(a.re, a.im));
+	z = unary_complex(op, pair(a.re, a.im));
 	want->re = creal(z);
 	want->im = cimag(z);
 	return isfinite(a.re) && isfinite(a.im) && cabs(z) < 1e25 && hypot(a.re, a.im) > 1e-3;

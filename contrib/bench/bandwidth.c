@@ -46,7 +46,7 @@ int
 main(int argc, char *argv[])
 {
 	size_t n = (size_t)(argc > 1 ? atoi(argv[1]) : 64) << 20;
-	volatile uint64_t sink = 0;
+	uint64_t sink = 0;
 	double reading[RUNS], moving[RUNS];
 	uint64_t *src, *dst;
 
@@ -66,5 +66,5 @@ main(int argc, char *argv[])
 	qsort(reading, RUNS, sizeof *reading, up);
 	qsort(moving, RUNS, sizeof *moving, up);
 	printf("%.2f %.2f\n", reading[RUNS / 2], moving[RUNS / 2]);
-	return 0;
+	return sink == 0;		/* it is not: the sums are wanted */
 }
