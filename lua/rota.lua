@@ -145,6 +145,10 @@ core.method_methods {
 
 rota.channel = require "rota.channel"
 
+--- programs
+
+rota.cmd = require "rota.cmd".cmd
+
 --- waiting
 
 local is_set = core.is_set

@@ -16,18 +16,18 @@
 
 extern char **environ;
 
-/* Puts in, out and err in place without one overwriting another: first all above 2, then down, both on the copies. */
+/* Puts descriptors in place without one overwriting another: first all above 3, then down, both on the copies. */
 static int
-place(const int want[3])
+place(const int *want, int n)
 {
-	int fd[3], i;
+	int fd[4], i;
 
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < n; i++) {
 		fd[i] = want[i];
-		if (fd[i] < 3 && fd[i] != i && (fd[i] = fcntl(fd[i], F_DUPFD_CLOEXEC, 3)) < 0)
+		if (fd[i] < n && fd[i] != i && (fd[i] = fcntl(fd[i], F_DUPFD_CLOEXEC, n)) < 0)
 			return -errno;
 	}
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < n; i++)
 		if (fd[i] == i ? fcntl(i, F_SETFD, 0) < 0 : dup2(fd[i], i) < 0)
 			return -errno;
 	return 0;
@@ -55,7 +55,7 @@ child(const struct proc_spawn *p, pid_t parent, const char *path)
 		return -ESRCH;
 	if (p->group && setpgid(0, 0) < 0)
 		return -errno;
-	if ((e = place((int[]){ p->in, p->out, p->err })) < 0)
+	if ((e = place((int[]){ p->in, p->out, p->err, p->third }, p->third < 0 ? 3 : 4)) < 0)
 		return e;
 	if (p->cwd >= 0 && fchdir(p->cwd) < 0)
 		return -errno;

@@ -17,13 +17,14 @@ struct proc_spawn {
 	char *const *argv;	/* argv[0] is looked for in PATH (of env) unless it has a slash */
 	char *const *env;	/* NULL: ours */
 	int in, out, err;	/* descriptors to be 0, 1, 2; the same one may be given twice; not closed here */
+	int third;		/* descriptor to be 3, or -1: none */
 	int cwd;		/* directory descriptor, or -1: ours */
 	int mask;		/* umask, or -1: ours */
 	uint64_t nofile;	/* soft RLIMIT_NOFILE, or 0: ours */
 	bool group;		/* its own process group */
 	bool pdeath;		/* SIGKILL when the calling thread ends */
 };
-#define PROC_SPAWN_INIT { .in = 0, .out = 1, .err = 2, .cwd = -1, .mask = -1 }
+#define PROC_SPAWN_INIT { .in = 0, .out = 1, .err = 2, .third = -1, .cwd = -1, .mask = -1 }
 
 /*
  * Starts argv directly, never through a shell, all signals at their defaults and unblocked, only 0, 1, 2 open

@@ -461,6 +461,7 @@ luaopen_rota_core(lua_State *L)
 	wait_open(L);
 	chan_open(L);
 	kv_open(L);
+	process_open(L);
 	cancel_open(L);
 	lua_settop(L, 0);
 	luaL_newlib(L, fns);
@@ -470,6 +471,7 @@ luaopen_rota_core(lua_State *L)
 	luaL_setfuncs(L, chan_functions, 0);
 	luaL_setfuncs(L, context_functions, 0);
 	luaL_setfuncs(L, kv_functions, 0);
+	luaL_setfuncs(L, process_functions, 0);
 	luaL_setfuncs(L, cfunc_functions, 0);
 	luaL_setfuncs(L, cancel_functions, 0);
 	buffer_l_module(L);

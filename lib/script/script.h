@@ -97,6 +97,8 @@ extern const luaL_Reg cancel_functions[];
 extern const luaL_Reg task_functions[], actor_functions[], wait_functions[], context_functions[], cfunc_functions[];
 void	kv_open(lua_State *L);				/* l_kv.c */
 extern const luaL_Reg kv_functions[];
+void	process_open(lua_State *L);			/* l_process.c */
+extern const luaL_Reg process_functions[];
 
 /* l_cfunc.c: the string that stands for a C function in the place of a task's function */
 bool	cfunc_is(lua_State *L, int idx);

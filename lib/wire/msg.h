@@ -7,7 +7,7 @@
  * the frame's body and live as long as it does.
  *
  * Field kinds: U unsigned 64, I signed 64, S text (at most MSG_TEXT bytes), B bytes, D id (16 bytes).
- * Directions: c client (driver, tool, worker), n node (rlet), g control store (rgcs), z zygote.
+ * Directions: c client (driver, tool, worker), n node (rlet), g control store (rgcs), z zygote, w worker, p program.
  * The fourth column is the number of descriptors that travel with the frame (local sockets only).
  */
 #ifndef WIRE_MSG_H
@@ -331,6 +331,22 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 #define MSG_KV_CANCEL(F) F(U, req, "KV_WATCH that is no longer waited for")
 #define MSG_KV_GONE(F) F(U, proc, "this process of the node is gone, and so are the keys of its session")
 
+/* --- a kept-running program, rota-program(7): the request number is that of the header ------------ */
+#define MSG_START(F) \
+	F(U, proto_min, "lowest protocol version understood") \
+	F(U, proto_max, "highest") \
+	F(S, name, "what the program calls itself")
+#define MSG_CALL(F) \
+	F(S, method, "what to do") \
+	F(B, args, "msgpack array of the arguments")
+#define MSG_REPLY(F) F(B, values, "msgpack array of what the call returns")
+#define MSG_ERROR(F) \
+	F(S, text, "one line for people") \
+	F(S, traceback, "where, may be empty")
+#define MSG_CANCEL_CALL(F) F(U, reason, "0: nobody waits for the answer any more")
+#define MSG_PING(F) F(U, reserved, "0")
+#define MSG_PONG(F) F(U, reserved, "0")
+
 /* X(NAME, name, code, descriptors, direction) */
 #define MSG_MAP(X) \
 	X(HELLO, hello, 1, 1, "c>n g>n") \
@@ -400,7 +416,14 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(KV_WATCH, kv_watch, 104, 0, "c>n n>g") \
 	X(KV_EVENTS, kv_events, 105, 0, "g>n n>c") \
 	X(KV_CANCEL, kv_cancel, 106, 0, "c>n n>g") \
-	X(KV_GONE, kv_gone, 107, 0, "n>g")
+	X(KV_GONE, kv_gone, 107, 0, "n>g") \
+	X(START, start, 120, 0, "p>w") \
+	X(CALL, call, 121, 0, "w>p") \
+	X(REPLY, reply, 122, 0, "p>w") \
+	X(ERROR, error, 123, 0, "p>w") \
+	X(CANCEL_CALL, cancel_call, 124, 0, "w>p") \
+	X(PING, ping, 125, 0, "w>p") \
+	X(PONG, pong, 126, 0, "p>w")
 
 enum msg_type {
 #define X(NAME, name, code, fds, dir) MSG_##NAME##_T = code,

@@ -1,0 +1,126 @@
+-- cmd.lua - programs as tasks and as actors: bytes in and out, statuses, environment, lines, frames, ends and deaths
+package.path = arg[0]:match "^.*/" .. "?.lua;" .. package.path
+local T = require "tap"
+local rota = require "rota"
+rota.init { address = "private", cpus = 2, store = "256M" }
+local get, pget = rota.get, rota.pget
+
+--- once
+
+local cat, upper = rota.cmd { "cat" }, rota.cmd { "tr", "a-z", "A-Z" }
+T.is(get(upper "hello"), "HELLO", "bytes in, bytes out")
+T.is(get(upper(upper "hello")), "HELLO", "a ref is an input")
+T.is(get(cat()), "", "no input")
+local all = {} for i = 0, 255 do all[#all + 1] = string.char(i) end
+all = table.concat(all)
+T.is(get(cat(all)), all, "any bytes")
+local big = ("0123456789abcdef"):rep(1 << 18)
+T.is(#get(cat(big)), #big, "4 MiB through a pipe of 64 KiB, both ways")
+T.is(#get(cat(rota.put(big))), #big, "from the store")
+T.is(get(cat(rota.buffer "bytes")), "bytes", "a buffer")
+T.is(get(rota.cmd { "head", "-c", "3" } (big)), "012", "a program that does not read it all")
+T.is(get(rota.cmd { "printf", "%s-%s" } (nil, "a b", "c'd")), "a b-c'd", "further arguments, never through a shell")
+local v, e = pget(rota.cmd { "sh", "-c", "echo one >&2; echo two >&2; exit 3" } ())
+T.is(tostring(e), "'sh' ended with status 3: one\ntwo", "a status raises with the end of stderr")
+T.is(e.value and e.value.status or e.status, 3, "and has it as a number")
+v, e = pget(rota.cmd { "sh", "-c", "kill -9 $$" } ())
+T.is(tostring(e), "'sh' was killed by signal KILL", "a signal")
+v, e = pget(rota.cmd { "no-such-program" } ())
+T.is(tostring(e), "cannot run 'no-such-program': No such file or directory", "no program")
+T.is(get(rota.cmd { "sh", "-c", "exit 1", ok = { 0, 1 } } ()), "", "statuses that are success")
+T.is(get(rota.cmd { "sh", "-c", "echo $FOO; pwd", env = { FOO = "a b" }, dir = "/usr" } ()), "a b\n/usr\n", "env and dir")
+T.is(get(rota.cmd { "sh", "-c", "echo $ROTA_MODE" } ()), "once\n", "ROTA_MODE")
+v, e = pget(rota.cmd { "true", dir = "/no/where" } ())
+T.ok(tostring(e):match "^cannot use directory '/no/where'", "no directory", e)
+for _, bad in ipairs { {}, { {} }, { "a", dirr = "x" }, { "a\0b" } } do
+	T.ok(not pcall(function() return get(rota.cmd(bad)()) end), "bad words are refused")
+end
+local slow = rota.cmd { "sleep", "1000" }
+v, e = pget(slow:with { timeout = 0.2 } ())
+T.is(e and e.code, "timeout", "a time limit", e)
+local ref = slow()
+rota.wait({ cat "x" }, { timeout = 30 })
+rota.cancel(ref)
+v, e = pget(ref, 30)
+T.is(e and e.code, "cancelled", "cancelled", e)
+T.is(table.concat(get(rota.map(function(i) return rota.get(rota.cmd { "echo" } (nil, i)) end, { 1, 2, 3 }))), "1\n2\n3\n", "within tasks")
+
+--- lines
+
+local twice = rota.cmd { "sh", "-c", "while read -r x; do echo $((x * 2)); done" }:actor()
+local refs = {}
+for i = 1, 200 do refs[i] = twice:call(tostring(i)) end
+local out, sum = get(refs, 30), 0
+for i = 1, 200 do sum = sum + (tonumber(out[i]) == 2 * i and 1 or 0) end
+T.is(sum, 200, "a kept-running program: a line in, a line out, in order")
+T.is(get(twice:status()), true, "it runs")
+v, e = pget(twice:call "two\nlines")
+T.ok(tostring(e):match "one line expected", "two lines are refused", e)
+T.is(get(twice:close()), 0, "closed: it ends at the end of its input")
+v, e = pget(twice:call "1")
+T.is(tostring(e), "'sh' ended with status 0", "a call after the end")
+local mortal = rota.cmd { "sh", "-c", "read x; echo $x; exit 4" }:actor { restarts = 1 }
+T.is(get(mortal:call "a"), "a", "one line")
+v, e = pget(mortal:call "b")
+T.is(tostring(e), "'sh' ended with status 4", "its death is the error of the call")
+T.is(get(mortal:call "c"), "c", "restarts: it is started again")
+pget(mortal:call "d")
+T.ok(not pcall(get, mortal:call "e"), "but not more often")
+
+--- frames
+
+if not os.execute "python3 -c 'import struct' 2>/dev/null" then
+	print "# python3 is not here: frames are not tested"
+	return T.done()
+end
+local here = arg[0]:match "^(.*/)" or "./"
+local script = os.tmpname()
+local f = assert(io.open(script, "w"))
+f:write(([[
+import os, sys
+sys.path.insert(0, %q)
+import rota_program
+class C:
+    def __init__(self): self.n = 0
+    def add(self, k): self.n += k; return self.n
+    def echo(self, *a): return tuple(a)
+    def boom(self): raise ValueError("bad")
+    def end(self): os._exit(5)
+    def mode(self): print("printed"); return os.environ["ROTA_MODE"], os.environ["ROTA_FD"]
+    def _hidden(self): return 1
+    def size(self, s): return len(s)
+rota_program.serve(C())
+]]):format(here .. "../contrib/program"))
+f:close()
+local function start(options)
+	options = options or {}
+	options.mode = "frames"
+	return rota.cmd { "python3", script }:actor(options)
+end
+local p = start()
+T.is(get(p:call("add", 3)) + get(p:call("add", 4)), 10, "methods of an object that keeps its state")
+local back = table.pack(get(p:call("echo", 1, -5, 2.5, "text", true, false, 1 << 62, math.mininteger, "\xff\xfe", nil)))
+local want = table.pack(1, -5, 2.5, "text", true, false, 1 << 62, math.mininteger, "\xff\xfe", nil)
+local same = back.n == want.n
+for i = 1, want.n do same = same and rawequal(back[i], want[i]) and math.type(back[i]) == math.type(want[i]) end
+T.ok(same, "values come back as they went", table.unpack(back, 1, back.n))
+local t = get(p:call("echo", { a = { 1, 2, { x = "y" } }, b = ("z"):rep(100000), c = {} }))
+T.ok(t.a[3].x == "y" and #t.b == 100000 and next(t.c) == nil, "tables")
+T.is(get(p:call("size", big)), #big, "4 MiB")
+v, e = pget(p:call "boom")
+T.is(tostring(e), "ValueError: bad", "an exception is the call's error")
+v, e = pget(p:call "nosuch")
+T.is(tostring(e), "AttributeError: no method 'nosuch'", "no method")
+T.ok(not pcall(get, p:call "_hidden"), "what begins with _ is nobody's business")
+T.is(table.concat({ get(p:call "mode") }, " "), "frames 3", "its environment")
+v, e = pget(p:call("add", print))
+T.ok(tostring(e):match "function", "functions do not go to a program", e)
+T.is(get(p:call("add", 0)), 7, "and it goes on")
+v, e = pget(p:call "end")
+T.is(tostring(e), ("'python3' ended with status 5"), "its end")
+v, e = pget(rota.cmd { "sh", "-c", "printf '%064d' 7 >&3; sleep 100" }:actor { mode = "frames" }:call "x")
+T.ok(e, "what is no frame", e)
+v, e = pget(rota.cmd { "true" }:actor { mode = "frames" }:call "x")
+T.ok(tostring(e):match "did not begin with START", "a program that knows nothing of frames", e)
+os.remove(script)
+T.done()
