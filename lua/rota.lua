@@ -199,6 +199,42 @@ function rota.ready(refs)
 	return function() return (set:next()) end
 end
 
+local calls, last, watched = {}, 0, nil		-- of on(): tag -> function
+
+local function run(timeout)			-- those that are due, or the first one within timeout: how many
+	local n, was = 0, core.in_callback(true)
+	local restore <close> = setmetatable({}, { __close = function() core.in_callback(was) end })
+	while true do
+		local ref, tag = watched:next(n == 0 and timeout or 0)
+		if not ref then return n end
+		local f = calls[tag]
+		calls[tag], n = nil, n + 1
+		f(ref)
+	end
+end
+
+-- on(ref, f): f(ref) once ref is ready, while the program waits in rota or in poll()
+function rota.on(ref, f)
+	if type(f) ~= "function" then error("rota.on(ref, f): a function is expected", 2) end
+	if not watched then
+		local set = core.waitset()
+		core.watch(set, run)
+		watched = set
+	end
+	watched:add(ref, last + 1)
+	last = last + 1
+	calls[last] = f
+end
+
+rota.fd = core.fd
+
+-- poll([timeout]): runs callbacks that are due, waits for one if it may; how many, or false if none is left to wait for
+function rota.poll(timeout)
+	core.poll()
+	if not watched or #watched == 0 then return false end
+	return run(timeout)
+end
+
 --- cancelling
 
 -- cancel(ref or list [, {force=, recursive=}]) -> did it have an effect; of a list: on how many

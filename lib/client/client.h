@@ -174,6 +174,14 @@ int	client_nap(struct client *c, uint64_t deadline);	/* serves what comes until 
 /* ends the main thread's wait, the present one or the next, with -EINTR; from any thread, from signal handlers */
 void	client_poke(struct client *c);
 
+/*
+ * For event loops: a descriptor that becomes readable when something came; then client_poll takes it, without waiting,
+ * and the descriptor is quiet until more comes.  It may tell of nothing.  All work stays the main thread's, unlike with
+ * client_fd of crowd.h.  -errno; -EPERM in a worker or a crowd.
+ */
+int	client_bell_fd(struct client *c);
+void	client_poll(struct client *c);
+
 struct waitset;			/* members and a queue of those that became ready (M23) */
 struct waitset *waitset_new(struct client *c);
 int	waitset_add(struct client *c, struct waitset *w, struct rec *r, uint64_t tag);	/* counts r while it is a member */
@@ -184,6 +192,7 @@ int	waitset_next(struct client *c, struct waitset *w, uint64_t deadline, struct 
 bool	waitset_watch(struct client *c, struct waitset *w, struct waitset *outer);
 bool	waitset_kicked(struct client *c, struct waitset *w);	/* since it was last asked */
 bool	waitset_ready(struct client *c, struct waitset *w);	/* is a member ready? */
+void	waitset_poke(struct client *c, struct waitset *w);	/* from now on a member that becomes ready pokes the main thread */
 int	waitset_await(struct client *c, struct waitset *w, uint64_t deadline);	/* until one is, which stays: 0, -ETIMEDOUT, … */
 void	waitset_free(struct client *c, struct waitset *w);
 

@@ -282,6 +282,10 @@ lease_take_l(struct client *c, struct lease *l)
 	}
 	if (any && ring_tell(&l->ring))
 		bell_ring(c->np, l->bell);
+	if (any && c->fdmode) {			/* who looks at the descriptor may not have been told */
+		c->news = true;
+		bell_ring(c->np, c->bell);
+	}
 	return any;
 }
 

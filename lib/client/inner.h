@@ -180,6 +180,7 @@ struct waitset {
 	size_t n;
 	struct waitset *outer;		/* whom it tells that a member of it is ready; NULL: nobody */
 	bool kicked;			/* it was told so */
+	bool pokes;			/* the main thread is told */
 };
 
 struct slots {				/* calls of a concurrency group in this worker */
@@ -275,6 +276,10 @@ struct client {
 	_Atomic bool poked;		/* client_poke: the next wait ends */
 	_Atomic uint64_t polls;		/* main thread's calls into the runtime */
 	struct crowd *crowd;		/* several threads call: crowd.h; NULL: one */
+
+	/* the bell as a descriptor (fd.c) */
+	struct fdmode *fdmode;		/* NULL: nobody asked for it */
+	bool news;			/* something came since the last client_poll */
 
 	/* spinning */
 	uint32_t spin_ns;
@@ -476,6 +481,7 @@ uint64_t actor_queued_l(const struct actor *a);
 /* wait.c */
 int	wait_until(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline);
 int	wait_alone(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline);
+int	wait_on_bell(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline);	/* the bell is ours */
 int	crowd_wait(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline);	/* crowd.c */
 void	crowd_stir_l(struct client *c);
 void	crowd_raise_l(struct client *c);		/* a member of a wait set is ready */
@@ -488,6 +494,11 @@ bool	wait_spin(struct client *c);	/* spins where it can pay; true: something cam
 /* chan.c */
 bool	chans_glance(const struct client *c);		/* one of those that are watched is ready */
 bool	chans_elsewhere(const struct client *c, uint32_t cpu);	/* the other end of one ran last on another CPU */
+
+/* fd.c: the main thread waits itself, in the place of the thread that tells the descriptor */
+void	fd_hold(struct client *c);
+void	fd_release(struct client *c);
+void	fd_stop(struct client *c);
 
 /* serve.c */
 void	serve_ring_l(struct client *c, const struct msg_ring *m, int ringfd, int slabfd);

@@ -375,6 +375,7 @@ client_close(struct client *c)
 	lock_take(&c->lock);
 	LINK_SEND(c, bye, .reason = 0);
 	lock_drop(&c->lock);
+	fd_stop(c);
 	service_stop(c);
 	close(c->sock);				/* the rest goes with the process, or is small */
 	c->lost = true;

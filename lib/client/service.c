@@ -48,6 +48,7 @@ serve_socket(struct client *c)
 {
 	lock_take(&c->lock);
 	link_read_l(c);
+	c->news = true;
 	lock_drop(&c->lock);
 	bell_ring(c->np, c->bell);
 }
@@ -63,6 +64,7 @@ serve_timers(struct client *c)
 	n = heap_top(&c->timers);
 	if (n && n->at <= clock_ns()) {
 		timers_l(c, clock_ns());
+		c->news = true;
 		lock_drop(&c->lock);
 		bell_ring(c->np, c->bell);
 		return;

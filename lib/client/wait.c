@@ -194,7 +194,7 @@ chores(struct client *c)
 }
 
 int
-wait_alone(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline)
+wait_on_bell(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline)
 {
 	bool socket = false;
 
@@ -238,6 +238,19 @@ wait_alone(struct client *c, bool (*ready)(struct client *, void *), void *arg, 
 		if (e == -EINTR)
 			return look(c, ready, arg, true) ? 0 : -EINTR;
 	}
+}
+
+int
+wait_alone(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline)
+{
+	int e;
+
+	if (!c->fdmode)
+		return wait_on_bell(c, ready, arg, deadline);
+	fd_hold(c);
+	e = wait_on_bell(c, ready, arg, deadline);
+	fd_release(c);
+	return e;
 }
 
 int
@@ -324,6 +337,8 @@ member_ready_l(struct client *c, struct member *m)
 		m->set->outer->kicked = true;
 	if (c->crowd)
 		crowd_raise_l(c);
+	if (m->set->pokes)
+		client_poke(c);
 }
 
 int
@@ -395,6 +410,14 @@ waitset_ready(struct client *c, struct waitset *w)
 	is = !list_empty(&w->ready);
 	lock_drop(&c->lock);
 	return is;
+}
+
+void
+waitset_poke(struct client *c, struct waitset *w)
+{
+	lock_take(&c->lock);
+	w->pokes = true;
+	lock_drop(&c->lock);
 }
 
 size_t

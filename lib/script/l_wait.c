@@ -215,6 +215,70 @@ l_sleep(lua_State *L)
 	return sleep_k(L, LUA_OK, 0);
 }
 
+/* --- callbacks and event loops -------------------------------------------------------------------------------- */
+
+/* What is watched became ready: the function of watch() runs, here and now.  Errors pass. */
+void
+script_callbacks(lua_State *L)
+{
+	struct script *s = script_of(L);
+
+	if (!s->watched || s->in_callback || !waitset_ready(s->c, s->watched))
+		return;
+	luaL_checkstack(L, 4, NULL);
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &s->watched);
+	lua_call(L, 0, 0);
+}
+
+static int
+l_watch(lua_State *L)				/* watch(set, f): f() is called in waits once a member of set is ready */
+{
+	struct script *s = script_of(L);
+	struct lset *u = check(L, 1);
+
+	luaL_checktype(L, 2, LUA_TFUNCTION);
+	if (s->sched)
+		return luaL_error(L, "rota.on: not inside a task, which may wait: for ref in rota.ready(refs) do ... end");
+	lua_pushvalue(L, 2);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &s->watched);
+	lua_pushvalue(L, 1);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &s->in_callback);	/* lives as long as the state */
+	s->watched = u->w;
+	waitset_poke(s->c, u->w);
+	return 0;
+}
+
+static int
+l_in_callback(lua_State *L)			/* in_callback(on) -> what it was: no callback interrupts another */
+{
+	struct script *s = script_of(L);
+	bool was = s->in_callback;
+
+	s->in_callback = lua_toboolean(L, 1);
+	lua_pushboolean(L, was);
+	return 1;
+}
+
+static int
+l_poll(lua_State *L)				/* poll(): takes what came, without waiting */
+{
+	client_poll(script_client(L));
+	return 0;
+}
+
+static int
+l_fd(lua_State *L)				/* fd() -> descriptor that is readable when something came */
+{
+	int fd = client_bell_fd(script_client(L));
+
+	if (fd == -EPERM)
+		return luaL_error(L, "rota.fd: not inside a task");
+	if (fd < 0)
+		script_raise(L, fd, "%s", err_str(fd));
+	lua_pushinteger(L, fd);
+	return 1;
+}
+
 static int
 l_is(lua_State *L)
 {
@@ -222,7 +286,8 @@ l_is(lua_State *L)
 	return 1;
 }
 
-const luaL_Reg wait_functions[] = { { "waitset", l_new }, { "is_set", l_is }, { "sleep", l_sleep }, { NULL, NULL } };
+const luaL_Reg wait_functions[] = { { "waitset", l_new }, { "is_set", l_is }, { "watch", l_watch },
+    { "in_callback", l_in_callback }, { "poll", l_poll }, { "fd", l_fd }, { "sleep", l_sleep }, { NULL, NULL } };
 
 void
 wait_open(lua_State *L)

@@ -18,6 +18,8 @@ sched_can_suspend(lua_State *L)
 {
 	struct script *s = script_of(L);
 
+	if (s->watched)
+		script_callbacks(L);
 	if (!s->sched || !s->sched->running)
 		return false;
 	cancel_check(L);

@@ -44,6 +44,8 @@ script_interrupted(lua_State *L)
 
 	if (s->sched)
 		cancel_check(L);
+	else if (s->watched)
+		script_callbacks(L);
 	if (s->sched || !lua_gethook(s->L))
 		return;
 	lua_sethook(s->L, NULL, 0, 0);		/* the main state's: this may be any coroutine */

@@ -40,6 +40,8 @@ struct script {
 	size_t debt;			/* bytes of shared memory that the collector has not been told of (M21) */
 	unsigned notices;		/* failures never fetched, told so far */
 	struct sched *sched;		/* a worker's, else NULL */
+	struct waitset *watched;	/* rota.on: its members have callbacks; NULL */
+	bool in_callback;
 	struct crun *crun;		/* the same: C functions */
 	char name[256];			/* program, for listings */
 };
@@ -55,6 +57,7 @@ struct client *script_client(lua_State *L);	/* joins or starts a node on first u
 int	script_fail(lua_State *L, int e);	/* pushes nil, text, code word: 3 */
 /* a wait of a driver ended with -EINTR: raises if Ctrl-C did it, which rlua's hook tells; returns to wait on */
 void	script_interrupted(lua_State *L);
+void	script_callbacks(lua_State *L);		/* l_wait.c: before a wait: runs callbacks that are due */
 _Noreturn void script_raise(lua_State *L, int e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* encodes slots first..last into S->enc and fills p with them; raises what cannot travel */
@@ -114,7 +117,7 @@ struct actor *actor_test(lua_State *L, int idx);
 void	context_open_worker(lua_State *L);		/* l_context.c: the environment as each task has it */
 
 /* sched.c: suspension of tasks; in a driver these block the thread */
-bool	sched_can_suspend(lua_State *L);		/* raises if the task was cancelled */
+bool	sched_can_suspend(lua_State *L);		/* raises if the task was cancelled; runs callbacks that are due */
 void	cancel_check(lua_State *L);			/* cancel.c: in a worker: raises if the task was cancelled */
 void	sched_open_coroutine(lua_State *L);		/* coroutine functions that let rota's yields pass */
 int	sched_suspend(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k);
