@@ -409,6 +409,8 @@ deaths(void)
 	for (int i = 0; i < 42; i++)
 		victim(i % 7);
 	ok(becomes("drivers", 1) && becomes("cpus_free", 2) && becomes("arena_used", 0));
+	while (peer_list(&a, "actors", &rows) != 0 && clock_ns() - t < 20 * CLOCK_SEC)	/* the last ones were just being made */
+		node_figure("workers");
 	ok(peer_list(&a, "actors", &rows) == 0 && peer_list(&a, "objects", &rows) == 0);
 	while (peer_descriptors(peer_rlet) > fds && clock_ns() - t < 20 * CLOCK_SEC)
 		node_figure("workers");

@@ -30,7 +30,7 @@ local function load()
 	return refs, want
 end
 
-rota.get(load())			-- the first workers
+rota.get((load()))			-- the first workers
 local pid = rota.nodes()[1].pid
 local wrong, kills, lost = 0, 0, 0
 local fds
