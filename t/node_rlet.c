@@ -328,9 +328,9 @@ actors(void)
 	struct got g;
 
 	PEER_SEND(&a, actor_new, .req = 1, .name = span_of("hits", 4), .class = span_of("C", 1), .spec = span_of("bad", 3));
+	PEER_SEND(&a, actor_new, .req = 2, .name = span_of("hits", 4), .class = span_of("C", 1), .spec = span_of("bad", 3));	/* at once: the first one dies soon */
 	ok(peer_wait(&a, &g, MSG_ACTOR_T) == 1 && msg_get_actor(&m, g.p, g.n) == 0 && m.actor == 1);
 	peer_done(&a, &g);
-	PEER_SEND(&a, actor_new, .req = 2, .name = span_of("hits", 4), .class = span_of("C", 1), .spec = span_of("bad", 3));
 	ok(says(&a, MSG_FAIL_T, -EEXIST, "an actor 'hits' exists in namespace '1'"));
 	PEER_SEND(&a, actor_open, .req = 3, .actor = 1);
 	ok(peer_wait(&a, &g, MSG_ACTOR_STATE_T) == 1 && msg_get_actor_state(&s, g.p, g.n) == 0 && s.state == ACTOR_DEAD);
