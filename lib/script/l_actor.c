@@ -200,6 +200,8 @@ l_method_call(lua_State *L)
 	if (!m->bound) {
 		struct lactor *u = of_type(L, 2, s->is_actor);
 
+		if (u && !u->a)
+			return luaL_error(L, "this handle was closed");
 		if (!u || u->a != m->a) {
 			lua_getiuservalue(L, 1, 2);
 			return luaL_error(L, "call it with a colon: c:%s(…)", lua_tostring(L, -1));
