@@ -149,22 +149,40 @@ rota.channel = require "rota.channel"
 
 rota.cmd = require "rota.cmd".cmd
 
+--- placement groups
+
+local group = require "rota.group"
+rota.group = group.make
+
 --- waiting
 
 local is_set = core.is_set
+
+local stands_for = setmetatable({}, { __mode = "k" })
 
 local function members(xs)
 	if is_set(xs) then return xs end
 	if type(xs) ~= "table" then error("a list of references is expected", 3) end
 	local set = core.waitset()
-	for i = 1, #xs do set:add(xs[i], i) end
+	for i = 1, #xs do
+		local x = xs[i]
+		if getmetatable(x) == group.Group then	-- its reference stands for it
+			local ref = x:ready()
+			stands_for[ref] = x
+			x = ref
+		end
+		set:add(x, i)
+	end
 	return set
 end
 
 -- wait(refs, {n=1, timeout=}) -> ready, rest: rest reads like a list and is as cheap to wait on for a million as for one
 function rota.wait(xs, options)
-	if options == nil and is_set(xs) then return { (xs:next()) }, xs end
-	if core.is_ref(xs) then xs = { xs } end
+	if options == nil and is_set(xs) then
+		local ref = xs:next()
+		return { ref and stands_for[ref] or ref }, xs
+	end
+	if core.is_ref(xs) or getmetatable(xs) == group.Group then xs = { xs } end
 	local set = members(xs)
 	local n, timeout = 1, nil
 	if type(options) == "table" then
@@ -179,7 +197,7 @@ function rota.wait(xs, options)
 	while #ready < n do
 		local ref = set:next(till and math.max(0, till - core.now()))
 		if not ref then break end
-		ready[#ready + 1] = ref
+		ready[#ready + 1] = stands_for[ref] or ref
 	end
 	return ready, set
 end

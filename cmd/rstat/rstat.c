@@ -17,7 +17,8 @@ enum { OPT_HEADER = 256, FILTERS = 64 };
 
 static const char help[] =
 "usage: rstat [options]                    everything in short\n"
-"       rstat [options] LIST [FILTER ...]   nodes workers tasks actors objects\n"
+"       rstat [options] LIST [FILTER ...]   nodes workers tasks actors\n"
+"                                           objects groups\n"
 "FILTER is COL=VALUE or COL~REGEX; a row must fit all.\n"
 "   -o COL,...   columns; -o help lists them, --columns\n"
 "   -J           one JSON object a line, --json\n"
@@ -71,6 +72,12 @@ static const struct table_col objects[] = {
 	{ "age", TABLE_AGE }, { "ttl", TABLE_AGE }, { "name", TABLE_STRING }, { 0 }
 };
 
+static const struct table_col groups[] = {
+	{ "id", TABLE_STRING }, { "name", TABLE_STRING }, { "state", TABLE_STRING }, { "strategy", TABLE_STRING },
+	{ "bundles", TABLE_UINT }, { "cpus", TABLE_FLOAT }, { "cpus_free", TABLE_FLOAT }, { "gpus", TABLE_FLOAT },
+	{ "job", TABLE_UINT }, { "namespace", TABLE_STRING }, { "age", TABLE_AGE }, { "why", TABLE_STRING }, { 0 }
+};
+
 static const struct list {
 	const char *name;
 	const struct table_col *cols;	/* rows are sorted by the first */
@@ -81,13 +88,14 @@ static const struct list {
 	{ "tasks", tasks, { "since", "attempt", "worker", "job", NULL } },
 	{ "actors", actors, { "pid", "job", NULL } },
 	{ "objects", objects, { NULL } },
+	{ "groups", groups, { "job", NULL } },
 };
 enum { LISTS = sizeof lists / sizeof *lists };
 
 static const struct list *
 find(const char *name)
 {
-	static const char *const words[] = { "nodes", "workers", "tasks", "actors", "objects", NULL };
+	static const char *const words[] = { "nodes", "workers", "tasks", "actors", "objects", "groups", NULL };
 
 	for (int i = 0; i < LISTS; i++)
 		if (strcmp(lists[i].name, name) == 0)
@@ -184,7 +192,7 @@ check(const struct list *what, char *filters[])
 static void
 parse(struct asked *a, int argc, char *argv[])
 {
-	static const char *const verbs[] = { "nodes", "workers", "tasks", "actors", "objects", NULL };
+	static const char *const verbs[] = { "nodes", "workers", "tasks", "actors", "objects", "groups", NULL };
 	unsigned n = 0;
 
 	for (;;) {

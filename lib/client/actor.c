@@ -281,6 +281,7 @@ actor_request(struct client *c, struct request *rq, struct actor **a, char *why,
 int
 client_actor_new(struct client *c, const struct actor_spec *s, struct actor **a, char *why, size_t n)
 {
+	bool captured = c->capturing && id_none(s->opts.group);
 	struct buf spec = BUF_INIT;
 	struct request *rq = NULL;
 	struct rec *args;
@@ -296,7 +297,8 @@ client_actor_new(struct client *c, const struct actor_spec *s, struct actor **a,
 		    .spec = span_of(spec.data, spec.len), .cpus = s->opts.cpus, .gpus = s->opts.gpus,
 		    .memory = s->opts.memory, .resources = span_of(s->opts.resources, s->opts.nresources),
 		    .restarts = s->restarts, .detached = s->detached, .wait = s->opts.wait, .reuse = s->reuse,
-		    .threads = s->opts.threads);
+		    .threads = s->opts.threads, .pgroup = captured ? c->pgroup : s->opts.group, .bundle = s->opts.bundle,
+		    .capture = captured || s->opts.capture);
 	lock_drop(&c->lock);
 	buf_release(&spec);
 	e = rq ? actor_request(c, rq, a, why, n) : -ENOMEM;

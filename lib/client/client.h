@@ -113,6 +113,9 @@ struct task_opts {		/* zeroed and set by task_opts_init */
 	int8_t priority;	/* 0: the parent's, which is 0 for a driver's */
 	bool wait;		/* wait for what is infeasible now */
 	unsigned lane;		/* a method: its concurrency group, actor_group */
+	struct id group;	/* placement group that its resources come from; all 0: the node, or what captures us */
+	unsigned bundle;	/* of the group, 1 first; 0 any */
+	bool capture;		/* what it submits and makes comes from the group too */
 };
 void	task_opts_init(struct task_opts *o);	/* cpus 1, retries 3 of crashes */
 

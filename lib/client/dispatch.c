@@ -186,10 +186,18 @@ ON(chan)				/* the segment goes to who asked */
 	return 0;
 }
 
+ON(group_state)
+{
+	UNUSED;
+	group_state_l(c, m);
+	return 0;
+}
+
 #define ANSWER(name) ON(name) { UNUSED; link_reply_l(c, m->req, f); return 0; }
 ANSWER(ok)
 ANSWER(found)
 ANSWER(actor)
+ANSWER(group)
 ANSWER(kv_rows)
 ANSWER(kv_done)
 ANSWER(kv_events)
@@ -198,7 +206,7 @@ ANSWER(kv_events)
 	X(LENT, lent) X(FREE, free) X(COLLECT, collect) X(ROUTE, route) X(ACTOR_STATE, actor_state) \
 	X(ACTOR_START, actor_start) X(ACTOR_STOP, actor_stop) X(ROWS, rows) X(OK, ok) X(FOUND, found) X(ACTOR, actor) X(CHAN, chan) \
 	X(KV_ROWS, kv_rows) X(KV_DONE, kv_done) X(KV_EVENTS, kv_events) \
-	X(CANCEL, cancel)
+	X(GROUP, group) X(GROUP_STATE, group_state) X(CANCEL, cancel)
 
 #define X(NAME, name) \
 static int \

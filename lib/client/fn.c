@@ -17,7 +17,8 @@ static bool
 same_shape(const struct task_opts *a, const struct task_opts *b)
 {
 	return a->cpus == b->cpus && a->gpus == b->gpus && a->memory == b->memory && a->wait == b->wait &&
-	    a->threads == b->threads && a->nresources == b->nresources &&
+	    a->threads == b->threads && id_eq(a->group, b->group) && a->bundle == b->bundle && a->capture == b->capture &&
+	    a->nresources == b->nresources &&
 	    (a->nresources == 0 || memcmp(a->resources, b->resources, a->nresources) == 0);
 }
 
@@ -175,6 +176,8 @@ fn_unref_l(struct client *c, struct fn *fn)
 {
 	if (--fn->count)
 		return;
+	if (fn->captured)
+		fn_unref_l(c, fn->captured);
 	code_free_l(c, fn->code);
 	slab_free(&c->slab, fn->unit);
 	c->fn[fn->priv] = NULL;
@@ -189,6 +192,32 @@ client_fn_free(struct client *c, struct fn *fn)
 	lock_take(&c->lock);
 	fn_unref_l(c, fn);
 	lock_drop(&c->lock);
+}
+
+/* fn as a task in a capturing placement group submits it: from any bundle of that group */
+struct fn *
+fn_captured_l(struct client *c, struct fn *fn)
+{
+	struct task_opts o = fn->opts;
+
+	if (!fn->shape || !id_none(o.group))
+		return fn;
+	if (fn->captured && id_eq(fn->captured->opts.group, c->pgroup))
+		return fn->captured;
+	o.group = c->pgroup;
+	o.capture = true;
+	o.resources = fn->shape->opts.resources;
+	o.nresources = fn->shape->opts.nresources;
+	if (fn->captured)
+		fn_unref_l(c, fn->captured);
+	fn->captured = NULL;
+	fn->code->count++;
+	if (fn_make_l(c, ((struct fnblk *)slab_at(&c->slab, fn->unit))->kind, fn->code, fn->name, &o, &fn->captured) < 0) {
+		code_free_l(c, fn->code);
+		return NULL;
+	}
+	fn->captured->est = fn->est;
+	return fn->captured;
 }
 
 const char *

@@ -130,6 +130,7 @@ struct fn {
 	uint32_t est;			/* mean run time in ns */
 	char name[96];
 	struct fncode *code;
+	struct fn *captured;		/* the same from the placement group of a task that submitted it */
 };
 
 struct fncode {				/* bytes shared by all variants */
@@ -292,6 +293,12 @@ struct client {
 	struct client_chan *const *watch;	/* channels that the main thread waits for now */
 	unsigned nwatch;
 
+	/* placement groups (group.c) */
+	struct idmap pgroups;		/* id -> struct rec * that becomes ready with it */
+	struct id in_pgroup;		/* worker: of the last lease */
+	struct id pgroup;		/* of the running task, if it captures */
+	bool captures, capturing;	/* some ring does; the running task does */
+
 	/* the worker's end (serve.c) */
 	struct inring **inring;
 	unsigned ninring, inturn;
@@ -442,6 +449,12 @@ fn_of(struct client *c, uint32_t unit)
 {
 	return c->fn[((struct fnblk *)slab_at(&c->slab, unit))->priv];
 }
+
+struct fn *fn_captured_l(struct client *c, struct fn *fn);
+
+/* group.c */
+void	group_state_l(struct client *c, const struct msg_group_state *m);
+void	groups_lost_l(struct client *c);
 
 /* drain.c, giveback.c, timers.c */
 bool	lease_take_l(struct client *c, struct lease *l);	/* its completions; true if there were any */

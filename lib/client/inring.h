@@ -8,6 +8,8 @@ struct inring {
 	struct ring_wrk ring;
 	uint32_t lease, proc;
 	uint32_t group;			/* of the actor's calls that come through it */
+	struct id pgroup;		/* placement group of the lease, or all 0 */
+	bool capture;
 	struct bell *bell;
 	struct peerslab slab;
 	uint32_t block[RING_DONES];	/* blocks of our slab that a completion names, by position */

@@ -52,6 +52,7 @@ link_lose_l(struct client *c, const char *why)
 	for (unsigned i = 0; i < c->nlease; i++)
 		if (c->lease[i])
 			lease_dead_l(c, c->lease[i], ERR_NO_CLUSTER, c->why);
+	groups_lost_l(c);
 	bell_ring(c->np, c->bell);
 }
 

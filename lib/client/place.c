@@ -117,7 +117,7 @@ want_l(struct client *c, struct shape *s)
 	LINK_SEND(c, lease, .shape = s->number, .req = s->number + 1, .cpus = s->opts.cpus, .gpus = s->opts.gpus,
 	    .memory = s->opts.memory, .resources = span_of(s->opts.resources, s->opts.nresources),
 	    .priority = s->told, .backlog = s->queued, .want = s->asked, .wait = s->opts.wait,
-	    .threads = s->opts.threads);
+	    .threads = s->opts.threads, .pgroup = s->opts.group, .bundle = s->opts.bundle, .capture = s->opts.capture);
 }
 
 /* a worker of s with nothing else before it, for a function that may kill it */

@@ -28,6 +28,10 @@ serve_ring_l(struct client *c, const struct msg_ring *m, int ringfd, int slabfd)
 	g->lease = (uint32_t)m->lease;
 	g->proc = (uint32_t)m->proc;
 	g->group = (uint32_t)m->group;
+	g->pgroup = m->pgroup;
+	g->capture = m->capture != 0;
+	c->captures |= g->capture;
+	c->in_pgroup = m->pgroup;
 	g->bell = &c->np->bell[m->bell];
 	c->cpus = (uint32_t)m->cpus;
 	c->granted_bytes.len = 0;
@@ -302,7 +306,7 @@ serve_next(struct client *c, struct task_in *t)
 static bool
 own_fits(const struct client *c, const struct shape *s)
 {
-	return s->opts.cpus <= c->cpus && (!s->opts.threads || s->opts.cpus == c->cpus) && !s->opts.gpus && !s->opts.nresources && !s->opts.memory;
+	return id_eq(s->opts.group, c->in_pgroup) && s->opts.cpus <= c->cpus && (!s->opts.threads || s->opts.cpus == c->cpus) && !s->opts.gpus && !s->opts.nresources && !s->opts.memory;
 }
 
 static unsigned
@@ -453,6 +457,11 @@ serve_enter(struct client *c, const struct task_in *t)
 
 	c->ended = 0;
 	c->in_task = c->inherits = t != NULL;
+	if (c->captures) {
+		c->capturing = t && (t->from ? t->from->capture : c->capturing);
+		if (t && t->from)
+			c->pgroup = t->from->pgroup;
+	}
 	if (!t) {
 		c->context.scope = 0;
 		atomic_store_explicit(&p->task, 0, memory_order_relaxed);

@@ -180,9 +180,16 @@ int
 client_submit(struct client *c, struct fn *fn, const struct payload *a, struct rec **out)
 {
 	struct rec *r;
-	int e = prepare(c, fn, a, out, &r);
+	int e;
 
-	if (e != 0)
+	if (c->capturing) {
+		lock_take(&c->lock);
+		fn = fn_captured_l(c, fn);
+		lock_drop(&c->lock);
+		if (!fn)
+			return -ENOMEM;
+	}
+	if ((e = prepare(c, fn, a, out, &r)) != 0)
 		return e < 0 ? e : 0;
 	if (a->flags & PAYLOAD_PENDING)
 		wait_args_l(c, r, a, NULL);

@@ -252,7 +252,8 @@ in_new(struct actor_core *c, const struct actor_in *in, struct actor_out *o)
 	*a = (struct actor_life){ .number = in->actor, .need = in->need, .job = in->job, .creator = in->proc,
 	    .restarts = m->restarts > UINT32_MAX ? UINT32_MAX : (uint32_t)m->restarts, .incarnation = 1,
 	    .state = ACTOR_PENDING, .detached = m->detached != 0, .wait = m->wait != 0,
-	    .threads = m->threads < UINT16_MAX ? (unsigned)m->threads : UINT16_MAX };
+	    .threads = m->threads < UINT16_MAX ? (unsigned)m->threads : UINT16_MAX, .pgroup = m->pgroup,
+	    .bundle = m->bundle < UINT32_MAX ? (unsigned)m->bundle : UINT32_MAX, .capture = m->capture != 0 };
 	if (set(&a->name, m->name) < 0 || set(&a->class, m->class) < 0 || set(&a->methods, m->methods) < 0 ||
 	    set(&a->spec, m->spec) < 0 || set(&a->namespace, in->namespace) < 0 || (in->proc && hold(a, in->proc) < 0) ||
 	    map_put(&c->actors, a->number, a) < 0) {

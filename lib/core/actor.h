@@ -33,6 +33,9 @@ struct actor_life {			/* ro for all but actor.c */
 	struct buf name, class, namespace, methods, spec, error;
 	char text[240];			/* why it died */
 	struct res need;
+	struct id pgroup;		/* placement group, or all 0 */
+	unsigned bundle;
+	bool capture;
 	uint32_t job, creator, restarts, incarnation, worker;
 	unsigned threads;		/* as in lease_in */
 	enum actor_state state;

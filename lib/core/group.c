@@ -252,7 +252,10 @@ in_new(struct group_core *c, uint64_t now, const struct group_in *in, struct gro
 		return -ENOMEM;
 	}
 	list_add_tail(&c->homeless, &g->link);
-	seek(c, g, o);
+	if (in->text)
+		end(c, g, ERR_INFEASIBLE, in->text, o);
+	else
+		seek(c, g, o);
 	return 0;
 }
 

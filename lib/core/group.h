@@ -70,7 +70,7 @@ struct group_core {
 
 enum group_in_kind {
 	GROUP_IN_NODE,		/* node, total: it is there */
-	GROUP_IN_NEW,		/* id, proc, job, strategy, bundles, nbundle, name, namespace, detached, until */
+	GROUP_IN_NEW,		/* id, proc, job, strategy, bundles, nbundle, name, namespace, detached, until; text: why it can never be */
 	GROUP_IN_RESERVED,	/* number, node */
 	GROUP_IN_REFUSED,	/* number, node, text: never */
 	GROUP_IN_ASK,		/* id, proc: STATE now or once it is made or gone */

@@ -42,6 +42,8 @@ static void
 fx_do(struct node *n, const struct actor_fx *fx)
 {
 	const struct actor_life *a = actor_get(&n->actor, fx->actor);
+	char why[NODE_MESSAGE];
+	uint64_t group = 0;
 	struct nproc *p;
 
 	switch (fx->kind) {
@@ -67,8 +69,12 @@ fx_do(struct node *n, const struct actor_fx *fx)
 	p = proc_find(n, fx->worker);
 	switch (fx->kind) {
 	case ACTOR_FX_PLACE:
+		if (!id_none(a->pgroup) && (group = groups_number(n, a->pgroup, why, sizeof why)) == 0) {
+			actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_NOPLACE, .actor = a->number, .text = why });
+			break;
+		}
 		grant_step(n, &(struct lease_in){ .kind = LEASE_IN_PLACE, .actor = a->number, .job = a->job, .need = a->need,
-		    .want = 1, .wait = a->wait, .threads = a->threads });
+		    .want = 1, .wait = a->wait, .threads = a->threads, .group = group, .bundle = a->bundle, .capture = a->capture });
 		break;
 	case ACTOR_FX_START:
 		if (p)
@@ -196,7 +202,11 @@ on_new(struct nproc *p, const struct frame *f)
 	}
 	if (e < 0)
 		return e;
-	if (!m.wait && !lease_feasible(&n->lease, &need, text, sizeof text)) {
+	if (!id_none(m.pgroup) && groups_number(n, m.pgroup, text, sizeof text) == 0) {
+		proc_fail(p, m.req, ERR_INFEASIBLE, "%s", text);
+		return 0;
+	}
+	if (!m.wait && id_none(m.pgroup) && !lease_feasible(&n->lease, &need, text, sizeof text)) {
 		proc_fail(p, m.req, ERR_INFEASIBLE, "%s", text);
 		return 0;
 	}

@@ -62,7 +62,7 @@ ring_new(struct node *n, struct nproc *sub, struct nproc *wrk, uint64_t number, 
 	conn_done(wrk->conn, at, msg_put_ring(conn_out(wrk->conn), &(struct msg_ring){ .lease = number, .proc = sub->number,
 	    .bell = sub->bell, .job = sub->job ? sub->job->number : 0, .cpus = (uint64_t)need->v[RES_CPU], .actor = actor,
 	    .memory = (uint64_t)need->v[RES_MEM], .gpus = (uint64_t)need->v[RES_GPU], .devices = wrk->devices, .group = g->group,
-	    .resources = span_buf(&custom) }), fd + 2, 2, 3);
+	    .resources = span_buf(&custom), .pgroup = wrk->pgroup, .capture = wrk->capture }), fd + 2, 2, 3);
 	buf_release(&custom);
 	return r;
 fail:
@@ -108,6 +108,7 @@ fx_grant(struct node *n, const struct lease_fx *fx)
 	struct nproc *sub = fx->actor ? NULL : proc_find(n, fx->proc), *wrk;
 	const struct actor_life *a = fx->actor ? actor_get(&n->actor, fx->actor) : NULL;
 	struct njob *j = map_get(&n->jobs, fx->job);
+	const struct group *in;
 	struct msg_grant g;
 
 	if (!lease_live(&n->lease, fx->lease))
@@ -119,6 +120,9 @@ fx_grant(struct node *n, const struct lease_fx *fx)
 	}
 	if (!fx->worker)
 		lease_bind(&n->lease, fx->lease, wrk->number);
+	in = fx->group ? map_get(&n->group.numbers, fx->group) : NULL;
+	wrk->pgroup = in ? in->id : (struct id){ 0 };
+	wrk->capture = in && fx->capture;
 	if (a) {
 		wrk->actor = fx->actor;
 		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_PLACED, .actor = fx->actor, .worker = wrk->number });
@@ -160,7 +164,9 @@ fx_fail(struct node *n, const struct lease_fx *fx)
 {
 	struct nproc *p;
 
-	if (fx->actor)
+	if (fx->group)
+		groups_step(n, &(struct group_in){ .kind = GROUP_IN_REFUSED, .number = fx->group, .node = n->number, .text = fx->text });
+	else if (fx->actor)
 		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_NOPLACE, .actor = fx->actor, .text = fx->text });
 	else if ((p = proc_find(n, fx->proc)) != NULL)
 		proc_fail(p, fx->req, ERR_INFEASIBLE, "%s", fx->text);
@@ -207,7 +213,9 @@ grant_run(struct node *n)
 		case LEASE_FX_FAIL: fx_fail(n, &fx); break;
 		case LEASE_FX_CALL: fx_call(n, &fx); break;
 		case LEASE_FX_NOTICE: fx_notice(n, &fx); break;
-		case LEASE_FX_RESERVED: break;
+		case LEASE_FX_RESERVED:
+			groups_step(n, &(struct group_in){ .kind = GROUP_IN_RESERVED, .number = fx.group, .node = n->number });
+			break;
 		case LEASE_FX_END:
 			if ((p = map_get(&n->procs, fx.worker)) == NULL)
 				break;
@@ -277,6 +285,7 @@ static int
 on_lease(struct nproc *p, const struct frame *f)
 {
 	struct lease_in in = { .kind = LEASE_IN_ASK, .proc = p->number };
+	char why[NODE_MESSAGE];
 	struct msg_lease m;
 	int e = msg_get_lease(&m, f->body, f->len);
 
@@ -297,6 +306,12 @@ on_lease(struct nproc *p, const struct frame *f)
 	}
 	if (e < 0)
 		return e;
+	if (!id_none(m.pgroup) && (in.group = groups_number(p->n, m.pgroup, why, sizeof why)) == 0) {
+		proc_fail(p, m.req, ERR_INFEASIBLE, "%s", why);
+		return 0;
+	}
+	in.bundle = m.bundle < UINT32_MAX ? (unsigned)m.bundle : UINT32_MAX;
+	in.capture = m.capture != 0;
 	in.job = p->job->number;
 	in.shape = m.shape;
 	in.req = m.req;

@@ -19,6 +19,7 @@
 #include "base/map.h"
 #include "core/actor.h"
 #include "core/control.h"
+#include "core/group.h"
 #include "core/lease.h"
 #include "loop/conn.h"
 #include "loop/listener.h"
@@ -81,6 +82,8 @@ struct nproc {
 	struct map known;		/* process numbers that it shares something with */
 	uint64_t actor, since, round;
 	bool blocked;
+	struct id pgroup;		/* worker: placement group of its lease, or all 0 */
+	bool capture;
 	bool kv;			/* it used the key-value store: its session may have keys */
 	uint64_t devices;		/* worker: GPUs that it sees */
 	unsigned threads;		/* worker: OMP_NUM_THREADS if its driver has none; 0 */
@@ -160,6 +163,10 @@ struct node {
 	struct lease_out lease_out;
 	struct actor_core actor;
 	struct actor_out actor_out;
+	struct group_core group;
+	struct group_out group_out;
+	bool grouping;			/* effects are being carried out */
+	uint64_t group_at;
 	uint64_t lease_at, actor_at, mem_at, ctl_at, kept_at;	/* CLOCK_MONOTONIC; 0: nothing */
 	bool granting, acting;		/* effects are being carried out */
 
@@ -325,6 +332,13 @@ int	chans_frame(struct nproc *p, const struct frame *f);	/* CHAN_NEW CHAN_OPEN C
 void	chans_lost(struct nproc *p);
 void	chans_job_over(struct node *n, uint32_t job);
 void	chans_stop(struct node *n);
+
+/* groups.c */
+void	groups_start(struct node *n);		/* the node has its number and its resources */
+void	groups_step(struct node *n, const struct group_in *in);
+int	groups_frame(struct nproc *p, const struct frame *f);	/* GROUP_NEW GROUP_ASK GROUP_DEL GROUP_FIND */
+/* the number that the leases know a group by; 0: it is none any more, with a line that says why */
+uint64_t groups_number(const struct node *n, struct id id, char *why, size_t nwhy);
 
 /* rows.c */
 int	rows_frame(struct nproc *p, const struct frame *f);		/* LIST */

@@ -56,7 +56,7 @@ node_memory(void)
 void
 node_timer(struct node *n)
 {
-	const uint64_t at[] = { n->lease_at, n->actor_at, n->mem_at, n->ctl_at, n->kept_at };
+	const uint64_t at[] = { n->lease_at, n->actor_at, n->mem_at, n->ctl_at, n->kept_at, n->group_at };
 	uint64_t first = 0, now;
 
 	for (size_t i = 0; i < sizeof at / sizeof *at; i++)
@@ -89,6 +89,10 @@ on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	if (n->actor_at && n->actor_at <= now) {
 		n->actor_at = 0;
 		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_TICK });
+	}
+	if (n->group_at && n->group_at <= now) {
+		n->group_at = 0;
+		groups_step(n, &(struct group_in){ .kind = GROUP_IN_TICK });
 	}
 	if (n->mem_at && n->mem_at <= now)
 		memory_tick(n);
@@ -338,6 +342,7 @@ start(struct node *n, char *why, size_t nwhy)
 		ev_io_set(&n->own, fd, EV_READ);
 		ev_io_start(n->loop, &n->own);
 	}
+	groups_start(n);
 	listener_start(&n->listen);	/* from here on whoever waits in the backlog is served */
 	node_idle(n);
 	return 0;
@@ -361,6 +366,7 @@ node_new(struct node **out, const struct node_opts *o, char *why, size_t nwhy)
 	list_init(&n->reap);
 	list_init(&n->waiters);
 	actor_init(&n->actor);
+	group_init(&n->group);
 	if ((n->loop = ev_loop_new(EVFLAG_AUTO)) == NULL)
 		goto fail;
 	watch(n);
@@ -414,6 +420,8 @@ node_free(struct node *n)
 	kept_stop(n);
 	memory_stop(n);
 	actor_release(&n->actor);
+	group_release(&n->group);
+	free(n->group_out.fx);
 	if (n->lease.demands.next)
 		lease_release(&n->lease);
 	free(n->lease_out.fx);

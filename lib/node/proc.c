@@ -299,6 +299,7 @@ job_over(struct node *n, struct njob *j)
 			proc_lost(p);
 	}
 	chans_job_over(n, j->number);
+	groups_step(n, &(struct group_in){ .kind = GROUP_IN_JOB_END, .job = j->number });
 	CTL(n, job_end, .job = j->number);
 	job_unref(n, j);
 }

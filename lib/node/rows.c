@@ -376,13 +376,48 @@ objects(struct rows *r)
 	map_release(&r->pins);
 }
 
+static void
+groups(struct rows *r)
+{
+	struct idmap_iter it = IDMAP_ITER;
+	char text[ID_TEXT];
+
+	while (idmap_next(&r->n->group.groups, &it)) {
+		const struct group *g = it.val;
+		const struct lease_pool *pool;
+		unsigned n = lease_pools(&r->n->lease, g->number, &pool);
+		struct res sum = { { 0 } };
+		int64_t free = 0;
+
+		for (unsigned i = 0; i < g->n; i++) {
+			for (unsigned k = 0; k < RES_CUSTOM; k++)
+				sum.v[k] += g->bundle[i].v[k];
+			free += i < n && g->state == GROUP_CREATED ? pool[i].free.v[RES_CPU] : 0;
+		}
+		row(r, 12);
+		put_text(r, "id", id_format(text, g->id));
+		put_text(r, "name", g->name);
+		put_text(r, "state", group_state_word(g->state));
+		put_text(r, "strategy", group_strategy_word(g->strategy));
+		put_u(r, "bundles", g->n);
+		put_milli(r, "cpus", sum.v[RES_CPU]);
+		put_milli(r, "cpus_free", free);
+		put_milli(r, "gpus", sum.v[RES_GPU]);
+		put_u(r, "job", g->detached ? 0 : g->job);
+		put_text(r, "namespace", g->namespace);
+		put_u(r, "age", clock_ns() - g->since);
+		put_text(r, "why", g->text);
+	}
+}
+
 int
 rows_frame(struct nproc *p, const struct frame *f)
 {
 	static const struct {
 		const char *what;
 		void (*fn)(struct rows *r);
-	} lists[] = { { "nodes", nodes }, { "drivers", drivers }, { "workers", workers }, { "tasks", tasks }, { "actors", actors }, { "objects", objects } };
+	} lists[] = { { "nodes", nodes }, { "drivers", drivers }, { "workers", workers }, { "tasks", tasks }, { "actors", actors },
+	    { "objects", objects }, { "groups", groups } };
 	struct rows r = { .p = p, .n = p->n };
 	struct msg_list m;
 	int e = msg_get_list(&m, f->body, f->len);

@@ -7,6 +7,7 @@
 #include "core/retry.h"
 #include "script/func.h"
 #include "script/script.h"
+#include "wire/le.h"
 
 struct ltask {
 	struct fn *fn;			/* NULL until the first call */
@@ -69,6 +70,16 @@ task_opts_check(lua_State *L, int idx, struct task_opts *o)
 	o->priority = (int8_t)number(L, idx, "priority", 0);
 	lua_getfield(L, idx, "wait");
 	o->wait = lua_toboolean(L, -1);
+	lua_pop(L, 1);
+	if (lua_getfield(L, idx, "group") == LUA_TSTRING && lua_rawlen(L, -1) == 16) {	/* a method's is another one */
+		const char *p = lua_tostring(L, -1);
+
+		o->group = (struct id){ le_get32(p), le_get32(p + 4), le_get64(p + 8) };
+		o->bundle = (unsigned)number(L, idx, "bundle", 0);
+		lua_getfield(L, idx, "capture");
+		o->capture = lua_toboolean(L, -1);
+		lua_pop(L, 1);
+	}
 	lua_pop(L, 1);
 	if (lua_getfield(L, idx, "resources") == LUA_TSTRING)	/* encoded; the options' table keeps it alive */
 		o->resources = (const unsigned char *)lua_tolstring(L, -1, &o->nresources);

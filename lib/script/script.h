@@ -99,7 +99,7 @@ void	cancel_open(lua_State *L);
 extern const luaL_Reg cancel_functions[];
 extern const luaL_Reg task_functions[], actor_functions[], wait_functions[], context_functions[], cfunc_functions[];
 void	kv_open(lua_State *L);				/* l_kv.c */
-extern const luaL_Reg kv_functions[];
+extern const luaL_Reg kv_functions[], group_functions[];
 void	process_open(lua_State *L);			/* l_process.c */
 extern const luaL_Reg process_functions[];
 

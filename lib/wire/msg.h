@@ -64,7 +64,10 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(U, backlog, "tasks that wait for such a lease") \
 	F(U, want, "leases wanted in all of this shape") \
 	F(U, wait, "1: an infeasible request waits instead of failing") \
-	F(U, threads, "OMP_NUM_THREADS of the workers where the driver has set none; 0: none either")
+	F(U, threads, "OMP_NUM_THREADS of the workers where the driver has set none; 0: none either") \
+	F(D, pgroup, "placement group that it is to come from; all 0: the node") \
+	F(U, bundle, "its bundle, 1 first; 0 any") \
+	F(U, capture, "1: what the tasks ask for comes from the group too")
 #define MSG_GRANT(F) \
 	F(U, req, "the request answered; an actor's ring: the number of ACTOR_OPEN") \
 	F(U, lease, "lease number; also the ring's number") \
@@ -87,7 +90,9 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(U, gpus, "GPUs granted in thousandths") \
 	F(U, devices, "which: bit i is GPU i") \
 	F(B, resources, "custom resources granted, as in LEASE") \
-	F(U, group, "as in ACTOR_OPEN")
+	F(U, group, "as in ACTOR_OPEN") \
+	F(D, pgroup, "placement group that the worker is in, or all 0") \
+	F(U, capture, "1: what it asks for comes from there unless it says otherwise")
 #define MSG_UNRING(F) F(U, lease, "the ring is gone: unmap it")
 #define MSG_BLOCKED(F) F(U, on, "1: this worker waits and gives up its CPUs; 0: it runs again")
 #define MSG_KILL(F) \
@@ -188,7 +193,10 @@ enum route_kind {
 	F(U, job, "job of the creator, filled in by the node") \
 	F(S, namespace, "its namespace, filled in by the node") \
 	F(U, threads, "as in LEASE") \
-	F(U, reuse, "1: if the name is taken, the actor that has it is the answer")
+	F(U, reuse, "1: if the name is taken, the actor that has it is the answer") \
+	F(D, pgroup, "as in LEASE") \
+	F(U, bundle, "as in LEASE") \
+	F(U, capture, "as in LEASE")
 #define MSG_ACTOR(F) \
 	F(U, req, "request number") \
 	F(U, actor, "actor number, never used again") \
@@ -331,6 +339,30 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 #define MSG_KV_CANCEL(F) F(U, req, "KV_WATCH that is no longer waited for")
 #define MSG_KV_GONE(F) F(U, proc, "this process of the node is gone, and so are the keys of its session")
 
+/* --- placement groups ----------------------------------------------------------------------------------- */
+#define MSG_GROUP_NEW(F) \
+	F(D, id, "of the group: a number of the sender's own tasks") \
+	F(S, name, "name in the namespace, or empty") \
+	F(U, strategy, "pack 0, spread 1, strict_pack 2, strict_spread 3") \
+	F(B, bundles, "msgpack arrays, one after the other: cpus, gpus, memory, resources, as in LEASE") \
+	F(U, detached, "1: outlives its job") \
+	F(U, timeout, "ns in which it must be placed; 0 no limit")
+#define MSG_GROUP_STATE(F) \
+	F(D, id, "of the group") \
+	F(U, state, "created 3, removed 4") \
+	F(I, code, "removed: why") \
+	F(S, text, "in a line")
+#define MSG_GROUP_ASK(F) F(D, id, "of a group: GROUP_STATE once it is created or removed, which its maker is told unasked")
+#define MSG_GROUP_DEL(F) F(D, id, "of a group that is to be removed: what runs in it is killed")
+#define MSG_GROUP_FIND(F) \
+	F(U, req, "request number; answered by GROUP or FAIL") \
+	F(S, namespace, "empty: the sender's") \
+	F(S, name, "its name")
+#define MSG_GROUP(F) \
+	F(U, req, "request number") \
+	F(D, id, "of the group") \
+	F(U, bundles, "how many it has")
+
 /* --- a kept-running program, rota-program(7): the request number is that of the header ------------ */
 #define MSG_START(F) \
 	F(U, proto_min, "lowest protocol version understood") \
@@ -417,6 +449,12 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(KV_EVENTS, kv_events, 105, 0, "g>n n>c") \
 	X(KV_CANCEL, kv_cancel, 106, 0, "c>n n>g") \
 	X(KV_GONE, kv_gone, 107, 0, "n>g") \
+	X(GROUP_NEW, group_new, 110, 0, "c>n") \
+	X(GROUP_STATE, group_state, 111, 0, "n>c") \
+	X(GROUP_ASK, group_ask, 112, 0, "c>n") \
+	X(GROUP_DEL, group_del, 113, 0, "c>n") \
+	X(GROUP_FIND, group_find, 114, 0, "c>n") \
+	X(GROUP, group, 115, 0, "n>c") \
 	X(START, start, 120, 0, "p>w") \
 	X(CALL, call, 121, 0, "w>p") \
 	X(REPLY, reply, 122, 0, "p>w") \

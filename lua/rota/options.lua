@@ -90,9 +90,17 @@ local function groups(v, name)
 	return out
 end
 
+local function group(v, name)
+	if getmetatable(v) ~= require "rota.group".Group then
+		return nil, ("'%s' is what rota.group() returned"):format(name)
+	end
+	return v.id
+end
+
 local common = {
 	cpus = number(0, 1e5), gpus = number(0, 1e4), memory = size, resources = resources, timeout = time,
 	returns = integer(1, 255), name = text, priority = integer(-128, 127), wait = yes,
+	group = group, bundle = integer(1, 1024), capture = yes,
 }
 local task = { retries = integer(-1, 250), retry_on = retry_on, max_calls = integer(1, 2^53), block = yes }
 local actor = {
@@ -104,19 +112,22 @@ for k, v in pairs(common) do
 	task[k] = v
 	if k ~= "returns" and k ~= "timeout" then actor[k] = v end
 end
+local bundle = { cpus = common.cpus, gpus = common.gpus, memory = size, resources = resources }
 local function anything(v) return v end			-- checked where it is used
 local known = { task = task, actor = actor, method = method, cancel = { force = yes, recursive = yes },
-    wait = { n = anything, timeout = time }, get = { timeout = time, as = anything, errors = anything } }
+    wait = { n = anything, timeout = time }, get = { timeout = time, as = anything, errors = anything }, bundle = bundle,
+    group = { name = text, timeout = time, detached = yes } }
 
 -- what users of other systems type
 local elsewhere = {
 	num_cpus = "cpus", num_gpus = "gpus", num_returns = "returns", max_retries = "retries", max_restarts = "restarts",
 	max_task_retries = "retries", max_concurrency = "concurrency", concurrency_groups = "groups", concurrency_group = "group",
+	placement_group = "group", placement_group_bundle_index = "bundle", placement_group_capture_child_tasks = "capture",
 	max_pending_calls = "max_pending", lifetime = "detached", get_if_exists = "reuse",
 }
 -- options of rota that this release does not have
 local later = {}
-for w in ([[stream backlog labels node group bundle strategy fallback env isolate]]):gmatch "%S+" do later[w] = true end
+for w in ([[stream backlog labels node strategy fallback env isolate]]):gmatch "%S+" do later[w] = true end
 
 local function distance(a, b)
 	local row = {}
@@ -143,10 +154,10 @@ local function nearest(name, from)
 	return best
 end
 
--- check("task", given, base): a new table with base's options and the given ones; raises at the caller's caller
-return function(kind, given, base)
+-- check("task", given, base, call): a new table with base's options and the given ones; raises at the caller's caller
+return function(kind, given, base, call)
 	local from, out = known[kind], {}
-	local call = (from == task or from == actor or from == method) and "with" or kind
+	call = call or (from == task or from == actor or from == method) and "with" or kind
 	if type(given) ~= "table" then error(call .. ": a table of options is expected", 3) end
 	for k, v in pairs(base or {}) do out[k] = v end
 	for k, v in pairs(given) do

@@ -1,0 +1,198 @@
+/* groups - placement groups: what their core (core/group.h) decided, and what processes ask. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "node/inner.h"
+#include "wire/mp.h"
+
+uint64_t
+groups_number(const struct node *n, struct id id, char *why, size_t nwhy)
+{
+	const struct group *g = group_find(&n->group, id);
+
+	if (g && g->state != GROUP_REMOVED)
+		return g->number;
+	snprintf(why, nwhy, "%s%s", g ? "its placement group is not there: " : "its placement group was removed", g ? g->text : "");
+	return 0;
+}
+
+/* --- what the core decided ---------------------------------------------------------------------------------- */
+
+/* all of the group's bundles are this node's, as long as it is the only one */
+static void
+fx_reserve(struct node *n, const struct group_fx *fx)
+{
+	const struct group *g = map_get(&n->group.numbers, fx->number);
+
+	if (g)
+		grant_step(n, &(struct lease_in){ .kind = LEASE_IN_RESERVE, .group = g->number, .job = g->job, .bundles = g->bundle,
+		    .nbundle = g->n });
+}
+
+static void
+fx_state(struct node *n, const struct group_fx *fx)
+{
+	struct nproc *p = proc_find(n, fx->proc);
+
+	if (p)
+		SEND(p, group_state, .id = fx->id, .state = fx->state, .code = fx->code, .text = span_str(fx->text));
+}
+
+static int
+step(struct node *n, const struct group_in *in, char text[200])
+{
+	struct group_out *o = &n->group_out;
+	int e;
+
+	if (n->stopping)
+		return 0;
+	e = group_step(&n->group, clock_ns(), in, o, text);
+	if (n->group_at != o->at) {
+		n->group_at = o->at;
+		node_timer(n);
+	}
+	if (n->grouping)
+		return e;			/* the loop below will come to it */
+	n->grouping = true;
+	for (size_t i = 0; i < o->n; i++) {
+		struct group_fx fx = o->fx[i];	/* o->fx may move */
+
+		switch (fx.kind) {
+		case GROUP_FX_RESERVE: fx_reserve(n, &fx); break;
+		case GROUP_FX_RELEASE:
+			grant_step(n, &(struct lease_in){ .kind = LEASE_IN_RELEASE, .group = fx.number });
+			break;
+		case GROUP_FX_STATE: fx_state(n, &fx); break;
+		}
+	}
+	o->n = 0;
+	n->grouping = false;
+	return e;
+}
+
+void
+groups_step(struct node *n, const struct group_in *in)
+{
+	char text[200];
+
+	step(n, in, text);
+}
+
+void
+groups_start(struct node *n)
+{
+	groups_step(n, &(struct group_in){ .kind = GROUP_IN_NODE, .node = n->number, .total = n->lease.total });
+}
+
+/* --- messages ----------------------------------------------------------------------------------------------- */
+
+static void
+refuse(struct nproc *p, struct id id, int code, const char *text)
+{
+	SEND(p, group_state, .id = id, .state = GROUP_REMOVED, .code = code, .text = span_str(text));
+}
+
+/* one bundle; 0, ERR_PROTO, or ERR_NOTFOUND with a line in why for a resource that this node lacks */
+static int
+get_bundle(struct node *n, struct mp *r, struct res *bundle, char *why, size_t nwhy)
+{
+	struct mp_tok t, v[4];
+	struct span custom;
+	int e;
+
+	if (mp_next(r, &t) < 0 || t.kind != MP_ARRAY || t.n != 4)
+		return ERR_PROTO;
+	for (int i = 0; i < 4; i++)
+		if (mp_next(r, &v[i]) < 0 || (i < 3 ? v[i].kind != MP_INT || v[i].i < 0 : v[i].kind != MP_BIN))
+			return ERR_PROTO;
+	custom = span_of(v[3].p, v[3].n);
+	if ((e = res_of(n, bundle, v[0].u, v[1].u, v[2].u, &custom)) == ERR_NOTFOUND)
+		snprintf(why, nwhy, "a bundle needs %g %.*s; this node has 0", (double)bundle->v[RES_CPU] / 1000,
+		    (int)(custom.n < 64 ? custom.n : 64), (const char *)custom.p);
+	return e;
+}
+
+static int
+on_new(struct nproc *p, const struct frame *f)
+{
+	struct node *n = p->n;
+	struct res *b = NULL;
+	struct msg_group_new m;
+	struct group_in in = { .kind = GROUP_IN_NEW, .proc = p->number };
+	char text[200] = "", why[200];
+	struct mp r;
+	int e;
+
+	if ((e = msg_get_group_new(&m, f->body, f->len)) < 0)
+		return e;
+	if (m.id.node != n->number || m.id.proc != p->number || m.strategy >= GROUP_STRATEGIES)
+		return ERR_PROTO;
+	if (p->job == NULL) {
+		refuse(p, m.id, -EPERM, "a tool makes no placement groups");
+		return 0;
+	}
+	r = (struct mp){ m.bundles.p, m.bundles.p + m.bundles.n };
+	while (e == 0 && r.p < r.end) {
+		if (in.nbundle % 16 == 0) {
+			struct res *more = realloc(b, (in.nbundle + 16) * sizeof *b);
+
+			if (more == NULL || in.nbundle >= GROUP_BUNDLES_MAX) {
+				free(more ? more : b);
+				refuse(p, m.id, -ENOMEM, more ? "a group has at most 1024 bundles" : "the node is out of memory");
+				return 0;
+			}
+			b = more;
+		}
+		e = get_bundle(n, &r, &b[in.nbundle++], text, sizeof text);
+	}
+	in.id = m.id;
+	in.job = p->job->number;
+	in.strategy = (enum group_strategy)m.strategy;
+	in.bundles = b;
+	in.name = m.name;
+	in.namespace = span_buf(&p->job->namespace);
+	in.detached = m.detached != 0;
+	in.until = m.timeout ? clock_ns() + m.timeout : 0;
+	snprintf(why, sizeof why, "%s", text);
+	in.text = e == ERR_NOTFOUND ? why : NULL;	/* its tasks are to hear of it too */
+	if ((e == 0 || e == ERR_NOTFOUND) && (e = step(n, &in, text)) < 0)
+		refuse(p, m.id, e, text[0] ? text : err_str(e));
+	free(b);
+	return e == ERR_PROTO ? e : 0;
+}
+
+static int
+on_find(struct nproc *p, const struct frame *f)
+{
+	struct msg_group_find m;
+	const struct group *g;
+	int e = msg_get_group_find(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	if (m.namespace.n == 0)
+		m.namespace = span_buf(p->job ? &p->job->namespace : &p->namespace);
+	if ((g = group_named(&p->n->group, m.namespace, m.name)) != NULL)
+		SEND(p, group, .req = m.req, .id = g->id, .bundles = g->n);
+	else
+		proc_fail(p, m.req, ERR_NOTFOUND, "no group '%.*s' in namespace '%.*s'", (int)(m.name.n < 255 ? m.name.n : 255),
+		    (const char *)m.name.p, (int)(m.namespace.n < 255 ? m.namespace.n : 255), (const char *)m.namespace.p);
+	return 0;
+}
+
+int
+groups_frame(struct nproc *p, const struct frame *f)
+{
+	struct msg_group_ask m;			/* GROUP_DEL has the same field */
+	int e;
+
+	if (f->type == MSG_GROUP_NEW_T)
+		return on_new(p, f);
+	if (f->type == MSG_GROUP_FIND_T)
+		return on_find(p, f);
+	if ((e = msg_get_group_ask(&m, f->body, f->len)) < 0)
+		return e;
+	groups_step(p->n, &(struct group_in){ .kind = f->type == MSG_GROUP_ASK_T ? GROUP_IN_ASK : GROUP_IN_REMOVE, .id = m.id,
+	    .proc = p->number });
+	return 0;
+}
