@@ -286,7 +286,11 @@ rota.kv = require "rota.kv"
 
 --- who and where
 
-rota.context = core.context
+function rota.context()
+	local c = core.context()
+	c.group = group.here()
+	return c
+end
 
 rota.once = require "rota.once"
 

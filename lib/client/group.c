@@ -108,6 +108,18 @@ client_group_find(struct client *c, const char *namespace, const char *name, str
 	return e;
 }
 
+struct id
+client_group_here(struct client *c, unsigned *bundles)
+{
+	struct id id;
+
+	lock_take(&c->lock);
+	id = c->in_pgroup;
+	*bundles = c->in_bundles;
+	lock_drop(&c->lock);
+	return id;
+}
+
 void
 group_state_l(struct client *c, const struct msg_group_state *m)
 {

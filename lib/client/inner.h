@@ -296,6 +296,7 @@ struct client {
 	/* placement groups (group.c) */
 	struct idmap pgroups;		/* id -> struct rec * that becomes ready with it */
 	struct id in_pgroup;		/* worker: of the last lease */
+	unsigned in_bundles;
 	struct id pgroup;		/* of the running task, if it captures */
 	bool captures, capturing;	/* some ring does; the running task does */
 

@@ -32,6 +32,7 @@ serve_ring_l(struct client *c, const struct msg_ring *m, int ringfd, int slabfd)
 	g->capture = m->capture != 0;
 	c->captures |= g->capture;
 	c->in_pgroup = m->pgroup;
+	c->in_bundles = (unsigned)m->bundles;
 	g->bell = &c->np->bell[m->bell];
 	c->cpus = (uint32_t)m->cpus;
 	c->granted_bytes.len = 0;
@@ -306,7 +307,8 @@ serve_next(struct client *c, struct task_in *t)
 static bool
 own_fits(const struct client *c, const struct shape *s)
 {
-	return id_eq(s->opts.group, c->in_pgroup) && s->opts.cpus <= c->cpus && (!s->opts.threads || s->opts.cpus == c->cpus) && !s->opts.gpus && !s->opts.nresources && !s->opts.memory;
+	return id_eq(s->opts.group, c->in_pgroup) && s->opts.bundle == 0 && s->opts.cpus <= c->cpus &&
+	    (!s->opts.threads || s->opts.cpus == c->cpus) && !s->opts.gpus && !s->opts.nresources && !s->opts.memory;
 }
 
 static unsigned

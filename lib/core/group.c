@@ -295,7 +295,7 @@ in_job_end(struct group_core *c, uint32_t job, struct group_out *o)
 	while (idmap_next(&c->groups, &it)) {
 		struct group *g = it.val;
 
-		if (g->job != job || g->detached)
+		if (g->job != job || (g->detached && g->state != GROUP_REMOVED))	/* one that cannot be is nobody's */
 			continue;
 		end(c, g, ERR_CANCELLED, "its job is over", o);
 		group_free(c, g);

@@ -62,7 +62,8 @@ ring_new(struct node *n, struct nproc *sub, struct nproc *wrk, uint64_t number, 
 	conn_done(wrk->conn, at, msg_put_ring(conn_out(wrk->conn), &(struct msg_ring){ .lease = number, .proc = sub->number,
 	    .bell = sub->bell, .job = sub->job ? sub->job->number : 0, .cpus = (uint64_t)need->v[RES_CPU], .actor = actor,
 	    .memory = (uint64_t)need->v[RES_MEM], .gpus = (uint64_t)need->v[RES_GPU], .devices = wrk->devices, .group = g->group,
-	    .resources = span_buf(&custom), .pgroup = wrk->pgroup, .capture = wrk->capture }), fd + 2, 2, 3);
+	    .resources = span_buf(&custom), .pgroup = wrk->pgroup, .bundles = wrk->bundles,
+	    .capture = wrk->capture }), fd + 2, 2, 3);
 	buf_release(&custom);
 	return r;
 fail:
@@ -122,6 +123,7 @@ fx_grant(struct node *n, const struct lease_fx *fx)
 		lease_bind(&n->lease, fx->lease, wrk->number);
 	in = fx->group ? map_get(&n->group.numbers, fx->group) : NULL;
 	wrk->pgroup = in ? in->id : (struct id){ 0 };
+	wrk->bundles = in ? in->n : 0;
 	wrk->capture = in && fx->capture;
 	if (a) {
 		wrk->actor = fx->actor;

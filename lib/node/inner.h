@@ -83,6 +83,7 @@ struct nproc {
 	uint64_t actor, since, round;
 	bool blocked;
 	struct id pgroup;		/* worker: placement group of its lease, or all 0 */
+	unsigned bundles;		/* of that */
 	bool capture;
 	bool kv;			/* it used the key-value store: its session may have keys */
 	uint64_t devices;		/* worker: GPUs that it sees */

@@ -3,6 +3,7 @@
  *
  *	group_new(bundles, strategy, name, detached, timeout) -> id, ref
  *	group_ask(id) -> ref	group_del(id)	group_find(name [, namespace]) -> id, bundles; nil, why
+ *	group_here() -> id, bundles of the one that this worker is in; nil
  *	id_text(id) -> its hex digits
  */
 #include "client/group.h"
@@ -88,6 +89,19 @@ l_group_find(lua_State *L)
 }
 
 static int
+l_group_here(lua_State *L)
+{
+	unsigned bundles;
+	struct id id = client_group_here(script_client(L), &bundles);
+
+	if (id_none(id))
+		return 0;
+	push_id(L, id);
+	lua_pushinteger(L, bundles);
+	return 2;
+}
+
+static int
 l_id_text(lua_State *L)
 {
 	char text[ID_TEXT];
@@ -97,4 +111,4 @@ l_id_text(lua_State *L)
 }
 
 const luaL_Reg group_functions[] = { { "group_new", l_group_new }, { "group_ask", l_group_ask }, { "group_del", l_group_del },
-    { "group_find", l_group_find }, { "id_text", l_id_text }, { NULL, NULL } };
+    { "group_find", l_group_find }, { "group_here", l_group_here }, { "id_text", l_id_text }, { NULL, NULL } };

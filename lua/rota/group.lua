@@ -77,4 +77,9 @@ function Group.__len(g) return g.bundles end
 function Group.__eq(a, b) return a.id == b.id end
 function Group.__tostring(g) return ("group %s (%d bundles)"):format(g.name or core.id_text(g.id), g.bundles) end
 
-return { make = make, Group = Group }
+local function here()			-- the group that this task or actor is in, or nil
+	local id, n = core.group_here()
+	return id and setmetatable({ id = id, bundles = n }, Group)
+end
+
+return { here = here, make = make, Group = Group }
