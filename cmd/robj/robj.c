@@ -16,12 +16,15 @@ const char help[] =
 "       robj get [ID ...]     values: bytes as they are, others as a line of JSON\n"
 "       robj cat [ID ...]     bytes, one after the other\n"
 "       robj ls [options]     what the node keeps\n"
+"       robj show [ID ...]    all about one\n"
+"       robj wait [-t TIME] [ID ...]  until they are there\n"
+"       robj du [options]     how much there is, by owner\n"
 "       robj rm [ID ...]      forget objects\n"
 "ID is a name, or 4 or more hex digits that begin only one id. Without ID the ids\n"
 "are read from stdin, one a line; put without FILE keeps stdin.\n"
 "put:    --ttl TIME   forget it after TIME, as 90, 10m, 1h; default: never\n"
 "        --name NAME  a name, which no other object has\n"
-"ls:     -J  JSON lines   -o COL,...  columns   -r  reverse   --header\n"
+"ls du:  -J  JSON lines   -o COL,...  columns   -r  reverse   --header\n"
 "all:    -A ADDR  the cluster, --address      -N NAME  namespace\n"
 "        -q  -v  -h  -V   quiet, verbose, help, version\n"
 "Examples:\n"
@@ -30,7 +33,7 @@ const char help[] =
 "man robj\n";
 
 static const struct opt opts[] = { COMMON_OPTS, { 0 } };
-static const char *const verbs[] = { "put", "get", "cat", "ls", "rm", NULL };
+static const char *const verbs[] = { "put", "get", "cat", "ls", "show", "wait", "du", "rm", NULL };
 
 struct common common;
 
@@ -101,7 +104,7 @@ ids_next(struct ids *i)
 int
 main(int argc, char *argv[])
 {
-	static int (*const run[])(int, char **) = { cmd_put, cmd_get, cmd_get, cmd_ls, cmd_rm };
+	static int (*const run[])(int, char **) = { cmd_put, cmd_get, cmd_get, cmd_ls, cmd_show, cmd_wait, cmd_du, cmd_rm };
 	struct opt_state o = { .opts = opts, .help = help, .verbs = verbs };
 	int c, e = -1;
 
@@ -111,7 +114,7 @@ main(int argc, char *argv[])
 		common_opt(c, o.arg);
 	argc -= o.index, argv += o.index;
 	if (argc == 0)
-		die(2, 0, "a verb is missing: put, get, cat, ls or rm; see robj -h");
+		die(2, 0, "a verb is missing: put, get, cat, ls, show, wait, du or rm; see robj -h");
 	for (int i = 0; verbs[i]; i++)
 		if (strcmp(argv[0], verbs[i]) == 0)
 			e = run[i](argc, argv);

@@ -41,6 +41,9 @@ const char *ids_next(struct ids *i);			/* valid until the next call; NULL: no mo
 int	cmd_put(int argc, char *argv[]);
 int	cmd_get(int argc, char *argv[]);		/* get and cat */
 int	cmd_ls(int argc, char *argv[]);
+int	cmd_show(int argc, char *argv[]);
+int	cmd_wait(int argc, char *argv[]);
+int	cmd_du(int argc, char *argv[]);
 int	cmd_rm(int argc, char *argv[]);
 
 #endif

@@ -18,7 +18,7 @@ enum { OPT_HEADER = 256, FILTERS = 64 };
 static const char help[] =
 "usage: rstat [options]                    everything in short\n"
 "       rstat [options] LIST [FILTER ...]   nodes workers tasks actors\n"
-"                                           objects groups\n"
+"                                           objects mem groups\n"
 "FILTER is COL=VALUE or COL~REGEX; a row must fit all.\n"
 "   -o COL,...   columns; -o help lists them, --columns\n"
 "   -J           one JSON object a line, --json\n"
@@ -69,7 +69,13 @@ static const struct table_col actors[] = {
 static const struct table_col objects[] = {
 	{ "id", TABLE_STRING }, { "size", TABLE_BYTES }, { "state", TABLE_STRING }, { "kind", TABLE_STRING },
 	{ "owner", TABLE_STRING }, { "holders", TABLE_UINT }, { "pinned", TABLE_UINT }, { "kept", TABLE_BOOL },
-	{ "age", TABLE_AGE }, { "ttl", TABLE_AGE }, { "name", TABLE_STRING }, { 0 }
+	{ "age", TABLE_AGE }, { "ttl", TABLE_AGE }, { "name", TABLE_STRING }, { "where", TABLE_STRING },
+	{ "refs", TABLE_UINT }, { "job", TABLE_UINT }, { 0 }
+};
+static const struct table_col mem[] = {		/* the same, for the question who holds the memory */
+	{ "size", TABLE_BYTES }, { "id", TABLE_STRING }, { "where", TABLE_STRING }, { "owner", TABLE_STRING },
+	{ "refs", TABLE_UINT }, { "holders", TABLE_UINT }, { "pinned", TABLE_UINT }, { "age", TABLE_AGE },
+	{ "kind", TABLE_STRING }, { "name", TABLE_STRING }, { 0 }
 };
 
 static const struct table_col groups[] = {
@@ -82,20 +88,23 @@ static const struct list {
 	const char *name;
 	const struct table_col *cols;	/* rows are sorted by the first */
 	const char *blank[5];		/* columns where 0 says that there is none */
+	const char *of;			/* what the node calls it, if otherwise */
+	bool down;			/* the largest first */
 } lists[] = {
-	{ "nodes", nodes, { NULL } },
-	{ "workers", workers, { "since", "job", "actor", NULL } },
-	{ "tasks", tasks, { "since", "attempt", "worker", "job", NULL } },
-	{ "actors", actors, { "pid", "job", NULL } },
-	{ "objects", objects, { NULL } },
-	{ "groups", groups, { "job", NULL } },
+	{ "nodes", nodes, { NULL }, NULL, false },
+	{ "workers", workers, { "since", "job", "actor", NULL }, NULL, false },
+	{ "tasks", tasks, { "since", "attempt", "worker", "job", NULL }, NULL, false },
+	{ "actors", actors, { "pid", "job", NULL }, NULL, false },
+	{ "objects", objects, { "job", NULL }, NULL, false },
+	{ "mem", mem, { NULL }, "objects", true },
+	{ "groups", groups, { "job", NULL }, NULL, false },
 };
 enum { LISTS = sizeof lists / sizeof *lists };
 
 static const struct list *
 find(const char *name)
 {
-	static const char *const words[] = { "nodes", "workers", "tasks", "actors", "objects", "groups", NULL };
+	static const char *const words[] = { "nodes", "workers", "tasks", "actors", "objects", "mem", "groups", NULL };
 
 	for (int i = 0; i < LISTS; i++)
 		if (strcmp(lists[i].name, name) == 0)
@@ -116,14 +125,14 @@ read_list(struct client *c, struct listing *l, void *arg)
 	const struct asked *a = arg;
 	char why[1024];
 
-	if (listing_read(l, c, a->what->name, a->what->cols, why, sizeof why) < 0)
+	if (listing_read(l, c, a->what->of ? a->what->of : a->what->name, a->what->cols, why, sizeof why) < 0)
 		die(125, 0, "%s", why);
 	for (const char *const *b = a->what->blank; *b; b++)
 		listing_blank(l, *b);
 	for (char *const *f = a->filter; *f; f++)
 		if (listing_filter(l, *f, why, sizeof why) < 0)
 			die(2, 0, "%s", why);
-	listing_sort(l, 0, a->reverse);
+	listing_sort(l, 0, a->reverse != a->what->down);
 }
 
 /* 0, or 1: names of columns were asked for and printed */
@@ -192,7 +201,7 @@ check(const struct list *what, char *filters[])
 static void
 parse(struct asked *a, int argc, char *argv[])
 {
-	static const char *const verbs[] = { "nodes", "workers", "tasks", "actors", "objects", "groups", NULL };
+	static const char *const verbs[] = { "nodes", "workers", "tasks", "actors", "objects", "mem", "groups", NULL };
 	unsigned n = 0;
 
 	for (;;) {

@@ -196,7 +196,10 @@ away_restore(struct client *c, struct rec *r)
 		e = ERR_PROTO;
 	if (e == 0) {
 		lock_take(&c->lock);
-		w = (struct rec_where){ .off = m.off, .gen = (uint32_t)m.gen, .size = m.size };
+		w = where(r);
+		w.off = m.off;
+		w.gen = (uint32_t)m.gen;
+		w.size = m.size;
 		memcpy(r->inl, &w, sizeof w);
 		lock_drop(&c->lock);
 	}

@@ -203,6 +203,19 @@ client_import(struct client *c, const struct wref *w)
 
 /* --- the owner's list ------------------------------------------------------------------------------------- */
 
+void
+rec_held_l(struct client *c, const struct side *s)
+{
+	struct rec *r = slab_at(&c->slab, s->unit);
+	struct rec_where w;
+
+	if (r->state != REC_READY || r->kind < REC_ARENA)
+		return;
+	memcpy(&w, r->inl, sizeof w);
+	w.held = s->held;
+	memcpy(r->inl, &w, sizeof w);
+}
+
 /* how often proc was put on the list, less its drops: of another owner's word and its own either may come first */
 static int
 holder_change_l(struct client *c, struct side *s, uint32_t proc, int by)
@@ -225,6 +238,7 @@ holder_change_l(struct client *c, struct side *s, uint32_t proc, int by)
 	if (v->n == 0)
 		*v = s->holder[--s->nholder];
 	c->nheld += (s->held > 0) - (was > 0);
+	rec_held_l(c, s);
 	return 0;
 }
 

@@ -97,6 +97,8 @@ struct rec *client_import(struct client *c, const struct wref *w);	/* counted; N
 bool	client_decoding(struct client *c, bool on);	/* arguments of a task are imported; what it was before */
 int	client_keep(struct client *c, struct rec *r, const char *name, uint64_t ttl_ns);	/* given to the node */
 int	client_lookup(struct client *c, const char *text, struct rec **r, struct id *id, char *why, size_t n);
+/* waits until there is one: -ETIMEDOUT */
+int	client_lookup_wait(struct client *c, const char *text, uint64_t deadline, struct id *id, char *why, size_t n);
 int	client_remove(struct client *c, struct id id, char *why, size_t n);
 
 /* --- tasks (task.c) ------------------------------------------------------------------------------------ */

@@ -381,6 +381,7 @@ struct rec *rec_import_l(struct client *c, const struct wref *w, bool registered
 void	rec_export_l(struct client *c, struct rec *r, struct wref *w);
 void	hold_for_l(struct client *c, struct rec *r, uint32_t proc);	/* borrowed: its owner is told that proc holds it */
 void	hold_self_l(struct client *c, struct rec *r);	/* the same for us, in a batch: link_holds_l */
+void	rec_held_l(struct client *c, const struct side *s);	/* for who looks from outside */
 int	holder_add_l(struct client *c, struct rec *r, uint32_t proc);
 void	proc_dead_l(struct client *c, uint32_t proc, int code, const char *text);
 void	route_l(struct client *c, const struct msg_route *m);

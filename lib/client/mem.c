@@ -343,25 +343,35 @@ client_keep(struct client *c, struct rec *r, const char *name, uint64_t ttl_ns)
 	return e;
 }
 
-int
-client_lookup(struct client *c, const char *text, struct rec **out, struct id *id, char *why, size_t n)
+static int
+look_up(struct client *c, const char *text, bool wait, uint64_t deadline, struct msg_found *m, char *why, size_t n)
 {
-	struct msg_found m;
 	struct request *rq;
 	int e;
 
 	lock_take(&c->lock);
 	if ((rq = link_expect_l(c)))
-		LINK_SEND(c, lookup, .req = rq->req, .text = span_of(text, strlen(text)));
+		LINK_SEND(c, lookup, .req = rq->req, .text = span_of(text, strlen(text)), .wait = wait);
 	lock_drop(&c->lock);
 	if (!rq)
 		return -ENOMEM;
-	if ((e = link_request(c, rq->req, WAIT_FOREVER, &rq)) == 0) {
+	if ((e = link_request(c, rq->req, deadline, &rq)) == 0) {
 		if (rq->type == MSG_FAIL_T)
 			e = link_fail(rq, why, n);
-		else if (rq->type != MSG_FOUND_T || msg_get_found(&m, rq->body.data, rq->body.len) < 0)
+		else if (rq->type != MSG_FOUND_T || msg_get_found(m, rq->body.data, rq->body.len) < 0)
 			e = ERR_PROTO;
 	}
+	m->name = span_of(NULL, 0);		/* it lay in the answer */
+	link_done(c, rq);
+	return e;
+}
+
+int
+client_lookup(struct client *c, const char *text, struct rec **out, struct id *id, char *why, size_t n)
+{
+	struct msg_found m;
+	int e = look_up(c, text, false, WAIT_FOREVER, &m, why, n);
+
 	if (e == 0) {
 		struct wref w = { .id = m.id, .off = m.off, .gen = (uint32_t)m.gen, .size = m.size };
 
@@ -369,7 +379,16 @@ client_lookup(struct client *c, const char *text, struct rec **out, struct id *i
 		if (out && !(*out = client_import(c, &w)))
 			e = -ENOMEM;
 	}
-	link_done(c, rq);
+	return e;
+}
+
+int
+client_lookup_wait(struct client *c, const char *text, uint64_t deadline, struct id *id, char *why, size_t n)
+{
+	struct msg_found m;
+	int e = look_up(c, text, true, deadline, &m, why, n);
+
+	*id = m.id;
 	return e;
 }
 

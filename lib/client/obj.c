@@ -217,6 +217,8 @@ rec_ready_l(struct client *c, struct rec *r)
 		crowd_stir_l(c);
 	if (!(r->flags & REC_SIDE) || !(s = side_find_l(c, r)))
 		return;
+	if (s->held)
+		rec_held_l(c, s);
 	if (s->what != TIMER_NONE) {
 		heap_del(&c->timers, &s->timer);
 		s->what = TIMER_NONE;

@@ -192,7 +192,7 @@ struct node {
 	struct idmap kept;		/* memory.c, kept.c */
 	struct map kept_names;
 	struct heap kept_timers;
-	struct list waiters;
+	struct list waiters, wishes;
 	struct buf tells;		/* u32 proc, u64 off, u32 gen: to be freed by their makers once unpinned */
 	uint64_t round, round_at;
 	struct spill *spill;		/* NULL: nothing was moved yet */
@@ -313,6 +313,8 @@ void	spill_failed(struct node *n, const struct waiter *w, const char *text);	/* 
 void	spill_gone(struct nproc *p);		/* its objects are forgotten */
 bool	spill_forget(struct node *n, struct id id);	/* false: it is none of these */
 bool	spill_where(struct node *n, struct id id, uint64_t *off, uint32_t *gen, uint64_t *size);	/* off 0: not in the arena */
+bool	spill_on_disk(struct node *n, struct id id);
+uint32_t spill_slot(struct node *n, struct id id);	/* its owner's record, or 0 */
 void	spill_each(struct node *n, void (*fn)(void *ctx, struct id id, uint64_t size, uint32_t made, bool disk, bool resident), void *ctx);
 void	spill_stop(struct node *n);
 
@@ -320,6 +322,7 @@ void	spill_stop(struct node *n);
 int	kept_frame(struct nproc *p, const struct frame *f);	/* KEEP LOOKUP REMOVE */
 void	kept_tick(struct node *n);
 bool	kept_answer(struct nproc *p, const struct msg_route *m);	/* a question to a dead owner of a kept object */
+void	kept_gone(struct nproc *p);			/* nothing it waits for is wanted any more */
 void	kept_stop(struct node *n);
 
 /* kv.c */

@@ -52,6 +52,8 @@ kept_tick(struct node *n)
 	timer(n);
 }
 
+static void grant_wishes(struct node *n);
+
 /* where it lies now; a copy on the disk is asked for by who reads it, and then the last place is as good as any */
 static void
 kept_place(struct node *n, struct kept *k)
@@ -123,44 +125,103 @@ on_keep(struct nproc *p, const struct frame *f)
 	if (m.ttl && heap_set(&n->kept_timers, &k->timer, k->since + m.ttl) == 0)
 		timer(n);
 	SEND(p, ok, .req = m.req);
+	grant_wishes(n);
 	return 0;
+}
+
+struct wish {				/* somebody waits for such an object */
+	struct list link;
+	uint32_t proc;
+	uint64_t req;
+	size_t n;
+	char text[];
+};
+
+/* how many are meant by it, and one of them */
+static unsigned
+look(struct node *n, struct span text, struct kept **k)
+{
+	struct idmap_iter it = IDMAP_ITER;
+	struct id lo, hi;
+	unsigned found = 0;
+	char s[64];
+
+	if ((*k = named(n, text.p, text.n)) != NULL)
+		return 1;
+	if (text.n >= sizeof s)
+		return 0;
+	memcpy(s, text.p, text.n);
+	s[text.n] = '\0';
+	if (id_prefix(s, &lo, &hi) == 0)
+		while (idmap_next(&n->kept, &it))
+			if (id_cmp(it.key, lo) >= 0 && id_cmp(it.key, hi) <= 0) {
+				*k = it.val;
+				found++;
+			}
+	return found;
+}
+
+static void
+found_it(struct nproc *p, uint64_t req, struct kept *k)
+{
+	kept_place(p->n, k);
+	SEND(p, found, .req = req, .id = k->id, .off = k->off, .gen = k->gen, .size = k->size, .name = span_of(k->name, k->nname));
+}
+
+/* a new object: does somebody wait for it? */
+static void
+grant_wishes(struct node *n)
+{
+	list_each_safe(l, q, &n->wishes) {
+		struct wish *w = list_entry(l, struct wish, link);
+		struct nproc *p = proc_find(n, w->proc);
+		struct kept *k;
+
+		if (p && look(n, span_of(w->text, w->n), &k) != 1)
+			continue;
+		if (p)
+			found_it(p, w->req, k);
+		list_del(&w->link);
+		free(w);
+	}
 }
 
 static int
 on_lookup(struct nproc *p, const struct frame *f)
 {
 	struct node *n = p->n;
-	struct idmap_iter it = IDMAP_ITER;
 	struct kept *k = NULL;
 	struct msg_lookup m;
-	struct id lo, hi;
-	unsigned found = 0;
-	char text[64];
+	struct wish *w;
+	unsigned found;
 	int e = msg_get_lookup(&m, f->body, f->len);
 
 	if (e < 0)
 		return e;
-	if ((k = named(n, m.text.p, m.text.n)) != NULL)
-		found = 1;
-	else if (m.text.n < sizeof text) {
-		memcpy(text, m.text.p, m.text.n);
-		text[m.text.n] = '\0';
-		if (id_prefix(text, &lo, &hi) == 0)
-			while (idmap_next(&n->kept, &it))
-				if (id_cmp(it.key, lo) >= 0 && id_cmp(it.key, hi) <= 0) {
-					k = it.val;
-					found++;
-				}
-	}
-	if (found == 1)
-		kept_place(n, k);
-	if (found == 1)
-		SEND(p, found, .req = m.req, .id = k->id, .off = k->off, .gen = k->gen, .size = k->size,
-		    .name = span_of(k->name, k->nname));
-	else
+	if ((found = look(n, m.text, &k)) == 1) {
+		found_it(p, m.req, k);
+	} else if (found == 0 && m.wait && m.text.n <= 255 && (w = malloc(sizeof *w + m.text.n)) != NULL) {
+		*w = (struct wish){ .proc = p->number, .req = m.req, .n = m.text.n };
+		memcpy(w->text, m.text.p, m.text.n);
+		list_add_tail(&n->wishes, &w->link);
+	} else {
 		proc_fail(p, m.req, found ? -EINVAL : ERR_NOTFOUND, found ? "'%.*s' is ambiguous: %u objects begin so" : "no object '%.*s'",
 		    (int)(m.text.n < 255 ? m.text.n : 255), (const char *)m.text.p, found);
+	}
 	return 0;
+}
+
+void
+kept_gone(struct nproc *p)
+{
+	list_each_safe(l, q, &p->n->wishes) {
+		struct wish *w = list_entry(l, struct wish, link);
+
+		if (w->proc == p->number) {
+			list_del(&w->link);
+			free(w);
+		}
+	}
 }
 
 static int
@@ -227,6 +288,8 @@ kept_stop(struct node *n)
 {
 	struct idmap_iter it = IDMAP_ITER;
 
+	while (n->wishes.next && !list_empty(&n->wishes))
+		free(list_entry(list_shift(&n->wishes), struct wish, link));
 	while (idmap_next(&n->kept, &it))
 		free(it.val);
 	idmap_release(&n->kept);

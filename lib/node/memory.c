@@ -369,6 +369,7 @@ memory_gone(struct nproc *p)
 	struct node *n = p->n;
 
 	spill_gone(p);
+	kept_gone(p);
 	arena_node_dead(&n->arena, p->number);
 	for (size_t i = 0; i < p->told.len; i += TOLD)
 		memory_free(n, le_get64(p->told.data + i), le_get32(p->told.data + i + 8), false);

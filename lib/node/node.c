@@ -365,6 +365,7 @@ node_new(struct node **out, const struct node_opts *o, char *why, size_t nwhy)
 	list_init(&n->fork_queue);
 	list_init(&n->reap);
 	list_init(&n->waiters);
+	list_init(&n->wishes);
 	actor_init(&n->actor);
 	group_init(&n->group);
 	if ((n->loop = ev_loop_new(EVFLAG_AUTO)) == NULL)

@@ -68,6 +68,7 @@ spill_was_read(struct spill *s, struct spill_job *j)
 	h->nbuf = j->rec.nbuf;
 	h->flags = j->rec.flags;
 	h->made = j->rec.made;
+	arena_slot(&n->view, j->off, m->slot);
 	arena_seal(&n->view, j->off);
 	if (idmap_get(&n->kept, m->id))
 		arena_node_keep(&n->arena, j->off, j->gen, true);

@@ -3,72 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "node/inner.h"
-#include "store/pin.h"
-#include "wire/mp.h"
-
-enum {
-	CHUNK = 256 << 10,		/* bytes of rows in one message */
-	ANSWER = 512 << 20,		/* of one whole answer */
-};
-
-struct rows {				/* an answer being made */
-	struct nproc *p;
-	struct node *n;
-	uint64_t req, job;
-	struct buf b;
-	unsigned count;
-	struct map pins;		/* pin name -> how many */
-};
-
-static void
-flush(struct rows *r, bool last)
-{
-	struct buf b = BUF_INIT;
-
-	if (mp_put_array(&b, r->count) == 0 && mp_put_raw(&b, r->b.data, r->b.len) == 0)
-		SEND(r->p, rows, .req = r->req, .last = last, .rows = span_buf(&b));
-	buf_release(&b);
-	r->b.len = 0;
-	r->count = 0;
-}
-
-static void
-row(struct rows *r, unsigned columns)
-{
-	if (r->b.len > CHUNK)
-		flush(r, false);
-	mp_put_map(&r->b, columns);
-	r->count++;
-}
-
-static void
-key(struct rows *r, const char *k)
-{
-	mp_put_str(&r->b, k, strlen(k));
-}
-
-static void
-put_u(struct rows *r, const char *k, uint64_t v)
-{
-	key(r, k);
-	mp_put_uint(&r->b, v);
-}
-
-static void
-put_s(struct rows *r, const char *k, const void *p, size_t n)	/* empty: nil */
-{
-	key(r, k);
-	if (n)
-		mp_put_str(&r->b, p, n);
-	else
-		mp_put_nil(&r->b);
-}
-
-static void
-put_text(struct rows *r, const char *k, const char *s)
-{
-	put_s(r, k, s, strlen(s));
-}
+#include "node/rows.h"
 
 static void
 put_milli(struct rows *r, const char *k, int64_t v)		/* thousandths as a number */
@@ -315,68 +250,6 @@ actors(struct rows *r)
 }
 
 static void
-count_pins(struct rows *r)
-{
-	list_each(l, &r->n->procs_list) {
-		struct nproc *p = list_entry(l, struct nproc, link);
-
-		for (unsigned i = 0; p->page && i < PAGE_PINS; i++) {
-			uint64_t v = atomic_load_explicit(&p->page->pin[i], memory_order_relaxed);
-
-			if (v)
-				map_put(&r->pins, v, (void *)((uintptr_t)map_get(&r->pins, v) + 1));
-		}
-	}
-}
-
-static bool
-object(void *ctx, const struct arena_item *it)
-{
-	struct rows *r = ctx;
-	const struct kept *k = idmap_get(&r->n->kept, it->id);
-	struct nproc *owner = proc_find(r->n, it->id.proc);
-	char id[ID_TEXT];
-
-	if (r->job && !(owner && owner->job && owner->job->number == r->job))
-		return true;
-	row(r, 11);
-	put_text(r, "id", id_format(id, it->id));
-	put_u(r, "size", it->size);
-	put_text(r, "state", "sealed");
-	put_text(r, "kind", it->id.seq & ID_RET_MAX ? "return" : "value");
-	key(r, "owner");
-	if (k == NULL && owner)
-		mp_put_uint(&r->b, (uint64_t)owner->pid);
-	else
-		mp_put_str(&r->b, k ? "node" : "dead", 4);
-	key(r, "holders");
-	mp_put_nil(&r->b);		/* its owner counts them */
-	put_u(r, "pinned", (uintptr_t)map_get(&r->pins, pin_name(it->off, it->gen)));
-	key(r, "kept");
-	mp_put_bool(&r->b, k != NULL);
-	key(r, "age");			/* of what the node keeps; of others nobody notes it */
-	if (k)
-		mp_put_uint(&r->b, clock_ns() - k->since);
-	else
-		mp_put_nil(&r->b);
-	key(r, "ttl");
-	if (k && k->ttl)
-		mp_put_uint(&r->b, k->since + k->ttl > clock_ns() ? k->since + k->ttl - clock_ns() : 0);
-	else
-		mp_put_nil(&r->b);
-	put_s(r, "name", k ? k->name : NULL, k ? k->nname : 0);
-	return true;
-}
-
-static void
-objects(struct rows *r)
-{
-	count_pins(r);
-	arena_node_each(&r->n->arena, object, r);
-	map_release(&r->pins);
-}
-
-static void
 groups(struct rows *r)
 {
 	struct idmap_iter it = IDMAP_ITER;
@@ -417,7 +290,7 @@ rows_frame(struct nproc *p, const struct frame *f)
 		const char *what;
 		void (*fn)(struct rows *r);
 	} lists[] = { { "nodes", nodes }, { "drivers", drivers }, { "workers", workers }, { "tasks", tasks }, { "actors", actors },
-	    { "objects", objects }, { "groups", groups } };
+	    { "objects", rows_objects }, { "memory", rows_memory }, { "groups", groups } };
 	struct rows r = { .p = p, .n = p->n };
 	struct msg_list m;
 	int e = msg_get_list(&m, f->body, f->len);

@@ -120,6 +120,22 @@ spill_each(struct node *n, void (*fn)(void *ctx, struct id id, uint64_t size, ui
 	}
 }
 
+bool
+spill_on_disk(struct node *n, struct id id)
+{
+	const struct moved *m = idmap_get(&n->moved, id);
+
+	return m && m->file;
+}
+
+uint32_t
+spill_slot(struct node *n, struct id id)
+{
+	const struct moved *m = idmap_get(&n->moved, id);
+
+	return m ? m->slot : 0;
+}
+
 /* --- freeing -------------------------------------------------------------------------------------------------------------- */
 
 void
@@ -420,7 +436,7 @@ moved_new(struct node *n, const struct arena_item *it)
 		free(m);
 		return NULL;
 	}
-	*m = (struct moved){ .id = it->id, .off = it->off, .run = it->run, .size = it->size, .gen = it->gen, .made = it->made,
+	*m = (struct moved){ .id = it->id, .off = it->off, .run = it->run, .size = it->size, .gen = it->gen, .made = it->made, .slot = it->slot,
 	    .last = it->made };
 	list_init(&m->waiters);
 	return m;

@@ -19,7 +19,7 @@ enum { SPILL_THREADS = 2 };
 struct moved {
 	struct id id;
 	uint64_t off, run, size;	/* off: in the arena, 0: not there */
-	uint32_t gen, made, last;	/* last: its last use that we know of */
+	uint32_t gen, made, slot, last;	/* last: its last use that we know of */
 	bool busy, doomed;		/* doomed: to be freed once it is not busy */
 	struct spill_file *file;	/* NULL: not on the disk */
 	uint64_t at;

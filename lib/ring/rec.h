@@ -87,6 +87,8 @@ struct rec_where {		/* of an arena object, packed in rec.inl and in completions 
 	uint64_t size;		/* bytes it keeps alive */
 	uint32_t gen;
 	uint32_t proc;		/* whose extent it lies in: who frees it */
+	uint32_t held;		/* owner: processes that hold it, for who looks */
+	uint32_t spare;
 };
 static_assert(sizeof(struct rec_where) <= REC_INLINE, "fits a record");
 

@@ -81,6 +81,18 @@ arena_node_extents(struct arena_node *an, void (*fn)(void *ctx, uint64_t off, ui
 		fn(ctx, x.g << ARENA_SHIFT, x.n << ARENA_SHIFT, x.borrower);
 }
 
+uint64_t
+arena_node_lent(struct arena_node *an, uint32_t proc)
+{
+	uint64_t sum = 0;
+	struct own_extent x;
+
+	for (uint64_t g = 0; own_next(an, &g, &x); )
+		if (x.state == EXTENT_LENT && x.borrower == proc)
+			sum += x.n << ARENA_SHIFT;
+	return sum;
+}
+
 enum { TOP = 3, HOLDERS = 64 };
 
 struct report {

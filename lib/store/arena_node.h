@@ -114,6 +114,7 @@ struct arena_unit {
 	uint32_t state;
 };
 void	arena_node_units(struct arena_node *an, void (*fn)(void *ctx, const struct arena_unit *u), void *ctx);
+uint64_t arena_node_lent(struct arena_node *an, uint32_t proc);	/* bytes of its extents */
 void	arena_node_extents(struct arena_node *an,
 	    void (*fn)(void *ctx, uint64_t off, uint64_t len, uint32_t borrower), void *ctx);
 int	arena_node_report(struct arena_node *an, struct buf *b);	/* one clause of text: who holds what; 0 or -ENOMEM */

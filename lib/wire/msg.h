@@ -147,7 +147,8 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(B, kept, "packed u64 offsets of values of theirs that were taken")
 #define MSG_LOOKUP(F) \
 	F(U, req, "request number") \
-	F(S, text, "full id, unique prefix of 4 or more hex digits, or name")
+	F(S, text, "full id, unique prefix of 4 or more hex digits, or name") \
+	F(U, wait, "1: answered once there is such an object")
 #define MSG_FOUND(F) \
 	F(U, req, "request number") \
 	F(D, id, "the object") \
