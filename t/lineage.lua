@@ -2,6 +2,7 @@
 package.path = arg[0]:match "^.*/" .. "?.lua;" .. package.path
 local T = require "tap"
 local rota = require "rota"
+local core = require "rota.core"
 local ok, is, has, raises = T.ok, T.is, T.has, T.raises
 local S = { as = "string" }
 rota.init { address = "private", cpus = 2, store = "32M" }
@@ -23,9 +24,20 @@ local function damage()				-- every byte in rlet's spill files
 end
 local junk = {}
 local function push_out()			-- everything older leaves the arena
-	for i = 1, 60 do junk[i] = rota.put(("j"):rep(900000)) end
-	for i = 1, 60 do junk[i] = nil end
+	local old, left = {}, 0
 	T.collect()
+	for _, o in ipairs(core.list "objects") do old[o.id] = true end
+	for round = 1, 20 do
+		for i = 1, 60 do junk[i] = rota.put(("j"):rep(900000)) end
+		left = 0
+		for _, o in ipairs(core.list "objects") do
+			if old[o.id] and o.where ~= "disk" then left = left + 1 end
+		end
+		for i = 1, 60 do junk[i] = nil end
+		T.collect()
+		if left == 0 then return end
+	end
+	error(left .. " objects stay in the arena")
 end
 
 local make = rota.task(function(c, n) return c:rep(n) end)

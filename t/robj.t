@@ -89,6 +89,32 @@ ttl() {			# the end is waited for, not slept for: a read from the node until it 
 check 'its time is over' ttl
 check 'the time that is left' sh -c 'echo x | robj put --ttl 1h --name hour; robj ls -J | grep -q "\"name\":\"hour\".*\"ttl\":3[56][0-9][0-9]"'
 
+# --- all about one, how much in all, until it is there
+about() { robj show -o name,size,state,where,owner,kept,ttl n1 | tr '\n\t' ' ='; }
+check 'show' prints 'name=n1 size=18 state=sealed where=arena owner=node kept=true ttl=- ' about
+check 'show by id, as JSON' sh -c 'robj show -J $(robj ls -J | sed -n "s/^{\"id\":\"\([0-9a-f]*\)\".*\"name\":\"n1\".*/\1/p") | grep -q "\"name\":\"n1\",\"size\":18,"'
+check 'show of what is not there' says "robj: no object 'nix'" robj show nix
+check 'is 1' exits 1 robj show nix n1
+check 'show -o: nearest column' says "no column 'were'; did you mean 'where'?" robj show -o were n1
+check 'du' prints 'node true' sh -c 'set -- $(robj du -o owner,objects,bytes); echo $1 $([ $2 = $(robj ls | wc -l) ] && [ $3 = $(robj ls -o size | awk "{ s += \$1 } END { print s }") ] && echo true)'
+check 'du -o help' sh -c 'robj du -o help | grep -qx lineage_dropped'
+check 'du takes no operand' exits 2 robj du n1
+check 'wait for what is there' exits 0 robj wait n1
+check 'wait for what never comes' says "robj: no object 'nix' came within the time" robj wait -t 10ms nix
+check 'is 124' exits 124 robj wait -t 10ms n1 nix
+check 'a time that is none' says "cannot use 'soon' for -t" robj wait -t soon nix
+waiting() {		# three wait for two; one of them gives up, one is killed; a name and an id that come later
+	robj wait -t 60 w1 w2 >"$TMP/w" 2>&1 & a=$!
+	robj wait w1 & b=$!
+	robj wait w2 & c=$!
+	robj wait -t 20ms w2 2>/dev/null
+	[ $? -eq 124 ] || return
+	echo 1 | robj put --name w1 >/dev/null && wait $b || return
+	kill -0 $a && kill -KILL $c && { wait $c; [ $? -eq 137 ]; } || return
+	echo 2 | robj put --name w2 >/dev/null && wait $a && [ ! -s "$TMP/w" ] && robj rm w1 w2
+}
+check 'wait until they are there' waiting
+
 # --- values of Lua
 rlua -l rota -e '
 	rota.keep(rota.put({1, 2.5, "x", {a = true}, ("y"):rep(5000)}), {name="table"})
@@ -137,6 +163,20 @@ check 'and says it' says "robj: cannot put 'stdin': " full
 rota down -q --force
 
 # --- a node that ends by itself
+cat >"$TMP/holds.lua" <<'END'
+local rota = require "rota"
+rota.init { address = "private", store = "32M", cpus = 1 }
+local a, b = rota.put(("a"):rep(8 << 20)), {}
+for i = 1, 8 do b[i] = rota.put(("b"):rep(8 << 20)) end
+os.execute("robj -A pid:$PPID show -o where,state,refs,size " .. a:id() .. "; robj -A pid:$PPID du -o owner,objects,bytes")
+END
+holds() {
+	rlua "$TMP/holds.lua" >"$TMP/o" 2>&1
+	for l in 'where	disk' 'state	spilled' 'refs	1' 'size	8388624' '[0-9]*	9	75497616'; do
+		grep -qx "$l" "$TMP/o" || { echo "no line $l"; cat "$TMP/o"; return 1; }
+	done
+}
+check 'show and du see what programs hold, on the disk too' holds
 check 'a private node keeps it as long as it runs' sh -c 'exec 2>&1; rlua -l rota -e "rota.init{} os.execute([[echo x | robj put -q >/dev/null; robj ls | wc -l]])" | grep -qx 1'
 check 'and put says so' says 'this node ends with the last program that uses it' sh -c 'rlua -l rota -e "rota.init{} os.execute([[echo x | robj put]])" >/dev/null'
 

@@ -58,7 +58,7 @@ check 'tasks: started' prints 'spin 1 1
 spin 1 1' busy 'rstat tasks name=spin state=running -o name,count,attempt | tr "\t" " "'
 check 'tasks: not started, by program' busy 'rstat tasks state=queued -o id,name,count,attempt | grep -qx -e "-	rlua [^	]*busy.lua[^	]*	[1-9][0-9]*	-"'
 check 'a task has an id, a worker, a time' busy 'rstat tasks name=spin -o id,worker,since | grep -qE "^[0-9a-f]{32}	[0-9]+	[0-9]{4}-[0-9][0-9]-[0-9][0-9]T[0-9:]{8}Z$"'
-check 'objects' prints '100016 sealed value 0 false - - -' busy 'rstat objects "size~^100" -o size,state,kind,pinned,kept,age,ttl,name | xargs'
+check 'objects' prints '100016 sealed value 0 false - - arena 1' busy 'rstat objects "size~^100" -o size,state,kind,pinned,kept,ttl,name,where,refs | xargs'
 check 'sizes in other spellings' prints 1 busy 'rstat objects size=100016 | wc -l'
 check 'two filters' prints 0 busy 'rstat workers fn=spin state=idle | wc -l'
 check 'JSON' busy 'rstat workers fn=spin -J | grep -qE "^\{\"pid\":[0-9]+,\"state\":\"running\",\"fn\":\"spin\",\"task\":\"[0-9a-f]{32}\",\"since\":\"[^\"]+Z\",\"job\":[0-9]+,\"cpus\":1.0,\"actor\":null,\"rss\":[0-9]+,\"blocked\":false\}$"'
