@@ -156,7 +156,7 @@ rota.group = group.make
 
 --- waiting
 
-local is_set = core.is_set
+local is_set, is_actor = core.is_set, core.is_actor
 
 local stands_for = setmetatable({}, { __mode = "k" })
 
@@ -176,13 +176,13 @@ local function members(xs)
 	return set
 end
 
--- wait(refs, {n=1, timeout=}) -> ready, rest: rest reads like a list and is as cheap to wait on for a million as for one
+-- wait(refs or handles, {n=1, timeout=}) -> ready, rest: rest reads like a list and is as cheap to wait on for a million as for one
 function rota.wait(xs, options)
 	if options == nil and is_set(xs) then
 		local ref = xs:next()
 		return { ref and stands_for[ref] or ref }, xs
 	end
-	if core.is_ref(xs) or getmetatable(xs) == group.Group then xs = { xs } end
+	if core.is_ref(xs) or is_actor(xs) or getmetatable(xs) == group.Group then xs = { xs } end
 	local set = members(xs)
 	local n, timeout = 1, nil
 	if type(options) == "table" then
@@ -207,7 +207,9 @@ function rota.each(refs)
 	local set = members(refs)
 	return function()
 		local ref, i = set:next()
-		if ref then return i, core.get(ref) end
+		if not ref then return end
+		if is_actor(ref) then return i, ref end
+		return i, core.get(ref)
 	end
 end
 

@@ -36,13 +36,22 @@ pending_of(struct span methods)
 	return v.n && mp_next(&m, &t) == 0 && t.kind == MP_INT && t.i > 0 && t.i < UINT32_MAX ? (unsigned)t.i : 0;
 }
 
+void
+actor_again_l(struct client *c, struct actor *a)
+{
+	if (a->handles++ == 0) {
+		c->nfound--;
+		LINK_SEND(c, actor_hold, .actor = a->number);
+	}
+}
+
 static struct actor *
 actor_l(struct client *c, uint64_t number, const char *class, size_t nclass, const unsigned char *methods, size_t nmethods)
 {
 	struct actor *a = map_get(&c->actor, number);
 
 	if (a) {
-		a->handles++;
+		actor_again_l(c, a);
 		return a;
 	}
 	if (!(a = calloc(1, sizeof *a)))
@@ -93,6 +102,21 @@ actor_call_end_l(struct client *c, struct actor *a)
 	actor_unref_l(c, a);
 }
 
+/* who waits for it to be up need wait no more */
+static void
+ups_l(struct client *c, struct actor *a)
+{
+	while (a->ups) {
+		struct rec *r = slab_at(&c->slab, a->ups);
+
+		a->ups = r->link;
+		r->link = 0;
+		rec_set_l(c, r, (const unsigned char *)"\xc0", 1, 1, 0);
+		rec_ready_l(c, r);
+		rec_unref_l(c, r);
+	}
+}
+
 void
 actor_unref_l(struct client *c, struct actor *a)
 {
@@ -108,11 +132,16 @@ actor_unref_l(struct client *c, struct actor *a)
 			LINK_SEND(c, return, .lease = l->number);
 			lease_free_l(c, l);
 		}
+	memset(a->lane, 0, a->nlane * sizeof *a->lane);
 	if (a->state != ACTOR_DEAD)
 		LINK_SEND(c, actor_drop, .actor = a->number);
+	ups_l(c, a);
+	if (found_keep_l(c, a))
+		return;
 	map_del(&c->actor, a->number);
 	if (a->args)
 		rec_unref_l(c, a->args);
+	found_forget_l(c, a);
 	buf_release(&a->error);
 	free(a->lane);
 	free(a->class);
@@ -128,6 +157,8 @@ actor_granted_l(struct client *c, struct lease *l, uint32_t incarnation)
 
 	a->incarnation = incarnation;
 	a->state = ACTOR_ALIVE;
+	if (a->ups)
+		ups_l(c, a);
 	feed_lane_l(c, a, l->lane);
 }
 
@@ -137,7 +168,7 @@ static int
 retain_handle(void *arg, uint64_t number, struct span class, struct span methods)
 {
 	struct client *c = arg;
-	bool known = map_get(&c->actor, number) != NULL;
+	bool known = map_get(&c->actor, number) != NULL;	/* and held, then: actor_l sees to it */
 
 	if (!actor_l(c, number, (const char *)class.p, class.n, methods.p, methods.n))
 		return -ENOMEM;
@@ -212,6 +243,7 @@ actor_state_l(struct client *c, const struct msg_actor_state *m)
 		return;
 	if (m->state == ACTOR_DEAD) {
 		a->state = ACTOR_DEAD;
+		found_forget_l(c, a);
 		free(a->why);
 		if ((a->why = malloc(m->text.n + 1))) {
 			memcpy(a->why, m->text.p, m->text.n);
@@ -220,7 +252,10 @@ actor_state_l(struct client *c, const struct msg_actor_state *m)
 		a->error.len = 0;
 		if (m->error.n && m->error.n <= REC_BLOCK_MAX && val_check(m->error.p, m->error.n, 1, VAL_ALLOW_CODE) == 0)
 			buf_add(&a->error, m->error.p, m->error.n);
+		a->handles++;
+		ups_l(c, a);
 		feed_actor_l(c, a);
+		actor_unref_l(c, a);
 	} else if (m->state == ACTOR_RESTARTING && a->state != ACTOR_DEAD) {
 		a->state = ACTOR_RESTARTING;
 	}
@@ -252,7 +287,7 @@ spec_put(struct client *c, struct buf *b, const struct actor_spec *s, struct rec
 	return buf_add(b, head, sizeof head) < 0 || buf_add(b, s->code, s->ncode) < 0 || buf_add(b, p, n) < 0 ? -ENOMEM : 0;
 }
 
-static int
+int
 actor_request(struct client *c, struct request *rq, struct actor **a, char *why, size_t n)
 {
 	struct msg_actor m;
@@ -267,8 +302,10 @@ actor_request(struct client *c, struct request *rq, struct actor **a, char *why,
 	if (e == 0) {
 		lock_take(&c->lock);
 		*a = actor_l(c, m.actor, (const char *)m.class.p, m.class.n, m.methods.p, m.methods.n);
-		if (*a)
+		if (*a) {
+			LINK_SEND(c, actor_hold, .actor = m.actor);	/* a DROP of ours may have passed the answer */
 			lane_open_l(c, *a, 0);
+		}
 		lock_drop(&c->lock);
 		e = *a ? 0 : -ENOMEM;
 	} else if (e != ERR_NOTFOUND && !*why) {
@@ -308,26 +345,17 @@ client_actor_new(struct client *c, const struct actor_spec *s, struct actor **a,
 		else
 			client_release(c, args);
 		(*a)->retries = s->opts.retries;
+		if (s->name && s->name[0]) {
+			lock_take(&c->lock);
+			found_put_l(c, *a, "", s->name);
+			lock_drop(&c->lock);
+		}
 	} else {
 		client_release(c, args);
 	}
 	if (!c->serving)
 		service_start(c);
 	return e;
-}
-
-int
-client_actor_find(struct client *c, const char *namespace, const char *name, struct actor **a, char *why, size_t n)
-{
-	struct request *rq;
-
-	*why = '\0';
-	lock_take(&c->lock);
-	if ((rq = link_expect_l(c)))
-		LINK_SEND(c, actor_find, .req = rq->req, .namespace = span_of(namespace, namespace ? strlen(namespace) : 0),
-		    .name = span_of(name, strlen(name)));
-	lock_drop(&c->lock);
-	return rq ? actor_request(c, rq, a, why, n) : -ENOMEM;
 }
 
 struct actor *
@@ -413,6 +441,30 @@ actor_settled(struct client *c, void *arg)
 
 	(void)c;
 	return a->state == ACTOR_ALIVE || a->state == ACTOR_DEAD;
+}
+
+struct rec *
+client_actor_ready(struct client *c, struct actor *a)
+{
+	struct rec *r;
+
+	lock_take(&c->lock);
+	if ((r = rec_new_l(c))) {
+		r->state = REC_PENDING;
+		r->count = 1;
+		r->flags |= REC_SEEN;
+		if (actor_settled(c, a)) {
+			rec_set_l(c, r, (const unsigned char *)"\xc0", 1, 1, 0);
+			rec_set_ready(r);
+		} else {
+			r->count = 2;
+			r->link = a->ups;
+			a->ups = slab_unit(&c->slab, r);
+			lane_open_l(c, a, 0);
+		}
+	}
+	lock_drop(&c->lock);
+	return r;
 }
 
 int

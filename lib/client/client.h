@@ -229,6 +229,7 @@ int	actor_group(const struct actor *a, const char *name, size_t n);	/* number of
 /* ERR_PENDING: as many calls of ours as its max_pending have not ended */
 int	client_call(struct client *c, struct actor *a, struct fn *method, const struct payload *args, struct rec **r);
 int	client_actor_end(struct client *c, struct actor *a, bool stop, bool restart);	/* kill or stop */
+struct rec *client_actor_ready(struct client *c, struct actor *a);	/* ready, without a value, when it is up or dead; counted; NULL no memory */
 int	client_actor_wait(struct client *c, struct actor *a, uint64_t deadline);	/* until it is up: 0, ERR_ACTOR_DIED, … */
 
 /* --- looking (link.c) -------------------------------------------------------------------------------------- */

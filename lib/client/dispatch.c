@@ -146,7 +146,12 @@ ON(actor_start)
 	UNUSED;
 	c->actor_number = m->actor;
 	c->incarnation = m->incarnation;
-	c->spec.len = 0;
+	c->spec.len = c->self.len = 0;
+	c->self_name = m->name.n;
+	c->self_class = m->class.n;
+	if (buf_add(&c->self, m->name.p, m->name.n) < 0 || buf_add(&c->self, m->class.p, m->class.n) < 0 ||
+	    buf_add(&c->self, m->methods.p, m->methods.n) < 0)
+		return -ENOMEM;
 	return buf_add(&c->spec, m->spec.p, m->spec.n);
 }
 

@@ -157,6 +157,8 @@ struct actor {
 	unsigned calls, max_pending;	/* ours that have not ended, and how many may be; 0 no limit */
 	bool stop;			/* to be told once the calls made before are sent */
 	const char *ended;		/* we stopped or killed it: later calls of ours fail with this text */
+	char *found;			/* namespace, NUL, name: it is in client.found; NULL */
+	uint32_t ups;			/* units of records, linked, that become ready when it is up or dead */
 	int retries;			/* of calls that had started, unless they say otherwise */
 	char *class, *why;
 	unsigned char *methods;
@@ -235,6 +237,8 @@ struct client {
 	struct inring *dead_inrings;
 	struct map lease_of;		/* lease number -> struct lease * */
 	struct map actor;		/* number -> struct actor * */
+	struct map found;		/* hash of namespace and name -> struct actor * that was found so, till it is dead */
+	unsigned nfound;		/* of them, those that we have no handle of */
 	struct heap timers;
 	struct list lineage, lineage_dying;
 	uint64_t lineage_bytes;
@@ -317,6 +321,8 @@ struct client {
 	uint64_t next_scope;
 	uint64_t ended;			/* when the last task did, if nothing came since: the next one's start; else 0 */
 	struct buf spec;		/* ACTOR_START, for the script layer */
+	struct buf self;		/* its name, class and methods */
+	size_t self_name, self_class;	/* bytes of the first two */
 	struct buf args;		/* of the task claimed last */
 	uint32_t cpus;			/* granted to us, thousandths */
 	struct serve_grant granted;	/* by the ring that came last; resources point into granted_bytes */
@@ -486,10 +492,15 @@ int	actors_retain_l(struct client *c, const unsigned char *p, size_t n, unsigned
 void	actors_release_l(struct client *c, const unsigned char *p, size_t n, unsigned nvals);
 void	actors_give_l(struct client *c, const struct payload *p, uint32_t proc);	/* proc will have them */
 void	actor_state_l(struct client *c, const struct msg_actor_state *m);
+void	found_put_l(struct client *c, struct actor *a, const char *namespace, const char *name);	/* find.c */
+void	found_forget_l(struct client *c, struct actor *a);
+bool	found_keep_l(struct client *c, struct actor *a);	/* its last handle is gone: is it worth remembering? */
+void	actor_again_l(struct client *c, struct actor *a);	/* a new handle of one that was only remembered */
 void	actor_granted_l(struct client *c, struct lease *l, uint32_t incarnation);
 void	actor_lost_ring_l(struct client *c, struct lease *l);
 void	actor_unref_l(struct client *c, struct actor *a);
 void	actor_call_end_l(struct client *c, struct actor *a);	/* one call less under way */
+int	actor_request(struct client *c, struct request *rq, struct actor **a, char *why, size_t n);
 void	lane_open_l(struct client *c, struct actor *a, unsigned lane);
 uint64_t actor_queued_l(const struct actor *a);
 

@@ -51,7 +51,7 @@ lease_grant_l(struct client *c, const struct msg_grant *m, int ringfd, int slabf
 	l->since = clock_ns();
 	map_put(&c->lease_of, l->number, l);
 	if (m->actor) {
-		if (!a || m->group >= a->nlane) {	/* dropped meanwhile */
+		if (!a || a->handles == 0 || m->group >= a->nlane) {	/* dropped meanwhile */
 			LINK_SEND(c, return, .lease = m->lease);
 			lease_free_l(c, l);
 			return;

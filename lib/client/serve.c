@@ -525,6 +525,19 @@ serve_actor(struct client *c, struct span *spec, uint64_t *incarnation)
 	return c->actor_number;
 }
 
+bool
+serve_actor_self(struct client *c, struct span *name, struct span *class, struct span *methods)
+{
+	size_t n = c->self_name, k = n + c->self_class;
+
+	if (!c->actor_number)
+		return false;
+	*name = span_of(c->self.data, n);
+	*class = span_of(c->self.data + n, c->self_class);
+	*methods = span_of(c->self.data + k, c->self.len - k);
+	return true;
+}
+
 void
 serve_actor_up(struct client *c, bool ok, const unsigned char *error, size_t n)
 {

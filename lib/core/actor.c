@@ -64,7 +64,7 @@ hold(struct actor_life *a, uint32_t proc)
 {
 	uint32_t *p;
 
-	if (holds(a, proc) >= 0)
+	if (proc == a->worker || holds(a, proc) >= 0)
 		return 0;
 	if ((a->nholder & (a->nholder - 1)) == 0) {	/* a power of two is full */
 		if ((p = realloc(a->holder, (a->nholder ? 2 * a->nholder : 1) * sizeof *p)) == NULL)
@@ -72,6 +72,31 @@ hold(struct actor_life *a, uint32_t proc)
 		a->holder = p;
 	}
 	a->holder[a->nholder++] = proc;
+	return 0;
+}
+
+static int
+watches(const struct actor_life *a, uint32_t proc)
+{
+	for (unsigned i = 0; i < a->nwatcher; i++)
+		if (a->watcher[i] == proc)
+			return (int)i;
+	return -1;
+}
+
+static int
+watch(struct actor_life *a, uint32_t proc)
+{
+	uint32_t *p;
+
+	if (watches(a, proc) >= 0)
+		return 0;
+	if ((a->nwatcher & (a->nwatcher - 1)) == 0) {
+		if ((p = realloc(a->watcher, (a->nwatcher ? 2 * a->nwatcher : 1) * sizeof *p)) == NULL)
+			return -ENOMEM;
+		a->watcher = p;
+	}
+	a->watcher[a->nwatcher++] = proc;
 	return 0;
 }
 
@@ -104,6 +129,9 @@ tell(const struct actor_life *a, struct actor_out *o)	/* the new state, to all w
 	for (unsigned i = 0; i < a->nopener; i++)
 		if (a->opener[i].group == 0 && holds(a, a->opener[i].proc) < 0)	/* who opens any opens that */
 			fx_add(o, ACTOR_FX_STATE, a)->proc = a->opener[i].proc;
+	for (unsigned i = 0; i < a->nwatcher; i++)
+		if (holds(a, a->watcher[i]) < 0 && opened(a, a->watcher[i], 0) < 0)
+			fx_add(o, ACTOR_FX_STATE, a)->proc = a->watcher[i];
 }
 
 static void
@@ -237,6 +265,7 @@ life_free(struct actor_life *a)
 	buf_release(&a->spec);
 	buf_release(&a->error);
 	free(a->holder);
+	free(a->watcher);
 	free(a->opener);
 	free(a);
 }
@@ -328,10 +357,13 @@ in_gone(struct actor_core *c, uint64_t now, const struct actor_in *in, struct ac
 
 	while (map_next(&c->actors, &it)) {
 		struct actor_life *a = it.val;
+		int i;
 
 		if (a->worker && a->worker == in->proc)
 			lost(c, a, now, in->text, o);
 		close_all(a, in->proc, false);
+		if ((i = watches(a, in->proc)) >= 0)
+			a->watcher[i] = a->watcher[--a->nwatcher];
 		drop(c, a, in->proc, o);
 	}
 }
@@ -401,6 +433,10 @@ actor_step(struct actor_core *c, uint64_t now, const struct actor_in *in, struct
 			e = hold(a, in->proc);
 			if (a->state == ACTOR_DEAD)
 				fx_add(o, ACTOR_FX_STATE, a)->proc = in->proc;
+			break;
+		case ACTOR_IN_WATCH:
+			if (a->state != ACTOR_DEAD)
+				e = watch(a, in->proc);
 			break;
 		case ACTOR_IN_DROP: drop(c, a, in->proc, o); break;
 		case ACTOR_IN_CLOSE:

@@ -47,8 +47,9 @@ struct actor_life {			/* ro for all but actor.c */
 	uint64_t crashed;		/* time of the last one */
 	struct heap_node timer;
 	uint32_t *holder;
+	uint32_t *watcher;		/* who found it by name and may remember it: told when it dies */
 	struct actor_opener *opener;
-	unsigned nholder, nopener;
+	unsigned nholder, nwatcher, nopener;
 };
 
 #define ACTOR_GRACE UINT64_C(50000000)	/* ns from the last handle's drop to the end */
@@ -65,7 +66,8 @@ enum actor_in_kind {
 	ACTOR_IN_NOPLACE,	/* actor, text: infeasible */
 	ACTOR_IN_UP,		/* actor, worker, ok, error */
 	ACTOR_IN_OPEN,		/* actor, proc, group, req */
-	ACTOR_IN_HOLD,		/* actor, proc */
+	ACTOR_IN_HOLD,		/* actor, proc; its own worker does not count, or it would never end */
+	ACTOR_IN_WATCH,		/* actor, proc */
 	ACTOR_IN_DROP,		/* actor, proc */
 	ACTOR_IN_CLOSE,		/* actor, proc, group: its ring was given back */
 	ACTOR_IN_KILL,		/* actor, stop, restart */

@@ -28,6 +28,8 @@ fx_ring(struct node *n, const struct actor_life *a, const struct actor_fx *fx)
 		    (unsigned long long)a->number);
 }
 
+static void	again_after(struct node *n, uint64_t actor);
+
 static void
 fx_note(struct node *n, const struct actor_life *a)
 {
@@ -36,6 +38,8 @@ fx_note(struct node *n, const struct actor_life *a)
 	CTL(n, actor_note, .actor = a->number, .state = a->state, .incarnation = a->incarnation, .text = span_str(a->text));
 	if (a->state == ACTOR_DEAD && (j = map_get(&n->jobs, a->job)) != NULL)
 		job_unref(n, j);	/* counted in actors_made; a dead one is noted once */
+	if (a->state == ACTOR_DEAD && n->nafter)
+		again_after(n, a->number);
 }
 
 static void
@@ -79,7 +83,7 @@ fx_do(struct node *n, const struct actor_fx *fx)
 	case ACTOR_FX_START:
 		if (p)
 			SEND(p, actor_start, .actor = a->number, .incarnation = a->incarnation, .name = span_buf(&a->name),
-			    .class = span_buf(&a->class), .spec = span_buf(&a->spec));
+			    .class = span_buf(&a->class), .spec = span_buf(&a->spec), .methods = span_buf(&a->methods));
 		break;
 	case ACTOR_FX_RING: fx_ring(n, a, fx); break;
 	case ACTOR_FX_STATE: fx_state(n, a, fx->proc); break;
@@ -153,6 +157,8 @@ actors_made(struct node *n, const struct ask *a, const struct msg_actor *m)
 	if (p)
 		SEND(p, actor, .req = a->req, .actor = m->actor, .class = m->class, .methods = m->methods);
 	actors_step(n, &in);
+	if (p && new.name.n)
+		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_WATCH, .actor = m->actor, .proc = p->number });
 }
 
 /* asks the control store to register the actor; body is the request as it came */
@@ -172,12 +178,72 @@ ask_new(struct node *n, struct nproc *p, struct msg_actor_new *m, struct span bo
 	return true;
 }
 
-bool
-actors_again(struct node *n, struct nproc *p, const struct ask *a)
+/* asks once more to register what a asked for */
+static void
+again(struct node *n, const struct ask *a)
 {
+	struct nproc *p = proc_find(n, a->proc);
 	struct msg_actor_new m;
 
-	return p->job && msg_get_actor_new(&m, a->body.data, a->body.len) == 0 && ask_new(n, p, &m, span_buf(&a->body));
+	if (p && p->job && msg_get_actor_new(&m, a->body.data, a->body.len) == 0 && !ask_new(n, p, &m, span_buf(&a->body)))
+		proc_fail(p, a->req, -ENOMEM, "the node is out of memory");
+}
+
+/* those who would have taken the actor that is dead now */
+static void
+again_after(struct node *n, uint64_t actor)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (n->nafter && map_next(&n->asks, &it)) {
+		struct ask *a = it.val;
+
+		if (a->after != actor)
+			continue;
+		map_del(&n->asks, it.key);
+		n->nafter--;
+		again(n, a);
+		ctl_ask_free(n, a);
+	}
+}
+
+/* a wants any actor of that name: this one is about to end, the next one will do */
+static bool
+put_off(struct node *n, const struct ask *a, uint64_t actor)
+{
+	struct nproc *p = proc_find(n, a->proc);
+	uint64_t id = p ? ctl_ask(n, p, a->req, a->type, span_buf(&a->body)) : 0;
+
+	if (id == 0)
+		return false;
+	((struct ask *)map_get(&n->asks, id))->after = actor;
+	n->nafter++;
+	return true;
+}
+
+void
+actors_found(struct node *n, struct ask *a, const struct msg_actor *m)
+{
+	struct nproc *p = proc_find(n, a->proc);
+	const struct actor_life *life = actor_get(&n->actor, m->actor);
+	bool new = a->type == MSG_ACTOR_NEW_T;
+
+	if (p == NULL)
+		return;
+	if (new && life && life->state == ACTOR_DEAD) {
+		again(n, a);			/* the control store knows by now */
+		return;
+	}
+	if (new && life && life->final && put_off(n, a, m->actor))
+		return;
+	if (life == NULL) {
+		proc_fail(p, a->req, ERR_NOTFOUND, "the actor's node is gone");
+		return;
+	}
+	/* it holds the actor from here on: nobody can let go of the last handle while the answer travels */
+	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_HOLD, .actor = m->actor, .proc = p->number });
+	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_WATCH, .actor = m->actor, .proc = p->number });
+	SEND(p, actor, .req = a->req, .actor = m->actor, .class = m->class, .methods = m->methods);
 }
 
 static int

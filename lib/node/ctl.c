@@ -27,8 +27,8 @@ ctl_ask(struct node *n, const struct nproc *p, uint64_t req, uint16_t type, stru
 	return n->next_ask;
 }
 
-static void
-ask_free(struct node *n, struct ask *a)
+void
+ctl_ask_free(struct node *n, struct ask *a)
 {
 	if (a->job)
 		job_unref(n, a->job);
@@ -42,7 +42,7 @@ ctl_forget(struct node *n, uint64_t ask)
 	struct ask *a = map_del(&n->asks, ask);
 
 	if (a)
-		ask_free(n, a);
+		ctl_ask_free(n, a);
 }
 
 static void
@@ -54,25 +54,6 @@ on_job(struct node *n, const struct ask *a, uint64_t number)
 		join_job(p, (uint32_t)number);
 	else
 		CTL(n, job_end, .job = number);
-}
-
-static void
-on_found(struct node *n, const struct ask *a, const struct msg_actor *m)
-{
-	struct nproc *p = proc_find(n, a->proc);
-	const struct actor_life *life = actor_get(&n->actor, m->actor);
-
-	if (p == NULL)
-		return;
-	if (a->type == MSG_ACTOR_NEW_T && (!life || life->state == ACTOR_DEAD) && actors_again(n, p, a))
-		return;				/* it had died when the control store found it: that knows by now */
-	if (life == NULL) {
-		proc_fail(p, a->req, ERR_NOTFOUND, "the actor's node is gone");
-		return;
-	}
-	/* it holds the actor from here on: nobody can let go of the last handle while the answer travels */
-	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_HOLD, .actor = m->actor, .proc = p->number });
-	SEND(p, actor, .req = a->req, .actor = m->actor, .class = m->class, .methods = m->methods);
 }
 
 static int
@@ -87,7 +68,7 @@ on_fail(struct node *n, const struct frame *f)
 		return e;
 	if ((p = map_get(&n->procs, a->proc)) != NULL && !p->lost)
 		SEND(p, fail, .req = a->req, .code = m.code, .text = m.text);
-	ask_free(n, a);
+	ctl_ask_free(n, a);
 	return 0;
 }
 
@@ -101,7 +82,7 @@ on_kv(struct node *n, const struct frame *f)
 	if (e < 0 || (a = map_del(&n->asks, m.req)) == NULL)
 		return e;
 	e = kv_answer(n, a, f);
-	ask_free(n, a);
+	ctl_ask_free(n, a);
 	return e;
 }
 
@@ -135,7 +116,7 @@ ctl_frame(struct node *n, const struct frame *f)
 			return e;
 		if ((a = map_del(&n->asks, job.req)) != NULL) {
 			on_job(n, a, job.job);
-			ask_free(n, a);
+			ctl_ask_free(n, a);
 		}
 		return 0;
 	case MSG_ACTOR_T:
@@ -145,8 +126,8 @@ ctl_frame(struct node *n, const struct frame *f)
 			if (a->type == MSG_ACTOR_NEW_T && !actor.found)
 				actors_made(n, a, &actor);
 			else
-				on_found(n, a, &actor);
-			ask_free(n, a);
+				actors_found(n, a, &actor);
+			ctl_ask_free(n, a);
 		}
 		return 0;
 	case MSG_KV_ROWS_T: case MSG_KV_DONE_T: case MSG_KV_EVENTS_T:
@@ -247,7 +228,7 @@ gcs_close(struct conn *c, int e)
 			CTL(n, job_new, .req = p->hello, .name = span_buf(&p->name), .namespace = span_buf(&p->namespace));
 		} else if (p && !p->lost && !kv_again(n, p, a))
 			proc_fail(p, a->req, ERR_CLOSED, "the control store went away: it may or may not have been done");
-		ask_free(n, a);
+		ctl_ask_free(n, a);
 	}
 	map_release(&old);
 	n->ctl_at = clock_ns() + CLOCK_SEC / 10;
@@ -363,7 +344,7 @@ ctl_stop(struct node *n)
 	while (map_next(&n->asks, &it)) {
 		struct ask *a = map_del(&n->asks, it.key);
 
-		ask_free(n, a);
+		ctl_ask_free(n, a);
 	}
 	map_release(&n->asks);
 	buf_release(&n->ctl);

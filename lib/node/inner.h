@@ -102,6 +102,7 @@ struct ask {				/* a request at the control store */
 	uint64_t req;			/* its own request number */
 	uint16_t type;
 	struct njob *job;		/* counted, or NULL */
+	uint64_t after;			/* not asked yet: it waits for the end of this actor; 0 */
 	struct buf body;		/* ACTOR_NEW as it came */
 };
 
@@ -188,6 +189,7 @@ struct node {
 	struct buf ctl_queue;		/* lasting: frames while it is away */
 	uint64_t next_ask, epoch;
 	struct map asks;		/* request -> struct ask * */
+	unsigned nafter;		/* of them, those that wait for the end of an actor */
 
 	struct idmap kept;		/* memory.c, kept.c */
 	struct map kept_names;
@@ -273,11 +275,12 @@ int	res_of(struct node *n, struct res *r, uint64_t cpus, uint64_t gpus, uint64_t
 /* actors.c */
 void	actors_step(struct node *n, const struct actor_in *in);
 void	actors_made(struct node *n, const struct ask *a, const struct msg_actor *m);
-bool	actors_again(struct node *n, struct nproc *p, const struct ask *a);	/* asks once more for the actor of a */
+void	actors_found(struct node *n, struct ask *a, const struct msg_actor *m);	/* the control store knew it before */
 int	actors_frame(struct nproc *p, const struct frame *f);
 void	actors_stop(struct node *n);
 
 /* ctl.c */
+void	ctl_ask_free(struct node *n, struct ask *a);
 int	ctl_start(struct node *n, char *why, size_t nwhy);
 void	ctl_stop(struct node *n);
 /* the number of a request to be answered through ctl_frame; 0: no memory */

@@ -333,12 +333,19 @@ l_new(lua_State *L)
 }
 
 static int
-l_find(lua_State *L)				/* find(name [, namespace]) -> handle, or nil and why */
+l_find(lua_State *L)				/* find(name [, namespace or {namespace=}]) -> handle, or nil and why */
 {
-	const char *name = luaL_checkstring(L, 1);
+	const char *name = luaL_checkstring(L, 1), *namespace;
 	struct actor *a;
 	char why[512];
-	int e = client_actor_find(script_client(L), luaL_optstring(L, 2, ""), name, &a, why, sizeof why);
+	int e;
+
+	if (lua_istable(L, 2)) {
+		lua_getfield(L, 2, "namespace");
+		lua_replace(L, 2);
+	}
+	namespace = luaL_optstring(L, 2, "");
+	e = client_actor_find(script_client(L), namespace, name, &a, why, sizeof why);
 
 	if (e < 0) {
 		luaL_pushfail(L);
@@ -373,6 +380,13 @@ l_up(lua_State *L)				/* actor_wait(handle [, timeout]) -> true, or nil and why:
 	if (e < 0)
 		return script_fail(L, e);
 	lua_pushboolean(L, true);
+	return 1;
+}
+
+static int
+l_is(lua_State *L)
+{
+	lua_pushboolean(L, of_type(L, 1, script_of(L)->is_actor) != NULL);
 	return 1;
 }
 
@@ -433,6 +447,16 @@ actor_out(lua_State *L, int idx, struct enc *e)
 }
 
 void
+actor_push(lua_State *L, uint64_t number, struct span class, struct span methods)
+{
+	struct actor *a = client_actor_import(script_client(L), number, (const char *)class.p, class.n, methods.p, methods.n, 0);
+
+	if (!a)
+		luaL_error(L, "not enough memory");
+	handle_push(L, a);
+}
+
+void
 actor_in(lua_State *L, int desc, const struct dec_src *src)
 {
 	const char *class, *methods;
@@ -466,7 +490,7 @@ l_setmethods(lua_State *L)			/* method_methods(table): what method.name finds; f
 }
 
 const luaL_Reg actor_functions[] = { { "actor_new", l_new }, { "find", l_find }, { "stop", l_stop }, { "kill", l_kill },
-    { "actor_wait", l_up }, { "method_bind", l_method_bind }, { "method_methods", l_setmethods }, { NULL, NULL } };
+    { "actor_wait", l_up }, { "is_actor", l_is }, { "method_bind", l_method_bind }, { "method_methods", l_setmethods }, { NULL, NULL } };
 
 void
 actor_open(lua_State *L)

@@ -116,7 +116,13 @@ l_context(lua_State *L)				/* context() -> table */
 		return 1;
 	granted(L, c);
 	if ((actor = serve_actor(c, &spec, &incarnation)) != 0) {
-		set_int(L, "actor", actor);
+		struct span name, class, methods;
+
+		serve_actor_self(c, &name, &class, &methods);
+		actor_push(L, actor, class, methods);
+		lua_setfield(L, -2, "actor");
+		if (name.n)
+			set_span(L, "actor_name", name);
 		set_int(L, "incarnation", incarnation);
 	}
 	if (s->sched->running)

@@ -36,11 +36,15 @@ l_new(lua_State *L)				/* waitset() */
 }
 
 static int
-l_add(lua_State *L)				/* set:add(ref [, tag]) */
+l_add(lua_State *L)				/* set:add(ref or handle [, tag]): a handle is ready when its actor is up, or dead */
 {
 	struct lset *u = check(L, 1);
-	struct rec *r = ref_check(L, 2);
+	struct actor *a = actor_test(L, 2);
+	struct rec *r = a ? client_actor_ready(script_of(L)->c, a) : ref_check(L, 2);
+	int e;
 
+	if (!r)
+		return luaL_error(L, "not enough memory");
 	lua_settop(L, 3);
 	lua_getiuservalue(L, 1, 1);
 	if (lua_isinteger(L, 3) && lua_tointeger(L, 3) == u->next) {
@@ -53,7 +57,10 @@ l_add(lua_State *L)				/* set:add(ref [, tag]) */
 		lua_rawseti(L, -2, 2);
 	}
 	lua_rawseti(L, 4, u->next);
-	if (waitset_add(script_of(L)->c, u->w, r, (uint64_t)u->next) < 0)
+	e = waitset_add(script_of(L)->c, u->w, r, (uint64_t)u->next);
+	if (a)					/* the set alone has it */
+		client_release(script_of(L)->c, r);
+	if (e < 0)
 		return luaL_error(L, "not enough memory");
 	u->next++;
 	return 0;

@@ -113,6 +113,7 @@ void	task_fill(lua_State *L, int task, int desc, const struct dec_src *src);
 void	actor_out(lua_State *L, int idx, struct enc *e);
 void	actor_in(lua_State *L, int desc, const struct dec_src *src);
 struct actor *actor_test(lua_State *L, int idx);
+void	actor_push(lua_State *L, uint64_t number, struct span class, struct span methods);	/* a handle */
 
 void	context_open_worker(lua_State *L);		/* l_context.c: the environment as each task has it */
 

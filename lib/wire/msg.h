@@ -210,7 +210,8 @@ enum route_kind {
 	F(U, incarnation, "1 first") \
 	F(S, name, "its name") \
 	F(S, class, "its class") \
-	F(B, spec, "as in ACTOR_NEW")
+	F(B, spec, "as in ACTOR_NEW") \
+	F(B, methods, "as in ACTOR_NEW")
 #define MSG_ACTOR_UP(F) \
 	F(U, actor, "actor that was constructed, or not") \
 	F(U, ok, "1 it serves, 0 its constructor failed") \
