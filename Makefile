@@ -1,6 +1,7 @@
 # make                 builds all programs into build/bin, to be run in place: . build/env
 # make demo            the main job on this machine's manual pages; installs what it needs first
 # make check           all tests; make check-long: the same with longer crash loops and searches
+# make fuzz            searches for faults of decoders: T=NAME MIN=10 (clang); without T the list of them
 # make bench           a table of speeds; PEERS=1 measures the peers beside us
 # make install         PREFIX=/usr/local DESTDIR=; make uninstall
 # make deps lint clean
@@ -42,8 +43,9 @@ PAGES := $(wildcard man/*.[13578])
 BENCH := $(patsubst %.c,$(O)/%,$(wildcard contrib/bench/*.c)) $(patsubst %.c,$(O)/%.so,$(wildcard contrib/bench/c*.c))
 CAPI := lib/librota.so.0 lib/librota.so lib/librota.a lib/pkgconfig/rota.pc include/rota.h
 MODELC := $(if $(findstring -fsanitize,$(CFLAGS)),,$(wildcard t/model/*.c))
+FUZZC := $(wildcard t/fuzz/*.c)
 TESTC := $(filter-out t/model/%,$(wildcard t/*.c t/*/*.c))
-TESTS := $(TESTC:%.c=$(O)/%.t) $(MODELC:%.c=$(O)/%.t)
+TESTS := $(patsubst %.c,$(O)/%.t,$(filter-out $(FUZZC),$(TESTC))) $(MODELC:%.c=$(O)/%.t)
 
 # The C tests once more with sanitizers, unless the whole tree is.  TSan: what several processes share.
 # Their instructions make gcc see uninitialized uses that are none.
@@ -53,6 +55,8 @@ TSAN := -O1 -g -fsanitize=thread -Wno-tsan $(QUIET)
 ifeq ($(findstring -fsanitize,$(CFLAGS)),)
 SANTESTS := $(TESTC:%.c=$(O)/san/%.t)
 TSANTESTS := $(patsubst %.c,$(O)/tsan/%.t,$(wildcard t/ring_*.c t/store_*.c t/capi_threads.c))
+else
+TESTS += $(FUZZC:%.c=$(O)/%.t)
 endif
 
 # Goals for users do their own set-up; the others only say what is missing.
@@ -92,6 +96,23 @@ $(O)/contrib/bench/%.so: $(O)/contrib/bench/%.o
 	$(call say,ld $@)$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^
 $(O)/contrib/bench/%: $(O)/contrib/bench/%.o $(O)/librota.a
 	$(call say,ld $@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# Searches (t/fuzz.h): everything once more by clang, with coverage and sanitizers.
+FUZZCC = clang
+FUZZ := -O1 -g -DFUZZ -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+$(O)/fuzz/%.o: %.c | $(READY)
+	@mkdir -p $(@D)
+	$(call say,cc $< (fuzz))$(FUZZCC) $(CPPFLAGS) $(CFLAGS) $(FUZZ) -fsanitize=fuzzer-no-link -c -o $@ $<
+$(O)/fuzz/librota.a: $(LIB:%.c=$(O)/fuzz/%.o)
+$(O)/fuzz/%.t: $(O)/fuzz/t/fuzz/%.o $(O)/fuzz/librota.a
+	$(call say,ld $@)$(FUZZCC) $(CFLAGS) $(FUZZ) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+fuzz: have $(if $(wildcard t/fuzz/$(T).c),$(O)/san/t/fuzz/$(T).t)
+	@[ -n '$(T)' ] || { echo 'make fuzz T=NAME MIN=MINUTES [KEEP=1]; NAME is one of'; \
+		for f in $(FUZZC); do sed -n "2,3s|^ \* [a-z_]*\.c - |$${f##*/}: |p; 1s|^/\* [a-z_]*\.c - \(.*\) \*/|$${f##*/}: \1|p" $$f; done | \
+		sed 's/\.c: /\t/' | expand -t 12; exit 0; }; \
+	[ -z '$(T)' ] || [ -e 't/fuzz/$(T).c' ] || { echo 'make: no t/fuzz/$(T).c' >&2; exit 2; }; \
+	[ -z '$(T)' ] || command -v $(FUZZCC) >/dev/null || { echo 'make: no $(FUZZCC); apt-get install clang' >&2; exit 2; }; \
+	[ -z '$(T)' ] || { $(MAKE) --no-print-directory $(O)/fuzz/$(T).t READY= && O=$(O) MIN=$(MIN) KEEP=$(KEEP) t/fuzz/search $(T); }
 
 # The explorer brings atomics of its own, and stacks that no sanitizer can follow; -O1 leaves the least rubbish on them.
 $(O)/t/model/%.o: override CPPFLAGS := -It/model/include $(CPPFLAGS)
@@ -212,5 +233,5 @@ uninstall:
 		lib/pkgconfig share/doc/rota; do rmdir "$$d" 2>/dev/null || :; done
 clean:
 	rm -rf $(O)
-.PHONY: all check check-long demo bench deps have lint install uninstall clean
+.PHONY: all check check-long demo bench fuzz deps have lint install uninstall clean
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -45,7 +45,7 @@ static int
 term_row(void *arg, struct span row)
 {
 	const struct run *r = arg;
-	struct mp m = { row.p, row.p + row.n };
+	struct mp m = mp_read(row.p, row.n);
 	struct mp_tok map, key, val;
 	int64_t pid = 0, job = -1;
 

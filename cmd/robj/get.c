@@ -36,7 +36,7 @@ outside(const struct value *v, uint32_t i, const unsigned char **p, uint64_t *n)
 static bool
 bytes_of(const struct value *v, const unsigned char **p, uint64_t *n)
 {
-	struct mp m = { v->p, v->p + v->n };
+	struct mp m = mp_read(v->p, v->n);
 	struct val_buffer b;
 	struct mp_tok t;
 	uint64_t all;

@@ -105,7 +105,7 @@ static int
 on_row(void *arg, struct span row)
 {
 	struct about *a = arg;
-	struct mp m = { row.p, row.p + row.n };
+	struct mp m = mp_read(row.p, row.n);
 	struct mp_tok map, key, v[NCOLS] = { 0 };
 
 	if (mp_next(&m, &map) < 0 || map.kind != MP_MAP)

@@ -163,7 +163,7 @@ lane_of(const struct actor *a, const char *name)
 {
 	struct span all = actor_info(a, "methods");
 	struct rota_value map, of, group;
-	struct mp m = { all.p, all.p + all.n };
+	struct mp m = mp_read(all.p, all.n);
 	char why[CAPI_WHY];
 	int g = 0;
 

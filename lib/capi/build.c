@@ -51,7 +51,7 @@ rota_build_map(struct rota_builder *b, size_t pairs)
 int
 rota_built(struct rota_builder *b, struct rota_value *v)
 {
-	struct mp m = { b->e.b.data, b->e.b.data + b->e.b.len };
+	struct mp m = mp_read(b->e.b.data, b->e.b.len);
 
 	if (b->failed)
 		return b->failed;

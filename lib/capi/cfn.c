@@ -76,7 +76,7 @@ text(struct mp *m, char *to, size_t cap)
 int
 cfn_get(struct cfn *f, const unsigned char *p, size_t n)
 {
-	struct mp m = { p, p + n };
+	struct mp m = mp_read(p, n);
 	struct mp_tok t;
 
 	if (mp_next(&m, &t) < 0 || t.kind != MP_ARRAY || t.n != 4 || mp_next(&m, &t) < 0 || t.kind != MP_STR || t.n != 1 ||

@@ -194,7 +194,7 @@ rota_get_all(struct rota_ctx *x, struct rota_ref *ref, struct rota_value *v, siz
 
 	if ((e = fetch(x, r, timeout, &b)) < 0)
 		return e == -ETIMEDOUT || e == -EINTR ? e : gone(x, e);
-	m = (struct mp){ b.p, b.p + b.n };
+	m = mp_read(b.p, b.n);
 	for (size_t i = 0; i < n && i < b.nvals; i++)
 		if ((e = cread_value(&m, &v[i], FORM_REF, b.arena ? r : NULL)) < 0)
 			return capi_failed(x, e);

@@ -79,7 +79,7 @@ buffer(const struct mp_tok *t, struct rota_value *v, const void *x)
 static int
 error(const struct mp_tok *t, const unsigned char *whole, struct rota_value *v)
 {
-	struct mp m = { t->p, t->p + t->n };
+	struct mp m = mp_read(t->p, t->n);
 	struct mp_tok map, key, val;
 	char text[1];
 	int code = ROTA_ETASK;
@@ -313,7 +313,7 @@ rota_ref_of(struct rota_ctx *x, const struct rota_value *v, struct rota_ref **r)
 int
 rota_actor_of(struct rota_ctx *x, const struct rota_value *v, struct rota_actor **out)
 {
-	struct mp m = { v->p, (const unsigned char *)v->p + v->n };
+	struct mp m = mp_read(v->p, v->n);
 	struct mp_tok list, num, class, methods, retries = { .i = 0 };
 	struct actor *a;
 

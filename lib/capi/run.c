@@ -144,7 +144,7 @@ static int
 arguments(struct crun *u, const unsigned char *p, size_t n, unsigned nvals, const void *x, unsigned char form,
     struct rota_value *v)
 {
-	struct mp m = { p, p + n };
+	struct mp m = mp_read(p, n);
 	int e = 0;
 
 	for (unsigned i = 0; i < nvals && e == 0; i++) {

@@ -20,7 +20,7 @@ static unsigned
 groups_of(struct span methods)
 {
 	struct span g = methods_info(methods, "groups");
-	struct mp m = { g.p, g.p + g.n };
+	struct mp m = mp_read(g.p, g.n);
 	struct mp_tok t;
 
 	return g.n && mp_next(&m, &t) == 0 && t.kind == MP_ARRAY && t.n < ACTOR_GROUPS ? (unsigned)t.n : 0;
@@ -30,7 +30,7 @@ static unsigned
 pending_of(struct span methods)
 {
 	struct span v = methods_info(methods, "max_pending");
-	struct mp m = { v.p, v.p + v.n };
+	struct mp m = mp_read(v.p, v.n);
 	struct mp_tok t;
 
 	return v.n && mp_next(&m, &t) == 0 && t.kind == MP_INT && t.i > 0 && t.i < UINT32_MAX ? (unsigned)t.i : 0;

@@ -181,7 +181,7 @@ split_env(struct how *h, const char *env, size_t n)
 static int
 parse_how(struct how *h, size_t n)
 {
-	struct mp m = { h->bytes, h->bytes + n };
+	struct mp m = mp_read(h->bytes, n);
 	struct span cwd, env;
 	struct mp_tok live;
 	uint64_t mask;
@@ -255,7 +255,7 @@ arguments(struct client *c, const struct task_in *t, uint64_t *seq, struct span 
 {
 	const struct arena *a = client_arena(c);
 	const struct obj_view *v = t->arena ? &t->view : NULL;
-	struct mp m = { t->args, t->args + t->n };
+	struct mp m = mp_read(t->args, t->n);
 	struct mp_tok nil;
 	uint64_t slot, tries;
 	struct span s;

@@ -82,7 +82,7 @@ command_get_uint(struct mp *m, uint64_t *u)
 int
 command_get_end(struct command_end *e, const struct client *c, const struct value *v)
 {
-	struct mp m = { v->p, v->p + v->n };
+	struct mp m = mp_read(v->p, v->n);
 	const struct obj_view *view = v->arena ? &v->view : NULL;
 	uint64_t status, sig, late;
 

@@ -30,7 +30,7 @@ answer(struct client *c, struct request **rq, uint16_t type, char *why, size_t n
 static int
 last_key(struct span rows, struct buf *key)
 {
-	struct mp m = { rows.p, rows.p + rows.n };
+	struct mp m = mp_read(rows.p, rows.n);
 	struct mp_tok t;
 
 	key->len = 0;

@@ -318,7 +318,7 @@ link_read_l(struct client *c)
 static int
 each_row(struct span rows, int (*row)(void *arg, struct span map), void *arg)
 {
-	struct mp m = { rows.p, rows.p + rows.n };
+	struct mp m = mp_read(rows.p, rows.n);
 	struct mp_tok list;
 	int e = mp_next(&m, &list) < 0 || list.kind != MP_ARRAY ? ERR_PROTO : 0;
 

@@ -69,7 +69,7 @@ static int
 on_row(void *arg, struct span row)
 {
 	struct listing *l = arg;
-	struct mp m = { row.p, row.p + row.n };
+	struct mp m = mp_read(row.p, row.n);
 	struct mp_tok map, key, v;
 	int e;
 

@@ -12,7 +12,7 @@
 bool
 actor_has(const struct actor *a, const char *name, size_t n)
 {
-	struct mp m = { a->methods, a->methods + a->nmethods };
+	struct mp m = mp_read(a->methods, a->nmethods);
 	struct mp_tok t;
 
 	if (mp_next(&m, &t) < 0 || t.kind != MP_ARRAY)
@@ -26,7 +26,7 @@ actor_has(const struct actor *a, const char *name, size_t n)
 struct span
 methods_info(struct span methods, const char *key)
 {
-	struct mp m = { methods.p, methods.p + methods.n };
+	struct mp m = mp_read(methods.p, methods.n);
 	size_t n = strlen(key);
 	struct mp_tok t;
 
@@ -58,7 +58,7 @@ int
 actor_group(const struct actor *a, const char *name, size_t n)
 {
 	struct span g = actor_info(a, "groups");
-	struct mp m = { g.p, g.p + g.n };
+	struct mp m = mp_read(g.p, g.n);
 	struct mp_tok t;
 
 	if (g.n == 0 || mp_next(&m, &t) < 0 || t.kind != MP_ARRAY || t.n >= a->nlane)

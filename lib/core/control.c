@@ -477,7 +477,7 @@ control_load(struct control *c, const void *key, size_t nkey, const void *val, s
 		{ "next/actor", offsetof(struct control, next_actor) },
 		{ "next/revision", offsetof(struct control, kv.rev) },
 	};
-	struct mp r = { val, (const unsigned char *)val + nval };
+	struct mp r = mp_read(val, nval);
 	struct mp_tok t;
 
 	if (nkey > 6 && memcmp(key, "actor/", 6) == 0)

@@ -315,7 +315,7 @@ check_change(const struct change *c, bool system, char *why, size_t n)
 static int
 get_changes(struct kv *k, const struct msg_kv_txn *m, struct change **list, char *why, size_t nwhy)
 {
-	struct mp r = { m->ops.p, m->ops.p + m->ops.n };
+	struct mp r = mp_read(m->ops.p, m->ops.n);
 	uint64_t bytes = k->bytes;
 	unsigned n = 0, cap = 0;
 	int e;
@@ -353,7 +353,7 @@ get_changes(struct kv *k, const struct msg_kv_txn *m, struct change **list, char
 static int
 compare(struct kv *k, struct span list, struct span *key, uint64_t *have)
 {
-	struct mp r = { list.p, list.p + list.n };
+	struct mp r = mp_read(list.p, list.n);
 	const struct kv_entry *e;
 	uint64_t want;
 	int same = 1;
@@ -531,7 +531,7 @@ kv_init(struct kv *k)
 int
 kv_load(struct kv *k, struct span key, struct span val)
 {
-	struct mp r = { val.p, val.p + val.n };
+	struct mp r = mp_read(val.p, val.n);
 	uint64_t u[4];
 	struct kv_entry *e;
 	struct mp_tok t;

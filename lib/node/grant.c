@@ -253,7 +253,7 @@ grant_step(struct node *n, const struct lease_in *in)
 int
 res_of(struct node *n, struct res *r, uint64_t cpus, uint64_t gpus, uint64_t memory, struct span *custom)
 {
-	struct mp m = { custom->p, custom->p + custom->n };
+	struct mp m = mp_read(custom->p, custom->n);
 	struct mp_tok map, key, val;
 	unsigned i;
 

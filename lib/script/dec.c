@@ -228,7 +228,7 @@ dec_nested(struct dec_run *d, const struct mp_tok *t, int depth, long num)	/* th
 
 	if (depth >= VAL_DEPTH)
 		malformed(d);
-	d->m = (struct mp){ t->p, t->p + t->n };
+	d->m = mp_read(t->p, t->n);
 	switch (t->ext) {
 	case VAL_FUNC: dec_function(d, depth, num); break;
 	case VAL_TASK: dec_handle(d, true, depth, num); break;
@@ -345,7 +345,7 @@ dec_protected(lua_State *L, struct dec_run *d, const unsigned char *p, size_t n)
 		lua_pushliteral(L, "malformed value");
 		return ERR_PROTO;
 	}
-	d->m = (struct mp){ p, p + n };
+	d->m = mp_read(p, n);
 	d->budget = n;
 	d->nshared = d->ncell = 0;
 	d->code = 0;
@@ -362,7 +362,7 @@ int
 dec_values(lua_State *L, const unsigned char *p, size_t n, unsigned nvals, const struct dec_src *src, unsigned flags)
 {
 	struct dec_run d = { .src = src, .flags = flags, .nvals = nvals };
-	struct mp m = { p, p + n };
+	struct mp m = mp_read(p, n);
 	struct mp_tok t;
 	int top = lua_gettop(L);
 	unsigned i;

@@ -72,7 +72,7 @@ handle_push(lua_State *L, struct actor *a)
 static void
 push_names(lua_State *L, struct span s)
 {
-	struct mp m = { s.p, s.p + s.n };
+	struct mp m = mp_read(s.p, s.n);
 	struct mp_tok t;
 	luaL_Buffer b;
 

@@ -54,7 +54,7 @@ static void
 granted(lua_State *L, struct client *c)
 {
 	struct serve_grant g = serve_granted(c);
-	struct mp m = { g.resources.p, g.resources.p + g.resources.n };
+	struct mp m = mp_read(g.resources.p, g.resources.n);
 	struct mp_tok map, key, val;
 	int n = 0;
 

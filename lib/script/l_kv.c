@@ -307,7 +307,7 @@ l_watch_next(lua_State *L)			/* nil: the time is up */
 		return 0;
 	check(L, e, why);
 	p = lua_tolstring(L, -1, &n);
-	push_events(L, (struct mp){ (const unsigned char *)p, (const unsigned char *)p + n });
+	push_events(L, mp_read(p, n));
 	lua_pushinteger(L, (lua_Integer)next);
 	return 2;
 }

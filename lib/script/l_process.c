@@ -486,7 +486,7 @@ push_message(lua_State *L, const struct frame *f)
 	case MSG_REPLY_T:
 		if (msg_get_reply(&r, f->body, f->len) < 0)
 			break;
-		struct mp m = { r.values.p, r.values.p + r.values.n };
+		struct mp m = mp_read(r.values.p, r.values.n);
 
 		if (mp_next(&m, &list) < 0 || list.kind != MP_ARRAY || list.n > 1 << 20)
 			break;

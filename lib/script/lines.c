@@ -184,7 +184,7 @@ lines_put_block(struct buf *b, uint64_t first, int delim, const void *block, siz
 int
 lines_get_end(struct lines_end *e, const struct client *c, const struct value *v)
 {
-	struct mp m = { v->p, v->p + v->n };
+	struct mp m = mp_read(v->p, v->n);
 	const struct obj_view *view = v->arena ? &v->view : NULL;
 
 	if (v->nvals != 5 || command_get_uint(&m, &e->lines) < 0 || command_get_uint(&m, &e->failed) < 0 ||
@@ -335,7 +335,7 @@ prepare(lua_State *L, struct script *s, const struct task_in *t)	/* LUA_OK with 
 		bytes = (const unsigned char *)"";
 	lua_pushlstring(L, (const char *)bytes, t->fn.len);	/* a private copy */
 	bytes = (const unsigned char *)lua_tostring(L, -1);
-	m = (struct mp){ bytes, bytes + t->fn.len };
+	m = mp_read(bytes, t->fn.len);
 	if (command_get_str(&m, NULL, NULL, &text) < 0 || command_get_str(&m, NULL, NULL, &name) < 0 ||
 	    command_get_uint(&m, &file) < 0 || command_get_str(&m, NULL, NULL, &columns) < 0 ||
 	    command_get_str(&m, NULL, NULL, &path) < 0 || command_get_str(&m, NULL, NULL, &cpath) < 0 ||
@@ -407,7 +407,7 @@ publish(struct script *s, struct task_in *t, const struct block *k)
 static void
 run_task(struct script *s, struct task_in *t)
 {
-	struct mp m = { t->args, t->args + t->n };
+	struct mp m = mp_read(t->args, t->n);
 	lua_State *L = s->L;
 	struct block k = { 0 };
 	struct span bytes;

@@ -378,6 +378,12 @@ mp_sized(struct mp *m, struct mp_tok *t, enum mp_kind kind, const unsigned char 
 	return 0;
 }
 
+static inline struct mp
+mp_read(const void *p, size_t n)	/* a reader of n bytes; p may be NULL if there are none */
+{
+	return (struct mp){ p, n ? (const unsigned char *)p + n : p };
+}
+
 /*
  * Reads one token.  0; ERR_PROTO for anything malformed or cut short: a body longer than what is left, a
  * count that the bytes left cannot hold (an element takes one byte at least), no bytes at all; then m

@@ -127,7 +127,7 @@ get_field(unsigned char *m, char kind, struct mp *r)
 static int
 get(void *msg, size_t size, const char *kinds, const unsigned char *p, size_t n)
 {
-	struct mp r = { p, p + n };
+	struct mp r = mp_read(p, n);
 	unsigned char *m = msg;
 	struct mp_tok t;
 

@@ -96,7 +96,7 @@ val_buffer_put(struct buf *b, const struct val_buffer *v)
 ssize_t
 val_first(const unsigned char *p, size_t n)
 {
-	struct mp m = { p, p + n };
+	struct mp m = mp_read(p, n);
 
 	return walk_skip(&m) < 0 ? ERR_PROTO : m.p - p;
 }
@@ -154,7 +154,7 @@ val_walk_actors(const unsigned char *p, size_t n, unsigned nvals,
 	while ((e = walk_next(&w, &t)) > 0) {
 		if (e != WALK_TOKEN || t.kind != MP_EXT || t.ext != VAL_ACTOR)
 			continue;
-		m = (struct mp){ t.p, t.p + t.n };
+		m = mp_read(t.p, t.n);
 		if (mp_next(&m, &list) < 0 || list.kind != MP_ARRAY || list.n < 3 || mp_next(&m, &num) < 0 ||
 		    num.kind != MP_INT || mp_next(&m, &class) < 0 || class.kind != MP_STR || mp_next(&m, &methods) < 0 ||
 		    methods.kind != MP_STR)
@@ -224,7 +224,7 @@ val_error(struct buf *b, int code, const char *message, const char *task, const 
 int
 val_error_text(const unsigned char *p, size_t n, char *out, size_t cap, int *code)
 {
-	struct mp m = { p, p + n };
+	struct mp m = mp_read(p, n);
 	struct mp_tok t, key, msg = { .n = 0 };
 	size_t left;
 	int c = ERR_TASK;
@@ -235,7 +235,7 @@ val_error_text(const unsigned char *p, size_t n, char *out, size_t cap, int *cod
 		return ERR_PROTO;
 	if (t.kind != MP_EXT || t.ext != VAL_ERROR)
 		return ERR_NOTFOUND;
-	m = (struct mp){ t.p, t.p + t.n };
+	m = mp_read(t.p, t.n);
 	if (mp_next(&m, &t) < 0 || t.kind != MP_MAP)
 		return ERR_PROTO;
 	for (left = t.n; left; left--) {

@@ -45,11 +45,11 @@ walk_skip(struct mp *m)
 void
 walk_init(struct walk *w, const unsigned char *p, size_t n, unsigned nvals)
 {
-	w->m = (struct mp){ p, p + n };
+	w->m = mp_read(p, n);
 	w->depth = 0;
 	w->key = false;
 	w->shared = 0;
-	w->level[0] = (struct walk_level){ .end = p + n, .left = nvals, .kind = MP_ARRAY };
+	w->level[0] = (struct walk_level){ .end = w->m.end, .left = nvals, .kind = MP_ARRAY };
 }
 
 static bool
@@ -114,7 +114,7 @@ open_level(struct walk *w, const struct mp_tok *t)
 	if (t->kind == MP_EXT) {
 		l->ext = t->ext;
 		l->left = 0;
-		w->m = (struct mp){ t->p, t->p + t->n };
+		w->m = mp_read(t->p, t->n);
 	}
 	return 0;
 }
