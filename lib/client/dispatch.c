@@ -12,16 +12,17 @@
 
 ON(fail)
 {
+	struct shape *s;
 	char text[512];
 
 	UNUSED;
-	if (m->req >> 20 || map_get(&c->request, m->req)) {
+	if (!(m->req & REQ_SHAPE)) {
 		link_reply_l(c, m->req, f);
 		return 0;
 	}
 	snprintf(text, sizeof text, "%.*s", (int)m->text.n, (const char *)m->text.p);
-	if (m->req)			/* of a LEASE: the shape's number + 1 */
-		lease_fail_l(c, m->req - 1, (int)m->code, text);
+	if ((s = shape_numbered(c, m->req & ~REQ_SHAPE)))
+		lease_fail_l(c, s, (int)m->code, text);
 	return 0;
 }
 

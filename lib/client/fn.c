@@ -13,41 +13,6 @@ task_opts_init(struct task_opts *o)
 
 /* --- functions ------------------------------------------------------------------------------------------- */
 
-static bool
-same_shape(const struct task_opts *a, const struct task_opts *b)
-{
-	return a->cpus == b->cpus && a->gpus == b->gpus && a->memory == b->memory && a->wait == b->wait &&
-	    a->threads == b->threads && id_eq(a->group, b->group) && a->bundle == b->bundle && a->capture == b->capture &&
-	    a->nresources == b->nresources &&
-	    (a->nresources == 0 || memcmp(a->resources, b->resources, a->nresources) == 0);
-}
-
-static struct shape *
-shape_l(struct client *c, const struct task_opts *o)
-{
-	struct shape **v, *s;
-	unsigned char *copy = NULL;
-
-	for (unsigned i = 0; i < c->nshape; i++)
-		if (same_shape(&c->shape[i]->opts, o))
-			return c->shape[i];
-	if (!(v = realloc(c->shape, (c->nshape + 1) * sizeof *v)))
-		return NULL;
-	c->shape = v;
-	if (!(s = calloc(1, sizeof *s)) || (o->nresources && !(copy = malloc(o->nresources)))) {
-		free(s);
-		return NULL;
-	}
-	if (copy)
-		memcpy(copy, o->resources, o->nresources);
-	s->opts = *o;
-	s->opts.resources = copy;
-	s->number = c->nshape;
-	s->est = EST_UNKNOWN;
-	v[c->nshape++] = s;
-	return s;
-}
-
 static struct fncode *
 code_l(struct client *c, const void *p, size_t n)
 {
@@ -113,6 +78,8 @@ fn_make_l(struct client *c, enum fn_kind kind, struct fncode *code, const char *
 	if (kind != FN_METHOD && !(fn->shape = shape_l(c, o)))
 		goto nomem;
 	fn->opts = *o;
+	if (fn->shape)
+		fn->shape->fns++;
 	c->priorities |= o->priority != 0;
 	fn->opts.resources = NULL;
 	fn->opts.nresources = 0;
@@ -178,6 +145,8 @@ fn_unref_l(struct client *c, struct fn *fn)
 		return;
 	if (fn->captured)
 		fn_unref_l(c, fn->captured);
+	if (fn->shape)
+		fn->shape->fns--;
 	code_free_l(c, fn->code);
 	slab_free(&c->slab, fn->unit);
 	c->fn[fn->priv] = NULL;

@@ -100,7 +100,7 @@ retry_l(struct client *c, struct rec *r, enum retry_cause cause, int code, const
 {
 	struct side *s;
 
-	if (again_l(c, r, cause))
+	if (code != ERR_CANCELLED && again_l(c, r, cause))	/* with its placement group, it has nowhere to go */
 		return;
 	if ((s = side_find_l(c, r)) && s->late) {
 		code = ERR_TIMEOUT;
@@ -165,7 +165,7 @@ claimed_died_l(struct client *c, struct lease *l, int code, const char *text)
 {
 	uint32_t chunks = (uint32_t)((uint64_t)c->slab.next * SLAB_UNIT / SLAB_CHUNK), per = SLAB_CHUNK / SLAB_UNIT;
 	struct buf tasks = BUF_INIT, kept = BUF_INIT;
-	enum retry_cause cause = code == ERR_OOM ? RETRY_SPARED : RETRY_DIED;	/* the node ended it, or not */
+	enum retry_cause cause = code == ERR_OOM || code == ERR_CANCELLED ? RETRY_SPARED : RETRY_DIED;	/* the node ended it, or not */
 	uint64_t after;
 
 	for (uint32_t k = 0; k < chunks && l->inflight; k++) {
@@ -234,18 +234,6 @@ leases_bury_l(struct client *c)
 	}
 }
 
-static void
-want_now_l(struct client *c, struct shape *s, unsigned n)
-{
-	if (s->asked == n)
-		return;
-	s->asked = n;
-	LINK_SEND(c, lease, .shape = s->number, .req = s->number + 1, .cpus = s->opts.cpus, .gpus = s->opts.gpus,
-	    .memory = s->opts.memory, .resources = span_of(s->opts.resources, s->opts.nresources),
-	    .priority = s->told, .want = n, .wait = s->opts.wait,
-	    .threads = s->opts.threads);
-}
-
 /*
  * Nothing waits.  If nothing runs either, rlet may give our leases to whoever asks, without a thought of shares; what
  * lies idle beside a task that runs goes back at once: that task may wait for somebody who needs the CPU.
@@ -263,7 +251,8 @@ leases_idle_l(struct client *c)
 			active += c->active[k]->shape == s;
 		if (active == s->leases)
 			continue;
-		want_now_l(c, s, active ? s->leases : 0);
+		if (s->asked != (active ? s->leases : 0))
+			shape_ask_l(c, s, active ? s->leases : 0);
 		for (unsigned k = 0; active && k < c->nlease; k++) {
 			struct lease *l = c->lease[k];
 

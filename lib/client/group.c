@@ -32,7 +32,7 @@ client_group_new(struct client *c, const struct group_spec *s, struct id *id, st
 		if (c->lost)
 			groups_lost_l(c);
 		else
-			LINK_SEND(c, group_new, .id = *id, .name = span_of(s->name, s->name ? strlen(s->name) : 0), .strategy = s->strategy,
+			LINK_CORK(c, group_new, .id = *id, .name = span_of(s->name, s->name ? strlen(s->name) : 0), .strategy = s->strategy,
 			    .bundles = s->bundles, .detached = s->detached, .timeout = s->timeout);
 	} else if (r) {
 		slab_rec_free(&c->slab, r);
@@ -72,8 +72,14 @@ void
 client_group_del(struct client *c, struct id id)
 {
 	lock_take(&c->lock);
+	for (unsigned i = 0; i < c->nlease && !c->lost; i++) {	/* workers that do nothing need not be killed */
+		struct lease *l = c->lease[i];
+
+		if (l && l->shape && id_eq(l->shape->opts.group, id) && l->inflight == 0 && !l->returning)
+			lease_back_l(c, l);
+	}
 	if (!c->lost)
-		LINK_SEND(c, group_del, .id = id);
+		LINK_CORK(c, group_del, .id = id);
 	lock_drop(&c->lock);
 }
 

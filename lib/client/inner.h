@@ -80,8 +80,11 @@ struct side {
 	enum { TIMER_NONE, TIMER_RETRY, TIMER_TIMEOUT, TIMER_KILL } what;	/* KILL: it was asked to end and has not */
 };
 
+#define REQ_SHAPE (UINT64_C(1) << 63)	/* a request number: LEASE for the shape with the number that follows */
+
 struct shape {				/* a resource shape and the tasks that wait for leases of it */
-	uint32_t number;
+	uint64_t number;
+	unsigned fns;			/* functions of it */
 	struct task_opts opts;		/* resources owned */
 	uint32_t head, tail;		/* queue of units, linked by rec.link: queue.h */
 	int priority;			/* of those in it */
@@ -297,6 +300,8 @@ struct client {
 	struct client_chan *const *watch;	/* channels that the main thread waits for now */
 	unsigned nwatch;
 
+	bool corked;			/* out is to be sent soon */
+
 	/* placement groups (group.c) */
 	struct idmap pgroups;		/* id -> struct rec * that becomes ready with it */
 	struct id in_pgroup;		/* worker: of the last lease */
@@ -344,7 +349,14 @@ struct client {
 	if (msg_put_##name(&(c)->out, &m_) == 0) \
 		link_flush_l(c); \
 } while (0)
+/* for many small ones in a row: it goes with the next one, with a wait, or when the service thread comes to it */
+#define LINK_CORK(c, name, ...) do { \
+	struct msg_##name m_ = { __VA_ARGS__ }; \
+	if (msg_put_##name(&(c)->out, &m_) == 0) \
+		link_cork_l(c); \
+} while (0)
 void	link_flush_l(struct client *c);
+void	link_cork_l(struct client *c);
 void	link_read_l(struct client *c);			/* takes what is there, never blocks */
 bool	link_backlog_l(const struct client *c);		/* something could not be sent yet */
 void	link_lose_l(struct client *c, const char *why);
@@ -432,6 +444,11 @@ void	place_l(struct client *c, struct rec *r, struct fn *fn);	/* to a worker, or
 void	task_fail_l(struct client *c, struct rec *r, int code, const char *text);	/* it ends before it ran */
 void	wait_args_l(struct client *c, struct rec *r, const struct payload *a, struct actor *actor);
 void	feed_l(struct client *c, struct shape *s);
+
+/* shape.c */
+struct shape *shape_l(struct client *c, const struct task_opts *o);	/* found or made; NULL: no memory */
+struct shape *shape_numbered(const struct client *c, uint64_t number);
+void	shape_ask_l(struct client *c, struct shape *s, unsigned want);	/* tells rlet how many leases of it are wanted in all */
 void	task_deferred(struct client *c);
 void	fn_unref_l(struct client *c, struct fn *fn);
 void	feed_actor_l(struct client *c, struct actor *a);	/* all its lanes */
@@ -440,7 +457,7 @@ void	task_queue_l(struct client *c, struct rec *r, bool front);
 void	task_resolved_l(struct client *c, struct rec *r);	/* one more argument is ready */
 void	task_end_l(struct client *c, struct rec *r);		/* before its outcome is set: arguments, function */
 void	lease_grant_l(struct client *c, const struct msg_grant *m, int ringfd, int slabfd);
-void	lease_fail_l(struct client *c, uint64_t shape, int code, const char *text);
+void	lease_fail_l(struct client *c, struct shape *s, int code, const char *text);
 void	lease_back_l(struct client *c, struct lease *l);
 void	lease_takeback_l(struct client *c, struct lease *l);
 void	lease_free_l(struct client *c, struct lease *l);

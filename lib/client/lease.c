@@ -37,9 +37,9 @@ lease_grant_l(struct client *c, const struct msg_grant *m, int ringfd, int slabf
 {
 	struct lease *l = lease_new_l(c);
 	struct actor *a = m->actor ? map_get(&c->actor, m->actor) : NULL;
+	struct shape *s = m->actor ? NULL : shape_numbered(c, m->shape);
 
-	if (!l || m->bell >= NODEPAGE_BELLS || (!m->actor && m->shape >= c->nshape) ||
-	    ring_map(ringfd, &l->ring.shm) < 0)
+	if (!l || m->bell >= NODEPAGE_BELLS || (!m->actor && !s) || ring_map(ringfd, &l->ring.shm) < 0)
 		goto bad;
 	if (peerslab_map(&l->slab, slabfd) < 0) {
 		ring_unmap(l->ring.shm);
@@ -62,7 +62,7 @@ lease_grant_l(struct client *c, const struct msg_grant *m, int ringfd, int slabf
 		actor_granted_l(c, l, (uint32_t)m->incarnation);
 		return;
 	}
-	l->shape = c->shape[m->shape];
+	l->shape = s;
 	{
 		struct lease **v = realloc(l->shape->lease, (l->shape->leases + 1) * sizeof *v);
 
@@ -90,12 +90,8 @@ bad:
 
 /* the request of this shape cannot be met, now or ever: what is queued for it fails */
 void
-lease_fail_l(struct client *c, uint64_t shape, int code, const char *text)
+lease_fail_l(struct client *c, struct shape *s, int code, const char *text)
 {
-	struct shape *s = shape < c->nshape ? c->shape[shape] : NULL;
-
-	if (!s)
-		return;
 	s->infeasible = code == ERR_INFEASIBLE;
 	snprintf(s->why, sizeof s->why, "%s", text);
 	s->asked = 0;

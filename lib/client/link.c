@@ -48,7 +48,7 @@ link_lose_l(struct client *c, const char *why)
 			unanswered(c, rq);
 	}
 	for (unsigned i = 0; i < c->nshape; i++)
-		lease_fail_l(c, i, ERR_NO_CLUSTER, c->why);
+		lease_fail_l(c, c->shape[i], ERR_NO_CLUSTER, c->why);
 	for (unsigned i = 0; i < c->nlease; i++)
 		if (c->lease[i])
 			lease_dead_l(c, c->lease[i], ERR_NO_CLUSTER, c->why);
@@ -57,8 +57,20 @@ link_lose_l(struct client *c, const char *why)
 }
 
 void
+link_cork_l(struct client *c)
+{
+	if (c->out.len > 16384 || !c->serving) {
+		link_flush_l(c);
+	} else if (!c->corked) {
+		c->corked = true;
+		service_nudge_l(c);
+	}
+}
+
+void
 link_flush_l(struct client *c)
 {
+	c->corked = false;
 	while (c->out.len && !c->lost) {
 		int n = fd_send(c->sock, c->out.data, c->out.len, NULL, 0);
 
@@ -129,7 +141,7 @@ link_expect_l(struct client *c)
 
 	if (!rq)
 		return NULL;
-	rq->req = ++c->next_req << 20;		/* never the number of a shape */
+	rq->req = ++c->next_req;
 	if (map_put(&c->request, rq->req, rq) < 0) {
 		free(rq);
 		return NULL;

@@ -111,13 +111,8 @@ want_l(struct client *c, struct shape *s)
 	n += s->blocked;
 	if ((n <= s->asked && s->priority == s->told) || c->lost)
 		return;
-	if (n > s->asked)
-		s->asked = (unsigned)n;
 	s->told = s->priority;
-	LINK_SEND(c, lease, .shape = s->number, .req = s->number + 1, .cpus = s->opts.cpus, .gpus = s->opts.gpus,
-	    .memory = s->opts.memory, .resources = span_of(s->opts.resources, s->opts.nresources),
-	    .priority = s->told, .backlog = s->queued, .want = s->asked, .wait = s->opts.wait,
-	    .threads = s->opts.threads, .pgroup = s->opts.group, .bundle = s->opts.bundle, .capture = s->opts.capture);
+	shape_ask_l(c, s, n > s->asked ? (unsigned)n : s->asked);
 }
 
 /* a worker of s with nothing else before it, for a function that may kill it */

@@ -156,6 +156,8 @@ look(struct client *c, bool (*ready)(struct client *, void *), void *arg, bool s
 	if (!is) {
 		if (c->ndrop)
 			drops_l(c);
+		if (c->corked)
+			link_flush_l(c);
 		progress_l(c);
 		is = ready(c, arg);
 	}

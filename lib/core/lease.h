@@ -94,7 +94,8 @@ enum lease_fx_kind {
 	LEASE_FX_FAIL,		/* proc, req (or actor), text: it can never be */
 	LEASE_FX_RESERVED,	/* group */
 	LEASE_FX_CALL,		/* lease, level */
-	LEASE_FX_END,		/* worker: to be ended; level 1: it is idle, and may stay while others hold its objects */
+	LEASE_FX_END,		/* worker: to be ended; level 1: it is idle, and may stay while others hold its objects;
+				 * 2: its placement group is removed */
 	LEASE_FX_NOTICE,	/* proc (or actor), text: what it has been waiting for: "waiting for 1 GPU: 0 of 4 free" */
 };
 

@@ -170,7 +170,10 @@ lease_unreserve(struct lease_core *c, uint64_t number, struct lease_out *o)
 		if (l->group != g)
 			continue;
 		if (l->worker) {	/* it holds what it has until it is gone, from the node now */
-			lease_fx_add(o, LEASE_FX_END)->worker = l->worker;
+			struct lease_fx *fx = lease_fx_add(o, LEASE_FX_END);
+
+			fx->worker = l->worker;
+			fx->level = 2;
 			for (unsigned r = 0; r < RES_MAX; r++)
 				l->pool->free.v[r] += held(l, r), c->free.v[r] -= held(l, r);
 			gpus_give(&l->pool->gpu, l->devices, l->need.v[RES_GPU]);

@@ -225,8 +225,10 @@ grant_run(struct node *n)
 			if (fx.level == 1 && p->conn) {	/* it ends by itself, once nobody holds what it owns */
 				p->stopping = true;
 				SEND(p, actor_stop, .actor = 0);
-			} else
+			} else {
+				p->evicted = fx.level == 2;
 				proc_kill(p);
+			}
 			break;
 		}
 	}
@@ -308,7 +310,7 @@ on_lease(struct nproc *p, const struct frame *f)
 	}
 	if (e < 0)
 		return e;
-	if (!id_none(m.pgroup) && (in.group = groups_number(p->n, m.pgroup, why, sizeof why)) == 0) {
+	if (m.want && !id_none(m.pgroup) && (in.group = groups_number(p->n, m.pgroup, why, sizeof why)) == 0) {
 		proc_fail(p, m.req, ERR_INFEASIBLE, "%s", why);
 		return 0;
 	}

@@ -85,6 +85,7 @@ struct nproc {
 	struct id pgroup;		/* worker: placement group of its lease, or all 0 */
 	unsigned bundles;		/* of that */
 	bool capture;
+	bool evicted;			/* killed, as that was removed */
 	bool kv;			/* it used the key-value store: its session may have keys */
 	uint64_t devices;		/* worker: GPUs that it sees */
 	unsigned threads;		/* worker: OMP_NUM_THREADS if its driver has none; 0 */

@@ -115,7 +115,10 @@ worker_exited(struct nproc *p)
 	const char *sig;
 	int s = p->status, code = ERR_CRASHED;
 
-	if (WIFSIGNALED(s)) {
+	if (p->evicted) {
+		snprintf(text, sizeof text, "its placement group was removed");
+		code = ERR_CANCELLED;
+	} else if (WIFSIGNALED(s)) {
 		sig = sigabbrev_np(WTERMSIG(s));
 		snprintf(text, sizeof text, "worker %d killed by SIG%s", (int)p->pid, sig ? sig : "?");
 	} else if (p->stopping && WEXITSTATUS(s) == 0) {
