@@ -64,10 +64,13 @@ example() {
 }
 short() { [ "$(wc -l <"$1")" -lt 60 ] || { echo "$(wc -l <"$1") lines"; return 1; }; }
 for f in examples/*; do
-	case $f in examples/wordindex.*|examples/demo) continue ;; esac
+	case $f in examples/README) continue ;; esac
+	check "$f is in the list" grep -q "^    ${f#examples/} \|(${f#examples/})" examples/README
+	case $f in examples/wordindex.*|examples/demo|*.py) continue ;; esac
 	check "$f" example "$f"
 	check "$f is short" short "$f"
 done
+for f in $(sed -n 's/^    \([^ ]*\) .*/\1/p' examples/README); do check "$f of the list is there" [ -f "examples/$f" ]; done
 
 # --- the main job, on two texts: make demo does it with all of this machine
 printf '%s\0' "$top/LICENSE" "$top/README" >"$TMP/list"
