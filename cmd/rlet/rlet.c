@@ -15,16 +15,19 @@
 #include "base/num.h"
 #include "base/opt.h"
 #include "core/gpus.h"
+#include "core/pressure.h"
 #include "node/node.h"
 #include "os/fd.h"
 
-enum { OPT_READY = 256, OPT_SOCKET, OPT_OWN, OPT_STORE, OPT_DETACHED, RESOURCES = 13 };
+enum { OPT_READY = 256, OPT_SOCKET, OPT_OWN, OPT_STORE, OPT_DETACHED, OPT_THRESHOLD, OPT_INTERVAL, RESOURCES = 13 };
 
 static const char help[] =
 "usage: rlet -p [options]    a node that ends with its last client\n"
 "       rlet -l [options]    a lasting node of this user\n"
 "  -c CPUS -g GPUS -m MEM -R NAME=N   what the node offers (all it has)\n"
 "  --store SIZE     size of the object store (30 % of memory)\n"
+"  --memory-threshold PERCENT   above it a worker is stopped (95; 0: never)\n"
+"  --memory-interval TIME       between looks while it is near (50ms)\n"
 "  --ready-fd N     write a newline to descriptor N when ready\n"
 "  --detached       let go of stderr then; always so with -p\n"
 "  --socket NAME    name of the socket in the user's directory\n"
@@ -42,6 +45,8 @@ static const struct opt opts[] = {
 	{ 'm', "memory", "MEM", "memory offered" },
 	{ 'R', "resource", "NAME=N", "custom resource offered" },
 	{ OPT_STORE, "store", "SIZE", "size of the object store" },
+	{ OPT_THRESHOLD, "memory-threshold", "PERCENT", "stop a worker above this; 0: never" },
+	{ OPT_INTERVAL, "memory-interval", "TIME", "look so often then" },
 	{ OPT_READY, "ready-fd", "N", "newline when ready" },
 	{ OPT_DETACHED, "detached", NULL, "let go of stderr when ready" },
 	{ OPT_SOCKET, "socket", "NAME", "name of the socket" },
@@ -67,6 +72,16 @@ thousandths(const char *option, const char *s)
 	if (end == s || *end || !(d >= 0 && d <= 1e6))
 		opt_bad(option, s, "a number");
 	return (uint64_t)(d * 1000 + 0.5);
+}
+
+static uint64_t
+interval(const char *s)
+{
+	int64_t ns;
+
+	if (num_duration(s, &ns) < 0 || ns < 1000000 || ns > INT64_C(3600000000000))
+		opt_bad("--memory-interval", s, "a time, 1ms to 1h");
+	return (uint64_t)ns;
 }
 
 static int
@@ -123,7 +138,7 @@ int
 main(int argc, char *argv[])
 {
 	struct opt_state o = { .opts = opts, .help = help };
-	struct node_opts no = { .log = notice, .gpus = -1 };
+	struct node_opts no = { .log = notice, .gpus = -1, .threshold = PRESSURE_PERCENT, .interval = PRESSURE_INTERVAL };
 	const char *res[RESOURCES + 1] = { NULL }, *env = getenv("ROTA_STORE");
 	struct node *node;
 	bool private = false, verbose = false;
@@ -151,6 +166,11 @@ main(int argc, char *argv[])
 			res[nres++] = o.arg;
 			break;
 		case OPT_STORE: if (num_size(o.arg, &no.store) < 0) opt_bad("--store", o.arg, "a size"); break;
+		case OPT_THRESHOLD:
+			if (num_uint(o.arg, &no.threshold) < 0 || no.threshold > 100)
+				opt_bad("--memory-threshold", o.arg, "a percentage, 0 to 100");
+			break;
+		case OPT_INTERVAL: no.interval = interval(o.arg); break;
 		case OPT_READY: ready = descriptor(o.arg); break;
 		case OPT_DETACHED: no.detached = true; break;
 		case OPT_SOCKET: no.socket = o.arg; break;

@@ -61,13 +61,13 @@ ON(unring)
 
 ON(dead)
 {
-	char text[256];
+	char text[512];
 
 	UNUSED;
 	snprintf(text, sizeof text, "%.*s", (int)m->text.n, (const char *)m->text.p);
 	for (unsigned i = 0; i < c->nlease; i++)
 		if (c->lease[i] && c->lease[i]->proc == m->proc)
-			lease_dead_l(c, c->lease[i], (int)m->code, text);
+			lease_dead_l(c, c->lease[i], (int)m->code, m->charged != 0, text);
 	proc_dead_l(c, (uint32_t)m->proc, (int)m->code, text);
 	return 0;
 }
@@ -153,6 +153,7 @@ ON(actor_start)
 	if (buf_add(&c->self, m->name.p, m->name.n) < 0 || buf_add(&c->self, m->class.p, m->class.n) < 0 ||
 	    buf_add(&c->self, m->methods.p, m->methods.n) < 0)
 		return -ENOMEM;
+	limit_memory(c, m->memory);
 	return buf_add(&c->spec, m->spec.p, m->spec.n);
 }
 

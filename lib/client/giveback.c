@@ -161,11 +161,12 @@ call_allowed(const struct fn *fn, const struct rec *r, uint64_t *after)
 
 /* every record that is on this ring without a completion was claimed */
 static void
-claimed_died_l(struct client *c, struct lease *l, int code, const char *text)
+claimed_died_l(struct client *c, struct lease *l, int code, bool charged, const char *text)
 {
 	uint32_t chunks = (uint32_t)((uint64_t)c->slab.next * SLAB_UNIT / SLAB_CHUNK), per = SLAB_CHUNK / SLAB_UNIT;
 	struct buf tasks = BUF_INIT, kept = BUF_INIT;
-	enum retry_cause cause = code == ERR_OOM || code == ERR_CANCELLED ? RETRY_SPARED : RETRY_DIED;	/* the node ended it, or not */
+	enum retry_cause cause = code == ERR_OOM && charged ? RETRY_LARGE :
+	    code == ERR_OOM || code == ERR_CANCELLED ? RETRY_SPARED : RETRY_DIED;	/* the node ended it, or not */
 	uint64_t after;
 
 	for (uint32_t k = 0; k < chunks && l->inflight; k++) {
@@ -264,12 +265,12 @@ leases_idle_l(struct client *c)
 
 /* rlet told how the worker died; what it had published before counts */
 void
-lease_dead_l(struct client *c, struct lease *l, int code, const char *why)
+lease_dead_l(struct client *c, struct lease *l, int code, bool charged, const char *why)
 {
 	struct shape *s = l->shape;
 	struct actor *a = l->actor;
 	bool outer = c->progressing;
-	char text[320];
+	char text[640];
 
 	c->progressing = true;			/* a task that becomes ready here is not to look at l again */
 	if (a)
@@ -279,7 +280,7 @@ lease_dead_l(struct client *c, struct lease *l, int code, const char *why)
 	lease_takeback_l(c, l);
 	snprintf(text, sizeof text, "%s%s", a ? "the actor died while it ran this call, which may have had its effect: " : "", why);
 	if (l->inflight)
-		claimed_died_l(c, l, code, text);
+		claimed_died_l(c, l, code, charged, text);
 	if (a)
 		actor_lost_ring_l(c, l);
 	lease_free_l(c, l);

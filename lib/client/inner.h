@@ -332,6 +332,9 @@ struct client {
 	uint32_t cpus;			/* granted to us, thousandths */
 	struct serve_grant granted;	/* by the ring that came last; resources point into granted_bytes */
 	struct buf granted_bytes;
+	uint64_t data_base, limited;	/* limit.c: bytes of RLIMIT_DATA that do not count; memory= of what we run, 0 none */
+	uint64_t data_soft;		/* as we found it */
+	bool data_known;
 	bool stopping;
 	bool retired;			/* it claims no more, and is about to be told to stop */
 	unsigned held;			/* completions that found their ring full */
@@ -465,7 +468,7 @@ void	leases_bury_l(struct client *c);
 void	leases_idle_l(struct client *c);
 void	inrings_bury_l(struct client *c);
 void	lease_idle_l(struct client *c, struct lease *l);
-void	lease_dead_l(struct client *c, struct lease *l, int code, const char *why);
+void	lease_dead_l(struct client *c, struct lease *l, int code, bool charged, const char *why);
 void	task_expire_l(struct client *c, struct rec *r, int code, const char *text);	/* it ends before it was on a ring */
 void	lease_ring_l(struct client *c, struct lease *l);
 #define REC_EXT_MAX (65536u - (unsigned)sizeof(struct rec_context))		/* longest payload in a block of the slab */
@@ -542,6 +545,10 @@ bool	chans_elsewhere(const struct client *c, uint32_t cpu);	/* the other end of 
 void	fd_hold(struct client *c);
 void	fd_release(struct client *c);
 void	fd_stop(struct client *c);
+
+/* limit.c */
+void	limit_start(struct client *c);			/* of a worker, before it runs anything */
+void	limit_memory(struct client *c, uint64_t bytes);	/* what it runs may have so much; 0: what there is */
 
 /* serve.c */
 void	serve_ring_l(struct client *c, const struct msg_ring *m, int ringfd, int slabfd);

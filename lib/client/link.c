@@ -51,7 +51,7 @@ link_lose_l(struct client *c, const char *why)
 		lease_fail_l(c, c->shape[i], ERR_NO_CLUSTER, c->why);
 	for (unsigned i = 0; i < c->nlease; i++)
 		if (c->lease[i])
-			lease_dead_l(c, c->lease[i], ERR_NO_CLUSTER, c->why);
+			lease_dead_l(c, c->lease[i], ERR_NO_CLUSTER, false, c->why);
 	groups_lost_l(c);
 	bell_ring(c->np, c->bell);
 }

@@ -360,6 +360,7 @@ client_open_worker(struct client **out, int fd, char *why, size_t n)
 		discard(c);
 		return e;
 	}
+	limit_start(c);
 	lock_take(&c->lock);
 	link_read_l(c);			/* RING or ACTOR_START lie there already */
 	lock_drop(&c->lock);

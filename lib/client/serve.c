@@ -42,6 +42,7 @@ serve_ring_l(struct client *c, const struct msg_ring *m, int ringfd, int slabfd)
 	    span_of(c->granted_bytes.data, c->granted_bytes.len) };
 	if (!c->me.driver)
 		c->me.driver = m->proc;
+	limit_memory(c, m->memory);
 	c->inring = v;
 	v[c->ninring++] = g;
 }
@@ -308,7 +309,8 @@ static bool
 own_fits(const struct client *c, const struct shape *s)
 {
 	return id_eq(s->opts.group, c->in_pgroup) && s->opts.bundle == 0 && s->opts.cpus <= c->cpus &&
-	    (!s->opts.threads || s->opts.cpus == c->cpus) && !s->opts.gpus && !s->opts.nresources && !s->opts.memory;
+	    (!s->opts.threads || s->opts.cpus == c->cpus) && !s->opts.gpus && !s->opts.nresources && !s->opts.memory &&
+	    !c->granted.memory;
 }
 
 static unsigned
@@ -475,7 +477,7 @@ serve_enter(struct client *c, const struct task_in *t)
 	c->parent_seq = t->rec.seq;
 	memcpy(p->fn, t->fn.name, sizeof t->fn.name);
 	atomic_store_explicit(&p->submitter, t->proc, memory_order_relaxed);
-	atomic_store_explicit(&p->attempt, t->rec.attempt, memory_order_relaxed);
+	atomic_store_explicit(&p->attempt, t->rec.attempt | (t->fn.once ? PAGE_ONCE : 0), memory_order_relaxed);
 	atomic_store_explicit(&p->since, t->start, memory_order_relaxed);
 	atomic_store_explicit(&p->task, t->rec.seq, memory_order_relaxed);
 	atomic_store_explicit(&p->state, PAGE_RUN, memory_order_release);

@@ -66,6 +66,13 @@ struct serve_grant {			/* what this worker may use, as its lease has it; amounts
 };
 struct serve_grant serve_granted(struct client *c);	/* resources live until the next wait */
 /*
+ * The memory= of what runs here, in bytes, 0 for none.  on false: it does not hold for a moment, as while an error for
+ * want of memory is reported.
+ */
+uint64_t serve_limit(struct client *c, bool on);
+/* The same; on: an eighth more than now, for a moment, never beyond one and a half; off: that is over.  Takes no lock. */
+uint64_t serve_overdraw(struct client *c, bool on);
+/*
  * Is t to end?  ERR_CANCELLED, ERR_TIMEOUT, or 0.  SIGURG tells a worker to ask.  children: what t submitted is
  * cancelled too.
  */

@@ -166,6 +166,14 @@ look(struct client *c, bool (*ready)(struct client *, void *), void *arg, bool s
 }
 
 static void
+tell_awake(struct client *c)		/* rlet looks at memory only while somebody is */
+{
+	lock_take(&c->lock);
+	LINK_SEND(c, awake, .reserved = 0);
+	lock_drop(&c->lock);
+}
+
+static void
 tell_notice(struct client *c)
 {
 	char text[sizeof c->notice];
@@ -235,6 +243,8 @@ wait_on_bell(struct client *c, bool (*ready)(struct client *, void *), void *arg
 		page_count(c->page, CNT_SLEEPS, 1);
 		e = bell_sleep(c->np, c->bell, deadline == WAIT_FOREVER ? -1 : (int64_t)(deadline - now));
 		atomic_store(&c->waiting, false);
+		if (atomic_load_explicit(&c->np->quiet, memory_order_relaxed) && c->worker)
+			tell_awake(c);
 		slept(c, clock_ns() - start);
 		socket = true;
 		if (e == -EINTR)

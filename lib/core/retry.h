@@ -1,7 +1,8 @@
 /*
  * retry - may a task that lost its worker, or raised, run again, and when; which functions are poison (M50).  Pure.
  *
- * Charged to the task's budget: its worker died while it ran, and, where the task asks for it, an error that it raised.
+ * Charged to the task's budget: its worker died while it ran, its memory would not have fit alone, and, where the task
+ * asks for it, an error that it raised.
  * Charged nothing: what its worker had not begun, and a death that the node caused (memory), which is tried again
  * without end, ever more rarely, unless no retries are wanted at all.
  * The first retry is at once, the second after 0.1 s, later ones after 1 s: a failing task does not keep a node busy.
@@ -19,6 +20,7 @@
 enum retry_cause {
 	RETRY_DIED,		/* the worker died by itself, or was killed by somebody else than the node */
 	RETRY_SPARED,		/* the node ended it, for a reason that lies outside the task */
+	RETRY_LARGE,		/* the node ended it because it was too large even for itself alone: charged */
 	RETRY_RAISED,		/* the function raised; yes of RETRY_ASK */
 	RETRY_REFUSED,		/* it raised, and the rule of RETRY_ASK said no */
 };
@@ -39,6 +41,10 @@ retry_allowed(const struct retry *r, enum retry_cause cause, uint64_t *after_ns)
 	if (cause == RETRY_SPARED) {		/* 1, 2, 4 … 32, 60 s: as long as memory is short nothing else helps */
 		*after_ns = UINT64_C(1000000000) * (r->spared < 6 ? 1u << r->spared : 60u);
 		return r->retries != 0;
+	}
+	if (cause == RETRY_LARGE) {		/* charged, but rarely: others may take less by then */
+		*after_ns = UINT64_C(1000000000) * (charged < 6 ? 1u << charged : 60u);
+		return r->on & RETRY_CRASH && (r->retries < 0 || charged < (unsigned)r->retries);
 	}
 	if (cause == RETRY_DIED ? !(r->on & RETRY_CRASH) : !(r->on & RETRY_ERROR) && !(r->on & RETRY_ASK && cause == RETRY_RAISED))
 		return false;

@@ -83,7 +83,8 @@ fx_do(struct node *n, const struct actor_fx *fx)
 	case ACTOR_FX_START:
 		if (p)
 			SEND(p, actor_start, .actor = a->number, .incarnation = a->incarnation, .name = span_buf(&a->name),
-			    .class = span_buf(&a->class), .spec = span_buf(&a->spec), .methods = span_buf(&a->methods));
+			    .class = span_buf(&a->class), .spec = span_buf(&a->spec), .methods = span_buf(&a->methods),
+			    .memory = (uint64_t)a->need.v[RES_MEM]);
 		break;
 	case ACTOR_FX_RING: fx_ring(n, a, fx); break;
 	case ACTOR_FX_STATE: fx_state(n, a, fx->proc); break;

@@ -95,6 +95,8 @@ struct nproc {
 	struct buf told;		/* what it was told to free: u64 offset, u32 generation; some is done by now */
 	size_t told_most;		/* look through it once it is so long */
 	char text[NODE_MESSAGE];	/* how it died */
+	char *evidence;			/* it was stopped to save memory: why it; or NULL */
+	bool alone;			/* and would not have fit alone */
 	int code;
 };
 
@@ -200,6 +202,7 @@ struct node {
 	uint64_t round, round_at;
 	struct spill *spill;		/* NULL: nothing was moved yet */
 	struct idmap moved;		/* id -> struct moved * */
+	struct watch *watch;		/* watch.c */
 	uint64_t collected_at;		/* when the last round began */
 	bool mem_dirty;
 	unsigned pinned_wait;
@@ -306,6 +309,15 @@ void	memory_free(struct node *n, uint64_t off, uint32_t gen, bool check);	/* che
 void	memory_wait(struct node *n, const struct waiter *w);	/* queued until there is room, or its time is up */
 void	memory_tell(struct nproc *p, uint64_t off, uint32_t gen, bool spare);	/* p made it and is to free it */
 bool	memory_pinned(struct node *n, uint64_t off, uint32_t gen);
+
+void	memory_collect(struct node *n);		/* everybody is told to collect garbage, now and then */
+
+/* watch.c: memory of processes */
+int	watch_start(struct node *n);
+void	watch_stop(struct node *n);
+void	watch_awake(struct node *n);		/* work begins, maybe */
+void	watch_gone(struct nproc *p);
+const char *watch_killed(struct nproc *p);	/* it died of SIGKILL: if the kernel did that for memory, the text; or NULL */
 
 /* spill.c, restore.c: objects whose place is the node's choice: it moves them to the disk and back (see node/spill.h) */
 bool	spill_push(struct node *n, uint64_t need);	/* works at making room; false: nothing can be moved, see spill_why */

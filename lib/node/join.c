@@ -199,6 +199,9 @@ join_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 		return chans_frame(p, f);
 	case MSG_GROUP_NEW_T: case MSG_GROUP_ASK_T: case MSG_GROUP_DEL_T: case MSG_GROUP_FIND_T:
 		return groups_frame(p, f);
+	case MSG_AWAKE_T:
+		watch_awake(p->n);
+		return 0;
 	case MSG_LIST_T:
 		return rows_frame(p, f);
 	case MSG_STOP_T:

@@ -182,8 +182,8 @@ no_room(struct node *n, struct nproc *p, uint64_t req, uint64_t bytes)
 	buf_release(&b);
 }
 
-static void
-collect(struct node *n)
+void
+memory_collect(struct node *n)
 {
 	uint64_t now = clock_ns();
 
@@ -207,7 +207,7 @@ make_room(struct node *n, uint64_t bytes)
 {
 	uint64_t now;
 
-	collect(n);
+	memory_collect(n);
 	now = clock_ns();
 	if (!spill_hot(n) && now - n->collected_at < FIRST * MS)
 		return FIRST;

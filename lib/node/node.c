@@ -12,6 +12,7 @@
 #include "node/inner.h"
 #include "os/dir.h"
 #include "os/fd.h"
+#include "os/mem.h"
 #include "os/proc.h"
 #include "os/seg.h"
 #include "os/sock.h"
@@ -39,16 +40,7 @@ node_log(struct node *n, int e, const char *fmt, ...)
 uint64_t
 node_memory(void)
 {
-	uint64_t all = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE), group;
-	char s[32] = "";
-	FILE *f = fopen("/sys/fs/cgroup/memory.max", "re");
-
-	if (f) {
-		if (fscanf(f, "%31[0-9]", s) == 1 && num_u64(s, &group) == 0 && group < all)
-			all = group;
-		fclose(f);
-	}
-	return all;
+	return mem_usable("");
 }
 
 /* --- time ------------------------------------------------------------------------------------------------------------ */
@@ -330,7 +322,8 @@ start(struct node *n, char *why, size_t nwhy)
 	if ((e = take_name(n, why, nwhy)) < 0 || (e = ctl_start(n, why, nwhy)) < 0)
 		return e;
 	if ((e = n->np_fd = nodepage_create("rota-node", n->number, (uint32_t)(n->lease.total.v[RES_CPU] / 1000))) < 0 ||
-	    (e = nodepage_map(n->np_fd, &n->np)) < 0 || (e = memory_start(n)) < 0)
+	    (e = nodepage_map(n->np_fd, &n->np)) < 0 || (e = memory_start(n)) < 0 ||
+	    (e = watch_start(n)) < 0)
 		return e;
 	if ((n->bells = malloc(NODEPAGE_BELLS * sizeof *n->bells)) == NULL)
 		return -ENOMEM;
@@ -415,6 +408,7 @@ node_free(struct node *n)
 		proc_lost(p);
 		proc_gone(p, ERR_CLOSED, "the node ends");
 	}
+	watch_stop(n);
 	chans_stop(n);
 	actors_stop(n);
 	ctl_stop(n);

@@ -26,6 +26,8 @@ struct node_opts {
 	uint64_t cpus, memory;		/* thousandths, bytes; 0: what there is */
 	int gpus;			/* how many; -1: what there is */
 	const char *const *resources;	/* "NAME=N", NULL-ended, or NULL */
+	unsigned threshold;		/* percent of memory from which on workers are stopped; 0: never */
+	uint64_t interval;		/* ns between looks while it is near; 0: the default */
 	uint64_t store;			/* bytes of the arena; 0: 30 % of memory */
 	void (*log)(int e, const char *text);	/* what the operator should know; NULL: nobody wants to */
 };

@@ -219,7 +219,7 @@ proc_gone(struct nproc *p, int code, const char *text)
 		if (q == NULL)
 			continue;
 		map_del(&q->known, p->number);
-		SEND(q, dead, .proc = p->number, .code = code, .text = span_str(text));
+		SEND(q, dead, .proc = p->number, .code = code, .text = span_str(text), .charged = p->alone);
 	}
 	map_release(&p->known);
 	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_GONE, .proc = p->number, .text = text });
@@ -233,6 +233,7 @@ proc_gone(struct nproc *p, int code, const char *text)
 		page_unmap(p->page);
 		memory_gone(p);
 	}
+	watch_gone(p);
 	if (p->slab >= 0)
 		close(p->slab);
 	if (p->job)

@@ -185,7 +185,7 @@ tasks(struct rows *r)
 			put_u(r, "count", 1);
 			put_u(r, "worker", (uint64_t)p->pid);
 			put_u(r, "since", wall(atomic_load(&p->page->since)));
-			put_u(r, "attempt", atomic_load(&p->page->attempt) + 1);
+			put_u(r, "attempt", (atomic_load(&p->page->attempt) & ~PAGE_ONCE) + 1);
 			put_u(r, "job", p->job ? p->job->number : 0);
 		}
 		if ((queued = atomic_load(&p->page->counter[CNT_QUEUED])) == 0)

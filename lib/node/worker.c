@@ -98,6 +98,7 @@ worker_new(struct node *n, struct njob *j, bool silent, const struct lease_fx *f
 	p->devices = fx->devices;
 	p->threads = fx->threads;
 	list_add_tail(&n->fork_queue, &p->fork);
+	watch_awake(n);
 	if (proc_equip(p) < 0) {
 		proc_kill(p);
 		return NULL;
@@ -115,6 +116,11 @@ worker_exited(struct nproc *p)
 	const char *sig;
 	int s = p->status, code = ERR_CRASHED;
 
+	if (WIFSIGNALED(s) && WTERMSIG(s) == SIGKILL && (p->evidence || (!p->killed && watch_killed(p)))) {
+		proc_lost(p);
+		proc_gone(p, ERR_OOM, p->evidence);
+		return;
+	}
 	if (p->evicted) {
 		snprintf(text, sizeof text, "its placement group was removed");
 		code = ERR_CANCELLED;

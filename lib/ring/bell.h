@@ -34,6 +34,7 @@ struct nodepage {
 	uint32_t node;				/* node number */
 	uint32_t cpus;				/* usable CPUs: cpuset and quota counted */
 	alignas(64) _Atomic uint64_t valid_until; /* CLOCK_MONOTONIC ns: work must stop then (M17); UINT64_MAX: no limit */
+	_Atomic uint32_t quiet;			/* 1: rlet looks at nothing; a worker that wakes up tells it */
 	alignas(64) _Atomic int32_t awake;	/* processes not asleep; corrected by rlet at deaths */
 	alignas(64) struct bell bell[NODEPAGE_BELLS];
 };

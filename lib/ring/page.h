@@ -17,6 +17,7 @@
 #define PAGE_LAYOUT 1u
 #define PAGE_PINS 1024u
 #define PAGE_EVENTS 256u
+#define PAGE_ONCE 0x80000000u		/* the task is not tried again */
 
 enum page_state { PAGE_START, PAGE_IDLE, PAGE_RUN, PAGE_BLOCKED, PAGE_SLEEP };
 
@@ -24,7 +25,7 @@ enum page_counter {		/* fixed numbers: rstat of another build reads them */
 	CNT_SUBMITTED, CNT_FINISHED, CNT_FAILED, CNT_RETRIED,		/* as submitter */
 	CNT_RUN, CNT_STOLEN,						/* as worker */
 	CNT_QUEUED,							/* tasks that wait in this process, now */
-	CNT_OWNED, CNT_BORROWED,					/* objects, now */
+	CNT_OWNED, CNT_BORROWED,					/* objects, now; owned: those that others hold */
 	CNT_SLAB, CNT_PUT_BYTES,					/* bytes */
 	CNT_SLEEPS, CNT_SPINS, CNT_SPIN_HITS, CNT_WAKEUPS,
 	CNT_LINEAGE, CNT_LINEAGE_DROPPED,				/* bytes, now; how many, ever */
@@ -46,7 +47,7 @@ struct page {
 	uint32_t magic, layout;
 	uint32_t proc, node;
 	alignas(64) _Atomic uint32_t state;	/* enum page_state */
-	_Atomic uint32_t attempt;
+	_Atomic uint32_t attempt;		/* 0 first; | PAGE_ONCE */
 	_Atomic uint64_t since;			/* CLOCK_MONOTONIC ns of the last change of state */
 	_Atomic uint64_t task;			/* low half of the id it runs; 0 none */
 	_Atomic uint32_t submitter;		/* process number */

@@ -122,7 +122,8 @@ struct fnblk {			/* header of a function block in the submitter's slab */
 	uint8_t nret;		/* results to publish one by one; 0: all as one */
 	uint16_t namelen;
 	uint32_t priv;		/* owner: index of its private entry */
-	char name[24];		/* cut; for status pages and errors */
+	char name[23];		/* cut; for status pages and errors */
+	uint8_t once;		/* its tasks are not tried again */
 };
 static_assert(sizeof(struct fnblk) == 64, "layout changed: bump RING_LAYOUT");
 

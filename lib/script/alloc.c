@@ -20,6 +20,17 @@ static struct pool {
 	size_t chunk;			/* size of the next one */
 } pool = { .chunk = CHUNK_MIN };
 
+bool (*alloc_short)(size_t n);
+
+/* as realloc; m NULL: as malloc */
+static void *
+large(void *m, size_t n)
+{
+	void *q = m ? realloc(m, n) : malloc(n);
+
+	return q || !alloc_short || !alloc_short(n) ? q : realloc(m, n);
+}
+
 static void *
 fresh(struct pool *p, size_t n)
 {
@@ -77,7 +88,7 @@ resize(void *ud, void *m, size_t osize, size_t nsize)
 	void *q;
 
 	if (!m)
-		return nsize == 0 ? NULL : nsize <= ALLOC_SMALL ? take(p, nsize) : malloc(nsize);
+		return nsize == 0 ? NULL : nsize <= ALLOC_SMALL ? take(p, nsize) : large(NULL, nsize);
 	if (nsize == 0) {
 		if (osize <= ALLOC_SMALL)
 			give(p, m, osize);
@@ -86,10 +97,10 @@ resize(void *ud, void *m, size_t osize, size_t nsize)
 		return NULL;
 	}
 	if (osize > ALLOC_SMALL && nsize > ALLOC_SMALL)
-		return realloc(m, nsize);
+		return large(m, nsize);
 	if (osize <= ALLOC_SMALL && nsize <= ALLOC_SMALL && class_of(osize) == class_of(nsize))
 		return m;
-	if (!(q = nsize <= ALLOC_SMALL ? take(p, nsize) : malloc(nsize)))
+	if (!(q = nsize <= ALLOC_SMALL ? take(p, nsize) : large(NULL, nsize)))
 		return NULL;
 	memcpy(q, m, osize < nsize ? osize : nsize);
 	if (osize <= ALLOC_SMALL)

@@ -8,10 +8,12 @@
 #define SCRIPT_ALLOC_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 #define ALLOC_SMALL 512u
 #define ALLOC_STEP 16u
 
+extern bool (*alloc_short)(size_t n);	/* if not NULL, asked when n bytes could not be had: true: try again */
 lua_State *alloc_newstate(void);	/* as luaL_newstate, with this allocator; NULL: no memory */
 
 #endif

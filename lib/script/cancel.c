@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
+#include "script/limit.h"
 #include "script/script.h"
 #include "script/sched.h"
 
@@ -107,6 +108,8 @@ on_hook(lua_State *L, lua_Debug *ar)
 	struct sched *d = s->sched;
 	struct task_in *t = d->running;
 
+	if (d->overdrawn)
+		limit_collect(s, L);
 	if (d->asked)
 		cancel_look(s);
 	if (!t || !t->cancel || t->shield) {
@@ -123,6 +126,12 @@ on_hook(lua_State *L, lua_Debug *ar)
 		return;
 	}
 	raise_in(s, L);
+}
+
+void
+cancel_soon(lua_State *L)
+{
+	lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
 }
 
 void
@@ -152,7 +161,7 @@ static inline void
 hook_if(struct sched *d, lua_State *L)
 {
 	atomic_signal_fence(memory_order_seq_cst);	/* now is set: a signal that comes from here on sees it */
-	if (d->running && (d->asked || (d->running->cancel && !d->running->shield)))
+	if (d->running && (d->asked || d->overdrawn || (d->running->cancel && !d->running->shield)))
 		set_hook(d->running, L);
 }
 

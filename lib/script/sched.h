@@ -42,6 +42,7 @@ struct sched {
 		uint32_t proc, unit;
 		int fn;			/* registry reference */
 	} cache[FNCACHE];
+	bool overdrawn;			/* limit.c: the hook is to collect garbage, and then the limit holds again */
 	uint64_t max_memory;		/* private bytes above which the worker is replaced, */
 	uint64_t next_look;		/* and when they are looked at; UINT64_MAX never */
 	int by_hash;			/* registry reference: table hash -> function */
@@ -68,6 +69,7 @@ void	cancel_start(struct script *s);			/* a worker: from now on SIGURG is heard 
 int	cancel_resume(struct script *s, lua_State *co, lua_State *from, int narg, int *nres);	/* lua_resume for a task's code */
 void	cancel_look(struct script *s);			/* whose tasks are cancelled? */
 void	cancel_hook(struct script *s, lua_State *L);	/* L raises at its next instruction, if its task is cancelled */
+void	cancel_soon(lua_State *L);			/* the hook is called at its next instruction */
 void	cancel_outcome(struct task_in *t, lua_State *co);	/* the error of a task that was told, on top of co */
 
 #endif

@@ -17,6 +17,7 @@
 #include "os/proc.h"
 #include "script/alloc.h"
 #include "script/func.h"
+#include "script/limit.h"
 #include "script/lines.h"
 #include "script/paths.h"
 #include "script/run.h"
@@ -75,6 +76,7 @@ static void
 resume(struct script *s, struct task_in *t, lua_State *co, int ref, int narg)
 {
 	int nres, status;
+	bool oom;
 
 	s->sched->running = t;
 	serve_enter(s->c, t);
@@ -95,13 +97,22 @@ resume(struct script *s, struct task_in *t, lua_State *co, int ref, int narg)
 		cancel_outcome(t, co);
 		status = LUA_ERRRUN;
 	}
+	oom = status != LUA_OK && limit_broken(s, co, status);
 	if (status != LUA_OK)
 		run_close(s, co);
+	if (oom) {
+		lua_pushstring(co, err_word(ERR_OOM));
+		lua_setfield(co, -2, "code");
+	}
 	s->sched->running = NULL;
 	if (status == LUA_OK)
 		run_results(s, t, co, nres);
 	else
 		run_fail(s, t, co, ERR_TASK);
+	if (oom) {
+		lua_gc(s->L, LUA_GCCOLLECT);	/* for the next one */
+		serve_limit(s->c, true);
+	}
 	run_co_give(s, co, ref);
 }
 
@@ -423,6 +434,7 @@ loop(struct script *s)
 	for (;;) {
 		int e;
 
+
 		if (serve_actor(s->c, &spec, &incarnation) && spec.n)
 			start_actor(s, spec);
 		if (s->sched->asked)
@@ -534,6 +546,7 @@ work_run(lua_State *L, int fd)
 	reseed(L);
 	context_open_worker(L);
 	cancel_start(s);
+	limit_watch(s);
 	func_install_resolver(L, ask_driver);
 	surroundings(s);
 	status = loop(s);

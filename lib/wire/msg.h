@@ -107,7 +107,9 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 #define MSG_DEAD(F) \
 	F(U, proc, "process number that died") \
 	F(I, code, "ERR_CRASHED, ERR_OOM, ERR_CLOSED for an orderly end, …") \
-	F(S, text, "how, e.g. 'worker 4711 killed by SIGSEGV'")
+	F(S, text, "how, e.g. 'worker 4711 killed by SIGSEGV'") \
+	F(U, charged, "ERR_OOM: 1: it would not have fit alone either, so the attempt counts")
+#define MSG_AWAKE(F) F(U, reserved, "0: work begins: the node page said that nobody looks")
 
 /* --- memory ------------------------------------------------------------------------------------- */
 #define MSG_EXTENT(F) \
@@ -211,7 +213,8 @@ enum route_kind {
 	F(S, name, "its name") \
 	F(S, class, "its class") \
 	F(B, spec, "as in ACTOR_NEW") \
-	F(B, methods, "as in ACTOR_NEW")
+	F(B, methods, "as in ACTOR_NEW") \
+	F(U, memory, "bytes granted; 0 none")
 #define MSG_ACTOR_UP(F) \
 	F(U, actor, "actor that was constructed, or not") \
 	F(U, ok, "1 it serves, 0 its constructor failed") \
@@ -399,6 +402,7 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(KILL, kill, 17, 0, "c>n") \
 	X(DEAD, dead, 18, 0, "n>c") \
 	X(RETIRE, retire, 19, 0, "c>n") \
+	X(AWAKE, awake, 92, 0, "c>n") \
 	X(NOTICE, notice, 90, 0, "n>c") \
 	X(CANCEL, cancel, 91, 0, "c>n n>c") \
 	X(EXTENT, extent, 20, 0, "c>n") \
