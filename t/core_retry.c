@@ -35,6 +35,12 @@ table(void)
 	ok(may(1, RETRY_CRASH, 5, 5, RETRY_DIED, &after) && after == 0);	/* its first charged one */
 	ok(!may(1, RETRY_CRASH, 6, 5, RETRY_DIED, &after));
 	ok(!may(0, RETRY_CRASH, 0, 0, RETRY_SPARED, &after));
+	/* what would not have fit alone is charged */
+	ok(may(2, RETRY_CRASH, 0, 0, RETRY_LARGE, &after) && after == SEC);
+	ok(may(2, RETRY_CRASH, 6, 5, RETRY_LARGE, &after) && after == 2 * SEC);
+	ok(!may(2, RETRY_CRASH, 2, 0, RETRY_LARGE, &after));
+	ok(!may(2, RETRY_ASK, 0, 0, RETRY_LARGE, &after));
+	ok(may(-1, RETRY_CRASH, 100, 0, RETRY_LARGE, &after) && after == 60 * SEC);
 }
 
 static void

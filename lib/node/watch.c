@@ -239,8 +239,10 @@ on_trigger(struct ev_loop *loop, ev_io *io, int revents)
 void
 watch_awake(struct node *n)
 {
-	if (n->watch && !ev_is_active(&n->watch->timer))
+	if (n->watch && n->watch->p.percent && !ev_is_active(&n->watch->timer)) {
+		n->watch->quiet = false;	/* who makes us look may be asleep still */
 		look(n->watch);
+	}
 }
 
 /* --- deaths ---------------------------------------------------------------------------------------------------- */
