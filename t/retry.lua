@@ -115,6 +115,24 @@ local child = rota.task(function() os.exit(9) end):with { retries = 0 }
 local parent = rota.task(function() local _, e = rota.pget(child()) return e.code end):with { retries = 9 }
 is(rota.get(parent()), "crashed", "a child that kills the worker it shares with its parent: in the end only the child fails")
 
+-- row: its time was up, or it was cancelled: never again, also while it waits for its turn
+local t0 = rota.now()
+v, err = rota.pget(rota.task(function() try "late"; error "no" end):with { timeout = 0.5, retry_on = "error", retries = -1 }())
+ok(err.code == "timeout" and rota.now() - t0 < 0.95 and #lines "late" == 3, "a time-out ends a task that waits to be tried again", err, #lines "late")
+t0 = rota.now()
+v, err = rota.pget(rota.task(function() if try "late2" < 3 then error "no" end rota.sleep(9) end):with { timeout = 0.5, retry_on = "error" }())
+ok(err.code == "timeout" and rota.now() - t0 < 3 and #lines "late2" == 3, "and one that was tried again", err, #lines "late2")
+r = rota.task(function() try "cancelled"; rota.sleep(9) end):with { retry_on = "error", retries = -1 }()
+repeat rota.sleep(0.005) until #lines "cancelled" == 1
+rota.cancel(r)
+v, err = rota.pget(r)
+ok(err.code == "cancelled" and #lines "cancelled" == 1, "what was cancelled is not tried again", err)
+r = rota.task(function() try "cancelled2"; error "no" end):with { retry_on = "error", retries = -1 }()
+repeat rota.sleep(0.005) until #lines "cancelled2" == 3
+rota.cancel(r)
+v, err = rota.pget(r)
+ok(err.code == "cancelled" and #lines "cancelled2" == 3, "nor what waits for its next attempt", err, #lines "cancelled2")
+
 raises("'retry_on' is", "a rule that is none", function() rota.task(print):with { retry_on = "sometimes" } end)
 raises("'retry_on' is", "an empty list", function() rota.task(print):with { retry_on = {} } end)
 T.done()

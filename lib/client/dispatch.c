@@ -74,8 +74,11 @@ ON(dead)
 
 ON(notice)
 {
+	size_t at = strlen(c->notice);
+
 	UNUSED;
-	snprintf(c->notice, sizeof c->notice, "%.*s", (int)m->text.n, (const char *)m->text.p);
+	if (at + m->text.n + 2 < sizeof c->notice)	/* else one of many: those before it tell enough */
+		snprintf(c->notice + at, sizeof c->notice - at, "%.*s\n", (int)m->text.n, (const char *)m->text.p);
 	return 0;
 }
 

@@ -76,6 +76,7 @@ struct side {
 	unsigned lin;			/* lineages that it is an argument of */
 	bool shell;			/* it has no value any more, but lineages */
 	unsigned lost;			/* borrowed: how often its owner was told so */
+	uint64_t expires;		/* of a time-out, while the timer is a retry's; 0 none */
 	struct heap_node timer;		/* retry or time-out */
 	enum { TIMER_NONE, TIMER_RETRY, TIMER_TIMEOUT, TIMER_KILL } what;	/* KILL: it was asked to end and has not */
 };
@@ -267,7 +268,7 @@ struct client {
 	bool stuck;			/* nothing ended for a while: what runs is longer than the means say */
 	bool starved;			/* a queue found no place before an idle worker; its bell will be rung */
 	char why[256];
-	char notice[256];			/* for the user, to be told by the main thread; "" */
+	char notice[1024];		/* lines for the user, to be told by the main thread; "" */
 	char why_full[512];		/* what rlet said when there was no room */
 
 	/* names asked by workers, to be answered by the main thread; the collector */

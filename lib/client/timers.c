@@ -8,6 +8,11 @@ timer_set_l(struct client *c, struct rec *r, int what, uint64_t at)
 
 	if (!s)
 		return -ENOMEM;
+	if (what == TIMER_RETRY && s->what == TIMER_TIMEOUT) {
+		if (s->timer.at <= at)
+			return 0;		/* its time will be up first: it waits for that */
+		s->expires = s->timer.at;
+	}
 	s->what = what;
 	if (heap_set(&c->timers, &s->timer, at) < 0)
 		return -ENOMEM;
@@ -54,6 +59,9 @@ timers_l(struct client *c, uint64_t now)
 			cancel_kill_l(c, r);
 		} else if (what == TIMER_RETRY) {
 			c->queued--;
+			if (s->expires)
+				timer_set_l(c, r, TIMER_TIMEOUT, s->expires);
+			s->expires = 0;
 			task_queue_l(c, r, true);
 			feed_l(c, fn_of(c, r->fn)->shape);
 		}

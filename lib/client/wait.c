@@ -176,14 +176,16 @@ tell_awake(struct client *c)		/* rlet looks at memory only while somebody is */
 static void
 tell_notice(struct client *c)
 {
-	char text[sizeof c->notice];
+	char text[sizeof c->notice], *line, *end;
 
 	lock_take(&c->lock);
 	memcpy(text, c->notice, sizeof text);
 	c->notice[0] = '\0';
 	lock_drop(&c->lock);
-	if (c->hooks.notice && text[0])
-		c->hooks.notice(c->hooks.arg, text);
+	for (line = text; c->hooks.notice && (end = strchr(line, '\n')); line = end + 1) {
+		*end = '\0';
+		c->hooks.notice(c->hooks.arg, line);
+	}
 }
 
 /* what only the main thread may do, and may do in a wait */
