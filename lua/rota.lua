@@ -204,6 +204,7 @@ end
 
 -- for i, value in rota.each(refs): in the order in which they become ready; i is the place in the list
 function rota.each(refs)
+	if core.is_stream(refs) then return refs:each() end
 	local set = members(refs)
 	return function()
 		local ref, i = set:next()
@@ -259,7 +260,7 @@ end
 
 -- cancel(ref or list [, {force=, recursive=}]) -> did it have an effect; of a list: on how many
 function rota.cancel(x, options)
-	if core.is_ref(x) then return core.cancel(x, options) end
+	if core.is_ref(x) or core.is_stream(x) then return core.cancel(x, options) end
 	listed(x, "rota.cancel(refs)")
 	local n = 0
 	if is_set(x) then x = x:list() end

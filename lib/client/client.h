@@ -118,6 +118,8 @@ struct task_opts {		/* zeroed and set by task_opts_init */
 	struct id group;	/* placement group that its resources come from; all 0: the node, or what captures us */
 	unsigned bundle;	/* of the group, 1 first; 0 any */
 	bool capture;		/* what it submits and makes comes from the group too */
+	bool stream;		/* what it yields comes one by one: stream.h */
+	uint64_t backlog;	/* of a stream: how many items ahead of its consumer; 0: STREAM_BACKLOG */
 };
 void	task_opts_init(struct task_opts *o);	/* cpus 1, retries 3 of crashes */
 

@@ -54,7 +54,7 @@ kept_l(struct client *c, struct lease *l, const unsigned char *p, size_t n)
 }
 
 /* the outcome d, a private copy, becomes the value of r: 0 or ERR_PROTO */
-static int
+int
 outcome_l(struct client *c, struct lease *l, struct rec *r, const struct done *d)
 {
 	const unsigned char *p = d->inl;
@@ -110,7 +110,7 @@ outcome_l(struct client *c, struct lease *l, struct rec *r, const struct done *d
 }
 
 /* an outcome that nobody waits for any more: what it holds is let go of */
-static void
+void
 discard_l(struct client *c, struct lease *l, const struct done *d)
 {
 	struct rec *r = rec_new_l(c);
@@ -132,6 +132,10 @@ child_done_l(struct client *c, struct lease *l, struct rec *r, const struct done
 	struct rec *k;
 	int e;
 
+	if (s && s->stream) {
+		stream_done_l(c, l, r, s->stream, d);
+		return;
+	}
 	if (!s || d->ret == 0 || d->ret > s->nchild)
 		return;
 	k = slab_at(&c->slab, s->child[d->ret - 1]);
@@ -269,7 +273,10 @@ lease_take_l(struct client *c, struct lease *l)
 
 		memcpy(&d, (const void *)p, sizeof d);
 		ring_take(&l->ring);
-		l->slow = false;
+		if (!(d.flags & DONE_PART))
+			l->slow = false;
+		else
+			l->tick_dhead++;	/* a task that streams has not ended */
 		ahead(c, l);
 		any = true;
 		if (done_l(c, l, &d) < 0) {

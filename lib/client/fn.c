@@ -95,7 +95,8 @@ fn_make_l(struct client *c, enum fn_kind kind, struct fncode *code, const char *
 	b = slab_at(&c->slab, u);
 	*b = (struct fnblk){ .serial = ++serial, .hash = { code->hash[0], code->hash[1] }, .bytes = code->unit,
 	    .len = code->len, .kind = (uint8_t)kind, .nret = (uint8_t)(o->returns > 1 ? o->returns : 0),
-	    .once = o->retries == 0 && kind != FN_METHOD, .priv = fn->priv, .namelen = (uint16_t)strlen(fn->name) };
+	    .once = o->retries == 0 && kind != FN_METHOD, .priv = fn->priv, .flags = o->stream ? FNBLK_STREAM : 0,
+	    .namelen = (uint8_t)strlen(fn->name) };
 	memcpy(b->name, fn->name, b->namelen < sizeof b->name ? b->namelen + 1u : sizeof b->name);
 	b->name[sizeof b->name - 1] = '\0';
 	*out = fn;

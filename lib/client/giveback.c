@@ -132,6 +132,26 @@ fn_alone_l(struct client *c, struct fn *fn)
 	return fn->alone = retry_poison(&fn->code->kills, clock_ns());
 }
 
+/* items of the stream r that lie in the arena */
+static void
+items_l(struct client *c, const struct rec *r, struct buf *kept)
+{
+	uint32_t chunks = (uint32_t)((uint64_t)c->slab.next * SLAB_UNIT / SLAB_CHUNK), per = SLAB_CHUNK / SLAB_UNIT;
+	struct rec_where w;
+	unsigned char u[8];
+
+	for (uint32_t k = 0; k < chunks; k++)
+		for (uint32_t i = k * per; c->slab.chunk_class && c->slab.chunk_class[k] == 1 && i < (k + 1) * per; i++) {
+			const struct rec *q = i ? slab_at(&c->slab, i) : r;
+
+			if (q->state != REC_READY || q->kind != REC_ARENA || q == r || (q->seq ^ r->seq) & ~(uint64_t)ID_RET_MAX)
+				continue;
+			memcpy(&w, q->inl, sizeof w);
+			le_put64(u, w.off);
+			buf_add(kept, u, sizeof u);
+		}
+}
+
 /* what it sealed for r but did not publish would stay for ever: the values that we know of are not meant */
 static void
 unfinished_l(struct client *c, const struct rec *r, struct buf *tasks, struct buf *kept)
@@ -141,6 +161,8 @@ unfinished_l(struct client *c, const struct rec *r, struct buf *tasks, struct bu
 
 	le_put64(u, id_task(rec_id(c, r)));
 	buf_add(tasks, u, sizeof u);
+	if (s && s->stream)
+		items_l(c, r, kept);
 	for (unsigned i = 0; s && i < s->nchild; i++) {
 		const struct rec *k = slab_at(&c->slab, s->child[i]);
 		struct rec_where w;

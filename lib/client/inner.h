@@ -72,6 +72,7 @@ struct side {
 	bool keep;			/* given to the node: nothing to free here */
 	struct actor *actor;		/* whose call it is, while it waits for arguments */
 	int pin;			/* -1: none was free */
+	struct stream *stream;		/* of the call of a streaming task */
 	struct lineage *line;		/* how it can be made again */
 	unsigned lin;			/* lineages that it is an argument of */
 	bool shell;			/* it has no value any more, but lineages */
@@ -343,6 +344,9 @@ struct client {
 	struct fresh *fresh;
 	unsigned nfresh, capfresh;
 	bool decoding;			/* arguments: what is imported now is held by the submitter until the completion */
+	unsigned nroom;			/* suspended streams that wait for room, and is there some for one of them? */
+	bool (*room)(void *arg);
+	void *room_arg;
 	uint32_t *deferred;		/* tasks whose arguments want room in the arena: the main thread's */
 	unsigned ndeferred;
 };
@@ -496,6 +500,15 @@ bool	again_l(struct client *c, struct rec *r, enum retry_cause cause);	/* r is o
 bool	fn_alone_l(struct client *c, struct fn *fn);
 int	timer_set_l(struct client *c, struct rec *r, int what, uint64_t at);
 
+int	outcome_l(struct client *c, struct lease *l, struct rec *r, const struct done *d);	/* d becomes r's value: 0, negative */
+void	discard_l(struct client *c, struct lease *l, const struct done *d);	/* what it holds is let go of */
+/* stream.c */
+int	stream_new_l(struct client *c, struct rec *r, const struct fn *fn);	/* r has a context */
+void	stream_done_l(struct client *c, struct lease *l, struct rec *r, struct stream *s, const struct done *d);
+struct rec *stream_slot_l(struct client *c, struct rec *r, struct stream *s);	/* of the next item, to be filled; NULL */
+void	stream_filled_l(struct client *c, struct stream *s, struct rec *k);
+void	stream_over_l(struct client *c, struct stream *s);	/* its task is ready: there will be no more */
+void	stream_free_l(struct client *c, struct stream *s);
 /* methods.c */
 #define ACTOR_GROUPS 64u			/* at most, the nameless one included */
 struct span methods_info(struct span methods, const char *key);

@@ -88,7 +88,7 @@ lineage_keep_l(struct client *c, struct rec *r, const struct fn *fn)
 	const unsigned char *p = NULL;
 	size_t n = 0;
 
-	if (!fn->shape || fn->opts.retries == 0 || fn->opts.returns > 1 || r->flags & REC_ACTOR || r->kind == REC_NONE)
+	if (!fn->shape || fn->opts.retries == 0 || fn->opts.returns > 1 || fn->opts.stream || r->flags & REC_ACTOR || r->kind == REC_NONE)
 		return false;
 	if (r->flags & REC_REFS && (!(p = rec_bytes_l(c, r, &v, &n)) || val_walk_refs(p, n, r->nvals, arg_one, &a) < 0))
 		a.others = true;

@@ -224,6 +224,8 @@ rec_ready_l(struct client *c, struct rec *r)
 		s->what = TIMER_NONE;
 	}
 	r->count++;				/* what is told may drop it */
+	if (s->stream)
+		stream_over_l(c, s->stream);
 	for (struct list *l; (l = list_shift(&s->waiters)) != NULL;) {
 		struct waiter *w = list_entry(l, struct waiter, link);
 
@@ -325,6 +327,8 @@ rec_free_if_l(struct client *c, struct rec *r)
 	if (s) {
 		if (s->line)
 			lineage_drop_l(c, s->line);
+		if (s->stream)
+			stream_free_l(c, s->stream);
 		view_end_l(c, r, s);
 		if (r->flags & REC_BORROWED)
 			forget_borrowed_l(c, r, s);

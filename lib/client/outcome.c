@@ -304,3 +304,96 @@ serve_done(struct client *c, struct task_in *t, const struct payload *p, uint32_
 		lock_drop(&c->lock);
 	return e;
 }
+
+/* --- streams ----------------------------------------------------------------------------------------------------- */
+
+bool
+serve_item_gone(const struct task_in *t)
+{
+	return t->from && (t->from->gone || atomic_load_explicit(&t->from->ring.shm->dead, memory_order_relaxed));
+}
+
+bool
+serve_item_room(const struct task_in *t)
+{
+	const struct rec_stream *s = t->stream;
+	uint64_t ahead;
+
+	if (serve_item_old(t) || serve_item_gone(t))
+		return true;
+	ahead = t->item - atomic_load_explicit(&s->taken, memory_order_acquire);
+	if (ahead >= s->backlog)
+		return false;
+	if (ahead && t->bytes - atomic_load_explicit(&s->taken_bytes, memory_order_relaxed) >= s->backlog_bytes)
+		return false;
+	return !t->from || (t->from->npend == 0 && ring_room(&t->from->ring) > 0);
+}
+
+/* the consumer is this very process */
+static int
+own_item_l(struct client *c, struct task_in *t, const struct payload *p, const struct rec_where *w)
+{
+	struct rec *r = slab_at(&c->slab, t->slot), *k;
+	struct side *s = side_find_l(c, r);
+	int e = 0;
+
+	if (!s || !s->stream || r->state == REC_READY || !(k = stream_slot_l(c, r, s->stream))) {
+		if (w->off)
+			mem_free_l(c, w);
+		return 0;
+	}
+	if (p->flags & PAYLOAD_REFS)
+		refs_retain_l(c, p->p, p->n, p->nvals);
+	if (w->off) {
+		memcpy(k->inl, w, sizeof *w);
+		k->kind = REC_ARENA;
+		k->link = 0;
+		k->nvals = (uint16_t)p->nvals;
+		k->flags |= p->flags & PAYLOAD_REFS ? REC_REFS : 0;
+	} else {
+		e = rec_set_l(c, k, p->p, p->n, p->nvals, p->flags);
+	}
+	stream_filled_l(c, s->stream, k);
+	return e;
+}
+
+int
+serve_item(struct client *c, struct task_in *t, const struct payload *p)
+{
+	struct done d = { .slot = t->slot, .ret = (uint32_t)++t->item, .flags = DONE_PART };
+	struct rec_where w = { 0 };
+	bool lk;
+	int e = 0;
+
+	if (p->nseg || p->n > REC_BLOCK_MAX) {		/* numbers end before streams do: the last one but one is that of all others */
+		uint64_t ret = t->item < ID_RET_MAX ? t->item : ID_RET_MAX - 1;
+		struct id id = { (uint32_t)c->me.node, t->proc, (t->rec.seq & ~(uint64_t)ID_RET_MAX) | ret };
+
+		if ((e = mem_put(c, id, t->slot, p, &w)) < 0)
+			return e;
+		t->bytes += w.size;
+	}
+	if (p->flags & PAYLOAD_REFS || c->helds || c->holds.len)
+		hold_first(c, t, p, true);
+	lk = c->serving;
+	if (lk)
+		lock_take(&c->lock);
+	if (!t->from) {
+		e = own_item_l(c, t, p, &w);
+	} else {
+		d.flags |= p->flags & PAYLOAD_REFS ? DONE_REFS : 0;
+		if ((e = fill_l(c, &d, p, &w, 0, NULL)) == 0 && !t->from->gone)
+			e = send_l(c, t->from, &d);
+	}
+	if (lk)
+		lock_drop(&c->lock);
+	return e;
+}
+
+void
+serve_rooms(struct client *c, unsigned n, bool (*room)(void *arg), void *arg)
+{
+	c->nroom = n;
+	c->room = room;
+	c->room_arg = arg;
+}

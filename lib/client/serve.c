@@ -173,6 +173,17 @@ free_object_l(struct client *c, uint32_t slot)
 		arena_free(&c->arena, off, obj_gen(&c->arena, off));
 }
 
+static const struct rec_stream *
+stream_at(struct task_in *t, const struct peerslab *slab)
+{
+	const struct rec_stream *s = peerslab_at(slab, t->context.stream, sizeof *s);
+
+	t->item = 0;
+	t->skip = s ? atomic_load_explicit(&s->arrived, memory_order_acquire) : 0;
+	t->bytes = s ? atomic_load_explicit(&s->arrived_bytes, memory_order_relaxed) : 0;
+	return s;
+}
+
 /* copies the record and what it names out of the submitter's slab: 0 or ERR_PROTO */
 static int
 copy_l(struct client *c, struct task_in *t, const unsigned char *base)
@@ -192,6 +203,7 @@ copy_l(struct client *c, struct task_in *t, const unsigned char *base)
 	t->fn.name[sizeof t->fn.name - 1] = '\0';
 	t->nvals = r->nvals;
 	t->arena = t->raised = false;
+	t->stream = NULL;
 	t->cancel = 0;
 	t->shield = 0;
 	memset(&t->context, 0, sizeof t->context);
@@ -201,6 +213,8 @@ copy_l(struct client *c, struct task_in *t, const unsigned char *base)
 			return ERR_PROTO;
 		memcpy(&t->context, p, ctx);
 	}
+	if (t->fn.flags & FNBLK_STREAM && !(t->stream = stream_at(t, &slab)))
+		return ERR_PROTO;
 	switch (r->kind) {
 	case REC_HERE:
 		if (r->len > REC_INLINE)
@@ -410,6 +424,8 @@ serve_ready(struct client *c, void *arg)
 {
 	struct idle *i = arg;
 
+	if (c->nroom && c->room(c->room_arg))
+		return true;
 	if ((i->tasks && (serve_glance(c) || (!i->w && stop_now(c)))) || c->spec.len || (i->w && (i->w->kicked || !list_empty(&i->w->ready))))
 		return true;
 	for (unsigned k = 0; i->own && !c->alone && k < c->nshape; k++)

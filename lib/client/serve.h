@@ -25,6 +25,9 @@ struct task_in {			/* a claimed task; everything in it is a private copy but arg
 	int cancel;			/* for the script layer: ERR_CANCELLED, ERR_TIMEOUT or 0, as serve_cancelled had it */
 	bool raised;			/* the task was told */
 	unsigned shield;		/* levels of rota.shield */
+	const struct rec_stream *stream;	/* of one that streams, in its submitter's slab; NULL */
+	uint64_t item, skip;		/* how many it yielded, and how many of these its consumer had already */
+	uint64_t bytes;			/* of items in the arena */
 };
 
 /*
@@ -46,6 +49,19 @@ void	serve_args_swap(struct client *c, struct buf *b);
 const unsigned char *serve_code(struct client *c, const struct task_in *t);
 /* Publishes one outcome.  part: return number ret of several (then the last call has part false, nothing in p). */
 int	serve_done(struct client *c, struct task_in *t, const struct payload *p, uint32_t ret, bool part);
+/*
+ * t->stream: the next item goes out, unless serve_item_old: then t->item++ is enough.  After one without room the task
+ * waits: serve_wait ends when room(arg) says that one of the n that wait has some, or that its consumer is gone.
+ */
+int	serve_item(struct client *c, struct task_in *t, const struct payload *p);
+bool	serve_item_room(const struct task_in *t);
+bool	serve_item_gone(const struct task_in *t);	/* nobody will take any more */
+static inline bool
+serve_item_old(const struct task_in *t)
+{
+	return t->item < t->skip;
+}
+void	serve_rooms(struct client *c, unsigned n, bool (*room)(void *arg), void *arg);
 /*
  * Waits until one of these: tasks and one lies in a ring; own and one of ours could run here (serve_own); w has a
  * ready member (NULL: no matter); the actor is to start or to stop.  0, -ETIMEDOUT, -EINTR, ERR_NO_CLUSTER.

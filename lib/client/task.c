@@ -11,6 +11,8 @@ rare_l(struct client *c, struct rec *r, struct fn *fn, struct rec **out)
 	struct rec_context *x = r->flags & REC_CONTEXT ? slab_at(&c->slab, r->ext) : NULL;
 	struct side *s;
 
+	if (fn->opts.stream && stream_new_l(c, r, fn) < 0)
+		return -ENOMEM;
 	if (fn->opts.returns > 1) {
 		if (!(s = side_l(c, r)) || !(s->child = calloc(fn->opts.returns, sizeof *s->child)))
 			return -ENOMEM;
@@ -41,6 +43,7 @@ inherit_l(struct client *c, struct rec *r, const struct fn *fn)
 
 	if (c->in_task) {
 		x = c->context;
+		x.stream = 0;
 		x.parent_node = (uint32_t)c->me.node;
 		x.parent_proc = c->parent_proc;
 		x.parent_seq = c->parent_seq;
@@ -148,9 +151,9 @@ prepare(struct client *c, struct fn *fn, const struct payload *a, struct rec **o
 	r->count = 2;
 	fn->count++;
 	*out = *task = r;
-	if (c->inherits || fn->opts.timeout || fn->opts.priority)
+	if (c->inherits || fn->opts.timeout || fn->opts.priority || fn->opts.stream)
 		e = inherit_l(c, r, fn);
-	if (e == 0 && (e = args_l(c, r, a, &w)) == 0 && (fn->opts.returns > 1 || fn->opts.timeout || (c->in_task && c->context.deadline)))
+	if (e == 0 && (e = args_l(c, r, a, &w)) == 0 && (fn->opts.returns > 1 || fn->opts.timeout || fn->opts.stream || (c->in_task && c->context.deadline)))
 		e = rare_l(c, r, fn, out);
 	if (e < 0) {
 		task_fail_l(c, r, e, err_str(e));
@@ -204,7 +207,7 @@ client_submit_small(struct client *c, struct fn *fn, const unsigned char p[REC_I
 {
 	struct rec *r;
 
-	if (c->inherits || fn->opts.timeout || fn->opts.priority || fn->opts.returns > 1)
+	if (c->inherits || fn->opts.timeout || fn->opts.priority || fn->opts.returns > 1 || fn->opts.stream)
 		return client_submit(c, fn, &(struct payload){ p, n, nvals, 0, NULL, 0 }, out);
 	lock_take(&c->lock);
 	atomic_store_explicit(&c->polls, c->polls + 1, memory_order_relaxed);

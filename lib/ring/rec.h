@@ -99,10 +99,26 @@ struct rec_context {		/* inherited by children, overridden by options (M37) */
 	uint64_t scope;
 	unsigned char trace[16];	/* 0: off */
 	uint64_t span;
-	uint32_t env;		/* environment id; 0 the job's */
-	int32_t priority;
+	uint32_t stream;	/* of a stream, not inherited: unit of its struct rec_stream */
+	uint16_t env;		/* environment id; 0 the job's */
+	int16_t priority;
 };
 static_assert(sizeof(struct rec_context) == 64, "layout changed: bump RING_LAYOUT");
+
+/*
+ * Of a task that streams: how far its consumer is.  In the submitter's slab, written by it only.  Items are counted from
+ * the stream's beginning, whichever attempt made them: item i is the one with return number i + 1.
+ */
+struct rec_stream {
+	_Atomic uint64_t arrived;	/* items: an attempt does not send those that were there when it began, */
+	_Atomic uint64_t arrived_bytes;	/* and what of them lies in the arena */
+	_Atomic uint64_t taken;		/* items that the consumer has taken, */
+	_Atomic uint64_t taken_bytes;
+	uint64_t backlog;		/* so many may be made and not taken */
+	uint64_t backlog_bytes;		/* or one, if it is larger */
+	uint64_t zero[2];
+};
+static_assert(sizeof(struct rec_stream) == 64, "layout changed: bump RING_LAYOUT");
 
 enum fn_kind {
 	FN_LUA = 1,		/* bytes: encoded function (script) */
@@ -113,6 +129,8 @@ enum fn_kind {
 	FN_C,			/* bytes: which file and symbol (capi/cfn.h) */
 };
 
+#define FNBLK_STREAM 1u		/* what it yields goes out one by one */
+
 struct fnblk {			/* header of a function block in the submitter's slab */
 	uint64_t serial;	/* never used again by this process: tells a reused unit from the old one */
 	uint64_t hash[2];	/* of the bytes */
@@ -120,7 +138,8 @@ struct fnblk {			/* header of a function block in the submitter's slab */
 	uint32_t len;		/* its length */
 	uint8_t kind;		/* enum fn_kind */
 	uint8_t nret;		/* results to publish one by one; 0: all as one */
-	uint16_t namelen;
+	uint8_t flags;		/* FNBLK_* */
+	uint8_t namelen;
 	uint32_t priv;		/* owner: index of its private entry */
 	char name[23];		/* cut; for status pages and errors */
 	uint8_t once;		/* its tasks are not tried again */

@@ -18,6 +18,7 @@ struct lmethod {
 	struct actor *a;		/* of its handle, which user value 1 keeps alive */
 	struct fn *fn;
 	unsigned returns;
+	bool stream;
 	bool bound;			/* of with: called without the handle */
 };
 
@@ -144,6 +145,7 @@ method_push(lua_State *L, int handle, struct actor *a, const char *name, const c
 		script_raise(L, e, "%s", err_str(e));
 	m->a = a;
 	m->returns = o->returns;
+	m->stream = o->stream;
 	lua_pushvalue(L, handle);
 	lua_setiuservalue(L, -2, 1);
 	lua_pushstring(L, name);
@@ -223,6 +225,8 @@ l_method_call(lua_State *L)
 		script_raise(L, e, "actor '%s': as many calls as its max_pending allows are pending", actor_class(m->a));
 	if (e < 0)
 		script_raise(L, e, "%s", e == ERR_FULL ? client_full(s->c) : err_str(e));
+	if (m->stream)
+		return stream_push(L, r[0]);
 	luaL_checkstack(L, n, "too many returns");
 	for (int i = 0; i < n; i++)
 		ref_push(L, r[i]);

@@ -20,7 +20,7 @@ l_cancel(lua_State *L)				/* cancel(ref, {force=, recursive=}) -> is it cancelle
 {
 	static const char *const known[] = { "force", "recursive", NULL };
 	struct client *c = script_client(L);
-	struct rec *r = ref_check(L, 1);
+	struct rec *s = stream_test(L, 1), *r = s ? s : ref_check(L, 1);
 	bool force, alone;
 	int e;
 

@@ -12,6 +12,7 @@
 struct ltask {
 	struct fn *fn;			/* NULL until the first call */
 	unsigned returns;
+	bool stream;
 	bool noblock;			/* block=false: no room for another one raises */
 };
 
@@ -66,6 +67,10 @@ task_opts_check(lua_State *L, int idx, struct task_opts *o)
 	}
 	lua_pop(L, 1);
 	o->returns = (unsigned)number(L, idx, "returns", 0);
+	o->backlog = (uint64_t)number(L, idx, "backlog", 0);
+	lua_getfield(L, idx, "stream");
+	o->stream = lua_toboolean(L, -1);
+	lua_pop(L, 1);
 	o->timeout = (uint64_t)(number(L, idx, "timeout", 0) * 1e9);
 	o->priority = (int8_t)number(L, idx, "priority", 0);
 	lua_getfield(L, idx, "wait");
@@ -158,6 +163,8 @@ prepare(lua_State *L, int task, struct ltask *t)
 	lua_getiuservalue(L, task, 1);
 	e.flags = ENC_INLINE;
 	if (lua_type(L, -1) == LUA_TSTRING) {
+		if (o.stream)
+			luaL_error(L, "task %s: a C function cannot stream", name);
 		err = client_fn(c, FN_C, lua_tostring(L, -1), lua_rawlen(L, -1), name, &o, &t->fn);
 		goto made;
 	}
@@ -174,6 +181,7 @@ made:
 	if (err < 0)
 		script_raise(L, err, "task %s: %s", name, err_str(err));
 	t->returns = o.returns;
+	t->stream = o.stream;
 	lua_getiuservalue(L, task, 2);
 	t->noblock = lua_istable(L, -1) && lua_getfield(L, -1, "block") == LUA_TBOOLEAN && !lua_toboolean(L, -1);
 	lua_settop(L, task_top);
@@ -210,6 +218,8 @@ again:
 	}
 	if (e < 0)
 		script_raise(L, e, "%s", e == ERR_FULL ? client_full(script_of(L)->c) : err_str(e));
+	if (t->stream)
+		return stream_push(L, r[0]);
 	luaL_checkstack(L, n, "too many returns");
 	for (int i = 0; i < n; i++)
 		ref_push(L, r[i]);

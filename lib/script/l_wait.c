@@ -35,16 +35,21 @@ l_new(lua_State *L)				/* waitset() */
 	return 1;
 }
 
+/* set:add(ref, handle or stream [, tag]): a handle is ready when its actor is up, or dead; a stream, when it has an item */
 static int
-l_add(lua_State *L)				/* set:add(ref or handle [, tag]): a handle is ready when its actor is up, or dead */
+l_add(lua_State *L)
 {
 	struct lset *u = check(L, 1);
-	struct actor *a = actor_test(L, 2);
-	struct rec *r = a ? client_actor_ready(script_of(L)->c, a) : ref_check(L, 2);
+	struct rec *r = ref_test(L, 2), *made = NULL;
+	struct actor *a;
 	int e;
 
-	if (!r)
-		return luaL_error(L, "not enough memory");
+	if (!r && (a = actor_test(L, 2))) {
+		if (!(r = made = client_actor_ready(script_of(L)->c, a)))
+			return luaL_error(L, "not enough memory");
+	} else if (!r) {
+		r = stream_test(L, 2) ? stream_head(L, 2) : ref_check(L, 2);
+	}
 	lua_settop(L, 3);
 	lua_getiuservalue(L, 1, 1);
 	if (lua_isinteger(L, 3) && lua_tointeger(L, 3) == u->next) {
@@ -58,8 +63,8 @@ l_add(lua_State *L)				/* set:add(ref or handle [, tag]): a handle is ready when
 	}
 	lua_rawseti(L, 4, u->next);
 	e = waitset_add(script_of(L)->c, u->w, r, (uint64_t)u->next);
-	if (a)					/* the set alone has it */
-		client_release(script_of(L)->c, r);
+	if (made)				/* the set alone has it */
+		client_release(script_of(L)->c, made);
 	if (e < 0)
 		return luaL_error(L, "not enough memory");
 	u->next++;

@@ -259,24 +259,61 @@ run_fail(struct script *s, struct task_in *t, lua_State *co, int code)
 }
 
 static int
+encode(struct script *s, lua_State *co, int first, int last, const char *what, struct payload *p, struct seg *segs)
+{
+	int e;
+
+	s->enc.flags = 0;
+	if ((e = enc_values(co, &s->enc, first, last, what)) < 0)
+		return e;
+	if (s->enc.nseg > SCRIPT_SEGS) {
+		s->enc.flags = ENC_INLINE;
+		if ((e = enc_values(co, &s->enc, first, last, what)) < 0)
+			return e;
+	}
+	for (unsigned i = 0; i < s->enc.nseg; i++)
+		segs[i] = (struct seg){ s->enc.seg[i].p, s->enc.seg[i].n };
+	*p = (struct payload){ s->enc.b.data, s->enc.b.len, s->enc.nvals,
+	    s->enc.flags & ENC_REFS ? PAYLOAD_REFS : 0, segs, s->enc.nseg };
+	return 0;
+}
+
+int
+run_item(struct script *s, struct task_in *t, lua_State *co, int nres)
+{
+	struct seg segs[SCRIPT_SEGS];
+	struct payload p;
+	int top = lua_gettop(co), e;
+
+	if (serve_item_gone(t)) {
+		lua_pop(co, nres);
+		lua_pushliteral(co, "the process that takes what is yielded is gone");
+		return ERR_CANCELLED;
+	}
+	if (serve_item_old(t)) {
+		t->item++;
+		lua_pop(co, nres);
+		return 0;
+	}
+	if ((e = encode(s, co, top - nres + 1, top, "item", &p, segs)) < 0)
+		return e;
+	e = serve_item(s->c, t, &p);
+	enc_forget(co, &s->enc);
+	lua_pop(co, nres);
+	if (e < 0)
+		lua_pushstring(co, e == ERR_FULL ? client_full(s->c) : err_str(e));
+	return e;
+}
+
+static int
 publish(struct script *s, struct task_in *t, lua_State *co, int first, int last, uint32_t ret, bool part)
 {
 	struct seg segs[SCRIPT_SEGS];
 	struct payload p;
 	int e;
 
-	s->enc.flags = 0;
-	if ((e = enc_values(co, &s->enc, first, last, "result")) < 0)
+	if ((e = encode(s, co, first, last, "result", &p, segs)) < 0)
 		return e;
-	if (s->enc.nseg > SCRIPT_SEGS) {
-		s->enc.flags = ENC_INLINE;
-		if ((e = enc_values(co, &s->enc, first, last, "result")) < 0)
-			return e;
-	}
-	for (unsigned i = 0; i < s->enc.nseg; i++)
-		segs[i] = (struct seg){ s->enc.seg[i].p, s->enc.seg[i].n };
-	p = (struct payload){ s->enc.b.data, s->enc.b.len, s->enc.nvals,
-	    s->enc.flags & ENC_REFS ? PAYLOAD_REFS : 0, segs, s->enc.nseg };
 	e = serve_done(s->c, t, &p, ret, part);
 	enc_forget(co, &s->enc);
 	if (e < 0)
@@ -289,7 +326,11 @@ run_results(struct script *s, struct task_in *t, lua_State *co, int nres)
 {
 	int top = lua_gettop(co), first = top - nres + 1, e = 0;
 
-	if (t->fn.nret <= 1) {
+	if (t->stream && serve_item_old(t)) {
+		lua_pushfstring(co, "the stream ended after %I items when it was run again: %I had come before", (LUAI_UACINT)t->item,
+		    (LUAI_UACINT)t->skip);
+		e = ERR_TASK;
+	} else if (t->fn.nret <= 1) {
 		e = publish(s, t, co, first, top, 0, false);
 	} else {
 		for (int i = 0; i < t->fn.nret && e == 0; i++) {

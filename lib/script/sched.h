@@ -22,6 +22,7 @@ struct susp {				/* a suspended task */
 	struct heap_node timer;		/* of what it waits for; in sched.timers unless it waits for ever */
 	uint64_t tag;			/* in sched.set; 0: no reference ends its sleep */
 	struct waitset *sub;		/* what it waits for is a member of that; NULL */
+	bool full;			/* a stream: its consumer is behind */
 	bool gone;			/* its time was up and it goes on; kept until the set gives its tag */
 };
 
@@ -33,7 +34,7 @@ struct sched {
 	struct waitset *set;		/* all that suspended tasks wait for */
 	struct list susp;
 	struct heap timers;
-	unsigned nsusp, nsub;		/* all; those that wait for a set */
+	unsigned nsusp, nsub, nfull;	/* all; those that wait for a set; for a consumer */
 	bool kick;			/* one of these may have what it waits for */
 	unsigned nring;			/* of them, tasks of others: while there is one no further task is taken */
 	uint64_t next_tag;

@@ -462,6 +462,7 @@ luaopen_rota_core(lua_State *L)
 	actor_open(L);
 	wait_open(L);
 	chan_open(L);
+	stream_open(L);
 	kv_open(L);
 	process_open(L);
 	cancel_open(L);
@@ -471,6 +472,7 @@ luaopen_rota_core(lua_State *L)
 	luaL_setfuncs(L, actor_functions, 0);
 	luaL_setfuncs(L, wait_functions, 0);
 	luaL_setfuncs(L, chan_functions, 0);
+	luaL_setfuncs(L, stream_functions, 0);
 	luaL_setfuncs(L, context_functions, 0);
 	luaL_setfuncs(L, kv_functions, 0);
 	luaL_setfuncs(L, process_functions, 0);

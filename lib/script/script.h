@@ -31,7 +31,7 @@ struct script {
 	bool as_string;			/* the next ref_values makes strings, however long */
 	bool pending;			/* enc: a top-level reference is not in the arena, or not ready */
 	int mt_ref, mt_task, mt_actor, mt_method, mt_set;	/* registry references of metatables */
-	const void *is_ref, *is_actor, *is_method;	/* addresses of metatables */
+	const void *is_ref, *is_actor, *is_method, *is_stream;	/* addresses of metatables */
 	int views;			/* registry reference: weak table, record -> buffer that was made of it */
 	int strings;			/* registry reference: list of cached strings */
 	struct strcache cached[STRCACHE];
@@ -98,6 +98,11 @@ void	wait_open(lua_State *L);
 void	cancel_open(lua_State *L);
 extern const luaL_Reg cancel_functions[];
 extern const luaL_Reg task_functions[], actor_functions[], wait_functions[], context_functions[], cfunc_functions[];
+void	stream_open(lua_State *L);			/* l_stream.c */
+int	stream_push(lua_State *L, struct rec *r);	/* a streaming call; takes the count over: 1 */
+struct rec *stream_test(lua_State *L, int idx);		/* the record of its call; NULL: no stream, or closed */
+struct rec *stream_head(lua_State *L, int idx);		/* what to wait for, borrowed; raises */
+extern const luaL_Reg stream_functions[];
 void	kv_open(lua_State *L);				/* l_kv.c */
 extern const luaL_Reg kv_functions[], group_functions[];
 void	process_open(lua_State *L);			/* l_process.c */

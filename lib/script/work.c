@@ -32,8 +32,28 @@
 
 /* --- running ------------------------------------------------------------------------------------------------------------ */
 
+/* a stream that waited for its consumer, and need not any more */
+static struct susp *
+with_room(struct sched *d)
+{
+	list_each(l, &d->susp) {
+		struct susp *u = list_entry(l, struct susp, link);
+
+		if (u->full && serve_item_room(&u->t))
+			return u;
+	}
+	return NULL;
+}
+
 static bool
-suspend(struct script *s, const struct task_in *t, lua_State *co, int ref)
+room(void *d)
+{
+	return with_room(d) != NULL;
+}
+
+/* full: it is a stream whose consumer is behind; else it yielded what it waits for */
+static bool
+suspend(struct script *s, const struct task_in *t, lua_State *co, int ref, bool full)
 {
 	struct sched *d = s->sched;
 	struct susp *u = malloc(sizeof *u);
@@ -44,6 +64,11 @@ suspend(struct script *s, const struct task_in *t, lua_State *co, int ref)
 	u->coref = ref;
 	u->t = *t;
 	serve_scope(s->c, &u->t);
+	if (full) {
+		d->want = NULL;
+		d->deadline = WAIT_FOREVER;
+	}
+	u->full = full;
 	u->timer = (struct heap_node){ .at = d->deadline };
 	u->tag = 0;
 	u->gone = false;
@@ -62,6 +87,8 @@ suspend(struct script *s, const struct task_in *t, lua_State *co, int ref)
 			d->kick = true;
 	}
 	list_add_tail(&d->susp, &u->link);
+	if (full)
+		serve_rooms(s->c, ++d->nfull, room, d);
 	d->nsusp++;
 	d->nring += t->from != NULL;
 	return true;
@@ -76,15 +103,22 @@ static void
 resume(struct script *s, struct task_in *t, lua_State *co, int ref, int narg)
 {
 	int nres, status;
-	bool oom;
+	bool item, oom;
 
 	s->sched->running = t;
 	serve_enter(s->c, t);
-	status = cancel_resume(s, co, s->L, narg, &nres);
-	if (status == LUA_YIELD && sched_tagged(co, nres)) {
-		lua_pop(co, 1);
+	do {
+		status = cancel_resume(s, co, s->L, narg, &nres);
+		item = status == LUA_YIELD && !sched_tagged(co, nres) && t->stream;
+		if (item && run_item(s, t, co, nres) < 0)
+			status = LUA_ERRRUN;
+		narg = 0;
+	} while (item && status == LUA_YIELD && (serve_item_room(t) || (t->cancel && !t->shield)));
+	if (status == LUA_YIELD && (item || sched_tagged(co, nres))) {
+		if (!item)
+			lua_pop(co, 1);
 		s->sched->running = NULL;
-		if (suspend(s, t, co, ref))
+		if (suspend(s, t, co, ref, item))
 			return;
 		s->sched->running = t;
 		lua_pushliteral(co, "not enough memory");
@@ -230,12 +264,16 @@ resume_ready(struct script *s)
 	}
 	if (!u && d->nsub)
 		u = of_set(s);
+	if (!u && d->nfull)
+		u = with_room(d);
 	if (!u && (n = heap_top(&d->timers)) && n->at <= clock_ns())
 		u = (struct susp *)(void *)((char *)n - offsetof(struct susp, timer));
 	if (!u)
 		return false;
 	heap_del(&d->timers, &u->timer);
 	d->nsub -= u->sub != NULL;
+	if (u->full)
+		serve_rooms(s->c, --d->nfull, room, d);
 	list_del(&u->link);
 	d->nsusp--;
 	d->nring -= u->t.from != NULL;

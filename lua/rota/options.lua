@@ -102,12 +102,14 @@ local common = {
 	returns = integer(1, 255), name = text, priority = integer(-128, 127), wait = yes,
 	group = group, bundle = integer(1, 1024), capture = yes,
 }
-local task = { retries = integer(-1, 250), retry_on = retry_on, max_calls = integer(1, 2^53), block = yes }
+local task = { retries = integer(-1, 250), retry_on = retry_on, max_calls = integer(1, 2^53), block = yes, stream = yes,
+	backlog = integer(1, 2^31) }
 local actor = {
 	restarts = integer(-1, 1e6), retries = integer(-1, 250), detached = yes, reuse = yes, concurrency = integer(1, 1e6),
 	groups = groups, max_pending = integer(1, 2^31 - 1),
 }
-local method = { timeout = time, returns = integer(1, 255), retries = integer(-1, 250), group = text, name = text }
+local method = { timeout = time, returns = integer(1, 255), retries = integer(-1, 250), group = text, name = text,
+	stream = yes, backlog = integer(1, 2^31) }
 for k, v in pairs(common) do
 	task[k] = v
 	if k ~= "returns" and k ~= "timeout" then actor[k] = v end
@@ -127,7 +129,7 @@ local elsewhere = {
 }
 -- options of rota that this release does not have
 local later = {}
-for w in ([[stream backlog labels node strategy fallback env isolate]]):gmatch "%S+" do later[w] = true end
+for w in ([[labels node strategy fallback env isolate]]):gmatch "%S+" do later[w] = true end
 
 local function distance(a, b)
 	local row = {}
@@ -174,5 +176,7 @@ return function(kind, given, base, call)
 		if n == nil then error(call .. ": " .. why, 3) end
 		out[k] = n
 	end
+	if out.stream and (out.returns or 1) > 1 then error(call .. ": a stream has no 'returns'", 3) end
+	if out.backlog and not out.stream then error(call .. ": 'backlog' goes with stream=true", 3) end
 	return out
 end
