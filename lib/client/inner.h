@@ -345,6 +345,7 @@ struct client {
 	unsigned nfresh, capfresh;
 	bool decoding;			/* arguments: what is imported now is held by the submitter until the completion */
 	unsigned nroom;			/* suspended streams that wait for room, and is there some for one of them? */
+	bool rooming;			/* that is what is waited for, too */
 	bool (*room)(void *arg);
 	void *room_arg;
 	uint32_t *deferred;		/* tasks whose arguments want room in the arena: the main thread's */

@@ -447,6 +447,7 @@ serve_wait(struct client *c, struct waitset *w, bool tasks, bool own, uint64_t d
 			link_drops_l(c);
 	}
 	c->listening = tasks;
+	c->rooming = c->nroom > 0;
 	if (tasks && c->nshape && deadline > clock_ns() + IDLE_NS) {	/* leases of our own: after a little idleness they are offered */
 		e = wait_until(c, serve_ready, &i, clock_ns() + IDLE_NS);
 		if (e != -ETIMEDOUT)
@@ -457,7 +458,7 @@ serve_wait(struct client *c, struct waitset *w, bool tasks, bool own, uint64_t d
 	}
 	e = wait_until(c, serve_ready, &i, deadline);
 out:
-	c->listening = false;
+	c->listening = c->rooming = false;
 	return e;
 }
 

@@ -47,7 +47,7 @@ stream_new_l(struct client *c, struct rec *r, const struct fn *fn)
 	memset(st->shm, 0, sizeof *st->shm);
 	st->shm->backlog = fn->opts.backlog ? fn->opts.backlog : STREAM_BACKLOG;
 	st->shm->backlog_bytes = bytes;
-	st->step = st->shm->backlog < 4 ? 1 : st->shm->backlog / 4;
+	st->step = (st->shm->backlog + 1) / 2;
 	x->stream = st->shm_unit;
 	s->stream = st;
 	return 0;

@@ -32,7 +32,7 @@ glance(struct client *c)
 	}
 	if (c->nwatch && chans_glance(c))
 		return true;
-	if (c->nroom && c->room(c->room_arg))
+	if (c->rooming && c->room(c->room_arg))
 		return true;
 	return c->listening && serve_glance(c);
 }
@@ -54,12 +54,12 @@ peers(struct client *c)
 
 	if (c->cpu != mine)
 		atomic_store_explicit(&c->bell->cpu, c->cpu = mine, memory_order_relaxed);
-	if (c->me.spin == 0 || c->nactive > 8 || (c->nactive == 0 && !c->listening && c->nwatch == 0 && c->nroom == 0))
+	if (c->me.spin == 0 || c->nactive > 8 || (c->nactive == 0 && !c->listening && c->nwatch == 0 && !c->rooming))
 		return NOWHERE;
 	for (unsigned i = 0; i < c->nactive; i++)
 		if (atomic_load_explicit(&c->active[i]->bell->cpu, memory_order_relaxed) != mine)
 			goto elsewhere;
-	if ((!c->nwatch || !chans_elsewhere(c, mine)) && (!(c->listening || c->nroom) || !serve_elsewhere(c, mine)))
+	if ((!c->nwatch || !chans_elsewhere(c, mine)) && (!(c->listening || c->rooming) || !serve_elsewhere(c, mine)))
 		return HERE;
 elsewhere:
 	return c->spin_ns && c->np->cpus > 1 && crowd_ok(c) ? ELSEWHERE : NOWHERE;
