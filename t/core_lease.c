@@ -392,6 +392,33 @@ waiting(void)
 	ok(broken == 0);
 }
 
+/* actors that need the same wait in one line: in order, told of once, and each may leave it */
+static void
+line(void)
+{
+	fresh(2000);
+	for (uint64_t a = 1; a <= 100; a++)
+		step((struct lease_in){ .kind = LEASE_IN_PLACE, .actor = a, .job = 1, .want = 1, .need.v[RES_CPU] = 1000 });
+	step((struct lease_in){ .kind = LEASE_IN_PLACE, .actor = 50, .job = 1, .want = 1, .need.v[RES_CPU] = 1000 });
+	ok(nheld == 2 && held[0].actor == 1 && held[1].actor == 2);
+	step((struct lease_in){ .kind = LEASE_IN_UNPLACE, .actor = 3 });
+	step((struct lease_in){ .kind = LEASE_IN_UNPLACE, .actor = 3 });
+	step((struct lease_in){ .kind = LEASE_IN_UNPLACE, .actor = 7 });
+	pass(6000 * MS, NULL);
+	ok(notices == 1 && strcmp(text, "waiting for 1 CPU: 0 of 2 free; 95 more wait behind it") == 0);
+	for (uint64_t a = 4; a <= 100; a++) {
+		if (a == 7)
+			continue;
+		gone(held[0].worker);
+		if (nheld != 2 || held[1].actor != a)
+			break;
+	}
+	ok(nheld == 2 && held[1].actor == 100 && broken == 0);
+	gone(held[0].worker);
+	gone(held[0].worker);
+	ok(nheld == 0 && list_empty(&c.demands) && c.placing.n == 0 && notices == 1);
+}
+
 /* other threads, another worker */
 static void
 threads(void)
@@ -465,6 +492,7 @@ main(void)
 	gpus();
 	retire();
 	waiting();
+	line();
 	threads();
 	for (unsigned seed = 1; seed <= 20; seed++) {
 		random_inputs(seed);

@@ -129,4 +129,26 @@ v, e = rota.pget(a:add(1), 10)
 t0 = rota.now()
 while v and rota.now() - t0 < 10 do v, e = rota.pget(a:add(1), 10) end
 ok(e and e.code == "actor_died" and e:find "stopped", "and then it is gone, in spite of restarts", v, e)
+
+-- a node that is slow to read holds up nobody for good
+local node, nobody = rota.nodes()[1].pid, Counter()
+rota.kill(nobody)
+local busy = rota.task(function(h, dir)
+	io.open(dir .. "/ready", "w"):close()
+	while not io.open(dir .. "/stopped") do rota.sleep(0.002) end
+	for _ = 1, 3000 do rota.kill(h) end		-- more than a socket takes
+	io.open(dir .. "/full", "w"):close()
+	return (select(2, rota.find "nobody"))
+end)
+local function there(name)
+	local t0 = rota.now()
+	while not io.open(dir .. name) and rota.now() - t0 < 20 do rota.sleep(0.002) end
+end
+local r = busy(nobody, dir)
+there "/ready"
+os.execute("kill -STOP " .. node)
+io.open(dir .. "/stopped", "w"):close()
+there "/full"
+os.execute("kill -CONT " .. node)
+has(rota.get(r, 20), "no actor 'nobody'", "messages that found the node's socket full reach it once it reads again")
 T.done()

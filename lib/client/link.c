@@ -75,6 +75,8 @@ link_flush_l(struct client *c)
 		int n = fd_send(c->sock, c->out.data, c->out.len, NULL, 0);
 
 		if (n == -EAGAIN) {
+			if (!c->serving)	/* a worker's bell does not ring when there is room again */
+				service_start(c);
 			service_nudge_l(c);
 			return;
 		}

@@ -233,7 +233,7 @@ lease_grant(struct lease_core *c, uint64_t now, struct demand *d, struct lease_o
 	for (unsigned r = 0; r < RES_MAX; r++)
 		purse(c, l)->v[r] -= d->need.v[r];
 	lease_count(l, 1);
-	d->have++;
+	d->have += d->actor == 0;	/* an actor is placed and forgotten */
 	d->turn = ++c->turn;
 	d->reserved = 0;
 	if (w) {
@@ -259,7 +259,7 @@ lease_grant(struct lease_core *c, uint64_t now, struct demand *d, struct lease_o
 	fx->group = d->group ? d->group->number : 0;
 	fx->capture = d->capture;
 	if (d->actor)
-		lease_demand_end(c, d);
+		lease_actors_served(c, now, d);
 	return 0;
 }
 
@@ -370,7 +370,7 @@ demand_find(struct lease_core *c, const struct lease_in *in)
 
 		if (d->reserve)
 			continue;
-		if (in->actor ? d->actor == in->actor : !d->actor && d->proc == in->proc && d->shape == in->shape)
+		if (!d->actor && d->proc == in->proc && d->shape == in->shape)
 			return d;
 	}
 	return NULL;
@@ -379,8 +379,9 @@ demand_find(struct lease_core *c, const struct lease_in *in)
 static int
 in_ask(struct lease_core *c, uint64_t now, const struct lease_in *in, struct lease_out *o)
 {
-	struct demand *d = demand_find(c, in);
+	struct demand *d = in->actor ? lease_actors_like(c, in) : demand_find(c, in);
 	char text[160];
+	int e;
 
 	if (in->want && (in->group ? !lease_group_feasible(c, in, text, sizeof text) :
 	    (!in->wait || !gpus_shape(in->need.v[RES_GPU])) && !lease_feasible(c, &in->need, text, sizeof text))) {
@@ -396,7 +397,6 @@ in_ask(struct lease_core *c, uint64_t now, const struct lease_in *in, struct lea
 		}
 		d->proc = in->proc;
 		d->shape = in->shape;
-		d->actor = in->actor;
 		d->need = in->need;
 		d->group = map_get(&c->groups, in->group);
 		d->bundle = in->bundle;
@@ -410,10 +410,15 @@ in_ask(struct lease_core *c, uint64_t now, const struct lease_in *in, struct lea
 		d->since = now;
 		d->told = false;
 	}
-	d->req = in->req;
-	d->want = in->want;
 	d->wait = in->wait;
 	d->priority = in->priority;
+	if (in->actor) {
+		if ((e = lease_actors_add(c, d, in->actor)) < 0 && d->want == 0)
+			lease_demand_end(c, d);
+		return e;
+	}
+	d->req = in->req;
+	d->want = in->want;
 	if (d->want == 0 && d->have == 0)
 		lease_demand_end(c, d);
 	return 0;
@@ -499,7 +504,6 @@ in_blocked(struct lease_core *c, uint32_t worker, bool on)
 int
 lease_step(struct lease_core *c, uint64_t now, const struct lease_in *in, struct lease_out *o)
 {
-	struct demand *d;
 	struct lease *l;
 	int e = 0;
 
@@ -510,8 +514,7 @@ lease_step(struct lease_core *c, uint64_t now, const struct lease_in *in, struct
 		e = in_ask(c, now, in, o);
 		break;
 	case LEASE_IN_UNPLACE:
-		if (in->actor && (d = demand_find(c, in)) != NULL)
-			lease_demand_end(c, d);
+		lease_actors_leave(c, in->actor);
 		break;
 	case LEASE_IN_RETURN:
 		in_return(c, in, o);
@@ -649,6 +652,7 @@ lease_release(struct lease_core *c)
 		free(list_entry(l, struct lease, link));
 	while ((l = list_shift(&c->demands)) != NULL)
 		free(list_entry(l, struct demand, link));
+	lease_actors_end(c);
 	lease_group_end(c);
 	it = (struct map_iter)MAP_ITER;
 	while (map_next(&c->jobs, &it))

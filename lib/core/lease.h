@@ -59,6 +59,7 @@ struct lease_core {
 	uint64_t last, turn;		/* last lease number; order of requests and grants */
 	struct list demands, leases;
 	struct map by_lease, by_worker, jobs, groups;
+	struct map placing;	/* actor -> its place among those that wait */
 	struct list idle;
 };
 

@@ -184,8 +184,12 @@ lease_unreserve(struct lease_core *c, uint64_t number, struct lease_out *o)
 	list_each_safe(p, q, &c->demands) {
 		struct demand *d = list_entry(p, struct demand, link);
 
+		if (d->group == g && d->actor) {
+			lease_actors_refuse(c, d, "its placement group was removed", o);
+			continue;
+		}
 		if (d->group == g && d->have < d->want)
-			lease_refuse(&(struct lease_in){ .proc = d->proc, .req = d->req, .actor = d->actor, .shape = d->shape },
+			lease_refuse(&(struct lease_in){ .proc = d->proc, .req = d->req, .shape = d->shape },
 			    "its placement group was removed", o);
 		if (d->group == g || d->reserve == g)
 			lease_demand_end(c, d);

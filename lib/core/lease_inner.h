@@ -1,6 +1,6 @@
 /*
  * lease_inner - what lease.c, which takes inputs and keeps the figures, and lease_share.c, which decides who gets what,
- * share, with lease_group.c, which keeps the pools of groups.  Nobody else includes it.
+ * share, with lease_group.c, which keeps the pools of groups, and lease_actors.c.  Nobody else includes it.
  */
 #ifndef CORE_LEASE_INNER_H
 #define CORE_LEASE_INNER_H
@@ -22,7 +22,7 @@ struct lgroup {
 	struct lease_pool pool[];
 };
 
-struct demand {				/* what a process wants of a shape, or an actor or a group of its node */
+struct demand {				/* what a process wants of a shape, or some actors or a group of its node */
 	struct list link;
 	uint32_t proc;
 	struct job *job;
@@ -33,6 +33,7 @@ struct demand {				/* what a process wants of a shape, or an actor or a group of
 	unsigned threads;
 	bool wait, skip, told;
 	struct lgroup *group;		/* whose pools it is granted from, or NULL */
+	struct list actors;		/* that wait, if actor, the first of them, is not 0 */
 	struct lgroup *reserve;		/* a group's own: all of it at once */
 	unsigned bundle;
 	bool capture;
@@ -106,6 +107,14 @@ void	lease_job_put(struct lease_core *c, struct job *j);
 void	lease_demand_end(struct lease_core *c, struct demand *d);
 void	lease_over(struct lease_core *c, struct lease *l, bool stays);
 void	lease_refuse(const struct lease_in *in, const char *text, struct lease_out *o);
+
+/* lease_actors.c */
+struct demand *lease_actors_like(const struct lease_core *c, const struct lease_in *in);	/* where in->actor waits, or may; NULL */
+int	lease_actors_add(struct lease_core *c, struct demand *d, uint64_t actor);	/* 0, also if it was there; -ENOMEM */
+void	lease_actors_served(struct lease_core *c, uint64_t now, struct demand *d);	/* its first; the last one ends d */
+void	lease_actors_leave(struct lease_core *c, uint64_t actor);
+void	lease_actors_refuse(struct lease_core *c, struct demand *d, const char *text, struct lease_out *o);	/* all; d ends */
+void	lease_actors_end(struct lease_core *c);
 
 /* lease_group.c */
 int	lease_reserve(struct lease_core *c, const struct lease_in *in, struct lease_out *o);

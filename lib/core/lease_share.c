@@ -199,7 +199,7 @@ lease_notices(struct lease_core *c, uint64_t now, struct lease_out *o)
 	list_each(p, &c->demands) {
 		struct demand *d = list_entry(p, struct demand, link);
 		struct lease_fx *fx;
-		char text[120];
+		char text[110];
 
 		if (d->told || d->have || d->want == 0 || d->reserve)
 			continue;
@@ -218,7 +218,11 @@ lease_notices(struct lease_core *c, uint64_t now, struct lease_out *o)
 		fx = lease_fx_add(o, LEASE_FX_NOTICE);
 		fx->proc = d->proc;
 		fx->actor = d->actor;
-		snprintf(fx->text, sizeof fx->text, "waiting for %s", text);
+		if (d->actor && d->want > 1)
+			snprintf(fx->text, sizeof fx->text, "waiting for %s; %u more wait behind it", text,
+			    (unsigned)(d->want - 1));
+		else
+			snprintf(fx->text, sizeof fx->text, "waiting for %s", text);
 	}
 }
 
