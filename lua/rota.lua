@@ -144,6 +144,7 @@ core.method_methods {
 --- channels
 
 rota.channel = require "rota.channel"
+rota.dag = require "rota.dag"
 
 --- programs
 

@@ -228,7 +228,7 @@ actor_lost_ring_l(struct client *c, struct lease *l)
 {
 	struct actor *a = l->actor;
 
-	(void)c;
+	c->upsets++;
 	a->lane[l->lane].lease = NULL;
 	if (a->state == ACTOR_ALIVE)
 		a->state = ACTOR_RESTARTING;
@@ -241,14 +241,18 @@ actor_state_l(struct client *c, const struct msg_actor_state *m)
 
 	if (!a || m->incarnation < a->incarnation)
 		return;
-	if (m->state == ACTOR_DEAD) {
-		a->state = ACTOR_DEAD;
-		found_forget_l(c, a);
+	c->upsets++;
+	if (m->state == ACTOR_DEAD || m->state == ACTOR_RESTARTING) {
 		free(a->why);
 		if ((a->why = malloc(m->text.n + 1))) {
 			memcpy(a->why, m->text.p, m->text.n);
 			a->why[m->text.n] = '\0';
 		}
+		a->told = m->incarnation;
+	}
+	if (m->state == ACTOR_DEAD) {
+		a->state = ACTOR_DEAD;
+		found_forget_l(c, a);
 		a->error.len = 0;
 		if (m->error.n && m->error.n <= REC_BLOCK_MAX && val_check(m->error.p, m->error.n, 1, VAL_ALLOW_CODE) == 0)
 			buf_add(&a->error, m->error.p, m->error.n);
@@ -410,6 +414,26 @@ int
 actor_retries(const struct actor *a)
 {
 	return a->retries;
+}
+
+uint32_t
+actor_incarnation(const struct actor *a)
+{
+	return a->incarnation;
+}
+
+const char *
+client_actor_trouble(struct client *c, const struct actor *a, uint32_t incarnation)
+{
+	const char *why = NULL;
+
+	lock_take(&c->lock);
+	if (a->state == ACTOR_DEAD || a->told > incarnation)	/* restarting alone: the node has not said yet how it ended */
+		why = a->why && *a->why ? a->why : "it ended";
+	else if (a->incarnation > incarnation)
+		why = "it was started again";
+	lock_drop(&c->lock);
+	return why;
 }
 
 struct span

@@ -485,9 +485,15 @@ client_chan_done(struct client_chan *ch)
 bool
 client_chan_ready(struct client_chan *ch)
 {
-	if (ch->reader ? ch->at.p || chan_ready(&ch->e) : chan_room(&ch->e, ch->need, false) != 0)
+	if (ch->reader ? ch->at.p || chan_ready(&ch->e) : ch->need != UINT64_MAX && chan_room(&ch->e, ch->need, false) != 0)
 		return true;
 	return chan_over(peer_side(ch)) != 0;
+}
+
+void
+client_chan_rest(struct client_chan *ch)
+{
+	ch->need = UINT64_MAX;
 }
 
 bool
@@ -521,12 +527,11 @@ client_chan_watch(struct client *c, struct client_chan *const *v, unsigned n)
 static bool
 watched(struct client *c, void *arg)
 {
-	(void)arg;
-	return chans_glance(c);
+	return chans_glance(c) || (arg && c->upsets != *(const uint64_t *)arg);
 }
 
 int
-client_chan_wait(struct client *c, struct client_chan *const *v, unsigned n, uint64_t deadline)
+client_chan_wait(struct client *c, struct client_chan *const *v, unsigned n, uint64_t deadline, const uint64_t *upsets)
 {
 	struct client_chan *const *old = c->watch;
 	unsigned nold = c->nwatch;
@@ -534,7 +539,18 @@ client_chan_wait(struct client *c, struct client_chan *const *v, unsigned n, uin
 
 	client_chan_watch(c, v, n);
 	if (!chans_glance(c) && !(wait_spin(c) && chans_glance(c)))
-		e = wait_until(c, watched, NULL, deadline);
+		e = wait_until(c, watched, (void *)(uintptr_t)upsets, deadline);
 	client_chan_watch(c, old, nold);
 	return e;
+}
+
+uint64_t
+client_upsets(struct client *c)
+{
+	uint64_t n;
+
+	lock_take(&c->lock);
+	n = c->upsets;
+	lock_drop(&c->lock);
+	return n;
 }

@@ -56,9 +56,14 @@ bool	client_chan_partial(const struct client_chan *ch);
 int	client_chan_get(struct client_chan *ch, struct chan_in *m);
 void	client_chan_done(struct client_chan *ch);
 
-/* until one is ready: a reader has a message or the end, a writer room for what was not sent; 0, -ETIMEDOUT, -EINTR, … */
-int	client_chan_wait(struct client *c, struct client_chan *const *v, unsigned n, uint64_t deadline);
+/*
+ * Until one is ready: a reader has a message or the end, a writer room for what was not sent; or, unless upsets is NULL,
+ * until client_upsets is no more what it was.  0: look again; -ETIMEDOUT, -EINTR, …
+ */
+int	client_chan_wait(struct client *c, struct client_chan *const *v, unsigned n, uint64_t deadline, const uint64_t *upsets);
+uint64_t client_upsets(struct client *c);	/* how often an actor that this process knows has changed its state */
 bool	client_chan_ready(struct client_chan *ch);
+void	client_chan_rest(struct client_chan *ch);	/* a writer with nothing to send: only its end makes it ready */
 /* every wait of the main thread ends when one of these is ready: borrowed until the next call; n = 0: none */
 void	client_chan_watch(struct client *c, struct client_chan *const *v, unsigned n);
 

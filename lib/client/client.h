@@ -223,6 +223,9 @@ void	client_actor_drop(struct client *c, struct actor *a);	/* from a finalizer t
 uint64_t actor_number(const struct actor *a);
 const char *actor_class(const struct actor *a);
 int	actor_retries(const struct actor *a);	/* of its calls that had started when it died; 0 for one that was found */
+/* why it cannot be used now, a line for people; NULL: nothing is known against it.  Good until the next wait */
+const char *client_actor_trouble(struct client *c, const struct actor *a, uint32_t incarnation);
+uint32_t actor_incarnation(const struct actor *a);	/* the one that calls go to; 0: none yet */
 struct span actor_methods(const struct actor *a);	/* as in ACTOR_NEW */
 /* methods.c: what the methods' bytes say */
 bool	actor_has(const struct actor *a, const char *name, size_t n);

@@ -166,6 +166,7 @@ struct actor {
 	uint32_t ups;			/* units of records, linked, that become ready when it is up or dead */
 	int retries;			/* of calls that had started, unless they say otherwise */
 	char *class, *why;
+	uint32_t told;			/* 'why' is how the incarnation before this one ended; 0: it was not told */
 	unsigned char *methods;
 	size_t nmethods;
 	struct buf error;		/* encoded error of its constructor, or empty */
@@ -301,6 +302,7 @@ struct client {
 
 	struct client_chan *const *watch;	/* channels that the main thread waits for now */
 	unsigned nwatch;
+	uint64_t upsets;		/* changes of the state of actors, so far */
 
 	bool corked;			/* out is to be sent soon */
 

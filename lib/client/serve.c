@@ -428,6 +428,8 @@ serve_ready(struct client *c, void *arg)
 		return true;
 	if ((i->tasks && (serve_glance(c) || (!i->w && stop_now(c)))) || c->spec.len || (i->w && (i->w->kicked || !list_empty(&i->w->ready))))
 		return true;
+	if (c->nwatch && chans_glance(c))
+		return true;
 	for (unsigned k = 0; i->own && !c->alone && k < c->nshape; k++)
 		if (c->shape[k]->queued && !c->shape[k]->poison && own_fits(c, c->shape[k]))
 			return true;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "script/func.h"
+#include "script/l_dag.h"
 #include "script/script.h"
 #include "wire/mp.h"
 
@@ -209,6 +210,11 @@ l_method_call(lua_State *L)
 			return luaL_error(L, "call it with a colon: c:%s(…)", lua_tostring(L, -1));
 		}
 		first = 3;
+	}
+	if (s->tracer) {
+		lua_getiuservalue(L, 1, 1);
+		lua_getiuservalue(L, 1, 2);
+		return dag_trace(L, lua_gettop(L) - 1, lua_tostring(L, -1), (int)m->returns, first);
 	}
 	script_payload(L, first, lua_gettop(L), "argument", ENC_TOPREF, &p, segs, SCRIPT_SEGS);
 	n = m->returns > 1 ? (int)m->returns : 1;

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "ring/rec.h"
 #include "script/buffer.h"
-#include "script/l_chan.h"
+#include "script/l_dag.h"
 #include "script/sched.h"
 #include "wire/le.h"
 
@@ -62,7 +62,7 @@ end_of(lua_State *L, struct lchan *u, bool reader)
 }
 
 int
-chan_wait(lua_State *L, struct client_chan *const *v, unsigned n, uint64_t deadline)
+chan_wait(lua_State *L, struct client_chan *const *v, unsigned n, uint64_t deadline, const uint64_t *upsets)
 {
 	struct script *s = script_of(L);
 	uint64_t soon;
@@ -71,13 +71,13 @@ chan_wait(lua_State *L, struct client_chan *const *v, unsigned n, uint64_t deadl
 
 	if (s->sched) {
 		soon = clock_ns() + PATIENCE_NS;
-		while ((e = client_chan_wait(s->c, v, n, deadline < soon ? deadline : soon)) == -EINTR)
+		while ((e = client_chan_wait(s->c, v, n, deadline < soon ? deadline : soon, upsets)) == -EINTR)
 			;
 		if (e != -ETIMEDOUT || deadline <= soon)
 			return e;
 	}
 	blocked = s->sched && sched_block_here(L);
-	while ((e = client_chan_wait(s->c, v, n, deadline)) == -EINTR)
+	while ((e = client_chan_wait(s->c, v, n, deadline, upsets)) == -EINTR)
 		script_interrupted(L);
 	if (blocked)
 		sched_blocking(s, false);
@@ -107,7 +107,7 @@ chan_raise(lua_State *L, uint64_t number, bool reader, int e)
 static int
 await_room(struct client_chan *ch, void *L)
 {
-	return chan_wait(L, &ch, 1, WAIT_FOREVER);
+	return chan_wait(L, &ch, 1, WAIT_FOREVER, NULL);
 }
 
 int
@@ -219,7 +219,7 @@ receive(lua_State *L, struct lchan *u, uint64_t deadline, struct buffer *b)
 		if (deadline == 0)
 			e = -ETIMEDOUT;
 		else
-			e = chan_wait(L, &ch, 1, deadline);
+			e = chan_wait(L, &ch, 1, deadline, NULL);
 		if (e == -ETIMEDOUT) {
 			luaL_pushfail(L);
 			lua_pushliteral(L, "timeout");
@@ -324,6 +324,17 @@ l_tostring(lua_State *L)
 	lua_pushfstring(L, "channel %I (%s end%s)", (LUAI_UACINT)u->number, which(u), u->closed ? ", closed" : u->ch ? "" :
 	    ", passed on");
 	return 1;
+}
+
+struct client_chan *
+dag_take_end(lua_State *L, int idx, bool reader)
+{
+	struct lchan *u = check(L, idx);
+	struct client_chan *ch = end_of(L, u, reader);
+
+	u->ch = NULL;
+	u->closed = true;
+	return ch;
 }
 
 /* --- on a journey ------------------------------------------------------------------------------------------------------ */

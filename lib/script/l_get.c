@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "ring/rec.h"
 #include "script/buffer.h"
+#include "script/l_dag.h"
 #include "script/script.h"
 
 /* --- values ------------------------------------------------------------------------------------------------- */
@@ -500,6 +501,8 @@ get(lua_State *L, int protect)
 	lua_pushinteger(L, (lua_Integer)deadline);
 	if (ref_is(L, GET_X))
 		return get_one_k(L, LUA_OK, protect);
+	if (!protect && dag_future_test(L, GET_X))
+		return dag_future_get(L, GET_X, deadline);
 	if (lua_isuserdata(L, GET_X))
 		set_to_list(L);
 	luaL_checktype(L, GET_X, LUA_TTABLE);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "ring/rec.h"
 #include "script/func.h"
+#include "script/l_dag.h"
 #include "script/run.h"
 
 /* --- coroutines ------------------------------------------------------------------------------------------------ */
@@ -122,6 +123,10 @@ method(lua_State *L, struct script *s, const struct task_in *t)
 	if (s->sched->class == LUA_NOREF || !p) {
 		lua_pushliteral(L, "this worker is no actor");
 		return ERR_ACTOR_DIED;
+	}
+	if (t->fn.len == sizeof DAG_METHOD - 1 && memcmp(p, DAG_METHOD, t->fn.len) == 0) {
+		lua_pushcfunction(L, dag_attach);
+		return 0;
 	}
 	lua_rawgeti(L, LUA_REGISTRYINDEX, s->sched->class);
 	lua_pushlstring(L, (const char *)p, t->fn.len);

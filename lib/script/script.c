@@ -10,8 +10,8 @@
 #include "ring/rec.h"
 #include "script/buffer.h"
 #include "script/func.h"
+#include "script/l_dag.h"
 #include "script/sched.h"
-#include "script/l_chan.h"
 #include "script/script.h"
 
 int
@@ -463,6 +463,7 @@ luaopen_rota_core(lua_State *L)
 	wait_open(L);
 	chan_open(L);
 	stream_open(L);
+	dag_open(L);
 	kv_open(L);
 	process_open(L);
 	cancel_open(L);
@@ -473,6 +474,7 @@ luaopen_rota_core(lua_State *L)
 	luaL_setfuncs(L, wait_functions, 0);
 	luaL_setfuncs(L, chan_functions, 0);
 	luaL_setfuncs(L, stream_functions, 0);
+	luaL_setfuncs(L, dag_functions, 0);
 	luaL_setfuncs(L, context_functions, 0);
 	luaL_setfuncs(L, kv_functions, 0);
 	luaL_setfuncs(L, process_functions, 0);

@@ -14,6 +14,8 @@
 
 struct crun;
 struct sched;
+struct dag_plan;
+struct client_chan;
 
 struct strcache {			/* long strings that were made into Lua strings (M24) */
 	struct rec *rec;
@@ -43,6 +45,9 @@ struct script {
 	struct waitset *watched;	/* rota.on: its members have callbacks; NULL */
 	bool in_callback;
 	struct crun *crun;		/* the same: C functions */
+	struct dag_plan *plans;		/* compiled graphs that this actor is in (l_dagrun.c), */
+	struct client_chan **watch;	/* and room for all that they wait for */
+	int tracer;			/* registry reference of what method calls go to while a graph is traced; 0: they are calls */
 	char name[256];			/* program, for listings */
 };
 

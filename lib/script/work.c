@@ -17,6 +17,7 @@
 #include "os/proc.h"
 #include "script/alloc.h"
 #include "script/func.h"
+#include "script/l_dag.h"
 #include "script/limit.h"
 #include "script/lines.h"
 #include "script/paths.h"
@@ -490,6 +491,8 @@ loop(struct script *s)
 		}
 		if (e < 0 || client_lost(s->c))
 			return 0;
+		if (s->plans && dag_serve(s, !s->sched->nring || s->sched->several))
+			continue;
 		if (s->sched->nring) {
 			e = wait_suspended(s);
 		} else if (s->sched->nsusp) {		/* children of ours that outlive their parents: others' tasks are welcome */
@@ -504,6 +507,8 @@ loop(struct script *s)
 				lua_gc(s->L, LUA_GCCOLLECT);
 			}
 		}
+		if (s->plans)				/* a task that waits must not wait for their channels too */
+			client_chan_watch(s->c, NULL, 0);
 		if (e == ERR_NO_CLUSTER)
 			return 0;
 	}

@@ -1,0 +1,720 @@
+/*
+ * l_dag - compiled graphs in the process that compiled one: "rota.graph" and its futures, "rota.future".
+ *
+ * User values of a graph: 1 futures of the executions under way, by execution modulo inflight; 2 the error that broke
+ * it; 3 the actors' handles.  Of a future: 1 its graph; 2 its value, or a table of them, or its error.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "script/func.h"
+#include "script/l_dag.h"
+
+#define CHANS_OF_GRAPH 256u
+#define GRACE_NS UINT64_C(5000000000)	/* for the node to say how an actor ended: it does so at once */
+
+struct input {				/* what one actor gets of the arguments */
+	struct client_chan *ch;
+	int first, n;			/* a run of arguments */
+	char *to;
+};
+
+struct output {
+	struct client_chan *ch;
+	bool got, all;
+	char *from;
+	struct chan_in m;
+};
+
+struct member {
+	struct actor *a;		/* its handle is in user value 3 */
+	uint32_t incarnation;
+	char *name;
+};
+
+struct graph {
+	struct client *c;
+	struct input *in;
+	struct output *out;
+	struct member *member;
+	struct client_chan **watch;
+	unsigned nin, nout, nmember, nparam, inflight;
+	uint64_t begun, ended;		/* executions */
+	uint64_t upsets;		/* when the members were looked at last */
+	bool over;			/* closed, or broken: then user value 2 says why */
+};
+
+enum { PENDING, DONE, FAILED };
+
+struct future {
+	struct graph *g;
+	uint64_t number;		/* of the execution, 0 first */
+	int state;
+	int nvals;			/* DONE: 1, the value is the user value itself */
+};
+
+int
+dag_payload(lua_State *L, int first, int last, const char *what, struct payload *p, struct seg *segs)
+{
+	struct script *s = script_of(L);
+	struct enc *e = &s->enc;
+	int code;
+
+	e->flags = 0;
+	if ((code = enc_values(L, e, first, last, what)) == 0 && e->nseg > SCRIPT_SEGS) {
+		e->flags = ENC_INLINE;
+		code = enc_values(L, e, first, last, what);
+	}
+	if (code == 0 && e->flags & ENC_REFS) {
+		enc_forget(L, e);
+		lua_pushfstring(L, "%s: references and actor handles cannot travel through a compiled graph", what);
+		code = ERR_VALUE;
+	}
+	if (code < 0)
+		return code;
+	for (unsigned i = 0; i < e->nseg; i++)
+		segs[i] = (struct seg){ e->seg[i].p, e->seg[i].n };
+	*p = (struct payload){ e->b.data, e->b.len, e->nvals, 0, segs, e->nseg };
+	return 0;
+}
+
+/* --- results, and the end of a graph ------------------------------------------------------------------------------------------- */
+
+static struct graph *
+graph_check(lua_State *L, int arg)
+{
+	return luaL_checkudata(L, arg, "rota.graph");
+}
+
+static void
+close_ends(struct graph *g)
+{
+	for (unsigned i = 0; i < g->nin; i++)
+		if (g->in[i].ch)
+			client_chan_close(g->in[i].ch, NULL, 0);
+	for (unsigned i = 0; i < g->nout; i++)
+		if (g->out[i].ch)
+			client_chan_close(g->out[i].ch, NULL, 0);
+	for (unsigned i = 0; i < g->nin; i++)
+		g->in[i].ch = NULL;
+	for (unsigned i = 0; i < g->nout; i++)
+		g->out[i].ch = NULL;
+	g->over = true;
+}
+
+/* the values of the execution, as they came, go into its future f, which is at fi */
+static void
+settle(lua_State *L, struct graph *g, struct future *f, int fi)
+{
+	int top = lua_gettop(L), n = 0;
+	bool bad = false;
+
+	luaL_checkstack(L, (int)g->nout + 4, NULL);
+	for (unsigned i = 0; i < g->nout; i++) {
+		struct output *o = &g->out[i];
+		int at = lua_gettop(L), k = chan_values(L, &o->m);
+
+		if (k < 0)
+			errobj_wrap(L, -1, NULL);
+		if (!bad && (k < 0 || o->m.tag & CHAN_ERROR)) {
+			bad = true;
+			lua_copy(L, -1, top + 1);
+			lua_settop(L, top + 1);
+		} else if (bad) {
+			lua_settop(L, top + 1);
+		} else if (!o->all) {
+			lua_settop(L, at + 1);
+		}
+		client_chan_done(o->ch);
+		o->got = false;
+	}
+	n = lua_gettop(L) - top;
+	if (f && (n == 1 || bad)) {
+		lua_setiuservalue(L, fi, 2);
+	} else if (f) {
+		lua_createtable(L, n, 0);
+		lua_insert(L, top + 1);
+		for (int i = n; i >= 1; i--)
+			lua_rawseti(L, top + 1, i);
+		lua_setiuservalue(L, fi, 2);
+	}
+	if (f) {
+		f->state = bad ? FAILED : DONE;
+		f->nvals = n;
+	}
+	lua_settop(L, top);
+}
+
+/*
+ * 1: the next execution's results were taken; 0: they are not all there; negative: what an output said, and which;
+ * ERR_TASK with the error that ended the graph pushed
+ */
+static int
+collect(lua_State *L, struct graph *g, int gi, const struct output **which)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < g->nout; i++) {
+		struct output *o = &g->out[i];
+		int e;
+
+		if (o->got)
+			continue;
+		*which = o;
+		if ((e = client_chan_get(o->ch, &o->m)) < 0)
+			return e;
+		if (e == 0) {
+			all = false;
+			continue;
+		}
+		if (o->m.tag & CHAN_LAST) {
+			if (chan_values(L, &o->m) < 0)
+				errobj_wrap(L, -1, NULL);
+			client_chan_done(o->ch);
+			return ERR_TASK;
+		}
+		o->got = true;
+	}
+	if (!all)
+		return 0;
+	lua_getiuservalue(L, gi, 1);
+	lua_rawgeti(L, -1, (lua_Integer)(g->ended % g->inflight) + 1);
+	settle(L, g, lua_touserdata(L, -1), lua_gettop(L));
+	lua_pop(L, 2);
+	g->ended++;
+	return 1;
+}
+
+/* the error object on top is what the graph at gi ended with: executions under way fail with it.  Popped. */
+static void
+broken(lua_State *L, struct graph *g, int gi)
+{
+	const struct output *o;
+	int e = 1;
+
+	gi = lua_absindex(L, gi);
+	while (g->ended < g->begun && e > 0)	/* what had ended counts */
+		e = collect(L, g, gi, &o);
+	if (e == ERR_TASK)
+		lua_pop(L, 1);
+	close_ends(g);
+	lua_getiuservalue(L, gi, 1);
+	for (; g->ended < g->begun; g->ended++) {
+		struct future *f;
+
+		if (lua_rawgeti(L, -1, (lua_Integer)(g->ended % g->inflight) + 1) == LUA_TUSERDATA) {
+			f = lua_touserdata(L, -1);
+			f->state = FAILED;
+			lua_pushvalue(L, -3);
+			lua_setiuservalue(L, -2, 2);
+		}
+		lua_pop(L, 1);
+	}
+	lua_newtable(L);
+	lua_setiuservalue(L, gi, 1);
+	lua_pop(L, 1);
+	lua_setiuservalue(L, gi, 2);
+}
+
+static void
+died(lua_State *L, struct graph *g, int gi, const char *who, const char *why)
+{
+	lua_pushfstring(L, "%s died while a compiled graph used it%s%s", who, why ? ": " : "", why ? why : "");
+	errobj_push(L, ERR_ACTOR_DIED, lua_tostring(L, -1));
+	lua_remove(L, -2);
+	broken(L, g, gi);
+}
+
+/* is one of the actors dead, as far as the node told?  Then the graph is broken */
+static bool
+census(lua_State *L, struct graph *g, int gi)
+{
+	g->upsets = client_upsets(g->c);
+	for (unsigned i = 0; i < g->nmember; i++) {
+		struct member *m = &g->member[i];
+		const char *why = client_actor_trouble(g->c, m->a, m->incarnation);
+
+		if (why) {
+			died(L, g, gi, m->name, why);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* a death is seen before it is told, here or by another actor: true, the graph is broken by what the node said of it */
+static bool
+inquest(lua_State *L, struct graph *g, int gi)
+{
+	uint64_t until = clock_ns() + GRACE_NS;
+
+	while (!census(L, g, gi))
+		if (clock_ns() >= until || client_chan_wait(g->c, NULL, 0, until, &g->upsets) == ERR_NO_CLUSTER)
+			return false;
+	return true;
+}
+
+/* e: what the end before or after who said */
+static void
+broken_by(lua_State *L, struct graph *g, int gi, int e, const char *who)
+{
+	if (e == ERR_CRASHED && inquest(L, g, gi))
+		return;
+	if (e == ERR_CRASHED) {
+		died(L, g, gi, who, NULL);
+		return;
+	}
+	if (e == ERR_NO_CLUSTER)
+		errobj_push(L, e, client_lost(g->c) ? client_lost(g->c) : err_str(e));
+	else
+		errobj_push(L, ERR_ACTOR_DIED, lua_pushfstring(L, "%s left the compiled graph", who));
+	broken(L, g, gi);
+}
+
+/* the error object on top is what an actor left the graph with.  Popped. */
+static void
+broken_with(lua_State *L, struct graph *g, int gi)
+{
+	bool death;
+
+	lua_getfield(L, -1, "code");
+	death = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), err_word(ERR_ACTOR_DIED)) == 0;
+	lua_pop(L, 1);
+	if (death && inquest(L, g, gi))
+		lua_pop(L, 1);
+	else
+		broken(L, g, gi);
+}
+
+/* --- waiting ------------------------------------------------------------------------------------------------------ */
+
+/* 1: the next execution's results were taken; 0: they are not all there; -1: the graph is over */
+static int
+take(lua_State *L, struct graph *g, int gi)
+{
+	const struct output *o = NULL;
+	int e = collect(L, g, gi, &o);
+
+	if (e >= 0)
+		return e;
+	if (e == ERR_TASK)
+		broken_with(L, g, gi);
+	else
+		broken_by(L, g, gi, e, o->from);
+	return -1;
+}
+
+/* until something comes of what take did not find, or ch (NULL: none) has room.  0, -ETIMEDOUT, negative; raises on Ctrl-C */
+static int
+await(lua_State *L, struct graph *g, int gi, struct client_chan *ch, uint64_t deadline)
+{
+	unsigned n = 0;
+	int e;
+
+	for (unsigned i = 0; i < g->nin; i++) {
+		if (g->in[i].ch != ch)
+			client_chan_rest(g->in[i].ch);
+		if ((e = client_chan_peer(g->in[i].ch)) < 0) {
+			broken_by(L, g, gi, e, g->in[i].to);
+			return 0;
+		}
+		g->watch[n++] = g->in[i].ch;
+	}
+	for (unsigned i = 0; i < g->nout; i++)
+		if (!g->out[i].got)
+			g->watch[n++] = g->out[i].ch;
+	if ((e = chan_wait(L, g->watch, n, deadline, &g->upsets)) == 0)
+		census(L, g, gi);
+	return e;
+}
+
+/* --- an execution -------------------------------------------------------------------------------------------------- */
+
+struct sending {
+	lua_State *L;
+	struct graph *g;
+};
+
+/* no room for the inputs: results are taken meanwhile */
+static int
+await_room(struct client_chan *ch, void *arg)
+{
+	struct sending *x = arg;
+	int e;
+
+	while ((e = take(x->L, x->g, 1)) > 0)
+		;
+	if (e < 0 || (e = await(x->L, x->g, 1, ch, WAIT_FOREVER)) < 0)
+		return e < 0 ? e : ERR_CLOSED;
+	return x->g->over ? ERR_CLOSED : 0;
+}
+
+static _Noreturn void
+raise_over(lua_State *L, int gi)
+{
+	if (lua_getiuservalue(L, gi, 2) == LUA_TNIL)
+		errobj_push(L, ERR_CLOSED, "the compiled graph was closed");
+	lua_error(L);
+	__builtin_unreachable();
+}
+
+static int
+l_call(lua_State *L)				/* g(x, …) -> future */
+{
+	struct graph *g = graph_check(L, 1);
+	struct script *s = script_of(L);
+	struct sending x = { L, g };
+	struct seg segs[SCRIPT_SEGS];
+	struct payload p;
+	struct future *f;
+	int e = 0;
+
+	luaL_argcheck(L, lua_gettop(L) <= (int)g->nparam + 1, (int)g->nparam + 2, "more arguments than the graph has inputs");
+	lua_settop(L, (int)g->nparam + 1);
+	while (!g->over && g->begun - g->ended >= g->inflight) {
+		if ((e = take(L, g, 1)) == 0 && (e = await(L, g, 1, NULL, WAIT_FOREVER)) < 0)
+			broken_by(L, g, 1, e, "the node");
+	}
+	if (g->over)
+		raise_over(L, 1);
+	if (g->nin > 1 && dag_payload(L, 2, lua_gettop(L), "argument", &p, segs) < 0)
+		return lua_error(L);		/* before anything was sent */
+	f = lua_newuserdatauv(L, sizeof *f, 2);
+	*f = (struct future){ .g = g, .number = g->begun };
+	luaL_setmetatable(L, "rota.future");
+	lua_pushvalue(L, 1);
+	lua_setiuservalue(L, -2, 1);
+	for (unsigned i = 0; i < g->nin; i++) {
+		struct input *in = &g->in[i];
+
+		if (dag_payload(L, in->first + 1, in->first + in->n, "argument", &p, segs) < 0) {
+			if (i > 0) {
+				errobj_wrap(L, -1, NULL);
+				broken(L, g, 1);
+				raise_over(L, 1);
+			}
+			return lua_error(L);
+		}
+		if ((e = client_chan_put(in->ch, &p, 0)) == 0)
+			e = client_chan_send(in->ch, &p, 0, await_room, &x);
+		if (e < 0) {
+			if (!g->over)
+				broken_by(L, g, 1, e == ERR_CLOSED ? ERR_CRASHED : e, in->to);
+			raise_over(L, 1);
+		}
+	}
+	enc_forget(L, &s->enc);
+	lua_getiuservalue(L, 1, 1);
+	lua_pushvalue(L, -2);
+	lua_rawseti(L, -2, (lua_Integer)(g->begun % g->inflight) + 1);
+	lua_pop(L, 1);
+	g->begun++;
+	return 1;
+}
+
+bool
+dag_future_test(lua_State *L, int idx)
+{
+	return luaL_testudata(L, idx, "rota.future") != NULL;
+}
+
+/* pushes the values, or raises the error, of the future at idx */
+int
+dag_future_get(lua_State *L, int idx, uint64_t deadline)
+{
+	struct future *f = luaL_checkudata(L, idx, "rota.future");
+	struct graph *g = f->g;
+	int gi, e;
+
+	idx = lua_absindex(L, idx);
+	if (f->state == PENDING) {
+		lua_getiuservalue(L, idx, 1);
+		gi = lua_gettop(L);
+		while (f->state == PENDING) {
+			if ((e = take(L, g, gi)) != 0)
+				continue;
+			if ((e = deadline ? await(L, g, gi, NULL, deadline) : -ETIMEDOUT) == -ETIMEDOUT)
+				script_wait_failed(L, e);
+			if (e < 0)
+				broken_by(L, g, gi, e, "the node");
+		}
+		lua_pop(L, 1);
+	}
+	lua_getiuservalue(L, idx, 2);
+	if (f->state == FAILED)
+		return lua_error(L);
+	if (f->nvals == 1)
+		return 1;
+	e = lua_gettop(L);
+	luaL_checkstack(L, f->nvals, "too many values");
+	for (int i = 1; i <= f->nvals; i++)
+		lua_rawgeti(L, e, i);
+	lua_remove(L, e);
+	return f->nvals;
+}
+
+static int
+l_future_get(lua_State *L)			/* future:get([timeout]) */
+{
+	return dag_future_get(L, 1, lua_gettop(L) == 1 ? WAIT_FOREVER : script_deadline(L, 2));
+}
+
+/* --- making and closing ---------------------------------------------------------------------------------------------- */
+
+static int
+l_close(lua_State *L)				/* g:close(): executions under way end first */
+{
+	struct graph *g = graph_check(L, 1);
+	int e;
+
+	while (!g->over && g->ended < g->begun) {
+		if ((e = take(L, g, 1)) == 0 && (e = await(L, g, 1, NULL, WAIT_FOREVER)) < 0)
+			broken_by(L, g, 1, e, "the node");
+	}
+	close_ends(g);
+	return 0;
+}
+
+static int
+l_gc(lua_State *L)
+{
+	struct graph *g = graph_check(L, 1);
+
+	close_ends(g);
+	for (unsigned i = 0; i < g->nin; i++)
+		free(g->in[i].to);
+	for (unsigned i = 0; i < g->nout; i++)
+		free(g->out[i].from);
+	for (unsigned i = 0; i < g->nmember; i++)
+		free(g->member[i].name);
+	free(g->in);
+	free(g->out);
+	free(g->member);
+	free(g->watch);
+	g->in = NULL;
+	g->out = NULL;
+	g->member = NULL;
+	g->watch = NULL;
+	g->nin = g->nout = g->nmember = 0;
+	return 0;
+}
+
+static int
+l_tostring(lua_State *L)
+{
+	struct graph *g = graph_check(L, 1);
+
+	lua_pushfstring(L, "compiled graph of %d actors%s", (int)g->nmember, g->over ? " (closed)" : "");
+	return 1;
+}
+
+static int
+l_future_tostring(lua_State *L)
+{
+	struct future *f = luaL_checkudata(L, 1, "rota.future");
+
+	lua_pushfstring(L, "execution %I of a compiled graph (%s)", (LUAI_UACINT)f->number + 1,
+	    f->state == PENDING ? "not fetched" : f->state == DONE ? "done" : "failed");
+	return 1;
+}
+
+static unsigned
+list(lua_State *L, const char *name)		/* pushes the field of the table at 1: its length */
+{
+	lua_getfield(L, 1, name);
+	luaL_checktype(L, -1, LUA_TTABLE);
+	luaL_argcheck(L, lua_rawlen(L, -1) <= CHANS_OF_GRAPH, 1, "more than 256 channels to one process");
+	return (unsigned)lua_rawlen(L, -1);
+}
+
+static lua_Integer
+number(lua_State *L, const char *name)		/* of the table on top */
+{
+	lua_Integer v;
+
+	lua_getfield(L, -1, name);
+	v = lua_tointeger(L, -1);
+	lua_pop(L, 1);
+	return v;
+}
+
+static char *
+name_of(lua_State *L, const char *name)
+{
+	char *s;
+
+	lua_getfield(L, -1, name);
+	s = strdup(luaL_checkstring(L, -1));
+	lua_pop(L, 1);
+	return s;
+}
+
+static struct client_chan *
+end_in(lua_State *L, bool reader)
+{
+	struct client_chan *ch;
+
+	lua_getfield(L, -1, "chan");
+	ch = dag_take_end(L, -1, reader);
+	lua_pop(L, 1);
+	return ch;
+}
+
+static int
+l_graph(lua_State *L)				/* graph{ins=, outs=, members=, handles=, params=, inflight=} */
+{
+	struct client *c = script_client(L);
+	struct graph *g;
+	unsigned n;
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	g = lua_newuserdatauv(L, sizeof *g, 3);
+	memset(g, 0, sizeof *g);
+	g->c = c;
+	luaL_setmetatable(L, "rota.graph");
+	lua_newtable(L);
+	lua_setiuservalue(L, 2, 1);
+	lua_getfield(L, 1, "params");
+	g->nparam = (unsigned)lua_tointeger(L, -1);
+	lua_getfield(L, 1, "inflight");
+	g->inflight = (unsigned)luaL_checkinteger(L, -1);
+	lua_getfield(L, 1, "handles");
+	lua_setiuservalue(L, 2, 3);
+	n = list(L, "ins");
+	g->in = calloc(n + 1, sizeof *g->in);
+	for (unsigned i = 0; g->in && i < n; i++, g->nin++) {
+		lua_rawgeti(L, -1, (int)i + 1);
+		g->in[i] = (struct input){ .first = (int)number(L, "first"), .n = (int)number(L, "n"), .to = name_of(L, "to") };
+		g->in[i].ch = end_in(L, false);
+		client_chan_rest(g->in[i].ch);
+		lua_pop(L, 1);
+	}
+	n = list(L, "outs");
+	g->out = calloc(n + 1, sizeof *g->out);
+	for (unsigned i = 0; g->out && i < n; i++, g->nout++) {
+		lua_rawgeti(L, -1, (int)i + 1);
+		g->out[i] = (struct output){ .from = name_of(L, "from"), .all = number(L, "all") };
+		g->out[i].ch = end_in(L, true);
+		lua_pop(L, 1);
+	}
+	n = list(L, "members");
+	g->member = calloc(n + 1, sizeof *g->member);
+	for (unsigned i = 0; g->member && i < n; i++, g->nmember++) {
+		lua_rawgeti(L, -1, (int)i + 1);
+		lua_getfield(L, -1, "actor");
+		g->member[i].a = actor_test(L, -1);
+		luaL_argcheck(L, g->member[i].a, 1, "no actor");
+		g->member[i].incarnation = actor_incarnation(g->member[i].a);
+		lua_pop(L, 1);
+		g->member[i].name = name_of(L, "name");
+		lua_pop(L, 1);
+	}
+	g->watch = calloc(g->nin + g->nout + 1, sizeof *g->watch);
+	if (!g->in || !g->out || !g->member || !g->watch)
+		return luaL_error(L, "not enough memory");
+	lua_settop(L, 2);
+	return 1;
+}
+
+static int
+l_plan(lua_State *L)				/* plan(actor, plan) -> ref: the actor gets it */
+{
+	struct script *s = script_of(L);
+	struct client *c = script_client(L);
+	struct actor *a = actor_test(L, 1);
+	struct seg segs[SCRIPT_SEGS];
+	struct task_opts o;
+	struct payload p;
+	struct rec *r;
+	struct fn *fn;
+	int e;
+
+	luaL_argcheck(L, a, 1, "an actor is expected");
+	task_opts_init(&o);
+	o.retries = 0;
+	if ((e = client_fn(c, FN_METHOD, DAG_METHOD, sizeof DAG_METHOD - 1, "compile", &o, &fn)) < 0)
+		script_raise(L, e, "%s", err_str(e));
+	script_payload(L, 2, 2, "argument", 0, &p, segs, SCRIPT_SEGS);
+	e = client_call(c, a, fn, &p, &r);
+	enc_forget(L, &s->enc);
+	client_fn_free(c, fn);
+	if (e < 0)
+		script_raise(L, e, "%s", err_str(e));
+	ref_push(L, r);
+	return 1;
+}
+
+/* --- tracing ----------------------------------------------------------------------------------------------------------- */
+
+static int
+l_trace(lua_State *L)				/* trace(function or nil): where method calls go */
+{
+	struct script *s = script_of(L);
+
+	if (s->tracer)
+		luaL_unref(L, LUA_REGISTRYINDEX, s->tracer);
+	s->tracer = 0;
+	lua_settop(L, 1);
+	if (!lua_isnil(L, 1))
+		s->tracer = luaL_ref(L, LUA_REGISTRYINDEX);
+	return 0;
+}
+
+int
+dag_trace(lua_State *L, int handle, const char *method, int returns, int first)
+{
+	int top = handle - 1, n = top - first + 1;
+
+	luaL_checkstack(L, n + 5, "too many arguments");
+	lua_rawgeti(L, LUA_REGISTRYINDEX, script_of(L)->tracer);
+	lua_pushvalue(L, handle);
+	lua_pushstring(L, method);
+	lua_pushinteger(L, returns);
+	for (int i = first; i <= top; i++)
+		lua_pushvalue(L, i);
+	top = lua_gettop(L) - n - 4;
+	lua_call(L, n + 3, LUA_MULTRET);
+	return lua_gettop(L) - top;
+}
+
+static int
+l_actor_name(lua_State *L)			/* actor_name(handle) -> "actor 3 (pool.lua:4)", number; nil: it is none */
+{
+	struct actor *a = actor_test(L, 1);
+
+	if (!a)
+		return 0;
+	lua_pushfstring(L, "actor %I (%s)", (LUAI_UACINT)actor_number(a), actor_class(a));
+	lua_pushinteger(L, (lua_Integer)actor_number(a));
+	lua_pushstring(L, actor_class(a));
+	return 3;
+}
+
+const luaL_Reg dag_functions[] = { { "graph", l_graph }, { "plan", l_plan }, { "trace", l_trace },
+    { "actor_name", l_actor_name }, { NULL, NULL } };
+
+void
+dag_open(lua_State *L)
+{
+	static const luaL_Reg graph[] = { { "__call", l_call }, { "__gc", l_gc }, { "__close", l_close },
+	    { "__tostring", l_tostring }, { NULL, NULL } };
+	static const luaL_Reg future[] = { { "__tostring", l_future_tostring }, { NULL, NULL } };
+
+	luaL_newmetatable(L, "rota.graph");
+	luaL_setfuncs(L, graph, 0);
+	lua_createtable(L, 0, 1);
+	lua_pushcfunction(L, l_close);
+	lua_setfield(L, -2, "close");
+	lua_setfield(L, -2, "__index");
+	lua_pushliteral(L, "compiled graph: only the process that compiled it can use it");
+	lua_setfield(L, -2, "__name");
+	luaL_newmetatable(L, "rota.future");
+	luaL_setfuncs(L, future, 0);
+	lua_createtable(L, 0, 1);
+	lua_pushcfunction(L, l_future_get);
+	lua_setfield(L, -2, "get");
+	lua_setfield(L, -2, "__index");
+	lua_pop(L, 2);
+}
