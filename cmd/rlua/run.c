@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/die.h"
 #include "rlua.h"
 #include "script/codec.h"
@@ -115,6 +116,8 @@ run_report(lua_State *L, int status)
 
 		ended = came && text && strstr(text, "interrupted!");
 		fflush(stdout);
+		if (script_of(L)->c)		/* what tasks printed comes before what became of them */
+			client_output(script_of(L)->c, clock_ns() + CLOCK_SEC);
 		fprintf(stderr, "%s: %s\n", progname, text ? text : "(no message)");
 		lua_pop(L, 1);
 	}

@@ -35,11 +35,14 @@ struct client_opts {
 	const char *store;	/* arena size of a node that is started, or NULL */
 	unsigned cpus;		/* CPUs that a private node offers; 0: what there is */
 	const char *gpus;	/* GPUs that it offers, as rlet -g; NULL: what there is */
+	const char *output;	/* "collapse", "all" or "none" of what tasks print; NULL: ROTA_OUTPUT, else collapse */
 };
 /* why: one line for people when it fails, e.g. "no node is running: …"; errors ERR_NO_CLUSTER, -EPERM, … */
 int	client_open(struct client **c, const struct client_opts *o, char *why, size_t nwhy);
 int	client_open_worker(struct client **c, int fd, char *why, size_t nwhy);	/* fd: connected to rlet, WELCOME queued */
 void	client_close(struct client *c);		/* says goodbye; every record and view becomes invalid */
+/* a driver's: returns once what its tasks printed so far is on its stderr; 0, -ETIMEDOUT, ERR_NO_CLUSTER */
+int	client_output(struct client *c, uint64_t deadline);
 const struct msg_welcome *client_welcome(const struct client *c);	/* who we are; strings live as long as c */
 const char *client_lost(struct client *c);	/* why the node is gone, or NULL; every wait then ends with ERR_NO_CLUSTER */
 const char *client_full(const struct client *c);	/* after ERR_FULL: what holds the memory */

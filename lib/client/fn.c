@@ -55,6 +55,19 @@ code_free_l(struct client *c, struct fncode *k)
 	free(k);
 }
 
+/* what fits of name: of a path its end, for that has the file and the line */
+static const char *
+short_name(const char *name, size_t n)
+{
+	size_t len = strlen(name);
+	const char *slash;
+
+	if (len <= n)
+		return name;
+	name += len - n;
+	return (slash = strchr(name, '/')) != NULL && slash[1] ? slash + 1 : name;
+}
+
 static int
 fn_make_l(struct client *c, enum fn_kind kind, struct fncode *code, const char *name, const struct task_opts *o,
     struct fn **out)
@@ -97,8 +110,7 @@ fn_make_l(struct client *c, enum fn_kind kind, struct fncode *code, const char *
 	    .len = code->len, .kind = (uint8_t)kind, .nret = (uint8_t)(o->returns > 1 ? o->returns : 0),
 	    .once = o->retries == 0 && kind != FN_METHOD, .priv = fn->priv, .flags = o->stream ? FNBLK_STREAM : 0,
 	    .namelen = (uint8_t)strlen(fn->name) };
-	memcpy(b->name, fn->name, b->namelen < sizeof b->name ? b->namelen + 1u : sizeof b->name);
-	b->name[sizeof b->name - 1] = '\0';
+	snprintf(b->name, sizeof b->name, "%s", short_name(fn->name, sizeof b->name - 1));
 	*out = fn;
 	return 0;
 nomem:

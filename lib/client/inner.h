@@ -312,6 +312,13 @@ struct client {
 	unsigned in_bundles;
 	struct id pgroup;		/* of the running task, if it captures */
 	bool captures, capturing;	/* some ring does; the running task does */
+	/* output.c: a worker's prints */
+	struct {
+		_Atomic bool busy;
+		bool any;
+		uint32_t proc;			/* whose task was marked last */
+		uint64_t task, bytes, stuck_at;
+	} prints;
 
 	/* the worker's end (serve.c) */
 	struct inring **inring;

@@ -205,6 +205,19 @@ connect_to(const char *address, const struct client_opts *o, char *why, size_t n
 /* --- hello ------------------------------------------------------------------------------------------------------ */
 
 static int
+output_mode(const struct client_opts *o, char *why, size_t n)
+{
+	static const char *const word[] = { "collapse", "all", "none" };
+	const char *env = getenv("ROTA_OUTPUT"), *is = o->output ? o->output : env && *env ? env : word[0];
+
+	for (unsigned i = 0; i < sizeof word / sizeof *word; i++)
+		if (strcmp(is, word[i]) == 0)
+			return (int)i;
+	snprintf(why, n, "%s is '%s': expected collapse, all or none", o->output ? "output" : "ROTA_OUTPUT", is);
+	return -EINVAL;
+}
+
+static int
 hello(int sock, const struct client_opts *o, char *why, size_t n)
 {
 	const char *ns = o->namespace ? o->namespace : getenv("ROTA_NAMESPACE"), *name = o->name ? o->name : "?";
@@ -212,8 +225,11 @@ hello(int sock, const struct client_opts *o, char *why, size_t n)
 	    .pid = (uint64_t)getpid(), .name = span_of(name, strlen(name)), .namespace = span_of(ns, ns ? strlen(ns) : 0),
 	    .lua = span_of(LUA_RELEASE, strlen(LUA_RELEASE)) };
 	struct buf b = BUF_INIT;
-	int err = o->err >= 0 ? o->err : 2, e, with = fcntl(err, F_GETFD) >= 0;
+	int err = o->err >= 0 ? o->err : 2, e = output_mode(o, why, n), with = fcntl(err, F_GETFD) >= 0;
 
+	if (e < 0)
+		return e;
+	m.output = (uint64_t)e;
 	if ((e = msg_put_hello(&b, &m)) < 0)
 		return e;
 	frame_set_nfd(b.data, with ? 1 : 0);
@@ -373,6 +389,7 @@ client_open_worker(struct client **out, int fd, char *why, size_t n)
 void
 client_close(struct client *c)
 {
+	client_output(c, clock_ns() + CLOCK_SEC);
 	lock_take(&c->lock);
 	LINK_SEND(c, bye, .reason = 0);
 	lock_drop(&c->lock);

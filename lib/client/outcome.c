@@ -268,6 +268,7 @@ serve_done(struct client *c, struct task_in *t, const struct payload *p, uint32_
 	bool lk;
 	int e = 0;
 
+	serve_flush();			/* what it printed comes before what it made */
 	if (p->nseg || p->n > REC_BLOCK_MAX) {
 		struct id id = { (uint32_t)c->me.node, t->proc, (t->rec.seq & ~(uint64_t)ID_RET_MAX) | ret };
 

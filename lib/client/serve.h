@@ -67,6 +67,14 @@ void	serve_rooms(struct client *c, unsigned n, bool (*room)(void *arg), void *ar
  * ready member (NULL: no matter); the actor is to start or to stop.  0, -ETIMEDOUT, -EINTR, ERR_NO_CLUSTER.
  */
 int	serve_wait(struct client *c, struct waitset *w, bool tasks, bool own, uint64_t deadline);
+/*
+ * n bytes are about to be written to this worker's log, by whatever runs now: call it before the first byte, and also
+ * (n 0) before a program is started that inherits it.  May wait some ms for rlet.  Any thread.
+ */
+void	serve_prints(struct client *c, size_t n);
+void	serve_lost_print(struct client *c, size_t n, int error);	/* they could not be written: errno */
+void	serve_named(struct client *c, const char *name);	/* what runs now is no task, and has this name */
+void	serve_flush(void);		/* stdout and stderr, if something waits in them */
 void	serve_block(struct client *c, bool on);		/* this worker waits (M6); ends with on = false */
 void	serve_enter(struct client *c, const struct task_in *t);	/* status page: it runs now; NULL: idle */
 bool	serve_stopping(struct client *c);		/* the actor was told to stop and its rings are empty */

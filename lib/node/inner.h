@@ -45,7 +45,7 @@ struct njob {
 	unsigned refs;			/* its processes */
 	uint32_t driver;		/* process number */
 	bool over;			/* its driver is gone */
-	int out;			/* where its workers write, or -1 */
+	struct logsink *out;		/* its driver's stderr; NULL: nobody sees what its tasks print */
 	int cwd;			/* its driver's directory, or -1 */
 	struct buf env;			/* its driver's environment: NAME=VALUE, NUL between */
 	struct buf namespace;
@@ -90,6 +90,7 @@ struct nproc {
 	uint64_t devices;		/* worker: GPUs that it sees */
 	unsigned threads;		/* worker: OMP_NUM_THREADS if its driver has none; 0 */
 	uint64_t hello;			/* request of JOB_NEW while HELLO waits for it */
+	enum msg_output output;		/* driver: of what its tasks print */
 	int err;			/* driver: descriptor that came with HELLO; worker: its end of the socket */
 	struct buf name, namespace;
 	struct buf told;		/* what it was told to free: u64 offset, u32 generation; some is done by now */
@@ -200,6 +201,7 @@ struct node {
 	struct list waiters, wishes;
 	struct buf tells;		/* u32 proc, u64 off, u32 gen: to be freed by their makers once unpinned */
 	uint64_t round, round_at;
+	struct logs *logs;		/* NULL: no job yet */
 	struct spill *spill;		/* NULL: nothing was moved yet */
 	struct idmap moved;		/* id -> struct moved * */
 	struct watch *watch;		/* watch.c */
@@ -296,6 +298,18 @@ void	ctl_tick(struct node *n);
 	if (msg_put_##name_(&(n)->ctl, &(struct msg_##name_){ __VA_ARGS__ }) == 0) \
 		ctl_send(n); \
 } while (0)
+
+/* logs.c: what tasks print (node/logs.h) */
+void	logs_sweep(int dir);		/* removes what killed nodes have left there */
+struct logsink *logs_job(struct node *n, uint32_t job, int fd, enum msg_output mode);	/* takes fd; NULL: it is shown nowhere */
+void	logs_job_over(struct node *n, struct logsink *s);	/* its driver is gone */
+void	logs_job_end(struct node *n, struct logsink *s);	/* and its last process */
+int	logs_worker(struct nproc *p);	/* its stdout and stderr: a descriptor, the caller's; -1: there can be none */
+void	logs_pid(struct nproc *p);	/* it has one now */
+bool	logs_last(struct nproc *p);	/* dead: completes p->text; true: proc_gone will be called once its lines are shown */
+void	logs_gone(struct nproc *p);	/* its page goes */
+int	logs_frame(struct nproc *p, const struct frame *f);	/* FLUSH */
+void	logs_stop(struct node *n);	/* all processes are gone */
 
 /* memory.c */
 int	memory_start(struct node *n);

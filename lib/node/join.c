@@ -80,6 +80,7 @@ on_hello(struct nproc *p, const struct frame *f, int *fds, unsigned nfd)
 			proc_fail(p, 0, e, "the node has no room for another process: %s", err_str(e));
 		return e;
 	}
+	p->output = m.output <= OUTPUT_NONE ? (enum msg_output)m.output : OUTPUT_COLLAPSE;
 	if (nfd) {
 		p->err = fds[0];
 		fds[0] = -1;
@@ -100,7 +101,7 @@ join_job(struct nproc *p, uint32_t job)
 		goto fail;
 	p->job = j;
 	j->driver = p->number;
-	j->out = p->err;
+	j->out = logs_job(p->n, job, p->err, p->output);
 	p->err = -1;
 	snprintf(j->name, sizeof j->name, "%.*s", (int)(p->name.len < 63 ? p->name.len : 63), p->name.len ? (char *)p->name.data : "");
 	e = p->namespace.len ? buf_add(&j->namespace, p->namespace.data, p->namespace.len) :
@@ -204,6 +205,8 @@ join_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 		return 0;
 	case MSG_LIST_T:
 		return rows_frame(p, f);
+	case MSG_FLUSH_T:
+		return logs_frame(p, f);
 	case MSG_STOP_T:
 		return on_stop(p, f);
 	}

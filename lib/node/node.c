@@ -21,7 +21,7 @@ enum {
 	SPIN_NS = 20000,
 	FDS_OWN = 64,
 	FDS_MIN = 128,
-	FDS_PER_PROC = 3,		/* socket, pidfd, slab */
+	FDS_PER_PROC = 4,		/* socket, pidfd, slab, log */
 };
 
 void
@@ -319,7 +319,9 @@ start(struct node *n, char *why, size_t nwhy)
 		return e;		/* the zygote warms up while we go on */
 	if (gethostname(n->name, sizeof n->name - 1) < 0 || n->name[0] == '\0')
 		strcpy(n->name, "localhost");
-	if ((e = take_name(n, why, nwhy)) < 0 || (e = ctl_start(n, why, nwhy)) < 0)
+	if ((e = take_name(n, why, nwhy)) == 0)
+		logs_sweep(n->dir);
+	if (e < 0 || (e = ctl_start(n, why, nwhy)) < 0)
 		return e;
 	if ((e = n->np_fd = nodepage_create("rota-node", n->number, (uint32_t)(n->lease.total.v[RES_CPU] / 1000))) < 0 ||
 	    (e = nodepage_map(n->np_fd, &n->np)) < 0 || (e = memory_start(n)) < 0 ||
@@ -411,6 +413,7 @@ node_free(struct node *n)
 	watch_stop(n);
 	chans_stop(n);
 	actors_stop(n);
+	logs_stop(n);
 	ctl_stop(n);
 	kept_stop(n);
 	memory_stop(n);

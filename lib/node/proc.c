@@ -222,6 +222,7 @@ proc_gone(struct nproc *p, int code, const char *text)
 		SEND(q, dead, .proc = p->number, .code = code, .text = span_str(text), .charged = p->alone);
 	}
 	map_release(&p->known);
+	logs_gone(p);
 	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_GONE, .proc = p->number, .text = text });
 	if (p->page) {
 		/* a sleeper was taken off the count when it fell asleep; nobody can wake it any more */
@@ -255,7 +256,7 @@ job_new(struct node *n, uint32_t number)
 		free(j);
 		return NULL;
 	}
-	*j = (struct njob){ .number = number, .refs = 1, .out = -1, .cwd = -1, .since = clock_wall_ns() };
+	*j = (struct njob){ .number = number, .refs = 1, .cwd = -1, .since = clock_wall_ns() };
 	return j;
 }
 
@@ -265,8 +266,7 @@ job_unref(struct node *n, struct njob *j)
 	if (--j->refs)
 		return;
 	map_del(&n->jobs, j->number);
-	if (j->out >= 0)
-		close(j->out);
+	logs_job_end(n, j->out);
 	if (j->cwd >= 0)
 		close(j->cwd);
 	buf_release(&j->env);
@@ -301,6 +301,7 @@ job_over(struct node *n, struct njob *j)
 	}
 	chans_job_over(n, j->number);
 	groups_step(n, &(struct group_in){ .kind = GROUP_IN_JOB_END, .job = j->number });
+	logs_job_over(n, j->out);
 	CTL(n, job_end, .job = j->number);
 	job_unref(n, j);
 }

@@ -45,7 +45,7 @@ fork_send(struct nproc *p)
 {
 	struct node *n = p->n;
 	struct buf *out = conn_out(n->zygote), env = BUF_INIT;
-	int fds[3] = { p->err, copy(p->job->out >= 0 && !p->silent ? p->job->out : n->null), copy(p->job->cwd >= 0 ? p->job->cwd : n->null) };
+	int log = logs_worker(p), fds[3] = { p->err, log >= 0 ? log : copy(n->null), copy(p->job->cwd >= 0 ? p->job->cwd : n->null) };
 	size_t at = out->len;
 	int e = fds[1] < 0 || fds[2] < 0 ? -EMFILE : 0;
 
@@ -112,28 +112,31 @@ worker_new(struct node *n, struct njob *j, bool silent, const struct lease_fx *f
 void
 worker_exited(struct nproc *p)
 {
-	char text[NODE_MESSAGE];
 	const char *sig;
-	int s = p->status, code = ERR_CRASHED;
+	int s = p->status;
 
 	if (WIFSIGNALED(s) && WTERMSIG(s) == SIGKILL && (p->evidence || (!p->killed && watch_killed(p)))) {
 		proc_lost(p);
-		proc_gone(p, ERR_OOM, p->evidence);
+		p->code = ERR_OOM;
+		if (!logs_last(p))
+			proc_gone(p, ERR_OOM, p->evidence);
 		return;
 	}
+	p->code = ERR_CRASHED;
 	if (p->evicted) {
-		snprintf(text, sizeof text, "its placement group was removed");
-		code = ERR_CANCELLED;
+		snprintf(p->text, sizeof p->text, "its placement group was removed");
+		p->code = ERR_CANCELLED;
 	} else if (WIFSIGNALED(s)) {
 		sig = sigabbrev_np(WTERMSIG(s));
-		snprintf(text, sizeof text, "worker %d killed by SIG%s", (int)p->pid, sig ? sig : "?");
+		snprintf(p->text, sizeof p->text, "worker %d killed by SIG%s", (int)p->pid, sig ? sig : "?");
 	} else if (p->stopping && WEXITSTATUS(s) == 0) {
-		snprintf(text, sizeof text, "worker %d ended", (int)p->pid);
-		code = ERR_CLOSED;
+		snprintf(p->text, sizeof p->text, "worker %d ended", (int)p->pid);
+		p->code = ERR_CLOSED;
 	} else
-		snprintf(text, sizeof text, "worker %d called " "exit" "(%d)", (int)p->pid, WEXITSTATUS(s));
+		snprintf(p->text, sizeof p->text, "worker %d called " "exit" "(%d)", (int)p->pid, WEXITSTATUS(s));
 	proc_lost(p);
-	proc_gone(p, code, text);
+	if (!logs_last(p))
+		proc_gone(p, p->code, p->text);
 }
 
 static int
@@ -157,6 +160,7 @@ on_zforked(struct node *n, const struct frame *f, int *fds, unsigned nfd)
 		proc_gone(p, ERR_CRASHED, text);
 	} else {
 		p->pid = (pid_t)m.pid;
+		logs_pid(p);
 		if (nfd) {
 			ev_io_set(&p->pidfd, fds[0], EV_READ);
 			fds[0] = -1;

@@ -26,6 +26,7 @@
 struct bell {
 	alignas(64) _Atomic uint32_t word;	/* 0 awake, 1 armed: about to sleep, 2 asleep */
 	_Atomic uint32_t cpu;			/* where its process ran last, + 1; 0 unknown */
+	_Atomic uint64_t log_read;		/* a worker's: its log is dealt with up to this byte */
 };
 static_assert(sizeof(struct bell) == 64, "layout changed: bump NODEPAGE_LAYOUT");
 

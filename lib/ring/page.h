@@ -14,10 +14,11 @@
 #include <stdint.h>
 
 #define PAGE_MAGIC 0x65676170u
-#define PAGE_LAYOUT 1u
+#define PAGE_LAYOUT 2u
 #define PAGE_PINS 1024u
 #define PAGE_EVENTS 256u
 #define PAGE_ONCE 0x80000000u		/* the task is not tried again */
+#define PAGE_MARKS 64u
 
 enum page_state { PAGE_START, PAGE_IDLE, PAGE_RUN, PAGE_BLOCKED, PAGE_SLEEP };
 
@@ -43,6 +44,12 @@ struct page_event {		/* overwritten in a circle; seq tells what is gone */
 };
 enum page_what { EV_START = 1, EV_DONE, EV_FAIL };
 
+struct page_mark {		/* from byte at on the worker's log is this task's; overwritten in a circle as events are */
+	_Atomic uint64_t seq;
+	uint64_t at;
+	char name[32];
+};
+
 struct page {
 	uint32_t magic, layout;
 	uint32_t proc, node;
@@ -57,6 +64,10 @@ struct page {
 	alignas(64) _Atomic uint64_t events;	/* events written so far */
 	alignas(64) _Atomic uint64_t pin[PAGE_PINS];
 	struct page_event event[PAGE_EVENTS];
+	alignas(64) _Atomic uint64_t marks;	/* written so far */
+	_Atomic uint64_t log_lost;		/* bytes that could not be written to the log */
+	_Atomic uint32_t log_error;		/* errno of the last of them */
+	struct page_mark mark[PAGE_MARKS];
 };
 
 int	page_create(const char *name, uint32_t node, uint32_t proc);	/* -> descriptor */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/clock.h"
 #include "base/num.h"
 #include "ring/rec.h"
@@ -142,9 +143,21 @@ field(lua_State *L, int idx, const char *name)
 	return v;
 }
 
+/* os.exit, which closes no state: what tasks have printed is still shown */
+static struct client *leaving;
+static pid_t leaving_pid;
+
+static void
+at_exit(void)
+{
+	if (leaving && getpid() == leaving_pid)
+		client_output(leaving, clock_ns() + CLOCK_SEC);
+}
+
 static void
 join(lua_State *L, int opts)
 {
+	static bool once;
 	struct script *s = script_of(L);
 	struct client_opts o = { .name = s->name, .may_start = true, .err = -1, .address = field(L, opts, "address"),
 	    .namespace = field(L, opts, "namespace"), .store = field(L, opts, "store") };
@@ -154,11 +167,17 @@ join(lua_State *L, int opts)
 
 	o.cpus = cpus ? (unsigned)strtoul(cpus, NULL, 10) : 0;
 	o.gpus = field(L, opts, "gpus");
+	o.output = field(L, opts, "output");
 	if ((e = client_open(&s->c, &o, why, sizeof why)) < 0) {
 		s->c = NULL;
 		script_raise(L, e, "%s", why);
 	}
 	set_hooks(s);
+	leaving = s->c;
+	leaving_pid = getpid();
+	if (!once)
+		atexit(at_exit);
+	once = true;
 	if (opts && lua_istable(L, opts)) {
 		if (lua_getfield(L, opts, "queued") == LUA_TNUMBER)
 			client_budget(s->c, (uint64_t)lua_tonumber(L, -1), CLIENT_BYTES);
@@ -405,6 +424,7 @@ l_leave(lua_State *L)				/* at the end of the program: finalizers have run */
 	if (s->c && !s->sched && !client_lost(s->c)) {
 		if (s->notices > 5)
 			fprintf(stderr, "rota: %u tasks failed and their results were never fetched\n", s->notices);
+		leaving = NULL;
 		client_close(s->c);
 	}
 	return 0;

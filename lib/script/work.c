@@ -20,6 +20,7 @@
 #include "script/l_dag.h"
 #include "script/limit.h"
 #include "script/lines.h"
+#include "script/output.h"
 #include "script/paths.h"
 #include "script/run.h"
 #include "script/sched.h"
@@ -407,6 +408,7 @@ start_actor(struct script *s, struct span bytes)
 	if (!copy)
 		_exit(125);
 	memcpy(copy, bytes.p, bytes.n);
+	serve_named(s->c, "new");
 	if (spec_get(&p, copy, bytes.n) == 0 && crun_is_class(&p)) {
 		crun_construct(s->crun, &p);
 		free(copy);
@@ -521,7 +523,10 @@ work_preload(void)
 
 	if (!L)
 		return NULL;
+	if (output_open() < 0)
+		return NULL;
 	luaL_openlibs(L);
+	output_programs(L);
 	paths_open(L);
 	sched_open_coroutine(L);
 	lua_getglobal(L, "require");
@@ -572,7 +577,6 @@ work_run(lua_State *L, int fd)
 	char why[256];
 	int status;
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (client_open_worker(&c, fd, why, sizeof why) < 0) {
 		fprintf(stderr, "rwork: %s\n", why);
 		return 125;
@@ -581,6 +585,7 @@ work_run(lua_State *L, int fd)
 		return 125;
 	if (!(s->crun = crun_new(c)))
 		return 125;
+	output_attach(c);
 	script_attach(L, c);
 	list_init(&s->sched->susp);
 	s->sched->self = s->sched->class = LUA_NOREF;

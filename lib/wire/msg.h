@@ -22,6 +22,7 @@
 #define MSG_PROTO 1u		/* the protocol version spoken here */
 #define MSG_TEXT 65536u		/* longest text field */
 
+enum msg_output { OUTPUT_COLLAPSE, OUTPUT_ALL, OUTPUT_NONE };
 enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 
 /* --- joining and leaving ------------------------------------------------------------------------ */
@@ -32,7 +33,8 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(U, pid, "process id, for people only") \
 	F(S, name, "program and first arguments, for listings") \
 	F(S, namespace, "namespace asked for; empty: the job's own") \
-	F(S, lua, "Lua release; another one may not exchange functions")
+	F(S, lua, "Lua release; another one may not exchange functions") \
+	F(U, output, "what the job's tasks print is shown by the driver's stderr: repeats collapsed 0, all 1, nothing 2")
 #define MSG_WELCOME(F) \
 	F(U, proto, "protocol version to speak") \
 	F(U, node, "node number, never used again") \
@@ -51,6 +53,7 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(S, text, "one line for people")
 #define MSG_OK(F) F(U, req, "the request that was done")
 #define MSG_BYE(F) F(U, reason, "0: an orderly end")
+#define MSG_FLUSH(F) F(U, req, "answered once what the job's tasks have printed so far was shown")
 
 /* --- leases and rings --------------------------------------------------------------------------- */
 #define MSG_LEASE(F) \
@@ -392,6 +395,7 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(FAIL, fail, 3, 0, "any") \
 	X(OK, ok, 4, 0, "any") \
 	X(BYE, bye, 5, 0, "c>n") \
+	X(FLUSH, flush, 6, 0, "c>n") \
 	X(LEASE, lease, 10, 0, "c>n") \
 	X(GRANT, grant, 11, 2, "n>c") \
 	X(RETURN, return, 12, 0, "c>n") \
