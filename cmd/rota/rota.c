@@ -324,6 +324,7 @@ purge(void)
 {
 	static const char *const file[] = { "gcs.db", "gcs.db-lock", "gcs.lock" };
 	char path[1024], name[1100], why[1500];
+	int e;
 
 	if (gcs_dir(NULL, path, sizeof path, why, sizeof why) < 0)
 		die(125, 0, "%s", why);
@@ -332,6 +333,8 @@ purge(void)
 		if (unlink(name) < 0 && errno != ENOENT)
 			die(125, -errno, "cannot remove '%s'", name);
 	}
+	if ((e = node_purge(path)) < 0)
+		die(125, e, "cannot remove '%s/log'", path);
 	rmdir(path);			/* others may keep something there */
 }
 

@@ -110,7 +110,7 @@ fn_make_l(struct client *c, enum fn_kind kind, struct fncode *code, const char *
 	    .len = code->len, .kind = (uint8_t)kind, .nret = (uint8_t)(o->returns > 1 ? o->returns : 0),
 	    .once = o->retries == 0 && kind != FN_METHOD, .priv = fn->priv, .flags = o->stream ? FNBLK_STREAM : 0,
 	    .namelen = (uint8_t)strlen(fn->name) };
-	snprintf(b->name, sizeof b->name, "%s", short_name(fn->name, sizeof b->name - 1));
+	snprintf(b->name, sizeof b->name, "%.*s", (int)sizeof b->name - 1, short_name(fn->name, sizeof b->name - 1));
 	*out = fn;
 	return 0;
 nomem:

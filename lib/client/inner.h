@@ -312,6 +312,7 @@ struct client {
 	unsigned in_bundles;
 	struct id pgroup;		/* of the running task, if it captures */
 	bool captures, capturing;	/* some ring does; the running task does */
+
 	/* output.c: a worker's prints */
 	struct {
 		_Atomic bool busy;

@@ -301,6 +301,7 @@ adopt(struct client *c, const int fds[WELCOME_FDS])
 	if (e < 0)
 		return e;
 	c->bell = &c->np->bell[c->me.bell];
+	atomic_store_explicit(&c->page->pid, (uint32_t)getpid(), memory_order_relaxed);
 	if (spin && strcmp(spin, "auto") != 0)
 		c->me.spin = strtoul(spin, NULL, 10) * 1000;
 	c->spin_ns = c->me.spin > SPIN_MAX_NS ? SPIN_MAX_NS : (uint32_t)c->me.spin;

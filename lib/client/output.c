@@ -26,6 +26,7 @@ mark(struct client *c, uint64_t task)
 	atomic_store_explicit(&m->seq, 0, memory_order_relaxed);
 	atomic_thread_fence(memory_order_release);
 	m->at = at < 0 ? 0 : (uint64_t)at;
+	m->task = task;
 	memcpy(m->name, p->fn, sizeof m->name);
 	atomic_store_explicit(&m->seq, n + 1, memory_order_release);	/* rlet copies, then looks at seq again */
 	atomic_store_explicit(&p->marks, n + 1, memory_order_release);

@@ -305,7 +305,6 @@ struct logsink *logs_job(struct node *n, uint32_t job, int fd, enum msg_output m
 void	logs_job_over(struct node *n, struct logsink *s);	/* its driver is gone */
 void	logs_job_end(struct node *n, struct logsink *s);	/* and its last process */
 int	logs_worker(struct nproc *p);	/* its stdout and stderr: a descriptor, the caller's; -1: there can be none */
-void	logs_pid(struct nproc *p);	/* it has one now */
 bool	logs_last(struct nproc *p);	/* dead: completes p->text; true: proc_gone will be called once its lines are shown */
 void	logs_gone(struct nproc *p);	/* its page goes */
 int	logs_frame(struct nproc *p, const struct frame *f);	/* FLUSH */

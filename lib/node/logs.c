@@ -238,20 +238,6 @@ logs_worker(struct nproc *p)
 	return fd;
 }
 
-void
-logs_pid(struct nproc *p)
-{
-	struct logs *l = p->n->logs;
-	struct logfile *f;
-
-	if (l == NULL || !l->running)
-		return;
-	pthread_mutex_lock(&l->lock);
-	if ((f = map_get(&l->files, p->number)) != NULL)
-		f->from.pid = (uint32_t)p->pid;
-	pthread_mutex_unlock(&l->lock);
-}
-
 static void
 urge(struct logs *l, struct logfile *f, uint64_t size)
 {
@@ -268,26 +254,38 @@ last_seen(struct logfile *f)		/* its page goes */
 	if (f->page && fstat(f->fd, &st) == 0 && st.st_size > 0 &&
 	    (f->mark = calloc(PAGE_MARKS + 1, sizeof *f->mark)) != NULL)
 		f->nmark = logs_marks(f->page, f->mark);
+	if (f->page)
+		f->pid = atomic_load(&f->page->pid);
 	f->page = NULL;
 	f->told = NULL;
 }
 
-/* what it printed since its task began: the last lines, after the text */
+/* where the output of what it ran begins; else, as programs that it started leave no mark, st_size if nothing was written since */
+static off_t
+began(const struct page *p, const struct stat *st)
+{
+	uint64_t ago = clock_ns() - atomic_load(&p->since), marks = atomic_load(&p->marks), at;
+	const struct page_mark *m = &p->mark[(marks - 1) % PAGE_MARKS];
+
+	if (marks && m->task == atomic_load(&p->task))
+		return m->at < (uint64_t)st->st_size ? (off_t)m->at : st->st_size;
+	at = (uint64_t)st->st_mtim.tv_sec * CLOCK_SEC + (uint64_t)st->st_mtim.tv_nsec;
+	return at + 10000000 < clock_wall_ns() - ago ? st->st_size : 0;	/* file times are a tick behind */
+}
+
+/* its last lines, after the text */
 static void
 quote(struct nproc *p, const struct logfile *f, const struct stat *st)
 {
-	uint64_t ago = clock_ns() - atomic_load(&p->page->since), now = clock_wall_ns(), at;
 	unsigned char bytes[512];
-	size_t len = strlen(p->text), n = sizeof bytes;
+	size_t len = strlen(p->text);
+	off_t from = began(p->page, st);
 	char tail[150];
 	ssize_t k;
 
-	at = (uint64_t)st->st_mtim.tv_sec * CLOCK_SEC + (uint64_t)st->st_mtim.tv_nsec;
-	if (at + 20000000 < now - ago)		/* file times are a tick behind */
-		return;
-	if ((uint64_t)st->st_size < n)
-		n = (size_t)st->st_size;
-	k = pread(f->fd, bytes, n, st->st_size - (off_t)n);
+	if (from < st->st_size - (off_t)sizeof bytes)
+		from = st->st_size - (off_t)sizeof bytes;
+	k = pread(f->fd, bytes, (size_t)(st->st_size - from), from);
 	if (k > 0 && output_tail(bytes, (size_t)k, tail, sizeof tail) > 0)
 		snprintf(p->text + len, sizeof p->text - len, "; it printed last: %s", tail);
 }

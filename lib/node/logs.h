@@ -54,6 +54,7 @@ struct logfile {			/* a worker's */
 	struct logsink *sink;		/* NULL: its lines are shown to nobody */
 	const struct page *page;	/* NULL: it is dead */
 	_Atomic uint64_t *told;		/* log_read of its bell, while page is there */
+	uint32_t pid;			/* as its page had it */
 	struct output_from from;
 	struct output_mark *mark;	/* what its page said when it died */
 	unsigned nmark;

@@ -83,6 +83,22 @@ logs_sweep(int at)
 }
 
 int
+node_purge(const char *state)
+{
+	char path[600];
+	int dir, e = 0;
+
+	snprintf(path, sizeof path, "%.590s/log", state);
+	if ((dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	empty(dir);
+	if (rmdir(path) < 0)
+		e = -errno;
+	close(dir);
+	return e;
+}
+
+int
 logs_dir_make(struct logs *l, char *why, size_t nwhy)
 {
 	struct node *n = l->n;

@@ -164,6 +164,7 @@ look(struct logs *l, struct logfile *f, char *buf)
 	pthread_mutex_lock(&l->lock);
 	if (f->page) {
 		nmark = logs_marks(f->page, mark);
+		f->pid = atomic_load(&f->page->pid);
 		lost = atomic_load(&f->page->log_lost);
 		error = atomic_load(&f->page->log_error);
 	} else if ((nmark = f->nmark) != 0) {
@@ -172,6 +173,7 @@ look(struct logs *l, struct logfile *f, char *buf)
 		nmark = 1;
 		mark[0] = (struct output_mark){ 0, "worker" };
 	}
+	f->from.pid = f->pid;
 	last = f->gone || f->flush;
 	pthread_mutex_unlock(&l->lock);
 	if (fstat(f->fd, &st) < 0)

@@ -38,6 +38,7 @@ struct node;
 int	node_new(struct node **n, const struct node_opts *o, char *why, size_t nwhy);
 /* Serves until it is over: 0, or what ended it.  ready, if not -1, gets a newline and is closed once clients can connect. */
 int	node_run(struct node *n, int ready);
+int	node_purge(const char *state);	/* removes the logs of the last lasting node from its state directory: 0 or -errno */
 void	node_free(struct node *n);		/* ends workers and waits for them */
 
 #endif

@@ -160,7 +160,6 @@ on_zforked(struct node *n, const struct frame *f, int *fds, unsigned nfd)
 		proc_gone(p, ERR_CRASHED, text);
 	} else {
 		p->pid = (pid_t)m.pid;
-		logs_pid(p);
 		if (nfd) {
 			ev_io_set(&p->pidfd, fds[0], EV_READ);
 			fds[0] = -1;

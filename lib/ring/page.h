@@ -46,7 +46,7 @@ enum page_what { EV_START = 1, EV_DONE, EV_FAIL };
 
 struct page_mark {		/* from byte at on the worker's log is this task's; overwritten in a circle as events are */
 	_Atomic uint64_t seq;
-	uint64_t at;
+	uint64_t at, task;
 	char name[32];
 };
 
@@ -67,6 +67,7 @@ struct page {
 	alignas(64) _Atomic uint64_t marks;	/* written so far */
 	_Atomic uint64_t log_lost;		/* bytes that could not be written to the log */
 	_Atomic uint32_t log_error;		/* errno of the last of them */
+	_Atomic uint32_t pid;
 	struct page_mark mark[PAGE_MARKS];
 };
 
