@@ -287,7 +287,7 @@ arena_node_release(struct arena_node *an)
 static uint64_t
 growth(const struct arena_node *an, uint32_t proc)	/* granules to lend to proc if it asks for few */
 {
-	uint64_t sum = 0, most = an->bytes / 16;
+	uint64_t sum = 0, most = an->bytes / 16, least = most / 2 < ARENA_LEND_MIN ? most / 2 : ARENA_LEND_MIN;
 	struct own_extent x;
 
 	for (uint64_t g = 0; own_next(an, &g, &x); )
@@ -297,9 +297,9 @@ growth(const struct arena_node *an, uint32_t proc)	/* granules to lend to proc i
 		sum = ARENA_LEND_MAX;
 	if (sum > most)
 		sum = most;
-	if (sum < ARENA_LEND_MIN)
-		sum = ARENA_LEND_MIN;
-	return sum >> ARENA_SHIFT;
+	if (sum < least)
+		sum = least;			/* of a small arena a 32nd: many processes want some of it */
+	return (sum + ARENA_GRANULE - 1) >> ARENA_SHIFT;
 }
 
 /*
