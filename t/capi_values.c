@@ -1,5 +1,6 @@
 /* capi_values.c - values, tasks and actors through librota: what goes in comes out, in place where it is large */
 #include <errno.h>
+#include <fcntl.h>
 #include "capi_node.h"
 
 static struct rota_ctx *ctx;
@@ -191,6 +192,58 @@ in_place(void)
 	ok(rota_create(ctx, &v, p, 1, &r) == 0);
 	rota_abort(ctx, r);
 	ok(rota_lookup(ctx, "no-such-name", &r) < 0 && *rota_why());
+	rota_fn_free(ctx, total);
+}
+
+/* does the descriptor show n bytes at off that are these? */
+static bool
+shows(int fd, uint64_t off, uint64_t n, const void *want, size_t len)
+{
+	char *p = malloc(len);
+	bool yes = fd >= 0 && n == len && pread(fd, p, len, (off_t)off) == (ssize_t)len && memcmp(p, want, len) == 0;
+
+	free(p);
+	close(fd);
+	return yes;
+}
+
+static void
+parts(void)
+{
+	static unsigned char bytes[3000 * 1000];
+	uint64_t shape[2] = { 3000, 1000 }, off, n;
+	struct rota_fn *total = node_fn(ctx, "total");
+	struct rota_value v = rota_buffer(ROTA_U8, 2, shape, bytes), w;
+	struct rota_ref *whole, *part, *less, *t;
+	int fd;
+
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (unsigned char)(i / 1000);
+	ok(rota_put(ctx, &v, &whole) == 0 && rota_slice(ctx, whole, 10, 20, &part) == 0 && rota_slice(ctx, part, 5, 100, &less) == 0);
+	ok(rota_get(ctx, part, &w, ROTA_FOREVER) == 0 && w.type == ROTA_BUFFER && w.ndim == 2 && w.n == 20000 &&
+	    rota_shape(&w, 0) == 20 && rota_shape(&w, 1) == 1000 && memcmp(w.p, bytes + 10000, w.n) == 0);
+	ok(rota_get(ctx, less, &w, ROTA_FOREVER) == 0 && rota_shape(&w, 0) == 15 && memcmp(w.p, bytes + 15000, w.n) == 0);
+	rota_release(ctx, part);
+	rota_release(ctx, whole);			/* less keeps it */
+	ok(trip(&w));					/* a part is a value like another */
+	v = rota_refv(less);
+	ok(node_call(ctx, total, &v, 1, &w, &t) == 0 && w.i == 1000 * (15 + 29) * 15 / 2);
+	rota_release(ctx, t);
+	ok((fd = rota_ref_fd(ctx, less, &off, &n)) >= 0 && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY);
+	ok(shows(fd, off, n, bytes + 15000, 15000));
+	rota_release(ctx, less);
+	v = rota_text("short");
+	ok(rota_put(ctx, &v, &whole) == 0 && (fd = rota_ref_fd(ctx, whole, &off, &n)) >= 0 && shows(fd, off, n, "short", 5) && off == 0);
+	ok(rota_slice(ctx, whole, 1, 3, &part) == 0 && rota_get(ctx, part, &w, 0) == 0 && w.n == 3 && memcmp(w.s, "hor", 3) == 0);
+	rota_release(ctx, part);
+	ok(rota_slice(ctx, whole, 5, 0, &part) == 0 && rota_get(ctx, part, &w, 0) == 0 && w.n == 0);
+	rota_release(ctx, part);
+	rota_release(ctx, whole);
+	v = rota_int(7);
+	ok(rota_put(ctx, &v, &whole) == 0 && rota_ref_fd(ctx, whole, &off, &n) == ROTA_EVALUE && rota_slice(ctx, whole, 0, 1, &part) == 0 &&
+	    rota_get(ctx, part, &w, 0) == ROTA_EVALUE && strstr(rota_why(), "only strings and buffers"));
+	rota_release(ctx, part);
+	rota_release(ctx, whole);
 	rota_fn_free(ctx, total);
 }
 
@@ -405,6 +458,7 @@ main(void)
 	built();
 	refused();
 	in_place();
+	parts();
 	references();
 	failures();
 	several();

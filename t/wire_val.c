@@ -84,6 +84,32 @@ json(const char *s, unsigned nvals, const char *want)
 }
 
 static void
+slices(void)
+{
+	static const int64_t ends[] = { INT64_MIN, -11, -10, -3, -1, 0, 1, 3, 10, 11, INT64_MAX };
+	struct wref w = { .id = id_make(1, 2, 3, 4), .size = 77 }, back;
+	bool good = true;
+	int64_t i, j;
+
+	b.len = 0;
+	ok(val_slice_put(&b, &w, INT64_MIN, 99) == 0 && val_check(b.data, b.len, 1, 0) == 0 && b.len == 3 + 43 + 9 + 1);
+	ok(val_slice_get(b.data + 3, b.len - 3, &back, &i, &j) == 0 && id_eq(back.id, w.id) && back.size == 77 && i == INT64_MIN && j == 99);
+	ok(val_slice_get(b.data + 3, b.len - 4, &back, &i, &j) == ERR_PROTO && val_slice_get(b.data, b.len, &back, &i, &j) == ERR_PROTO);
+	for (size_t a = 0; a < sizeof ends / sizeof *ends; a++)		/* the elements that are in it, one by one */
+		for (size_t z = 0; z < sizeof ends / sizeof *ends; z++) {
+			uint64_t first, count, want = 0, from = 0;
+
+			for (int64_t k = 1; k <= 10; k++)
+				if ((ends[a] < 0 ? k >= 11 + ends[a] : k >= ends[a]) && (ends[z] < 0 ? k <= 11 + ends[z] : k <= ends[z])) {
+					from = want++ ? from : (uint64_t)k - 1;
+				}
+			val_slice_range(10, ends[a], ends[z], &first, &count);
+			good &= count == want && first == from;
+		}
+	ok(good && "as string.sub counts");
+}
+
+static void
 checks(void)
 {
 	static const struct {
@@ -98,7 +124,9 @@ checks(void)
 	    { "s0 [1 b0", 1, 0 }, { "[2 s0 {0 b0", 1, 0 }, { "b0", 1, ERR_PROTO }, { "s1 {0", 1, ERR_PROTO }, { "[2 b0 s0 {0", 1, ERR_PROTO },
 	    { "[2 s0 {0 s0 {0", 1, ERR_PROTO }, { "s0", 1, ERR_PROTO }, { "s0 s1 {0", 1, ERR_PROTO }, { "[1 s0", 1, ERR_PROTO },
 	    { "s0 {0 b0 s1 [0 b1", 4, 0 }, { "[2 <5 s0 {0 > b0", 1, 0 }, { "{1 s0 'k' b0", 1, 0 }, { "<16 >", 1, ERR_PROTO },
-	    { "<-1 >", 1, ERR_PROTO }, { "<14 n >", 1, ERR_PROTO }, { "<1 n >", 1, ERR_PROTO }, { "<5 s0 >", 1, ERR_PROTO } };
+	    { "<-1 >", 1, ERR_PROTO }, { "<14 n >", 1, ERR_PROTO }, { "<1 n >", 1, ERR_PROTO }, { "<5 s0 >", 1, ERR_PROTO },
+	    { "<17 r1 i1 i-1 >", 1, 0 }, { "<17 r1 i1 >", 1, ERR_PROTO }, { "<17 v1 i1 i2 >", 1, ERR_PROTO }, { "<17 r1 i1 'a' >", 1, ERR_PROTO },
+	    { "<17 r1 i1 i2 i3 >", 1, ERR_PROTO }, { "<17 i1 i2 i3 >", 1, ERR_PROTO } };
 	static const char *const code[] = { "<3 i1 >", "<4 >", "<10 >", "<13 'point' {0 >", "mlpeg", "[1 {1 'f' <3 [1 r1 >", "<5 <3 >>" };
 	bool good = true;
 	size_t i;
@@ -113,6 +141,7 @@ checks(void)
 	ok(good && "code only where it is allowed");
 	ok(check("<13 'a' >", 1, VAL_ALLOW_CODE) == ERR_PROTO && check("<13 i1 i1 >", 1, VAL_ALLOW_CODE) == ERR_PROTO);
 	ok(check("<13 'a' i1 i1 >", 1, VAL_ALLOW_CODE) == ERR_PROTO);
+	slices();
 	ok(check("[2 <3 > {1 n n", 1, 0) == ERR_PROTO);		/* malformed wins over foreign */
 	b.len = 0;
 	mp_put_uint(&b, UINT64_MAX);

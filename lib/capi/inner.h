@@ -106,13 +106,16 @@ cenc_small(unsigned char *p, const struct rota_value *v, size_t n)
 }
 
 /* --- reading (read.c) -------------------------------------------------------------------------------------------- */
-enum { FORM_OWN, FORM_REF, FORM_ARGS };		/* rota_value.form: made here; encoded, of a reference; encoded, of a task's arguments */
+enum { FORM_OWN, FORM_REF, FORM_ARGS, FORM_CUT };		/* rota_value.form: made here; encoded, of a reference; of a task's arguments; part of a buffer */
 
 /*
  * Where the out-of-band buffers of encoded values are: a record, or the view of a task's arguments (CREAD_VIEW).
  * NULL: there are none.
  */
 #define CREAD_VIEW 1u
+bool	cread_is_slice(const struct rota_value *v);
+/* v, a slice, becomes what it stands for, which lives as long as *hold, that is the caller's, or the reference that v is from */
+int	cread_slice(struct rota_ctx *x, struct rota_value *v, bool args, struct rec **hold);
 static inline const void *
 cread_view(const struct obj_view *v)
 {

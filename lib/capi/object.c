@@ -198,6 +198,13 @@ rota_get_all(struct rota_ctx *x, struct rota_ref *ref, struct rota_value *v, siz
 	for (size_t i = 0; i < n && i < b.nvals; i++)
 		if ((e = cread_value(&m, &v[i], FORM_REF, b.arena ? r : NULL)) < 0)
 			return capi_failed(x, e);
+		else if (v[i].type == ROTA_OTHER && cread_is_slice(&v[i])) {
+			struct rec *whole;
+
+			if ((e = cread_slice(x, &v[i], false, &whole)) < 0)
+				return e;
+			client_leave(x->c, whole);	/* the slice holds it */
+		}
 	if (b.error && n) {
 		e = v->type == ROTA_ERROR ? v->code : ROTA_ETASK;
 		return capi_say(e, "%.*s", v->type == ROTA_ERROR ? (int)v->n : 0, v->type == ROTA_ERROR ? v->s : "");

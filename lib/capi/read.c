@@ -15,6 +15,13 @@ rota_shape(const struct rota_value *v, unsigned dim)
 {
 	if (v->type != ROTA_BUFFER || dim >= v->ndim || !v->x)
 		return 0;
+	if (v->form == FORM_CUT && dim == 0) {		/* what is left of its first axis */
+		uint64_t row = rota_dtype_size(v->dtype);
+
+		for (unsigned k = 1; k < v->ndim; k++)
+			row *= rota_shape(v, k);
+		return row ? v->n / row : 0;
+	}
 	return v->form == FORM_OWN ? ((const uint64_t *)v->x)[dim] : le_get64((const unsigned char *)v->x + 8 * dim);
 }
 

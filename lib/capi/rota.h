@@ -272,6 +272,16 @@ int	rota_wait(struct rota_ctx *, struct rota_ref *const *r, size_t n, size_t wan
 void	rota_retain(struct rota_ctx *, struct rota_ref *r);		/* once more to be released */
 void	rota_release(struct rota_ctx *, struct rota_ref *r);		/* NULL is fine */
 void	rota_id(struct rota_ctx *, struct rota_ref *r, char id[33]);	/* 32 hexadecimal digits */
+/*
+ * A reference to a part of r's value, which is a string or a buffer: n bytes, or rows, from the given one on, 0 first; what lies
+ * behind its end does not count.  Nothing is copied, and the part keeps the whole.  r need not be ready.
+ */
+int	rota_slice(struct rota_ctx *, struct rota_ref *r, uint64_t from, uint64_t n, struct rota_ref **part);
+/*
+ * A descriptor for programs, sendfile and mmap, read-only and the caller's: the bytes of r's string or buffer lie in its file at
+ * *off .. *off + *n while r is held, other objects around them.  The descriptor, or a negative code.
+ */
+int	rota_ref_fd(struct rota_ctx *, struct rota_ref *r, uint64_t *off, uint64_t *n);
 /* Given to the node, which keeps it under that name (NULL: none) for ttl ns (0: until it is removed).  Over 4 KiB only. */
 int	rota_keep(struct rota_ctx *, struct rota_ref *r, const char *name, uint64_t ttl);
 int	rota_lookup(struct rota_ctx *, const char *id_or_name, struct rota_ref **r);

@@ -155,7 +155,11 @@ arguments(struct crun *u, const unsigned char *p, size_t n, unsigned nvals, cons
 			m = look;
 			e = valref(u, &t, &v[i]);
 		} else {
-			e = cread_value(&m, &v[i], form, x);
+			struct rec *whole;
+
+			if ((e = cread_value(&m, &v[i], form, x)) == 0 && v[i].type == ROTA_OTHER && cread_is_slice(&v[i]) &&
+			    (e = cread_slice(&u->x, &v[i], form == FORM_ARGS, &whole)) == 0)
+				e = later(u, whole);
 		}
 	}
 	u->r.narg = u->r.nlater;

@@ -91,6 +91,7 @@ int	client_value(struct client *c, struct rec *r, struct value *v);
 int	client_look(struct client *c, struct rec *r, struct value *v);
 void	client_unview(struct client *c, struct rec *r);	/* v is looked at no more: once for each client_value; else with the last count */
 const struct arena *client_arena(const struct client *c);	/* for obj_view_buf */
+int	client_arena_fd(struct client *c);	/* its file, read-only: a descriptor of the caller's, or -errno */
 void	client_seen(struct client *c, struct rec *r);	/* its failure was reported */
 struct id client_id(struct client *c, const struct rec *r);
 uint64_t client_size(const struct rec *r);		/* bytes that it keeps alive outside the process */

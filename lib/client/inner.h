@@ -211,6 +211,7 @@ struct client {
 	struct msg_welcome me;
 	char node_name[128], namespace[128];
 	int sock;
+	int arena_fd;
 	bool worker;
 	pthread_t main;
 

@@ -4,6 +4,7 @@
  * A record is freed when this process has no reference (count), no other process holds it (side->holder), and
  * the node was not given it.  References inside a payload are counted by the record that holds the payload.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include "client/inner.h"
 
@@ -479,6 +480,19 @@ client_unview(struct client *c, struct rec *r)
 	lock_take(&c->lock);
 	view_drop_l(c, r);
 	lock_drop(&c->lock);
+}
+
+int
+client_arena_fd(struct client *c)
+{
+	char path[32];
+	int fd;
+
+	if (c->arena_fd < 0)
+		return ERR_NO_CLUSTER;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", c->arena_fd);	/* opened anew: read-only, with a place of its own */
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 const struct arena *

@@ -286,7 +286,7 @@ welcome(struct client *c, int fds[WELCOME_FDS], char *why, size_t n)
 	return 0;
 }
 
-/* maps what WELCOME brought; the descriptors are closed either way */
+/* maps what WELCOME brought; the descriptors are closed either way, but the arena's stays */
 static int
 adopt(struct client *c, const int fds[WELCOME_FDS])
 {
@@ -297,9 +297,11 @@ adopt(struct client *c, const int fds[WELCOME_FDS])
 	    (e = arena_attach(&c->arena, fds[2], (uint32_t)c->me.proc)) == 0)
 		e = slab_init(&c->slab, fds[4]);
 	for (int i = 0; i < WELCOME_FDS; i++)
-		close(fds[i]);
+		if (i != 2 || e < 0)
+			close(fds[i]);
 	if (e < 0)
 		return e;
+	c->arena_fd = fds[2];			/* client_arena_fd */
 	c->bell = &c->np->bell[c->me.bell];
 	atomic_store_explicit(&c->page->pid, (uint32_t)getpid(), memory_order_relaxed);
 	if (spin && strcmp(spin, "auto") != 0)
@@ -316,6 +318,7 @@ fresh(int sock)
 	if (!c)
 		return NULL;
 	c->sock = sock;
+	c->arena_fd = -1;
 	c->main = pthread_self();
 	c->nudge = -1;
 	c->here_max = 64;
@@ -333,6 +336,8 @@ discard(struct client *c)
 {
 	for (unsigned i = 0; i < c->nfds; i++)
 		close(c->fds[i]);
+	if (c->arena_fd >= 0)
+		close(c->arena_fd);
 	close(c->sock);
 	buf_release(&c->in);
 	free(c);
@@ -396,6 +401,9 @@ client_close(struct client *c)
 	lock_drop(&c->lock);
 	fd_stop(c);
 	service_stop(c);
+	if (c->arena_fd >= 0)
+		close(c->arena_fd);
+	c->arena_fd = -1;
 	close(c->sock);				/* the rest goes with the process, or is small */
 	c->lost = true;
 	snprintf(c->why, sizeof c->why, "closed");
@@ -422,6 +430,9 @@ client_full(const struct client *c)
 void
 client_after_fork(struct client *c)
 {
+	if (c->arena_fd >= 0)
+		close(c->arena_fd);
+	c->arena_fd = -1;
 	close(c->sock);
 	if (c->nudge >= 0)
 		close(c->nudge);

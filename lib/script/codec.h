@@ -122,6 +122,8 @@ struct codec_hooks {
 	/* "rota.channel": the body of a CHAN, and back */
 	void (*chan_out)(lua_State *L, int idx, unsigned char body[13]);
 	void (*chan_in)(lua_State *L, const unsigned char *body);
+	/* a ref and two integers at base: pushes that part of its value; strings: long ones as strings too */
+	void (*slice_in)(lua_State *L, int base, bool strings);
 	const char *node;		/* name of this node, for messages; may be NULL */
 };
 

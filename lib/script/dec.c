@@ -222,6 +222,24 @@ dec_ref(struct dec_run *d, const struct mp_tok *t, int depth)
 }
 
 static void
+dec_slice(struct dec_run *d, int depth, long num)
+{
+	lua_State *L = d->L;
+	int base = lua_gettop(L) + 1;
+
+	if (!d->st->hooks->slice_in)
+		dec_fail(d, ERR_VALUE, "a slice cannot be read here");
+	for (int i = 0; i < 3; i++)
+		dec_any(d, depth + 1, DEC_NONE);
+	if (!lua_isinteger(L, base + 1) || !lua_isinteger(L, base + 2))
+		malformed(d);
+	d->st->hooks->slice_in(L, base, d->flags & DEC_STRINGS);
+	lua_replace(L, base);
+	lua_settop(L, base);
+	dec_share(d, num);
+}
+
+static void
 dec_nested(struct dec_run *d, const struct mp_tok *t, int depth, long num)	/* the body holds values */
 {
 	struct mp outer = d->m;
@@ -235,6 +253,7 @@ dec_nested(struct dec_run *d, const struct mp_tok *t, int depth, long num)	/* th
 	case VAL_ACTOR: dec_handle(d, false, depth, num); break;
 	case VAL_ERROR: dec_error(d, depth, num); break;
 	case VAL_CLASS: dec_class(d, depth, num); break;
+	case VAL_SLICE: dec_slice(d, depth, num); break;
 	case VAL_GLOBALS: strict_push_globals(d->L); break;
 	}
 	if (d->m.p != d->m.end)

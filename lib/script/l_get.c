@@ -152,9 +152,8 @@ ref_error(lua_State *L, struct rec *r)
 	return 1;
 }
 
-/* r was lost, and is being made again: this worker's CPUs may be wanted for that */
-static void
-again(lua_State *L, struct rec *r)
+void
+ref_await(lua_State *L, struct rec *r)
 {
 	struct script *s = script_of(L);
 	bool blocked = s->sched && sched_blocking(s, true);
@@ -182,7 +181,7 @@ ref_values(lua_State *L, struct rec *r, int anchor, bool all)
 	if (ref_error(L, r))
 		lua_error(L);
 	while ((e = client_look(s->c, r, &v)) == -EAGAIN)
-		again(L, r);
+		ref_await(L, r);		/* it was lost, and is being made again */
 	if (ref_error(L, r))
 		lua_error(L);
 	if (e < 0)
@@ -193,7 +192,7 @@ ref_values(lua_State *L, struct rec *r, int anchor, bool all)
 		n = arena_values(L, r, &v, strings);
 		ref_charge(L, v.view.size);
 	} else {
-		if (dec_values(L, v.p, v.n, v.nvals, NULL, VAL_ALLOW_CODE) < 0)
+		if (dec_values(L, v.p, v.n, v.nvals, NULL, VAL_ALLOW_CODE | (strings ? DEC_STRINGS : 0)) < 0)
 			lua_error(L);
 		n = (int)v.nvals;
 	}

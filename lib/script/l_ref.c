@@ -233,7 +233,7 @@ void
 ref_open(lua_State *L)
 {
 	static const luaL_Reg methods[] = { { "get", l_get }, { "pget", l_pget }, { "wait", l_wait_one }, { "free", l_free },
-	    { "id", l_id }, { "ready", l_ready }, { "cancel", l_cancel }, { NULL, NULL } };
+	    { "id", l_id }, { "ready", l_ready }, { "slice", l_slice }, { "path", l_path }, { "cancel", l_cancel }, { NULL, NULL } };
 	static const luaL_Reg meta[] = { { "__gc", l_gc }, { "__close", l_gc }, { "__tostring", l_tostring },
 	    { "__add", no_arith }, { "__sub", no_arith }, { "__mul", no_arith }, { "__div", no_arith },
 	    { "__mod", no_arith }, { "__pow", no_arith }, { "__unm", no_arith }, { "__idiv", no_arith },

@@ -436,7 +436,7 @@ static const struct codec_hooks hooks = {
 	.ref_out = ref_out, .ref_in = ref_in, .valref_in = valref_in,
 	.task_out = task_out, .task_new = task_new, .task_fill = task_fill,
 	.actor_out = actor_out, .actor_in = actor_in,
-	.chan_out = chan_out, .chan_in = chan_in,
+	.chan_out = chan_out, .chan_in = chan_in, .slice_in = slice_in,
 };
 
 static void

@@ -30,6 +30,7 @@ struct script {
 	struct client *c;		/* NULL until the first call that needs a node */
 	struct enc enc;			/* of calls; not nested */
 	bool made;			/* a reference was made since the last collection in idleness */
+	int arena_fd;			/* 0, or that of l_path */
 	bool as_string;			/* the next ref_values makes strings, however long */
 	bool pending;			/* enc: a top-level reference is not in the arena, or not ready */
 	int mt_ref, mt_task, mt_actor, mt_method, mt_set;	/* registry references of metatables */
@@ -92,6 +93,10 @@ void	ref_charge(lua_State *L, uint64_t bytes);	/* tells the collector of shared 
 int	ref_l_is(lua_State *L);			/* is_ref(x) */
 int	l_get(lua_State *L);
 int	l_pget(lua_State *L);
+void	ref_await(lua_State *L, struct rec *r);	/* until r is ready, where nothing can be suspended; a worker's CPUs may be wanted for it */
+int	l_slice(lua_State *L);			/* l_slice.c */
+int	l_path(lua_State *L);			/* l_path.c */
+void	slice_in(lua_State *L, int base, bool strings);
 int	l_cancel(lua_State *L);
 /* raises, with the nearest name, unless idx is no table or has no other keys than those known for this call */
 void	script_options(lua_State *L, int idx, const char *call, const char *const known[]);

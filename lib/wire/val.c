@@ -93,6 +93,35 @@ val_buffer_put(struct buf *b, const struct val_buffer *v)
 	return e;
 }
 
+int
+val_slice_put(struct buf *b, const struct wref *w, int64_t i, int64_t j)
+{
+	unsigned char ref[WREF_SIZE], ints[2 * MP_MAX_SCALAR], *p = mp_w_int(mp_w_int(ints, i), j);
+	struct buf body = BUF_INIT;
+	int e;
+
+	val_wref_pack(ref, w);
+	if ((e = mp_put_ext(&body, VAL_REF, ref, sizeof ref)) == 0 && (e = mp_put_raw(&body, ints, (size_t)(p - ints))) == 0)
+		e = mp_put_ext(b, VAL_SLICE, body.data, body.len);
+	buf_release(&body);
+	return e;
+}
+
+int
+val_slice_get(const unsigned char *body, size_t n, struct wref *w, int64_t *i, int64_t *j)
+{
+	struct mp m = { body, body + n };
+	struct mp_tok ref, a, z;
+
+	if (mp_next(&m, &ref) < 0 || ref.kind != MP_EXT || ref.ext != VAL_REF || ref.n != WREF_SIZE ||
+	    mp_next(&m, &a) < 0 || a.kind != MP_INT || mp_next(&m, &z) < 0 || z.kind != MP_INT || m.p != m.end)
+		return ERR_PROTO;
+	val_wref_unpack(w, ref.p);
+	*i = a.i;
+	*j = z.i;
+	return 0;
+}
+
 ssize_t
 val_first(const unsigned char *p, size_t n)
 {

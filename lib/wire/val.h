@@ -26,6 +26,7 @@
  *	NULL	empty
  *	OOB	u32 index of the out-of-band buffer, u64 length, u8 kind: 0 string, 1 raw bytes
  *	CHAN	u32 node, u64 number, u8 end: 0 writing, 1 reading
+ *	SLICE	nested: a REF, then two integers i and j: elements i to j, from 1, of the string or buffer that is its value
  *
  * "Nested" bodies are themselves zero or more encoded values, so that references in them are found and
  * structure is checked by whoever passes them on; the other bodies hold no values.
@@ -64,7 +65,8 @@
 	X(CLASS, 13, 2, UINT32_MAX, 'c') \
 	X(NULL, 14, 0, 0, 'l') \
 	X(OOB, 15, 13, 13, 'l') \
-	X(CHAN, 16, 13, 13, 'l')
+	X(CHAN, 16, 13, 13, 'l') \
+	X(SLICE, 17, 45, 61, 'n')
 
 enum val_ext {
 #define X(name, number, lo, hi, class) VAL_##name = number,
@@ -140,6 +142,21 @@ struct val_buffer {
 };
 int	val_buffer_put(struct buf *b, const struct val_buffer *v);	/* appends the ext; 0, -ENOMEM, ERR_VALUE */
 int	val_buffer_get(struct val_buffer *v, const unsigned char *body, size_t n);	/* 0 or ERR_PROTO */
+
+/* A SLICE: elements i to j, as string.sub counts, of the value of w's object. */
+int	val_slice_put(struct buf *b, const struct wref *w, int64_t i, int64_t j);	/* appends the ext; 0 or -ENOMEM */
+int	val_slice_get(const unsigned char *body, size_t n, struct wref *w, int64_t *i, int64_t *j);	/* 0 or ERR_PROTO */
+/* What that is of n elements: the first one from 0, and how many. */
+static inline void
+val_slice_range(uint64_t n, int64_t i, int64_t j, uint64_t *first, uint64_t *count)
+{
+	int64_t len = n > INT64_MAX ? INT64_MAX : (int64_t)n;
+
+	i = i > 0 ? i : i < -len || i == 0 ? 1 : len + i + 1;
+	j = j > len ? len : j < -len ? 0 : j < 0 ? len + j + 1 : j;
+	*first = i <= j ? (uint64_t)i - 1 : 0;
+	*count = i <= j ? (uint64_t)(j - i + 1) : 0;
+}
 
 /* Bytes of the first value at p, its SHARED prefix included; ERR_PROTO if there is no whole one. */
 ssize_t	val_first(const unsigned char *p, size_t n);

@@ -105,7 +105,7 @@ bracketed(struct out *o, const struct mp_tok *t)
 	static const char *const word[] = { [VAL_FUNC] = "function", [VAL_TASK] = "task", [VAL_ACTOR] = "actor",
 		[VAL_BUFFER] = "buffer", [VAL_ERROR] = "error", [VAL_MODULE] = "module ", [VAL_MODFN] = "function ",
 		[VAL_GLOBALS] = "globals", [VAL_SHARED] = "shared", [VAL_BACK] = "shared", [VAL_CLASS] = "table",
-		[VAL_NULL] = "null", [VAL_OOB] = "bytes", [VAL_CHAN] = "channel" };
+		[VAL_NULL] = "null", [VAL_OOB] = "bytes", [VAL_CHAN] = "channel", [VAL_SLICE] = "slice" };
 	struct buf s = BUF_INIT;
 	char *dot;
 	int e;

@@ -79,7 +79,7 @@ body_check(const struct walk *w, const struct mp_tok *t)
 	return 0;
 }
 
-/* May t stand here?  Keys are neither nil nor NaN; CLASS is a name and a value, ERROR one map with names as keys. */
+/* May t stand here?  Keys are neither nil nor NaN; CLASS is a name and a value, SLICE a REF and two integers, ERROR one map with names as keys. */
 static int
 place_check(const struct walk *w, const struct mp_tok *t)
 {
@@ -95,6 +95,9 @@ place_check(const struct walk *w, const struct mp_tok *t)
 		return 0;
 	if (l->ext == VAL_ERROR)
 		return l->left == 1 && t->kind == MP_MAP ? 0 : ERR_PROTO;
+	if (l->ext == VAL_SLICE)
+		return l->left == 1 ? (t->kind == MP_EXT && t->ext == VAL_REF ? 0 : ERR_PROTO) :
+		    l->left <= 3 && t->kind == MP_INT ? 0 : ERR_PROTO;
 	if (l->ext == VAL_CLASS)
 		return l->left == 1 ? (t->kind == MP_STR ? 0 : ERR_PROTO) : l->left == 2 ? 0 : ERR_PROTO;
 	return 0;
@@ -125,7 +128,7 @@ close_level(struct walk *w)
 	struct walk_level *l = &w->level[w->depth];
 
 	if (l->kind == MP_EXT) {
-		if (l->left != (l->ext == VAL_CLASS ? 2 : l->ext == VAL_ERROR ? 1 : l->left))
+		if (l->left != (l->ext == VAL_SLICE ? 3 : l->ext == VAL_CLASS ? 2 : l->ext == VAL_ERROR ? 1 : l->left))
 			return ERR_PROTO;
 		w->m.end = l->end;
 	}
