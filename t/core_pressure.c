@@ -54,7 +54,8 @@ chosen(const struct pressure_proc *v, size_t n, uint64_t used, uint64_t limit)	/
 	struct pressure_proc w[16];
 
 	begin();
-	memcpy(w, v, n * sizeof *v);
+	if (n)
+		memcpy(w, v, n * sizeof *v);
 	return pressure_choose(&p, 0, &(struct pressure_limit){ "the machine", used, limit }, w, n, &c) ? w[c.victim].proc : 0;
 }
 
