@@ -315,18 +315,19 @@ serve_item_gone(const struct task_in *t)
 }
 
 bool
-serve_item_room(const struct task_in *t)
+serve_item_room(struct task_in *t)
 {
 	const struct rec_stream *s = t->stream;
-	uint64_t ahead;
 
 	if (serve_item_old(t) || serve_item_gone(t))
 		return true;
-	ahead = t->item - atomic_load_explicit(&s->taken, memory_order_acquire);
-	if (ahead >= s->backlog)
-		return false;
-	if (ahead && t->bytes - atomic_load_explicit(&s->taken_bytes, memory_order_relaxed) >= s->backlog_bytes)
-		return false;
+	if (t->item - t->taken >= t->backlog || t->bytes - t->taken_bytes >= s->backlog_bytes) {	/* as we saw it last */
+		t->taken = atomic_load_explicit(&s->taken, memory_order_acquire);
+		t->taken_bytes = atomic_load_explicit(&s->taken_bytes, memory_order_relaxed);
+		if (t->item - t->taken >= t->backlog ||
+		    (t->item != t->taken && t->bytes - t->taken_bytes >= s->backlog_bytes))
+			return false;
+	}
 	return !t->from || (t->from->npend == 0 && ring_room(&t->from->ring) > 0);
 }
 

@@ -181,6 +181,8 @@ stream_at(struct task_in *t, const struct peerslab *slab)
 	t->item = 0;
 	t->skip = s ? atomic_load_explicit(&s->arrived, memory_order_acquire) : 0;
 	t->bytes = s ? atomic_load_explicit(&s->arrived_bytes, memory_order_relaxed) : 0;
+	t->taken = t->taken_bytes = 0;
+	t->backlog = s ? s->backlog : 0;
 	return s;
 }
 

@@ -28,6 +28,8 @@ struct task_in {			/* a claimed task; everything in it is a private copy but arg
 	const struct rec_stream *stream;	/* of one that streams, in its submitter's slab; NULL */
 	uint64_t item, skip;		/* how many it yielded, and how many of these its consumer had already */
 	uint64_t bytes;			/* of items in the arena */
+	uint64_t taken, taken_bytes;	/* by the consumer, as we saw it last */
+	uint64_t backlog;
 };
 
 /*
@@ -54,7 +56,7 @@ int	serve_done(struct client *c, struct task_in *t, const struct payload *p, uin
  * waits: serve_wait ends when room(arg) says that one of the n that wait has some, or that its consumer is gone.
  */
 int	serve_item(struct client *c, struct task_in *t, const struct payload *p);
-bool	serve_item_room(const struct task_in *t);
+bool	serve_item_room(struct task_in *t);
 bool	serve_item_gone(const struct task_in *t);	/* nobody will take any more */
 static inline bool
 serve_item_old(const struct task_in *t)

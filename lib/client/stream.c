@@ -127,16 +127,16 @@ arena_bytes(const struct rec *k)
 static int
 queue_l(struct stream *s, const struct item *i, const unsigned char *p)
 {
-	static const unsigned char zero[8];
-	size_t n = i->rec ? 0 : i->n;
+	size_t n = i->rec ? 0 : i->n, step = sizeof *i + ((n + 7) & ~(size_t)7);
+	unsigned char *q;
 
-	if (buf_reserve(&s->in, sizeof *i + n + 8) < 0)
+	if (s->in.cap - s->in.len < step && buf_reserve(&s->in, step) < 0)
 		return -ENOMEM;
-	buf_add(&s->in, i, sizeof *i);
+	q = s->in.data + s->in.len;
+	memcpy(q, i, sizeof *i);
 	if (n)
-		buf_add(&s->in, p, n);
-	if (n & 7)
-		buf_add(&s->in, zero, 8 - (n & 7));
+		memcpy(q + sizeof *i, p, n);
+	s->in.len += step;
 	return 0;
 }
 
@@ -242,7 +242,7 @@ took(struct client *c, struct stream *s, uint64_t bytes)
 {
 	s->taken++;
 	s->bytes += bytes;
-	if (s->taken - s->told >= s->step || s->at >= s->out.len || bytes)
+	if (s->taken - s->told >= s->step || bytes)
 		tell(c, s);
 }
 
@@ -272,6 +272,8 @@ refill(struct client *c, struct stream *s)
 	s->at = 0;
 	e = b.len > 0 ? 1 : s->over ? ERR_CLOSED : c->lost ? ERR_NO_CLUSTER : 0;
 	lock_drop(&c->lock);
+	if (e == 0 && s->told != s->taken)	/* the producer does not wait for us while we wait for it */
+		tell(c, s);
 	return e;
 }
 
