@@ -129,6 +129,7 @@ actor_unref_l(struct client *c, struct actor *a)
 			l->actor = NULL;	/* who is at it now may look once more */
 			if (l->dead)
 				continue;
+			lease_takeback_l(c, l);		/* what it was to free and has not seen */
 			LINK_SEND(c, return, .lease = l->number);
 			lease_free_l(c, l);
 		}

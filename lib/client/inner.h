@@ -518,6 +518,7 @@ void	discard_l(struct client *c, struct lease *l, const struct done *d);	/* what
 int	stream_new_l(struct client *c, struct rec *r, const struct fn *fn);	/* r has a context */
 void	stream_done_l(struct client *c, struct lease *l, struct rec *r, struct stream *s, const struct done *d);
 struct rec *stream_slot_l(struct client *c, struct rec *r, struct stream *s);	/* of the next item, to be filled; NULL */
+bool	stream_closed(const struct stream *s);
 void	stream_filled_l(struct client *c, struct stream *s, struct rec *k);
 void	stream_over_l(struct client *c, struct stream *s);	/* its task is ready: there will be no more */
 void	stream_free_l(struct client *c, struct stream *s);

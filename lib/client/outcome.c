@@ -339,7 +339,7 @@ own_item_l(struct client *c, struct task_in *t, const struct payload *p, const s
 	struct side *s = side_find_l(c, r);
 	int e = 0;
 
-	if (!s || !s->stream || r->state == REC_READY || !(k = stream_slot_l(c, r, s->stream))) {
+	if (!s || !s->stream || r->state == REC_READY || stream_closed(s->stream) || !(k = stream_slot_l(c, r, s->stream))) {
 		if (w->off)
 			mem_free_l(c, w);
 		return 0;

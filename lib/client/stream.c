@@ -104,6 +104,12 @@ stream_slot_l(struct client *c, struct rec *r, struct stream *s)
 	return s->head && s->head->state != REC_READY ? s->head : numbered_l(c, r, s);
 }
 
+bool
+stream_closed(const struct stream *s)
+{
+	return s->closed;
+}
+
 static void
 arrived_l(struct stream *s, uint64_t bytes)
 {

@@ -350,6 +350,25 @@ values(lua_State *L, struct rec *r, int anchor, bool all)
 	return ref_values(L, r, anchor, all);
 }
 
+static int
+value_of(lua_State *L)				/* (ref, options): the first value, or it raises */
+{
+	return values(L, ref_check(L, GET_X), GET_X, false);
+}
+
+/* for pget: what lies in the store may turn out to be lost when it is looked at.  The value, true; or the error, false */
+static bool
+try_value(lua_State *L, struct rec *r, int ref)
+{
+	if (r->kind < REC_ARENA)
+		return values(L, r, ref, false) == 1;
+	ref = lua_absindex(L, ref);
+	lua_pushcfunction(L, value_of);
+	lua_pushvalue(L, ref);
+	lua_pushvalue(L, GET_OPTS);
+	return lua_pcall(L, 2, 1, 0) == LUA_OK;
+}
+
 static int get_one_k(lua_State *L, int status, lua_KContext protect);
 static int get_all_k(lua_State *L, int status, lua_KContext protect);
 
@@ -374,8 +393,9 @@ get_one_k(lua_State *L, int status, lua_KContext protect)
 		lua_insert(L, -2);
 		return 2;
 	}
-	values(L, r, GET_X, false);
 	lua_pushnil(L);
+	if (try_value(L, r, GET_X))
+		lua_insert(L, -2);
 	return 2;
 }
 
@@ -406,12 +426,20 @@ one(lua_State *L, bool protect)
 	if (script_wait_until(L, r, deadline_at(L), protect, get_all_k) < 0 && !protect)
 		script_wait_failed(L, -ETIMEDOUT);
 	if (!protect || !failed(L, r)) {
-		values(L, r, GET_KEY + 2, false);
+		bool fine = true;
+
+		if (protect)
+			fine = try_value(L, r, GET_KEY + 2);
+		else
+			values(L, r, GET_KEY + 2, false);
 		lua_remove(L, -2);
-		lua_rawset(L, GET_RESULT);
-		return;
+		if (fine) {
+			lua_rawset(L, GET_RESULT);
+			return;
+		}
+	} else {
+		lua_remove(L, -2);			/* key, error */
 	}
-	lua_remove(L, -2);				/* key, error */
 	if (lua_isnil(L, GET_ERRS)) {
 		lua_newtable(L);
 		lua_replace(L, GET_ERRS);
