@@ -47,7 +47,10 @@ function rota.map(f, list, options)
 	if type(f) == "table" and list == nil then return core.map(f) end
 	listed(list, "rota.map(f, list)")
 	local t = type(f) == "function" and core.task(f) or f
+	local _, had = core.task_parts(t)
+	if (had or {}).stream then error("rota.map: a task that streams has no one result; call it for each", 2) end
 	local chunk, j, more = map.options(options)
+	if (more or {}).stream then error("rota.map: a map does not stream; call the task for each", 2) end
 	if more then t = task.with(t, more) end
 	return map.values(map.refs(t, list, chunk, j), #list, chunk)
 end

@@ -150,7 +150,7 @@ for ref in s do l = l + 1; e = select(2, rota.pget(ref)) end
 ok(l >= 1 and e.code == "cancelled", "after what had come", l, e)
 s = endless:with { timeout = 0.2 }(flag)
 fine, err = pcall(function() for _ in s:each() do end end)
-ok(not fine and err.code == "timeout" and gone(flag), "a time-out", err)
+ok(not fine and err.code == "timeout", "a time-out", err)
 
 -- waiting
 local tick = rota.task(function(name, path)
@@ -273,6 +273,11 @@ end):with { stream = true, retry_on = "error" }
 fine, err = pcall(list, shorter(log))
 has(err, "the stream ended after 1 items when it was run again: 5 had come before", "an attempt that ends earlier is an error")
 
+local maps = count:map { 2, 3 }
+ok(#maps == 2 and #list(maps[2]) == 3 and #list(maps[1]) == 2, "task:map gives streams")
+raises("has no one result", "rota.map does not", rota.map, count, { 1 })
+raises("does not stream", "nor with the option", rota.map, function() end, { 1 }, { stream = true })
+raises("do not go together", "nor does task:map in chunks", count.map, count, { 1, 2 }, { chunk = 2 })
 raises("no 'returns'", "several returns", function() count:with { returns = 2 } end)
 raises("goes with stream", "backlog without a stream", function() rota.task(print):with { backlog = 2 } end)
 T.done()

@@ -52,6 +52,7 @@ function M.refs(t, list, chunk, j)
 	if type(f) ~= "function" then error("map: a C function is not called in chunks; give it a buffer", 3) end
 	local o = {}
 	for k, v in pairs(had or {}) do o[k] = v end
+	if o.stream then error("map: chunk and stream do not go together", 3) end
 	if (o.returns or 1) > 1 then error("map: chunk and returns do not go together", 3) end
 	o.name = o.name or tostring(t):match "^task (.*)"
 	local bulk, n = core.task(of_each(f), o), #list
