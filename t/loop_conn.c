@@ -232,6 +232,50 @@ ending(void)				/* the owner ends it inside its callback: no frame comes after t
 	ok(frames == 3 && bad == 0 && closes == 1);	/* the sender hears of the end, nobody else */
 }
 
+/* all together hold too much: who asks for more is dropped, if it holds much; a paused one is not read */
+static void
+together(void)
+{
+	static const unsigned char zeros[300000];
+	unsigned before = descriptors();
+	unsigned char head[FRAME_HEAD];
+	struct conn *c[3];
+	int sp[3][2];
+
+	closes = 0;
+	set.most = 4 << 20;
+	for (unsigned i = 0; i < 3; i++) {
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp[i]) < 0)
+			exit(1);
+		c[i] = make(sp[i][0]);
+		c[i]->max = FRAME_MAX;
+		fd_nonblock(sp[i][1]);
+		frame_pack(head, &(struct frame){ .len = 60 << 20, .type = MSG_FREE_T, .version = 1 });
+		ok(write(sp[i][1], head, sizeof head) == sizeof head);
+	}
+	conn_pause(c[2], true);
+	for (unsigned i = 0; i < 3; i++)
+		for (size_t sent = 0; sent < 3 << 20 && closes == 0 && (i < 2 || sent == 0);) {
+			ssize_t n = write(sp[i][1], zeros, sizeof zeros);
+
+			sent += n > 0 ? (size_t)n : 0;
+			turns(1);
+		}
+	turns(10);
+	ok(closes == 1 && why == -ENOBUFS && c[0]->in.len >= 3 << 20 && set.held < 5 << 20);
+	ok(c[2]->in.len == 0);
+	conn_pause(c[2], false);
+	turns(10);
+	ok(c[2]->in.len > 0 && closes == 1);	/* it holds little */
+	conn_end(c[0]);
+	conn_end(c[2]);
+	for (unsigned i = 0; i < 3; i++)
+		close(sp[i][1]);
+	turns(3);
+	ok(set.held == 0 && descriptors() == before);
+	set.most = CONN_HELD;
+}
+
 int
 main(void)
 {
@@ -240,6 +284,7 @@ main(void)
 	conn_set_init(&set, loop);
 	order();
 	faults();
+	together();
 	ending();
 	conn_set_release(&set);
 	ev_loop_destroy(loop);

@@ -362,16 +362,20 @@ lease_refuse(const struct lease_in *in, const char *text, struct lease_out *o)
 	snprintf(fx->text, sizeof fx->text, "%s", text);
 }
 
+/* the demand that in goes on with, or NULL; n: how many its process has */
 static struct demand *
-demand_find(struct lease_core *c, const struct lease_in *in)
+demand_find(struct lease_core *c, const struct lease_in *in, unsigned *n)
 {
 	list_each(p, &c->demands) {
 		struct demand *d = list_entry(p, struct demand, link);
 
 		if (d->reserve)
 			continue;
-		if (!d->actor && d->proc == in->proc && d->shape == in->shape)
+		if (d->actor || d->proc != in->proc)
+			continue;
+		if (d->shape == in->shape)
 			return d;
+		++*n;
 	}
 	return NULL;
 }
@@ -379,7 +383,8 @@ demand_find(struct lease_core *c, const struct lease_in *in)
 static int
 in_ask(struct lease_core *c, uint64_t now, const struct lease_in *in, struct lease_out *o)
 {
-	struct demand *d = in->actor ? lease_actors_like(c, in) : demand_find(c, in);
+	unsigned has = 0;
+	struct demand *d = in->actor ? lease_actors_like(c, in) : demand_find(c, in, &has);
 	char text[160];
 	int e;
 
@@ -391,6 +396,11 @@ in_ask(struct lease_core *c, uint64_t now, const struct lease_in *in, struct lea
 	if (d == NULL) {
 		if (in->want == 0)
 			return 0;
+		if (has >= LEASE_DEMANDS) {
+			snprintf(text, sizeof text, "this process waits for %u kinds of workers already", has);
+			lease_refuse(in, text, o);
+			return 0;
+		}
 		if ((d = calloc(1, sizeof *d)) == NULL || (d->job = lease_job(c, in->job)) == NULL) {
 			free(d);
 			return -ENOMEM;

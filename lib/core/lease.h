@@ -37,6 +37,8 @@ struct res {
 	int64_t v[RES_MAX];
 };
 
+#define LEASE_DEMANDS 1024u		/* kinds of workers that a process may wait for at one time */
+
 struct lease_limits {
 	unsigned workers;		/* task workers, idle ones included */
 	unsigned actors;

@@ -22,6 +22,17 @@ dirty(struct conn *c)
 		list_add_tail(&c->set->dirty, &c->link);
 }
 
+/* true: it may hold what it holds */
+static bool
+count(struct conn *c)
+{
+	size_t n = c->in.len + c->out.len;
+
+	c->set->held += n - c->counted;
+	c->counted = n;
+	return c->set->held <= c->set->most || n <= CONN_SHARE;
+}
+
 static int
 fill(struct conn *c)
 {
@@ -64,6 +75,8 @@ consume(struct conn *c)
 	buf_drop(&c->in, used);
 	if (c->in.len == 0 && c->in.cap > 4 * CONN_TURN)
 		buf_release(&c->in);
+	if (!c->ended && !count(c) && e >= 0)
+		e = -ENOBUFS;
 	return e;
 }
 
@@ -114,19 +127,29 @@ flush(struct conn *c)
 		c->mark_bytes = CONN_MARK;
 	if (c->out.len == 0 && c->out.cap > 1 << 20)
 		buf_release(&c->out);
+	if (!count(c) && c->out.len)
+		return -ENOBUFS;
 	return e < 0 && e != -EAGAIN && e != -EINTR && e != -ETOOMANYREFS ? e : 0;
 }
 
 static void
 want(struct conn *c)
 {
-	int ev = EV_READ | (c->out.len ? EV_WRITE : 0);
+	int ev = (c->paused ? 0 : EV_READ) | (c->out.len ? EV_WRITE : 0);
 
-	if (c->ended || ev == (c->io.events & (EV_READ | EV_WRITE)))
+	if (c->ended || (ev == (c->io.events & (EV_READ | EV_WRITE)) && (!ev || ev_is_active(&c->io))))
 		return;
 	ev_io_stop(c->set->loop, &c->io);
 	ev_io_set(&c->io, c->io.fd, ev);
-	ev_io_start(c->set->loop, &c->io);
+	if (ev)
+		ev_io_start(c->set->loop, &c->io);
+}
+
+void
+conn_pause(struct conn *c, bool on)
+{
+	c->paused = on;
+	want(c);
 }
 
 static void
@@ -190,6 +213,8 @@ void
 conn_set_init(struct conn_set *s, struct ev_loop *loop)
 {
 	s->loop = loop;
+	s->held = 0;
+	s->most = CONN_HELD;
 	list_init(&s->dirty);
 	list_init(&s->ended);
 	ev_prepare_init(&s->prepare, prepare_cb);
@@ -230,6 +255,7 @@ conn_end(struct conn *c)
 	while (!c->broken && c->out.len && send_some(c) > 0)
 		;
 	c->ended = true;
+	c->set->held -= c->counted;
 	ev_io_stop(c->set->loop, &c->io);
 	close(c->io.fd);
 	close_fds(c->fds, c->nfds);

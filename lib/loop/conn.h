@@ -6,8 +6,8 @@
  * the loop leaves together, right before the loop blocks, and then on_sent is called.
  *
  * The owner may call conn_end() at any time, also inside the callbacks; the conn is freed later in the turn and
- * calls nobody any more.  When the peer ends, breaks the protocol or does not read (CONN_MARK unsent bytes),
- * on_close is called once, and the conn is freed after it.
+ * calls nobody any more.  When the peer ends, breaks the protocol, does not read (CONN_MARK unsent bytes) or would make
+ * all conns together hold too much (CONN_HELD), on_close is called once, and the conn is freed after it.
  */
 #ifndef LOOP_CONN_H
 #define LOOP_CONN_H
@@ -24,12 +24,15 @@ enum {
 	CONN_TURN = 65536,		/* bytes read per turn, so that one peer cannot starve the rest */
 	CONN_MARK = 8 << 20,		/* unsent bytes beyond which the peer is dropped */
 	CONN_FDS = 32,			/* descriptors that may wait for their frames */
+	CONN_HELD = 512 << 20,		/* bytes that all conns of a set may hold, in and out: then whoever asks for more ... */
+	CONN_SHARE = 1 << 20,		/* ... and holds more than this is dropped */
 };
 
 struct conn_set {			/* the conns of one loop */
 	struct ev_loop *loop;
 	ev_prepare prepare;		/* private */
 	struct list dirty, ended;	/* private */
+	size_t held, most;		/* ro: bytes in the buffers of all conns, as of their last turn; rw: CONN_HELD */
 };
 
 struct conn_fds {			/* private: descriptors that go with the frame at byte `at` of the stream */
@@ -48,13 +51,14 @@ struct conn {
 	struct conn_fds *mark;
 	unsigned nmark, capmark;
 	uint64_t sent;			/* stream position of out.data[0] */
-	bool ended, broken;
+	bool ended, broken, paused;
+	size_t counted;			/* in set->held */
 	size_t mark_bytes;		/* rw: instead of CONN_MARK until all is sent: for long answers that are ours to bound */
 	uint32_t max;			/* rw: longest body accepted, FRAME_HELLO_MAX first */
 	void *owner;			/* rw */
 	/* takes the descriptors that it wants by setting them to -1; the rest are closed.  < 0: on_close with it */
 	int (*on_frame)(struct conn *c, const struct frame *f, int *fds, unsigned nfd);
-	void (*on_close)(struct conn *c, int e);	/* ERR_CLOSED at end of file */
+	void (*on_close)(struct conn *c, int e);	/* ERR_CLOSED at end of file, -ENOBUFS it does not read, or holds too much */
 	void (*on_sent)(struct conn *c);		/* may be NULL: bytes have left */
 };
 
@@ -65,6 +69,7 @@ void	conn_set_release(struct conn_set *s);	/* all its conns have been ended */
 /* Takes fd, which becomes non-blocking.  NULL when out of memory; fd is then still the caller's. */
 struct conn *conn_new(struct conn_set *s, int fd);
 void	conn_end(struct conn *c);
+void	conn_pause(struct conn *c, bool on);	/* nothing more is read while it is on; what was read still comes */
 
 static inline struct buf *
 conn_out(struct conn *c)

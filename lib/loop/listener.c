@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <unistd.h>
 #include "loop/listener.h"
@@ -6,6 +7,25 @@
 #include "os/sock.h"
 
 enum { TURN = 64 };		/* connections taken per turn */
+
+/* no descriptor is left: who waits shall not wait in vain */
+static void
+shed(struct listener *l)
+{
+	int fd;
+
+	for (int i = 0; i < TURN && l->spare >= 0; i++) {
+		close(l->spare);
+		if ((fd = sock_accept(l->io.fd)) >= 0) {
+			if (l->on_full)
+				l->on_full(l, fd);
+			close(fd);
+		}
+		l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return;
+	}
+}
 
 void
 listener_poll(struct listener *l)
@@ -17,6 +37,7 @@ listener_poll(struct listener *l)
 	for (int i = 0; i < TURN; i++) {
 		if ((fd = sock_accept(l->io.fd)) < 0) {
 			if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS) {
+				shed(l);
 				ev_io_stop(l->loop, &l->io);
 				ev_timer_set(&l->rest, 1, 0);
 				ev_timer_start(l->loop, &l->rest);
@@ -51,6 +72,7 @@ void
 listener_init(struct listener *l, struct ev_loop *loop, int fd)
 {
 	l->loop = loop;
+	l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	fd_nonblock(fd);
 	ev_io_init(&l->io, io_cb, fd, EV_READ);
 	ev_timer_init(&l->rest, rest_cb, 1, 0);
@@ -68,4 +90,7 @@ listener_stop(struct listener *l)
 	ev_io_stop(l->loop, &l->io);
 	ev_timer_stop(l->loop, &l->rest);
 	close(l->io.fd);
+	if (l->spare >= 0)
+		close(l->spare);
+	l->spare = -1;
 }

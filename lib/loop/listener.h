@@ -1,6 +1,7 @@
 /*
  * listener - accepts connections of this user on a listening socket of a libev loop.
- * A peer with another uid is closed at once.  When descriptors run out it rests for a second.
+ * A peer with another uid is closed at once.  When descriptors run out those that wait are told so, by means of one that
+ * is kept for that, and it rests for a second.
  */
 #ifndef LOOP_LISTENER_H
 #define LOOP_LISTENER_H
@@ -13,6 +14,8 @@ struct listener {
 	ev_timer rest;		/* private */
 	struct ev_loop *loop;	/* private */
 	void *owner;		/* rw */
+	int spare;		/* private */
+	void (*on_full)(struct listener *l, int fd);	/* may be NULL: says farewell to fd, which is closed then */
 	void (*on_accept)(struct listener *l, int fd, pid_t pid);	/* takes fd */
 };
 

@@ -12,8 +12,10 @@
 uint64_t
 ctl_ask(struct node *n, const struct nproc *p, uint64_t req, uint16_t type, struct span body)
 {
-	struct ask *a = calloc(1, sizeof *a);
+	struct ask *a = NULL;
 
+	if (n->asks_bytes + n->ctl_queue.len < NODE_ASKS)
+		a = calloc(1, sizeof *a);
 	if (a == NULL)
 		return 0;
 	*a = (struct ask){ .proc = p->number, .req = req, .type = type, .job = p->job };
@@ -24,12 +26,14 @@ ctl_ask(struct node *n, const struct nproc *p, uint64_t req, uint16_t type, stru
 	}
 	if (a->job)
 		a->job->refs++;
+	n->asks_bytes += sizeof *a + body.n;
 	return n->next_ask;
 }
 
 void
 ctl_ask_free(struct node *n, struct ask *a)
 {
+	n->asks_bytes -= sizeof *a + a->body.len;
 	if (a->job)
 		job_unref(n, a->job);
 	buf_release(&a->body);

@@ -21,6 +21,12 @@
 #include "os/sock.h"
 #include "store/db.h"
 
+enum {
+	STRANGERS = 256,		/* connections that have not joined: beyond that the oldest goes */
+	NODES = 10000,
+	BACKLOG = 32 << 20,		/* bytes of changes that wait for the disk: then nothing more is read */
+};
+
 struct batch {				/* effects of some steps, as the core made them */
 	struct batch *next;
 	struct control_out out;
@@ -40,7 +46,8 @@ struct gcs {
 	struct map peers;		/* number -> struct conn * */
 	uint64_t next_peer;
 	int dir, lock, result;
-	bool listening, running;
+	bool listening, running, paused;
+	unsigned strangers;
 	struct batch *waiting, **waiting_end;	/* frames whose commits are under way, oldest first */
 
 	struct db *db;			/* the committer's from here on */
@@ -49,6 +56,7 @@ struct gcs {
 	pthread_cond_t work;
 	struct batch *todo, **todo_end;	/* writes to be committed, oldest first */
 	uint64_t done;			/* last durable commit */
+	size_t backlog;			/* bytes in todo */
 	int failed;
 	bool quit;
 };
@@ -88,6 +96,7 @@ commit_loop(void *arg)
 			break;
 		g->todo = NULL;
 		g->todo_end = &g->todo;
+		g->backlog = 0;
 		last = g->done;
 		pthread_mutex_unlock(&g->mutex);
 		e = db_begin(g->db);
@@ -142,6 +151,19 @@ batch_free(struct batch *b)
 	free(b);
 }
 
+/* The disk does not keep up: nodes wait, as their own limits tell them to, instead of our memory growing. */
+static void
+pause_all(struct gcs *g, bool on)
+{
+	struct map_iter it = MAP_ITER;
+
+	if (g->paused == on)
+		return;
+	g->paused = on;
+	while (map_next(&g->peers, &it))
+		conn_pause(it.val, on);
+}
+
 static void
 on_committed(struct ev_loop *loop, ev_async *w, int revents)
 {
@@ -149,12 +171,16 @@ on_committed(struct ev_loop *loop, ev_async *w, int revents)
 	struct batch *b;
 	uint64_t done;
 	int failed;
+	bool over;
 
 	(void)loop, (void)revents;
 	pthread_mutex_lock(&g->mutex);
 	done = g->done;
 	failed = g->failed;
+	over = g->backlog > BACKLOG / 2;
 	pthread_mutex_unlock(&g->mutex);
+	if (!over)
+		pause_all(g, false);
 	if (failed) {			/* nothing that depended on it has left: a restart finds the last good state */
 		if (g->o.log)
 			g->o.log(failed, "cannot write the control store");
@@ -195,6 +221,7 @@ hand_on(struct gcs *g)
 {
 	struct batch *writes, *sends;
 	uint64_t done;
+	bool over;
 
 	writes = part(&g->out, false);
 	sends = part(&g->out, true);
@@ -210,9 +237,13 @@ hand_on(struct gcs *g)
 	if (writes->out.n) {
 		*g->todo_end = writes;
 		g->todo_end = &writes->next;
+		g->backlog += writes->out.bytes.len + writes->out.n * sizeof *writes->out.fx;
 		pthread_cond_signal(&g->work);
 	}
+	over = g->backlog > BACKLOG;
 	pthread_mutex_unlock(&g->mutex);
+	if (over)
+		pause_all(g, true);
 	if (writes->out.n == 0)
 		batch_free(writes);
 	if (g->waiting == NULL && (sends->out.n == 0 || sends->out.fx[sends->out.n - 1].commit <= done)) {
@@ -279,8 +310,10 @@ on_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 	struct gcs *g = c->owner;
 
 	(void)fds, (void)nfd;
-	if (f->type == MSG_NODE_JOIN_T)
+	if (f->type == MSG_NODE_JOIN_T && c->max != FRAME_MAX) {
 		c->max = FRAME_MAX;
+		g->strangers--;
+	}
 	return control_step(&g->core, clock_ns(), peer_of(g, c), f, &g->out);
 }
 
@@ -290,10 +323,30 @@ on_close(struct conn *c, int e)
 	struct gcs *g = c->owner;
 	uint64_t peer = peer_of(g, c);
 
-	(void)e;
+	if (e == -ENOBUFS && g->o.log)
+		g->o.log(0, "a node is dropped: it does not read what it is sent, or sends too much at once");
+	g->strangers -= c->max != FRAME_MAX;
 	map_del(&g->peers, peer);
 	control_gone(&g->core, clock_ns(), peer, &g->out);
 	rearm(g);
+}
+
+static void
+drop_stranger(struct gcs *g)		/* the oldest */
+{
+	struct map_iter it = MAP_ITER;
+	struct conn *old = NULL;
+	uint64_t first = 0;
+
+	while (map_next(&g->peers, &it))
+		if (((struct conn *)it.val)->max != FRAME_MAX && (!old || it.key < first)) {
+			old = it.val;
+			first = it.key;
+		}
+	if (old) {
+		on_close(old, ERR_CLOSED);
+		conn_end(old);
+	}
 }
 
 static void
@@ -310,8 +363,14 @@ on_accept(struct listener *l, int fd, pid_t pid)
 	c->owner = g;
 	c->on_frame = on_frame;
 	c->on_close = on_close;
-	if (map_put(&g->peers, ++g->next_peer, c) < 0)
+	if (g->peers.n >= NODES + STRANGERS || map_put(&g->peers, ++g->next_peer, c) < 0) {
 		conn_end(c);
+		return;
+	}
+	if (g->paused)
+		conn_pause(c, true);
+	if (++g->strangers > STRANGERS)
+		drop_stranger(g);
 }
 
 static void

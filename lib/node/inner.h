@@ -36,6 +36,9 @@
 enum {
 	NODE_WORKERS = 1000,		/* task workers, replacements of blocked ones included */
 	NODE_ACTORS = 8192,
+	NODE_CLIENTS = 4096,		/* drivers and tools */
+	NODE_STRANGERS = 256,		/* connections that have not said HELLO: beyond that the oldest goes */
+	NODE_ASKS = 64 << 20,		/* bytes that wait for the control store; then what would wait too is refused */
 	NODE_FORKS = 32,		/* forks under way at one time */
 	NODE_MESSAGE = 256,		/* bytes of a line for people */
 };
@@ -65,12 +68,14 @@ struct nring {				/* a ring pair that we map to mark deaths in */
 struct nproc {
 	struct node *n;
 	struct list link;		/* in node.procs_list */
-	struct list fork;		/* in node.fork_queue or node.reap */
+	struct list fork;		/* in node.fork_queue or node.reap; before HELLO in node.strangers */
 	uint32_t number, bell;
 	enum msg_role role;
 	pid_t pid;
 	struct conn *conn;		/* NULL once lost */
 	ev_io pidfd;			/* its fd is -1 if there is none */
+	bool deaf;			/* it did not read what it was sent */
+	bool stranger;			/* in node.strangers */
 	bool welcomed, lost, bye, killed, exited, forked, quiet, stopping, silent; /* forked: the zygote was asked */
 	int signal;			/* for it, once its pid is known; 0 */
 	int status;			/* of waitpid, once exited */
@@ -156,6 +161,10 @@ struct node {
 	struct list procs_list;
 	uint32_t next_proc;
 	unsigned clients, workers;	/* drivers and tools; worker processes */
+	unsigned clients_max, nstrangers;
+	struct list strangers;
+	uint64_t said_at;		/* node_log: when the present ten seconds began, and what was said in them */
+	unsigned said;
 	uint16_t *bells;		/* free ones */
 	unsigned nbells;
 	struct map jobs;
@@ -193,6 +202,7 @@ struct node {
 	struct buf ctl_queue;		/* lasting: frames while it is away */
 	uint64_t next_ask, epoch;
 	struct map asks;		/* request -> struct ask * */
+	size_t asks_bytes;
 	unsigned nafter;		/* of them, those that wait for the end of an actor */
 
 	struct idmap kept;		/* memory.c, kept.c */
@@ -256,6 +266,8 @@ void	job_over(struct node *n, struct njob *j);
 
 /* join.c */
 void	join_accept(struct listener *l, int fd, pid_t pid);
+void	join_full(struct listener *l, int fd);
+void	join_lost(struct nproc *p);
 void	join_job(struct nproc *p, uint32_t job);		/* the control store answered */
 int	join_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd);
 

@@ -4,9 +4,38 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "node/inner.h"
+#include "os/fd.h"
 #include "os/proc.h"
 
 enum { ENVIRON_MAX = 128 << 10 };	/* bytes of a driver's environment that its workers get; it goes with each fork */
+
+static void
+known(struct nproc *p)
+{
+	if (p->stranger) {
+		list_del(&p->fork);
+		p->n->nstrangers--;
+	}
+	p->stranger = false;
+}
+
+void
+join_lost(struct nproc *p)
+{
+	known(p);
+}
+
+/* A place is denied before anything is made for it. */
+void
+join_full(struct listener *l, int fd)
+{
+	struct buf b = BUF_INIT;
+
+	(void)l;
+	if (msg_put_fail(&b, &(struct msg_fail){ .code = -EMFILE, .text = span_str("the node has no descriptors left") }) == 0)
+		fd_send(fd, b.data, b.len, NULL, 0);	/* it fits, or the peer is none */
+	buf_release(&b);
+}
 
 void
 join_accept(struct listener *l, int fd, pid_t pid)
@@ -20,6 +49,15 @@ join_accept(struct listener *l, int fd, pid_t pid)
 		return;
 	}
 	p->pid = pid;
+	p->stranger = true;
+	list_add_tail(&n->strangers, &p->fork);
+	if (++n->nstrangers > NODE_STRANGERS) {
+		struct nproc *old = list_entry(n->strangers.next, struct nproc, fork);
+
+		proc_fail(old, 0, -ETIMEDOUT, "too many programs join at one time, and this one is the slowest");
+		proc_lost(old);
+		proc_gone(old, ERR_CLOSED, "it did not join");
+	}
 	if (pid > 0 && (pidfd = proc_pidfd(pid)) >= 0) {
 		ev_io_set(&p->pidfd, pidfd, EV_READ);
 		ev_io_start(n->loop, &p->pidfd);
@@ -74,6 +112,11 @@ on_hello(struct nproc *p, const struct frame *f, int *fds, unsigned nfd)
 	if ((m.role != ROLE_DRIVER && m.role != ROLE_TOOL) || set(&p->name, m.name, 200) < 0 ||
 	    set(&p->namespace, m.namespace, 255) < 0)
 		return ERR_PROTO;
+	known(p);
+	if (n->clients - n->nstrangers > n->clients_max) {
+		proc_fail(p, 0, ERR_FULL, "the node serves %u programs, and no more", n->clients_max);
+		return ERR_FULL;
+	}
 	p->role = (enum msg_role)m.role;
 	if (p->role == ROLE_TOOL) {
 		if ((e = proc_equip(p)) < 0)

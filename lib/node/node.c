@@ -20,20 +20,35 @@
 enum {
 	SPIN_NS = 20000,
 	FDS_OWN = 64,
+	FDS_PER_CLIENT = 5,		/* socket, pidfd, slab, stderr, directory */
+	LOG_LINES = 20,			/* that node_log says in LOG_TIME */
 	FDS_MIN = 128,
 	FDS_PER_PROC = 4,		/* socket, pidfd, slab, log */
 };
 
+#define LOG_TIME (10 * CLOCK_SEC)
+
 void
 node_log(struct node *n, int e, const char *fmt, ...)
 {
-	char text[1024];
+	uint64_t now = clock_ns();
+	char text[1024], more[80];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	if (n->o.log)
+	if (n->o.log == NULL)
+		return;
+	if (now - n->said_at > LOG_TIME) {
+		if (n->said > LOG_LINES) {
+			snprintf(more, sizeof more, "%u more such lines in ten seconds are not shown", n->said - LOG_LINES);
+			n->o.log(0, more);
+		}
+		n->said_at = now;
+		n->said = 0;
+	}
+	if (n->said++ < LOG_LINES)
 		n->o.log(e, text);
 }
 
@@ -214,11 +229,15 @@ set_resources(struct node *n, char *why, size_t nwhy)
 		snprintf(why, nwhy, "only %d open files are allowed, and a node needs %d: see 'ulimit -n'", fds, FDS_MIN);
 		return -EMFILE;
 	}
-	if (fds > 0 && (unsigned)(fds - FDS_OWN) / FDS_PER_PROC < limit.workers + limit.actors) {
-		unsigned room = (unsigned)(fds - FDS_OWN) / FDS_PER_PROC;
+	n->clients_max = NODE_CLIENTS;
+	if (fds > 0 && (unsigned)(fds - FDS_OWN) < (limit.workers + limit.actors) * FDS_PER_PROC + NODE_CLIENTS * FDS_PER_CLIENT) {
+		unsigned room = (unsigned)(fds - FDS_OWN);
 
+		n->clients_max = room / 4 / FDS_PER_CLIENT < NODE_CLIENTS ? room / 4 / FDS_PER_CLIENT : NODE_CLIENTS;
+		n->clients_max = n->clients_max > 8 ? n->clients_max : 8;
+		room = (room - n->clients_max * FDS_PER_CLIENT) / FDS_PER_PROC;
 		limit.workers = room / 2 < limit.workers ? room / 2 : limit.workers;
-		limit.actors = room - limit.workers;
+		limit.actors = room - limit.workers < limit.actors ? room - limit.workers : limit.actors;
 	}
 	lease_init(&n->lease, &total, &limit);
 	for (const char *const *r = n->o.resources; r && *r; r++) {
@@ -276,6 +295,7 @@ take_name(struct node *n, char *why, size_t nwhy)
 	n->listening = true;
 	n->listen.owner = n;
 	n->listen.on_accept = join_accept;
+	n->listen.on_full = join_full;
 	listener_init(&n->listen, n->loop, fd);
 	return 0;
 }
@@ -359,6 +379,7 @@ node_new(struct node **out, const struct node_opts *o, char *why, size_t nwhy)
 	list_init(&n->procs_list);
 	list_init(&n->fork_queue);
 	list_init(&n->reap);
+	list_init(&n->strangers);
 	list_init(&n->waiters);
 	list_init(&n->wishes);
 	actor_init(&n->actor);

@@ -16,6 +16,9 @@ on_close(struct conn *c, int e)
 	struct nproc *p = c->owner;
 
 	p->code = p->bye || e == ERR_CLOSED ? ERR_CLOSED : e;
+	if ((p->deaf = e == -ENOBUFS))
+		node_log(p->n, 0, "process %d (%.*s) is dropped: it does not read what it is sent, or sends too much at once", (int)p->pid,
+		    (int)(p->name.len < 100 ? p->name.len : 100), p->name.len ? (char *)p->name.data : "worker");
 	if (p->role == ROLE_WORKER)
 		proc_kill(p);		/* nothing can be told to it any more */
 	proc_lost(p);
@@ -178,6 +181,7 @@ proc_lost(struct nproc *p)
 	if (p->lost)
 		return;
 	p->lost = true;
+	join_lost(p);
 	if (p->conn)
 		conn_end(p->conn);
 	p->conn = NULL;

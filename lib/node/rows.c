@@ -301,6 +301,8 @@ rows_frame(struct nproc *p, const struct frame *f)
 	r.job = m.job;
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		if (strlen(lists[i].what) == m.what.n && memcmp(lists[i].what, m.what.p, m.what.n) == 0) {
+			if (conn_out(p->conn)->len > CONN_MARK)		/* it asks and asks, and does not read */
+				return -ENOBUFS;
 			p->conn->mark_bytes = ANSWER;
 			lists[i].fn(&r);
 			flush(&r, true);
