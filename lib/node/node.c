@@ -20,7 +20,7 @@
 enum {
 	SPIN_NS = 20000,
 	FDS_OWN = 64,
-	FDS_PER_CLIENT = 5,		/* socket, pidfd, slab, stderr, directory */
+	FDS_PER_CLIENT = 5,		/* socket, pidfd, slab, its stderr and directory */
 	LOG_LINES = 20,			/* that node_log says in LOG_TIME */
 	FDS_MIN = 128,
 	FDS_PER_PROC = 4,		/* socket, pidfd, slab, log */
