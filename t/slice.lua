@@ -105,6 +105,10 @@ is(#rota.get(part), 2000000, "of what is still being made")
 is(rota.get(len(slow():slice(1, 1500000))), 1500000, "the same as an argument")
 raises("boom", "of a task that failed: its error", rota.get, rota.task(function() error "boom" end)():slice(1, 2))
 raises("a slice of a table: only strings and buffers can be cut", "of a table", rota.get, rota.put({ 1, 2 }):slice(1, 1))
+local v, e = rota.pget(rota.put({ 1, 2 }):slice(1, 1))
+ok(v == nil and e.code == "value", "pget gives that error", e and e.code)
+v, e = rota.pget { rota.put({ 1, 2 }):slice(1, 1), rota.put("abc"):slice(2) }
+ok(v[1] == nil and v[2] == "bc" and e[1].code == "value" and not e[2], "in a list too")
 raises("number expected", "no range", long.slice, long)
 raises("number expected", "a range that is none", long.slice, long, "x")
 

@@ -12,36 +12,6 @@
 
 /* --- values ------------------------------------------------------------------------------------------------- */
 
-static bool
-cached(lua_State *L, struct rec *r, struct id id)
-{
-	struct script *s = script_of(L);
-
-	for (unsigned i = 0; i < STRCACHE; i++)
-		if (s->cached[i].rec == r && id_eq(s->cached[i].id, id)) {
-			lua_rawgeti(L, LUA_REGISTRYINDEX, s->strings);
-			lua_rawgeti(L, -1, (int)i + 1);
-			lua_remove(L, -2);
-			return true;
-		}
-	return false;
-}
-
-static void
-remember(lua_State *L, struct rec *r, struct id id, size_t n)
-{
-	struct script *s = script_of(L);
-	unsigned i = s->next_cached++ % STRCACHE;
-
-	if (n > STRCACHE_MAX)
-		return;
-	lua_rawgeti(L, LUA_REGISTRYINDEX, s->strings);
-	lua_pushvalue(L, -2);
-	lua_rawseti(L, -2, (int)i + 1);
-	lua_pop(L, 1);
-	s->cached[i] = (struct strcache){ r, id, n };
-}
-
 /* what a buffer that looks into the arena keeps alive: the object stays where it is */
 struct look {
 	struct rec *r;			/* counted, and viewed; NULL: given up */
@@ -96,7 +66,7 @@ arena_values(lua_State *L, struct rec *r, const struct value *v, bool strings)
 			return 1;
 		}
 		lua_pop(L, strings ? 1 : 2);
-		if (cached(L, r, v->view.id)) {
+		if (strcache_push(L, &s->strings, v->view.id)) {
 			client_unview(s->c, r);
 			return 1;
 		}
@@ -130,7 +100,7 @@ arena_values(lua_State *L, struct rec *r, const struct value *v, bool strings)
 		lua_rawsetp(L, -2, r);
 		lua_pop(L, 1);
 	} else if (single && !strings && lua_type(L, -1) == LUA_TSTRING) {
-		remember(L, r, v->view.id, lua_rawlen(L, -1));
+		strcache_add(L, &s->strings, v->view.id);
 	}
 	if (seg != small)
 		lua_remove(L, -1 - (int)v->nvals);
@@ -356,11 +326,17 @@ value_of(lua_State *L)				/* (ref, options): the first value, or it raises */
 	return values(L, ref_check(L, GET_X), GET_X, false);
 }
 
+static bool
+is_at_hand(const struct rec *r)			/* its value needs no other object: reading it cannot fail */
+{
+	return r->kind < REC_ARENA && !(r->flags & REC_REFS);
+}
+
 /* for pget: what lies in the store may turn out to be lost when it is looked at.  The value, true; or the error, false */
 static bool
 try_value(lua_State *L, struct rec *r, int ref)
 {
-	if (r->kind < REC_ARENA)
+	if (is_at_hand(r))
 		return values(L, r, ref, false) == 1;
 	ref = lua_absindex(L, ref);
 	lua_pushcfunction(L, value_of);
@@ -463,7 +439,7 @@ get_all_k(lua_State *L, int status, lua_KContext protect)
 		struct rec *r;
 
 		lua_rawgeti(L, GET_X, i);
-		if ((r = ref_test(L, -1)) && rec_is_ready(r) && !(r->flags & REC_ERROR)) {
+		if ((r = ref_test(L, -1)) && rec_is_ready(r) && !(r->flags & REC_ERROR) && (!protect || is_at_hand(r))) {
 			values(L, r, GET_KEY + 1, false);
 			lua_rawseti(L, GET_RESULT, i);
 			lua_settop(L, GET_KEY);

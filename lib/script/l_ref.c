@@ -255,6 +255,5 @@ ref_open(lua_State *L)
 	lua_setfield(L, -2, "__mode");
 	lua_setmetatable(L, -2);
 	s->views = luaL_ref(L, LUA_REGISTRYINDEX);
-	lua_createtable(L, STRCACHE, 0);
-	s->strings = luaL_ref(L, LUA_REGISTRYINDEX);
+	strcache_open(L, &s->strings);
 }

@@ -104,14 +104,7 @@ void
 script_collect(struct script *s)
 {
 	drop_once(s);
-	for (unsigned i = 0; i < STRCACHE; i++)
-		s->cached[i].rec = NULL;
-	lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->strings);
-	for (int i = 1; i <= (int)STRCACHE; i++) {
-		lua_pushboolean(s->L, 0);
-		lua_rawseti(s->L, -2, i);
-	}
-	lua_pop(s->L, 1);
+	strcache_clear(s->L, &s->strings);
 	lua_gc(s->L, LUA_GCCOLLECT);
 }
 

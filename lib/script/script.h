@@ -11,19 +11,12 @@
 #include <lua.h>
 #include "client/client.h"
 #include "script/codec.h"
+#include "script/strcache.h"
 
 struct crun;
 struct sched;
 struct dag_plan;
 struct client_chan;
-
-struct strcache {			/* long strings that were made into Lua strings (M24) */
-	struct rec *rec;
-	struct id id;
-	size_t n;
-};
-#define STRCACHE 32u
-#define STRCACHE_MAX (UINT32_C(8) << 20)	/* longest string that is remembered; 64 MiB in all, at worst half */
 
 struct script {
 	lua_State *L;			/* main state */
@@ -36,10 +29,7 @@ struct script {
 	int mt_ref, mt_task, mt_actor, mt_method, mt_set;	/* registry references of metatables */
 	const void *is_ref, *is_actor, *is_method, *is_stream;	/* addresses of metatables */
 	int views;			/* registry reference: weak table, record -> buffer that was made of it */
-	int strings;			/* registry reference: list of cached strings */
-	struct strcache cached[STRCACHE];
-	unsigned next_cached;
-	size_t cached_bytes;
+	struct strcache strings;
 	size_t debt;			/* bytes of shared memory that the collector has not been told of (M21) */
 	unsigned notices;		/* failures never fetched, told so far */
 	struct sched *sched;		/* a worker's, else NULL */
