@@ -273,6 +273,56 @@ end):with { stream = true, retry_on = "error" }
 fine, err = pcall(list, shorter(log))
 has(err, "the stream ended after 1 items when it was run again: 5 had come before", "an attempt that ends earlier is an error")
 
+-- nobody stands still for a stream that could go on
+local ends = wide.count:with { stream = true }(10^9)
+ends:next()
+ok(rota.get(wide:total(), 20) > 0, "other calls of an actor go on beside one that always has room")
+ends:close()
+local one = rota.task(function(count, path)
+	local s = count(path)
+	rota.get(s:next())
+	io.open(path, "w"):close()
+	local n = 0
+	for _, v in s:each() do n = n + 1 if v == "seen" then return true end end
+	return false
+end):with { cpus = 2 }
+local busy = rota.task(function(path)
+	local till = rota.now() + 20
+	coroutine.yield "first"
+	repeat coroutine.yield(io.open(path) and "seen" or "not yet") until rota.now() > till
+end):with { stream = true, backlog = 2^31 }
+ok(rota.get(one(busy, dir .. "/seen")), "a task that waits for its child's item gets it before the next one is made")
+
+-- the store
+local large = rota.task(function(n) for i = 1, n do coroutine.yield(("m"):rep(4 << 20)) end end):with { stream = true }
+s = large(200)
+s:next()
+rota.sleep(0.3)
+local used = 0
+for _, o in ipairs(require "rota.core".list "objects") do used = used + o.size end
+ok(used <= 44 << 20, "large items: an eighth of the store ahead", used)
+local n = 0
+for ref in s do n = n + #rota.get(ref) ref:free() end
+is(n, 199 * (4 << 20), "and all of them come")
+
+-- the process of the consumer dies
+local orphan = rota.task(function(endless, flag, pid)
+	local s = endless(flag)
+	rota.get(s:next())
+	local f <close> = io.open(pid, "w")
+	f:write(tostring(io.open("/proc/self/stat"):read "n"))
+	f:close()
+	rota.sleep(60)
+end):with { retries = 0, cpus = 2 }
+r = orphan(endless, flag, dir .. "/pid")
+local other = endless(flag)
+repeat rota.sleep(0.01) until io.open(dir .. "/pid")
+other:close()
+gone(flag)
+os.execute("kill -9 " .. io.open(dir .. "/pid"):read "n")
+is(select(2, rota.pget(r, 20)).code, "crashed", "a consumer is killed")
+is(rota.get(rota.task(function() return 1 end):with { cpus = 2 }(), 20), 1, "its producer is not there any more: all CPUs are free")
+
 local maps = count:map { 2, 3 }
 ok(#maps == 2 and #list(maps[2]) == 3 and #list(maps[1]) == 2, "task:map gives streams")
 raises("has no one result", "rota.map does not", rota.map, count, { 1 })

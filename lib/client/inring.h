@@ -24,6 +24,7 @@ struct inring {
 #define OWN UINT32_MAX			/* rec.link of a task of ours that runs right here */
 
 void	inring_flush_l(struct client *c, struct inring *g);	/* publishes completions that had found the ring full */
+void	inring_frees_l(struct client *c, struct inring *g);	/* what its submitter wants freed, while a task of it runs */
 void	inring_done_l(struct client *c, struct inring *g);	/* one task less that runs; ends it if it is gone and this was the last */
 void	inring_end_l(struct client *c, struct inring *g);	/* nothing of it runs any more */
 

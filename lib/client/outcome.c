@@ -371,6 +371,10 @@ serve_item(struct client *c, struct task_in *t, const struct payload *p)
 		uint64_t ret = t->item < ID_RET_MAX ? t->item : ID_RET_MAX - 1;
 		struct id id = { (uint32_t)c->me.node, t->proc, (t->rec.seq & ~(uint64_t)ID_RET_MAX) | ret };
 
+		lock_take(&c->lock);
+		if (t->from)			/* items that were made use of: their room is for the next ones */
+			inring_frees_l(c, t->from);
+		lock_drop(&c->lock);
 		if ((e = mem_put(c, id, t->slot, p, &w)) < 0)
 			return e;
 		t->bytes += w.size;

@@ -247,6 +247,15 @@ copy_l(struct client *c, struct task_in *t, const unsigned char *base)
 	return 0;
 }
 
+void
+inring_frees_l(struct client *c, struct inring *g)
+{
+	uint32_t slot;
+
+	while (!g->gone && ring_claim_free(&g->ring, &slot))
+		free_object_l(c, slot);
+}
+
 /* the record after this one is in its submitter's cache: have it brought over while this one runs */
 static inline void
 ahead(const struct inring *g)

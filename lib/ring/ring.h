@@ -199,6 +199,21 @@ ring_claim(struct ring_wrk *r, uint32_t *slot)
 	}
 }
 
+/* claims the next word only if it is an order to free: *slot, or false.  For a worker that is busy with a task. */
+static inline bool
+ring_claim_free(struct ring_wrk *r, uint32_t *slot)
+{
+	_Atomic uint64_t *p = &r->shm->word[r->head % RING_WORDS];
+	uint64_t w = atomic_load_explicit(p, memory_order_acquire);
+
+	if (w >> RING_LAP_SHIFT != (r->head / RING_WORDS + 1) % (1u << 30) || ring_claim_of(w) != RING_QUEUED ||
+	    !(w & RING_FREE) || !atomic_compare_exchange_strong(p, &w, ring_word(r->head, RING_CLAIMED, (uint32_t)w)))
+		return false;
+	*slot = (uint32_t)w;
+	r->head++;
+	return true;
+}
+
 /* is something there to claim (or to step over)?  Says yes only where ring_claim gets on, whatever the peer wrote. */
 static inline bool
 ring_ready(const struct ring_wrk *r)

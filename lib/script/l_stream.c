@@ -242,7 +242,7 @@ stream_open(lua_State *L)
 {
 	static const luaL_Reg meta[] = { { "__gc", l_gc }, { "__close", l_close }, { "__tostring", l_tostring },
 	    { "__call", l_call }, { NULL, NULL } };
-	static const luaL_Reg methods[] = { { "next", l_next }, { "each", l_each }, { "close", l_close }, { "result", l_result },
+	static const luaL_Reg methods[] = { { "next", l_next }, { "each", l_each }, { "close", l_close }, { "free", l_close }, { "result", l_result },
 	    { "cancel", l_cancel }, { NULL, NULL } };
 
 	luaL_newmetatable(L, "rota.stream");

@@ -58,6 +58,7 @@ struct sched {
 	unsigned ncancel;		/* suspended tasks that are to be told that they are cancelled */
 	int handler;			/* after a raise: depth of the handler of a to-be-closed variable that runs; 0 none */
 	unsigned grace;			/* instructions left for such handlers */
+	bool turn;			/* a stream stands back for others, and could go on */
 	bool blocked;			/* the thread waits */
 	bool several;			/* it runs several calls at once */
 	bool warned;			/* that one of them blocks the others */

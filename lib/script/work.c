@@ -31,6 +31,7 @@
 #define COLLECT_NS 50000000u
 #define LOOK_NS UINT64_C(500000000)
 #define ACTOR_GROUPS_MAX 64u
+#define TURN 64u			/* items of one stream in a row */
 
 /* --- running ------------------------------------------------------------------------------------------------------------ */
 
@@ -100,12 +101,41 @@ nomem:
 	return false;
 }
 
+/* one that waits for a member of a set that has a ready one */
+static struct susp *
+of_set(struct script *s)
+{
+	struct sched *d = s->sched;
+
+	if (waitset_kicked(s->c, d->set))
+		d->kick = true;
+	if (!d->kick)
+		return NULL;
+	list_each(l, &d->susp) {
+		struct susp *u = list_entry(l, struct susp, link);
+
+		if (u->sub && waitset_ready(s->c, u->sub))
+			return u;
+	}
+	d->kick = false;
+	return NULL;
+}
+
+/* after an item: is somebody else to run first?  Who waits for it here, or now and then other calls of this actor */
+static bool
+yields(struct script *s, const struct task_in *t)
+{
+	if (t->item % TURN == 0 && (!t->from || s->sched->several))
+		return true;
+	return !t->from && (waitset_ready(s->c, s->sched->set) || of_set(s));
+}
+
 /* co holds a function and narg arguments, or is a suspended task's */
 static void
 resume(struct script *s, struct task_in *t, lua_State *co, int ref, int narg)
 {
 	int nres, status;
-	bool item, oom;
+	bool item, oom, turn = false;
 
 	s->sched->running = t;
 	serve_enter(s->c, t);
@@ -115,7 +145,9 @@ resume(struct script *s, struct task_in *t, lua_State *co, int ref, int narg)
 		if (item && run_item(s, t, co, nres) < 0)
 			status = LUA_ERRRUN;
 		narg = 0;
-	} while (item && status == LUA_YIELD && (serve_item_room(t) || (t->cancel && !t->shield)));
+		turn = item && status == LUA_YIELD && yields(s, t);
+	} while (item && status == LUA_YIELD && !turn && (serve_item_room(t) || (t->cancel && !t->shield)));
+	s->sched->turn = turn;
 	if (status == LUA_YIELD && (item || sched_tagged(co, nres))) {
 		if (!item)
 			lua_pop(co, 1);
@@ -199,26 +231,6 @@ failed:
 	run_fail(s, t, co, e == ERR_PROTO ? ERR_PROTO : ERR_TASK);
 	lua_settop(co, 0);
 	run_co_give(s, co, ref);
-}
-
-/* one that waits for a member of a set that has a ready one */
-static struct susp *
-of_set(struct script *s)
-{
-	struct sched *d = s->sched;
-
-	if (waitset_kicked(s->c, d->set))
-		d->kick = true;
-	if (!d->kick)
-		return NULL;
-	list_each(l, &d->susp) {
-		struct susp *u = list_entry(l, struct susp, link);
-
-		if (u->sub && waitset_ready(s->c, u->sub))
-			return u;
-	}
-	d->kick = false;
-	return NULL;
 }
 
 /* one that is to be told that it is cancelled */
@@ -473,15 +485,17 @@ loop(struct script *s)
 	uint64_t incarnation;
 
 	for (;;) {
+		bool turn;
 		int e;
-
 
 		if (serve_actor(s->c, &spec, &incarnation) && spec.n)
 			start_actor(s, spec);
 		if (s->sched->asked)
 			cancel_look(s);
-		if (resume_ready(s))
+		if (resume_ready(s) && !s->sched->turn)
 			continue;
+		turn = s->sched->turn;
+		s->sched->turn = false;
 		e = s->sched->nring && !serve_room(s->c) ? 0 : serve_next(s->c, &t);
 		if (e == 0 && s->sched->nsusp)
 			e = serve_own(s->c, &t);
@@ -493,6 +507,8 @@ loop(struct script *s)
 		}
 		if (e < 0 || client_lost(s->c))
 			return 0;
+		if (turn)
+			continue;
 		if (s->plans && dag_serve(s, !s->sched->nring || s->sched->several))
 			continue;
 		if (s->sched->nring) {
