@@ -18,17 +18,16 @@ local Checker = rota.actor{
 }
 
 local words = rota.put "a call that runs elsewhere costs one microsecond and goes where the values are"
-local pool = {}
-for i = 1, 3 do pool[i] = Checker(words) end
+local pool = Checker:pool(3, words)		-- each call goes to the one with the least to do; a dead one is made anew
 
 local lines = { "A call costs a microsecond", "The values are quick", "One call goes everywhere", "and that costs" }
-local refs = {}
-for i, line in ipairs(lines) do refs[i] = pool[i % #pool + 1]:unknown(line) end	-- calls return at once
-local found = rota.get(refs)
-for i = 1, #refs do print(i, found[i]) end
+for i, list in ipairs(pool:map("unknown", lines)) do print(i, list) end
 --> 1	
 --> 2	quick
 --> 3	everywhere
 --> 4	
 
-for _, c in ipairs(pool) do rota.stop(c) end	-- or when the handle is collected, or the program ends
+for _, line in ipairs(lines) do pool:submit("unknown", line) end	-- or one by one, taken in that order
+while pool:pending() > 0 do io.write("[", pool:next(), "] ") end
+print()
+--> [] [quick] [everywhere] [] 

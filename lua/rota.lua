@@ -2,6 +2,7 @@
 local core = require "rota.core"
 local check = require "rota.options"
 local map = require "rota.map"
+local pool = require "rota.pool"
 
 local rota = {
 	null = core.null, init = core.init, get = core.get, pget = core.pget, put = core.put, now = core.now,
@@ -109,6 +110,9 @@ function Class.__call(c, ...)
 	return core.actor_new(c.name, c.options, inside(c), c.class, c.methods, outside(c), expand(...))
 end
 
+-- class:pool(n, ...): n actors made with these arguments, as one
+function Class.pool(c, n, ...) return pool.made(c, n, ...) end
+
 function Class.__tostring(c) return "actor class " .. c.name end
 
 -- actor{ new = function(self, …) end, method = function(self, …) end, field = default } -> class
@@ -143,6 +147,8 @@ end
 core.method_methods {
 	with = function(m, options) return core.method_bind(m, check("method", options)) end,
 }
+
+rota.pool = pool.of
 
 --- channels
 

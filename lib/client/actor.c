@@ -26,14 +26,14 @@ groups_of(struct span methods)
 	return g.n && mp_next(&m, &t) == 0 && t.kind == MP_ARRAY && t.n < ACTOR_GROUPS ? (unsigned)t.n : 0;
 }
 
-static unsigned
-pending_of(struct span methods)
+static int64_t
+number_of(struct span methods, const char *key)
 {
-	struct span v = methods_info(methods, "max_pending");
+	struct span v = methods_info(methods, key);
 	struct mp m = mp_read(v.p, v.n);
 	struct mp_tok t;
 
-	return v.n && mp_next(&m, &t) == 0 && t.kind == MP_INT && t.i > 0 && t.i < UINT32_MAX ? (unsigned)t.i : 0;
+	return v.n && mp_next(&m, &t) == 0 && t.kind == MP_INT && t.i >= -1 && t.i < UINT32_MAX ? t.i : 0;
 }
 
 void
@@ -49,6 +49,7 @@ static struct actor *
 actor_l(struct client *c, uint64_t number, const char *class, size_t nclass, const unsigned char *methods, size_t nmethods)
 {
 	struct actor *a = map_get(&c->actor, number);
+	int64_t n;
 
 	if (a) {
 		actor_again_l(c, a);
@@ -60,7 +61,10 @@ actor_l(struct client *c, uint64_t number, const char *class, size_t nclass, con
 	a->state = ACTOR_PENDING;
 	a->handles = 1;
 	a->nlane = 1 + groups_of(span_of(methods, nmethods));
-	a->max_pending = pending_of(span_of(methods, nmethods));
+	n = number_of(span_of(methods, nmethods), "max_pending");
+	a->max_pending = n > 0 ? (unsigned)n : 0;
+	n = number_of(span_of(methods, nmethods), "retries");
+	a->retries = n <= UINT8_MAX ? (int)n : 0;
 	if (!(a->class = malloc(nclass + 1)) || !(a->methods = malloc(nmethods + 1)) ||
 	    !(a->lane = calloc(a->nlane, sizeof *a->lane)) || map_put(&c->actor, number, a) < 0) {
 		free(a->lane);
@@ -374,7 +378,8 @@ client_actor_import(struct client *c, uint64_t number, const char *class, size_t
 	known = map_get(&c->actor, number) != NULL;
 	a = actor_l(c, number, class, nclass, methods, nmethods);
 	if (a && !known) {
-		a->retries = retries;
+		if (retries)			/* else it is what the bytes say */
+			a->retries = retries;
 		LINK_SEND(c, actor_hold, .actor = number);
 	}
 	if (a)
@@ -490,6 +495,23 @@ client_actor_ready(struct client *c, struct actor *a)
 	}
 	lock_drop(&c->lock);
 	return r;
+}
+
+unsigned
+client_actor_load(struct client *c, struct actor *a, bool look, enum actor_state *state, char *why, size_t size)
+{
+	const char *text;
+	unsigned n;
+
+	lock_take(&c->lock);
+	if (look)
+		progress_l(c);
+	n = a->calls;
+	*state = a->ended ? ACTOR_DEAD : a->state;
+	text = a->ended ? a->ended : a->why;
+	snprintf(why, size, "%s", *state == ACTOR_DEAD && text ? text : "");
+	lock_drop(&c->lock);
+	return n;
 }
 
 int

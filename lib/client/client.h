@@ -226,7 +226,7 @@ void	client_actor_retain(struct client *c, struct actor *a);
 void	client_actor_drop(struct client *c, struct actor *a);	/* from a finalizer too */
 uint64_t actor_number(const struct actor *a);
 const char *actor_class(const struct actor *a);
-int	actor_retries(const struct actor *a);	/* of its calls that had started when it died; 0 for one that was found */
+int	actor_retries(const struct actor *a);	/* of its calls that had started when it died */
 /* why it cannot be used now, a line for people; NULL: nothing is known against it.  Good until the next wait */
 const char *client_actor_trouble(struct client *c, const struct actor *a, uint32_t incarnation);
 uint32_t actor_incarnation(const struct actor *a);	/* the one that calls go to; 0: none yet */
@@ -239,6 +239,8 @@ int	actor_group(const struct actor *a, const char *name, size_t n);	/* number of
 int	client_call(struct client *c, struct actor *a, struct fn *method, const struct payload *args, struct rec **r);
 int	client_actor_end(struct client *c, struct actor *a, bool stop, bool restart);	/* kill or stop */
 struct rec *client_actor_ready(struct client *c, struct actor *a);	/* ready, without a value, when it is up or dead; counted; NULL no memory */
+/* how many of our calls are under way, and its state; why it is dead, if it is; look: completions are taken first */
+unsigned client_actor_load(struct client *c, struct actor *a, bool look, enum actor_state *state, char *why, size_t n);
 int	client_actor_wait(struct client *c, struct actor *a, uint64_t deadline);	/* until it is up: 0, ERR_ACTOR_DIED, … */
 
 /* --- looking (link.c) -------------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
  * A worker has at most a fraction of a millisecond of unclaimed work before it (depth); the rest waits in the queue of
  * its shape, or of its actor, in the submitter.
  */
+#include <stdio.h>
 #include "client/queue.h"
 #include "os/proc.h"
 
@@ -200,6 +201,18 @@ place_l(struct client *c, struct rec *r, struct fn *fn)
 }
 
 /* calls of a lane in order: the first one that waits for an argument holds the others up */
+/* its actor is dead for good; the error says whether it may have run */
+static void
+call_fail_l(struct client *c, struct actor *a, struct rec *r)
+{
+	char text[400];
+
+	snprintf(text, sizeof text, "the actor is dead%s%s%s", r->attempt > 0 ?
+	    ", and had died while it ran this call, which may have had its effect" : ", this call had not begun",
+	    a->why && *a->why ? ": " : "", a->why ? a->why : "");
+	task_fail_l(c, r, ERR_ACTOR_DIED, text);
+}
+
 void
 feed_lane_l(struct client *c, struct actor *a, unsigned lane)
 {
@@ -218,7 +231,7 @@ feed_lane_l(struct client *c, struct actor *a, unsigned lane)
 				children_end_l(c, r);
 				rec_ready_l(c, r);
 			} else {
-				task_fail_l(c, r, ERR_ACTOR_DIED, a->why ? a->why : "the actor is dead");
+				call_fail_l(c, a, r);
 			}
 		}
 		if (r->state == REC_READY) {		/* it failed while it waited here */

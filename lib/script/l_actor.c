@@ -394,6 +394,39 @@ l_up(lua_State *L)				/* actor_wait(handle [, timeout]) -> true, or nil and why:
 }
 
 static int
+l_load(lua_State *L)				/* actor_load(handle [, look]) -> calls of ours under way, state, why it is dead */
+{
+	static const char *const name[] = { [ACTOR_PENDING] = "pending", [ACTOR_ALIVE] = "alive",
+	    [ACTOR_RESTARTING] = "restarting", [ACTOR_DEAD] = "dead" };
+	enum actor_state state;
+	char why[240];
+
+	lua_pushinteger(L, client_actor_load(script_client(L), actor_check(L, 1), lua_toboolean(L, 2), &state, why, sizeof why));
+	lua_pushstring(L, name[state]);
+	lua_pushstring(L, why);
+	return 3;
+}
+
+static int
+l_travels(lua_State *L)				/* can_travel(value) -> true, or nil and why not */
+{
+	struct enc e = ENC_INIT;
+	int ret;
+
+	lua_settop(L, 1);
+	e.flags = ENC_INLINE;
+	ret = enc_values(L, &e, 1, 1, "value");
+	enc_release(L, &e);
+	if (ret == 0) {
+		lua_pushboolean(L, true);
+		return 1;
+	}
+	lua_pushnil(L);
+	lua_insert(L, -2);
+	return 2;
+}
+
+static int
 l_is(lua_State *L)
 {
 	lua_pushboolean(L, of_type(L, 1, script_of(L)->is_actor) != NULL);
@@ -500,7 +533,8 @@ l_setmethods(lua_State *L)			/* method_methods(table): what method.name finds; f
 }
 
 const luaL_Reg actor_functions[] = { { "actor_new", l_new }, { "find", l_find }, { "stop", l_stop }, { "kill", l_kill },
-    { "actor_wait", l_up }, { "is_actor", l_is }, { "method_bind", l_method_bind }, { "method_methods", l_setmethods }, { NULL, NULL } };
+    { "actor_wait", l_up }, { "actor_load", l_load }, { "is_actor", l_is }, { "can_travel", l_travels },
+     { "method_bind", l_method_bind }, { "method_methods", l_setmethods }, { NULL, NULL } };
 
 void
 actor_open(lua_State *L)
