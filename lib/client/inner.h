@@ -119,6 +119,9 @@ struct lease {				/* a worker that is ours for a while, or an actor's ring */
 	bool returning, blocked, rung;	/* rung: pushed to since its bell was last rung */
 	uint64_t seen_dhead;		/* completions when it was last found full */
 	bool slow;			/* its task runs longer than the means said: nothing is put behind it */
+	bool mute;			/* slow because its worker did not even begin: until its bell says that it lives */
+	unsigned patience;		/* ticks of SILENCE_NS that it is given; doubled each time */
+	uint64_t silent;		/* since when nothing of what lies before it was begun; 0: not so */
 	uint64_t tick_dhead;		/* completions taken at the service thread's last tick */
 	uint32_t dead;			/* RING_DEAD_* once acted upon */
 	uint64_t since;
@@ -572,6 +575,8 @@ bool	chans_elsewhere(const struct client *c, uint32_t cpu);	/* the other end of 
 void	fd_hold(struct client *c);
 void	fd_release(struct client *c);
 void	fd_stop(struct client *c);
+
+bool	lease_lives_l(struct lease *l);		/* service.c: l is slow: was it mute, and is no longer? */
 
 /* limit.c */
 void	limit_start(struct client *c);			/* of a worker, before it runs anything */

@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <unistd.h>
 #include "client/inner.h"
+#include "client/serve.h"
 #include "os/fd.h"
 #include "wire/frame.h"
 #include "wire/le.h"
 #include "wire/mp.h"
 
+#define BLOCK_NS 2000000u		/* an answer that takes longer is a wait */
 #define LINK_TURN (64u << 10)		/* bytes taken at a time */
 
 bool
@@ -161,6 +163,7 @@ answered(struct client *c, void *arg)
 int
 link_request(struct client *c, uint64_t req, uint64_t deadline, struct request **out)
 {
+	uint64_t soon = c->in_task && deadline > clock_ns() + BLOCK_NS ? clock_ns() + BLOCK_NS : deadline;
 	struct request *rq;
 	int e;
 
@@ -171,8 +174,19 @@ link_request(struct client *c, uint64_t req, uint64_t deadline, struct request *
 	lock_drop(&c->lock);
 	*out = rq;
 	do
-		e = wait_until(c, answered, rq, deadline);
+		e = wait_until(c, answered, rq, soon);
 	while (e == -EINTR);
+	if (e == -ETIMEDOUT && soon < deadline) {	/* a task gives its CPU back meanwhile */
+		bool block = c->in_task && !c->crowd && atomic_load(&c->page->state) == PAGE_RUN;
+
+		if (block)
+			serve_block(c, true);
+		do
+			e = wait_until(c, answered, rq, deadline);
+		while (e == -EINTR);
+		if (block)
+			serve_block(c, false);
+	}
 	return rq->type ? 0 : e;
 }
 

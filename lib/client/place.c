@@ -61,7 +61,7 @@ choose_l(struct client *c, const struct shape *s, uint32_t est, unsigned *room)
 	for (unsigned i = 0; i < s->leases; i++) {
 		struct lease *l = s->lease[i];
 
-		if (l->returning || l->blocked || l->dead || l->slow)
+		if (l->returning || l->blocked || l->dead || (l->slow && !lease_lives_l(l)))
 			continue;
 		if (l->inflight && est >= PATIENCE_NS)
 			continue;		/* or not known: a long one behind another would keep a free CPU waiting */

@@ -15,6 +15,8 @@
 #define TICK_NS 1000000u
 #define TICK_MAX_NS 4000000u
 #define TICK_WAIT_NS 64000000u
+#define SILENCE_NS UINT64_C(100000000)
+#define SILENCE_MAX 128u	/* times that */
 #define QUIET_TICKS 8		/* ticks without work before it goes deep */
 
 /* a look without the lock, which the main thread needs at each call; who adds a timer or leaves a backlog nudges us */
@@ -72,6 +74,64 @@ serve_timers(struct client *c)
 	lock_drop(&c->lock);
 }
 
+/*
+ * Its worker was rung and begins nothing: it is stopped, or gets no CPU.  After a while others take over what lies
+ * before it, and it is given nothing until it arms its bell again, as it does when it wakes up and finds nothing.
+ */
+static void
+silent_l(struct client *c, struct lease *l)
+{
+	uint64_t now = clock_ns();
+
+	if (l->silent == 0)
+		l->silent = now;
+	if (now - l->silent < SILENCE_NS * (l->patience ? l->patience : 1))
+		return;
+	lease_takeback_l(c, l);
+	if (l->inflight == 0) {
+		l->slow = l->mute = true;
+		l->patience = l->patience == 0 ? 2 : l->patience < SILENCE_MAX ? 2 * l->patience : l->patience;
+	}
+	l->silent = 0;
+}
+
+bool
+lease_lives_l(struct lease *l)
+{
+	if (!l->mute || atomic_load_explicit(&l->bell->word, memory_order_relaxed) == 0)
+		return false;
+	l->slow = l->mute = false;
+	return true;
+}
+
+/* nothing of what was pushed was claimed: as many words as tasks wait, those that name objects to be freed apart */
+static bool
+untouched_l(const struct lease *l)
+{
+	const struct ring_sub *g = &l->ring;
+	unsigned n = 0;
+
+	for (uint64_t pos = g->seen; pos < g->tail; pos++) {
+		uint64_t w = atomic_load_explicit(&g->shm->word[pos % RING_WORDS], memory_order_relaxed);
+
+		n += ring_claim_of(w) == RING_QUEUED && !((uint32_t)w & RING_FREE);
+	}
+	return n >= l->inflight;
+}
+
+/* some worker has not begun any of what lies before it: it is to be looked at again */
+static bool
+some_silent_l(struct client *c)
+{
+	for (unsigned i = 0; i < c->nactive; i++) {
+		struct lease *l = c->active[i];
+
+		if (l->shape && l->inflight && l->ring.dhead == l->tick_dhead && untouched_l(l))
+			return true;
+	}
+	return false;
+}
+
 /* for a tick: nothing waits behind a long task that was taken for a short one, idle workers do not wait with it */
 static void
 nothing_ended_l(struct client *c)
@@ -85,6 +145,10 @@ nothing_ended_l(struct client *c)
 		if (l->ring.dhead == l->tick_dhead && !l->slow && l->inflight > ring_unclaimed(&l->ring, 1)) {
 			lease_takeback_l(c, l);
 			l->slow = l->inflight > 0;
+		} else if (l->ring.dhead == l->tick_dhead && !l->slow && l->inflight && untouched_l(l)) {
+			silent_l(c, l);
+		} else {
+			l->silent = 0;
 		}
 		l->tick_dhead = l->ring.dhead;
 	}
@@ -114,7 +178,7 @@ serve_rings(struct client *c, uint64_t *polls, bool *moved, bool *waits)
 	if (work && !*moved)
 		nothing_ended_l(c);
 	page_set(c->page, CNT_QUEUED, c->queued);
-	*waits = c->queued > 0 || c->running > c->nactive;
+	*waits = c->queued > 0 || c->running > c->nactive || some_silent_l(c);
 	if (c->drops.len + c->holds.len)
 		link_drops_l(c);
 	if (link_backlog_l(c))
