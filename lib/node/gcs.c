@@ -234,17 +234,18 @@ hand_on(struct gcs *g)
 	g->out.bytes.len = 0;
 	pthread_mutex_lock(&g->mutex);
 	done = g->done;
-	if (writes->out.n) {
+	if (writes->out.n) {			/* the committer's from here on */
 		*g->todo_end = writes;
 		g->todo_end = &writes->next;
 		g->backlog += writes->out.bytes.len + writes->out.n * sizeof *writes->out.fx;
 		pthread_cond_signal(&g->work);
+		writes = NULL;
 	}
 	over = g->backlog > BACKLOG;
 	pthread_mutex_unlock(&g->mutex);
 	if (over)
 		pause_all(g, true);
-	if (writes->out.n == 0)
+	if (writes)
 		batch_free(writes);
 	if (g->waiting == NULL && (sends->out.n == 0 || sends->out.fx[sends->out.n - 1].commit <= done)) {
 		send_batch(g, &sends->out);
