@@ -6,7 +6,7 @@ local pool = require "rota.pool"
 
 local rota = {
 	null = core.null, init = core.init, get = core.get, pget = core.pget, put = core.put, now = core.now,
-	sleep = core.sleep, find = core.find, stop = core.stop, kill = core.kill, keep = core.keep, class = core.class,
+	sleep = core.sleep, find = core.find, stop = core.stop, kill = core.kill, keep = core.keep, lookup = core.lookup, class = core.class,
 	array = core.array, buffer = core.buffer, shield = core.shield, cancelled = core.cancelled,
 }
 

@@ -115,6 +115,20 @@ waiting() {		# three wait for two; one of them gives up, one is killed; a name a
 }
 check 'wait until they are there' waiting
 
+# --- a program that reads an object where it lies
+seq 100000 >"$TMP/seq"
+robj put --name seq "$TMP/seq" >/dev/null
+check 'exec: descriptor, offset, size' prints "$(wc -c <"$TMP/seq") 1 100000" robj exec seq sh -c 'echo $ROTA_SIZE $(head -c $ROTA_SIZE <&3 | sed -n "1p;\$p")'
+check 'by offset' prints '2 3' sh -c 'robj exec seq sh -c "tail -c +\$((ROTA_OFFSET + 3)) /dev/fd/3 | head -n 2 | xargs"'
+check 'its status' exits 7 robj exec seq sh -c 'exit 7'
+check 'a signal' exits 143 robj exec seq sh -c 'kill $$'
+check 'no such command' exits 127 robj exec seq nonesuch
+check 'says so' says "robj: cannot run 'nonesuch': No such file or directory" robj exec seq nonesuch
+check 'no command' exits 2 robj exec seq
+check 'no object' exits 1 robj exec nix true
+check 'its options are its own' prints -J robj exec seq echo -J
+check 'removed while a program reads it' prints 100000 robj exec seq sh -c 'robj rm seq && head -c $ROTA_SIZE <&3 | tail -n 1'
+
 # --- values of Lua
 rlua -l rota -e '
 	rota.keep(rota.put({1, 2.5, "x", {a = true}, ("y"):rep(5000)}), {name="table"})
@@ -129,6 +143,33 @@ check 'is 1' exits 1 robj cat table
 check 'a string of Lua' prints '2000 line' sh -c 'robj cat string | uniq -c | xargs'
 check 'a buffer of Lua' prints '5000 01 02 03' sh -c 'robj get buffer >$TMP/b; echo $(wc -c <$TMP/b) $(head -c 3 $TMP/b | od -An -tx1)'
 
+cat >"$TMP/keep.lua" <<'END'
+local rota = require "rota"
+local function fails(...) local good, e = pcall(...) assert(not good) return tostring(e) end
+local id = rota.keep(rota.put("a word"), { name = "word" })
+assert(rota.get(rota.lookup "word") == "a word" and rota.lookup(id):get() == "a word", "a small value")
+print(fails(rota.keep, rota.put("x"), { name = "word" }))
+print(select(2, rota.lookup "nix"))
+print((fails(rota.keep, rota.put("x"), { nmae = "y" }):match "did you mean 'name'"))
+print((fails(rota.keep, rota.put("x"), { ttl = "soon" }):match "ttl is a time"))
+print((fails(rota.keep, rota.task(error)("no")):match "no"))
+local r = rota.put({ 1, "two", { x = 3 } }, "second")
+rota.keep(r, { name = "several", ttl = "1h" })
+local a, b = rota.get(rota.lookup "several")
+print(a[3].x, b, r:get()[2])
+rota.keep(rota.put("gone"), { name = "gone", ttl = "1ms" })
+while rota.lookup "gone" do end
+local f = rota.task(function() return rota.get(rota.lookup "word") end)
+print(rota.get(f()))
+END
+check 'keep and lookup from Lua' prints "an object 'word' exists
+no object 'nix'
+did you mean 'name'
+ttl is a time
+no
+3	second	two
+a word" rlua "$TMP/keep.lua"
+check 'and from here' prints 'a word' robj get word
 # --- what goes wrong outside
 check 'a full stdout' says 'robj: cannot write to stdout: No space left on device' sh -c 'robj cat string >/dev/full'
 check 'is 125' exits 125 sh -c 'robj cat string >/dev/full'

@@ -49,6 +49,29 @@ os.remove(path)
 is(#rota.get(refs[11], { as = "string" }), 1 << 20, "and while two of them are busy")
 rota.get(busy)
 
+-- what a killed process was lent is there for others at once; what it had given to the node stays, what was its own goes
+refs = nil
+T.collect()
+local Victim = rota.actor {
+	fill = function(self)
+		self.refs = {}
+		for i = 1, 9 do self.refs[i] = rota.put(("v"):rep(1 << 20)) end
+		rota.keep(rota.put(("k"):rep(500000)), { name = "legacy" })
+		return rota.context().worker or true
+	end,
+	pid = function() return io.open("/proc/self/stat"):read "n" end,
+}
+local victim = Victim()
+rota.get(victim:fill())
+os.execute("kill -KILL " .. rota.get(victim:pid()))
+T.has(select(2, rota.pget(victim:pid())), "", "killed")
+refs = {}
+for i = 1, 8 do refs[i] = rota.put(("b"):rep(1 << 20)) end
+local owners = {}
+for _, m in ipairs(core.list "memory") do owners[m.owner] = m.bytes end
+is(owners.dead, nil, "nothing of a killed process is left")
+is(rota.get(rota.lookup "legacy", { as = "string" }) == ("k"):rep(500000), true, "but what it gave to the node")
+
 -- all at once: twice the store, in objects of all sizes
 refs = nil
 T.collect()

@@ -15,8 +15,6 @@
 
 static const struct opt opts[] = { COMMON_OPTS, { 0 } };
 
-static struct client *cl;
-
 static void
 out(const void *p, size_t n)
 {
@@ -27,14 +25,14 @@ out(const void *p, size_t n)
 }
 
 static bool
-outside(const struct value *v, uint32_t i, const unsigned char **p, uint64_t *n)
+outside(struct client *cl, const struct value *v, uint32_t i, const unsigned char **p, uint64_t *n)
 {
 	return v->arena && obj_view_buf(client_arena(cl), &v->view, i, p, n) == 0;
 }
 
 /* the one value as bytes: of a string, of a buffer's elements */
-static bool
-bytes_of(const struct value *v, const unsigned char **p, uint64_t *n)
+bool
+bytes_of(struct client *cl, const struct value *v, const unsigned char **p, uint64_t *n)
 {
 	struct mp m = mp_read(v->p, v->n);
 	struct val_buffer b;
@@ -50,7 +48,7 @@ bytes_of(const struct value *v, const unsigned char **p, uint64_t *n)
 	}
 	if (t.kind != MP_EXT)
 		return false;
-	if (t.ext == VAL_OOB && t.n == 13 && outside(v, le_get32(t.p), p, &all)) {
+	if (t.ext == VAL_OOB && t.n == 13 && outside(cl, v, le_get32(t.p), p, &all)) {
 		*n = le_get64(t.p + 4);
 		return *n <= all;
 	}
@@ -58,8 +56,10 @@ bytes_of(const struct value *v, const unsigned char **p, uint64_t *n)
 		return false;
 	*n = b.bytes;
 	*p = b.p;
-	return !b.oob || (outside(v, b.index, p, &all) && b.bytes <= all);
+	return !b.oob || (outside(cl, v, b.index, p, &all) && b.bytes <= all);
 }
+
+static struct client *cl;
 
 static int
 json(const struct value *v, struct buf *b)
@@ -71,7 +71,7 @@ json(const struct value *v, struct buf *b)
 	for (unsigned i = 0; e == 0 && i < nbuf; i++) {
 		uint64_t n;
 
-		if (!outside(v, i, &oob[i].p, &n))
+		if (!outside(cl, v, i, &oob[i].p, &n))
 			e = ERR_LOST;
 		oob[i].n = n;
 	}
@@ -96,7 +96,7 @@ show(const char *name, const struct value *v, bool cat)
 		warn(0, "'%s' failed: %s", name, text);
 		return 1;
 	}
-	if (bytes_of(v, &p, &n)) {
+	if (bytes_of(cl, v, &p, &n)) {
 		out(p, n);
 		return 0;
 	}

@@ -15,6 +15,7 @@ const char help[] =
 "usage: robj put [--ttl TIME] [--name NAME] [FILE ...]  keep bytes; prints the id\n"
 "       robj get [ID ...]     values: bytes as they are, others as a line of JSON\n"
 "       robj cat [ID ...]     bytes, one after the other\n"
+"       robj exec ID COMMAND [ARG ...]  with the bytes at $ROTA_OFFSET of fd 3\n"
 "       robj ls [options]     what the node keeps\n"
 "       robj show [ID ...]    all about one\n"
 "       robj wait [-t TIME] [ID ...]  until they are there\n"
@@ -33,7 +34,7 @@ const char help[] =
 "man robj\n";
 
 static const struct opt opts[] = { COMMON_OPTS, { 0 } };
-static const char *const verbs[] = { "put", "get", "cat", "ls", "show", "wait", "du", "rm", NULL };
+static const char *const verbs[] = { "put", "get", "cat", "exec", "ls", "show", "wait", "du", "rm", NULL };
 
 struct common common;
 
@@ -104,7 +105,7 @@ ids_next(struct ids *i)
 int
 main(int argc, char *argv[])
 {
-	static int (*const run[])(int, char **) = { cmd_put, cmd_get, cmd_get, cmd_ls, cmd_show, cmd_wait, cmd_du, cmd_rm };
+	static int (*const run[])(int, char **) = { cmd_put, cmd_get, cmd_get, cmd_exec, cmd_ls, cmd_show, cmd_wait, cmd_du, cmd_rm };
 	struct opt_state o = { .opts = opts, .help = help, .verbs = verbs };
 	int c, e = -1;
 
@@ -114,7 +115,7 @@ main(int argc, char *argv[])
 		common_opt(c, o.arg);
 	argc -= o.index, argv += o.index;
 	if (argc == 0)
-		die(2, 0, "a verb is missing: put, get, cat, ls, show, wait, du or rm; see robj -h");
+		die(2, 0, "a verb is missing: put, get, cat, exec, ls, show, wait, du or rm; see robj -h");
 	for (int i = 0; verbs[i]; i++)
 		if (strcmp(argv[0], verbs[i]) == 0)
 			e = run[i](argc, argv);

@@ -38,8 +38,12 @@ void	ids_init(struct ids *i, int argc, char *argv[]);
 const char *ids_next(struct ids *i);			/* valid until the next call; NULL: no more */
 
 /* the verbs: argv[0] is the verb; the exit status */
+/* the bytes of a value that is one string or buffer: false if it is something else */
+bool	bytes_of(struct client *cl, const struct value *v, const unsigned char **p, uint64_t *n);
+
 int	cmd_put(int argc, char *argv[]);
 int	cmd_get(int argc, char *argv[]);		/* get and cat */
+int	cmd_exec(int argc, char *argv[]);
 int	cmd_ls(int argc, char *argv[]);
 int	cmd_show(int argc, char *argv[]);
 int	cmd_wait(int argc, char *argv[]);

@@ -69,7 +69,7 @@ slice_in(lua_State *L, int base, bool strings)
 
 	if (!rec_is_ready(r))
 		ref_await(L, r);
-	string = strings && is_string(L, r);
+	string = is_string(L, r);
 	was = client_decoding(s->c, false);	/* what lies in the value is not among the arguments */
 	ref_values(L, r, base, false);
 	client_decoding(s->c, was);
@@ -84,9 +84,10 @@ slice_in(lua_State *L, int base, bool strings)
 	lua_pushinteger(L, i);
 	lua_pushinteger(L, j);
 	lua_call(L, 3, 1);
-	if (string) {
+	if (string) {				/* a string is a string, unless it is long */
 		const void *p = buffer_bytes(L, -1, &n);
 
-		lua_pushlstring(L, p, n);
+		if (strings || n < DEC_BUFFER_MIN)
+			lua_pushlstring(L, p, n);
 	}
 }

@@ -314,25 +314,6 @@ l_now(lua_State *L)
 }
 
 static int
-l_keep(lua_State *L)				/* keep(ref, {name=, ttl=}) -> id */
-{
-	struct client *c = script_client(L);
-	struct rec *r = ref_check(L, 1);
-	const char *name = field(L, 2, "name"), *ttl = field(L, 2, "ttl");
-	char id[ID_TEXT];
-	int64_t ns = 0;
-	int e;
-
-	luaL_argcheck(L, !ttl || num_duration(ttl, &ns) == 0, 2, "ttl is a time, as '1h'");
-	script_wait(L, r, WAIT_FOREVER, 0, NULL);
-	if ((e = client_keep(c, r, name, (uint64_t)ns)) < 0)
-		script_raise(L, e, "%s", e == -EINVAL ? "only what lies in the store can be kept: values over 4 KiB"
-		    : err_str(e));
-	lua_pushstring(L, id_format(id, client_id(c, r)));
-	return 1;
-}
-
-static int
 l_identity(lua_State *L)			/* -> node name, node, process, job, namespace, CPUs, pid known to the node */
 {
 	const struct msg_welcome *m = client_welcome(script_client(L));
@@ -451,7 +432,7 @@ int
 luaopen_rota_core(lua_State *L)
 {
 	static const luaL_Reg fns[] = { { "init", l_init }, { "get", l_get }, { "pget", l_pget }, { "put", l_put },
-	    { "now", l_now }, { "keep", l_keep }, { "identity", l_identity }, { "duration", l_duration }, { "size", l_size },
+	    { "now", l_now }, { "keep", l_keep }, { "lookup", l_lookup }, { "identity", l_identity }, { "duration", l_duration }, { "size", l_size },
 	    { "list", l_list }, { "pending", l_pending }, { "array", codec_l_array },
 	    { "map", codec_l_map }, { "class", class_l_class }, { "is_ref", ref_l_is }, { NULL, NULL } };
 	struct script *s;

@@ -85,6 +85,8 @@ int	l_get(lua_State *L);
 int	l_pget(lua_State *L);
 void	ref_await(lua_State *L, struct rec *r);	/* until r is ready, where nothing can be suspended; a worker's CPUs may be wanted for it */
 int	l_slice(lua_State *L);			/* l_slice.c */
+int	l_keep(lua_State *L);			/* l_keep.c */
+int	l_lookup(lua_State *L);
 int	l_path(lua_State *L);			/* l_path.c */
 void	slice_in(lua_State *L, int base, bool strings);
 int	l_cancel(lua_State *L);

@@ -117,7 +117,7 @@ end
 local bundle = { cpus = common.cpus, gpus = common.gpus, memory = size, resources = resources }
 local function anything(v) return v end			-- checked where it is used
 local known = { task = task, actor = actor, method = method, cancel = { force = yes, recursive = yes },
-    wait = { n = anything, timeout = time }, get = { timeout = time, as = anything, errors = anything }, bundle = bundle,
+    keep = { name = text, ttl = time }, wait = { n = anything, timeout = time }, get = { timeout = time, as = anything, errors = anything }, bundle = bundle,
     group = { name = text, timeout = time, detached = yes } }
 
 -- what users of other systems type
