@@ -79,6 +79,14 @@ is(rota.map(square, list(10)), squares(10), "rota.map")
 for _, chunk in ipairs { 1, 2, 3, 7, 100, 1000 } do
 	is(rota.map(square, list(100), { chunk = chunk }), squares(100), "chunk=" .. chunk)
 end
+is(rota.map(square, list(100), { batch = 7 }), squares(100), "batch, as INTERFACE 5.1 row 27 has it")
+raises("are the same", "both", rota.map, square, { 1 }, { batch = 2, chunk = 2 })
+local many = list(70001)
+many[3], many[70000] = rota.put(3), rota.put(70000)
+local all = rota.map(square, many, { batch = 35001 })
+ok(all.n == 70001 and all[3] == 9 and all[35001] == 35001 * 35001 and all[70000] == 70000 * 70000 and all[70001] == 70001 * 70001,
+    "batches of 35001, refs among them")
+raises("more than 65535 at once", "too many arguments", function() id(table.unpack(list(70000))) end)
 is(rota.map(square, list(100), { chunk = 7, j = 2 }), squares(100), "chunk and j")
 is(rota.map(square, {}, { chunk = 7 }), { n = 0 }, "an empty list")
 is(rota.map(function(x) if x % 3 > 0 then return x end end, list(7), { chunk = 2 }), { 1, 2, nil, 4, 5, nil, 7, n = 7 }, "nil among the results")

@@ -447,6 +447,10 @@ enc_values(lua_State *L, struct enc *e, int first, int last, const char *what)
 		return enc_protected(e, L, &r, first, last);
 	first = lua_absindex(L, first);
 	last = last < 0 ? lua_absindex(L, last) : last;
+	if (last - first >= UINT16_MAX) {
+		lua_pushfstring(L, "%s: more than %d at once cannot travel; a table of them can", what, UINT16_MAX);
+		return ERR_VALUE;
+	}
 	e->b.len = 0;
 	e->nseg = e->nvals = 0;
 	e->flags &= WANT;

@@ -1,4 +1,4 @@
--- map - a task over a list: in bulk (chunk elements to a task), at most j at once
+-- map - a task over a list: in bulk (batch elements to a task, also called chunk), at most j at once
 local core = require "rota.core"
 local M = {}
 
@@ -11,6 +11,20 @@ local function of_each(f)
 	end
 end
 
+-- of very many: they come as one table, where references stay what they are
+local function of_all(f)
+	return function(list, n)
+		for i = 1, n do
+			local x = list[i]
+			if core.is_ref(x) then x = core.get(x) end
+			list[i] = (f(x))
+		end
+		list.n = n
+		return list
+	end
+end
+local MANY = 1000
+
 local function integer(options, name)
 	local v = options[name]
 	if v == nil then return nil end
@@ -22,13 +36,16 @@ end
 function M.options(options, only)
 	local rest
 	for k in pairs(options or {}) do
-		if k ~= "chunk" and k ~= "j" then
-			if only then error(("map: no option '%s'; it takes chunk and j"):format(tostring(k)), 3) end
+		if k ~= "batch" and k ~= "chunk" and k ~= "j" then
+			if only then error(("map: no option '%s'; it takes batch and j"):format(tostring(k)), 3) end
 			rest = rest or {}
 			rest[k] = options[k]
 		end
 	end
-	return options and integer(options, "chunk"), options and integer(options, "j"), rest
+	if not options then return end
+	local batch, chunk = integer(options, "batch"), integer(options, "chunk")
+	if batch and chunk then error("map: 'batch' and 'chunk' are the same", 3) end
+	return batch or chunk, integer(options, "j"), rest
 end
 
 -- refs of n calls made by call(i), at most j of them under way
@@ -49,14 +66,18 @@ function M.refs(t, list, chunk, j)
 		return calls(#list, j, function(i) return (t(list[i])) end)
 	end
 	local f, had = core.task_parts(t)
-	if type(f) ~= "function" then error("map: a C function is not called in chunks; give it a buffer", 3) end
+	if type(f) ~= "function" then error("map: a C function is not called in batches; give it a buffer", 3) end
 	local o = {}
 	for k, v in pairs(had or {}) do o[k] = v end
-	if o.stream then error("map: chunk and stream do not go together", 3) end
-	if (o.returns or 1) > 1 then error("map: chunk and returns do not go together", 3) end
+	if o.stream then error("map: batch and stream do not go together", 3) end
+	if (o.returns or 1) > 1 then error("map: batch and returns do not go together", 3) end
 	o.name = o.name or tostring(t):match "^task (.*)"
-	local bulk, n = core.task(of_each(f), o), #list
+	local bulk, n = core.task(chunk > MANY and of_all(f) or of_each(f), o), #list
 	return calls((n + chunk - 1) // chunk, j, function(i)
+		if chunk > MANY then
+			local part = table.move(list, (i - 1) * chunk + 1, math.min(i * chunk, n), 1, {})
+			return bulk(part, math.min(chunk, n - (i - 1) * chunk))
+		end
 		return bulk(table.unpack(list, (i - 1) * chunk + 1, math.min(i * chunk, n)))
 	end)
 end
