@@ -3,6 +3,7 @@ local core = require "rota.core"
 local check = require "rota.options"
 local map = require "rota.map"
 local pool = require "rota.pool"
+local detached = require "rota.detached"
 
 local rota = {
 	null = core.null, init = core.init, get = core.get, pget = core.pget, put = core.put, now = core.now,
@@ -107,7 +108,8 @@ local function outside(c)
 end
 
 function Class.__call(c, ...)
-	return core.actor_new(c.name, c.options, inside(c), c.class, c.methods, outside(c), expand(...))
+	local class = c.options.detached and detached.packed(c.class) or c.class
+	return core.actor_new(c.name, c.options, inside(c), class, c.methods, outside(c), expand(...))
 end
 
 -- class:pool(n, ...): n actors made with these arguments, as one

@@ -281,8 +281,10 @@ spec_put(struct client *c, struct buf *b, const struct actor_spec *s, struct rec
 	unsigned char at[WREF_SIZE];
 	struct wref w;
 	size_t n;
+	/* a detached one is made again when we are gone, and so are our objects */
+	bool along = s->detached && (p = rec_bytes_l(c, args, &v, &n)) && n <= SPEC_ARGS && (args->kind < REC_ARENA || v.nbuf == 0);
 
-	if (args->kind == REC_ARENA) {
+	if (args->kind == REC_ARENA && !along) {
 		rec_export_l(c, args, &w);
 		val_wref_pack(at, &w);
 		p = at;
@@ -292,7 +294,7 @@ spec_put(struct client *c, struct buf *b, const struct actor_spec *s, struct rec
 	}
 	le_put32(head, (uint32_t)s->ncode);
 	le_put32(head + 4, args->nvals);
-	le_put32(head + 8, args->kind == REC_ARENA);
+	le_put32(head + 8, args->kind == REC_ARENA && !along);
 	return buf_add(b, head, sizeof head) < 0 || buf_add(b, s->code, s->ncode) < 0 || buf_add(b, p, n) < 0 ? -ENOMEM : 0;
 }
 

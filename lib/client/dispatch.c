@@ -69,6 +69,8 @@ ON(dead)
 		if (c->lease[i] && c->lease[i]->proc == m->proc)
 			lease_dead_l(c, c->lease[i], (int)m->code, m->charged != 0, text);
 	proc_dead_l(c, (uint32_t)m->proc, (int)m->code, text);
+	if (m->proc == c->me.driver)
+		link_driver_gone_l(c);
 	return 0;
 }
 

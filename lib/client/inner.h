@@ -204,6 +204,7 @@ struct request {			/* an answer that somebody waits for */
 	uint16_t type;			/* 0: not there yet */
 	struct buf body;
 	struct buf rows;		/* ROWS collected: u32 length, bytes … */
+	bool name;			/* the driver is asked, not the node */
 	int fd;				/* CHAN: its segment, once the answer is there */
 };
 
@@ -385,6 +386,7 @@ bool	link_backlog_l(const struct client *c);		/* something could not be sent yet
 void	link_lose_l(struct client *c, const char *why);
 void	link_reply_l(struct client *c, uint64_t req, const struct frame *f);
 void	link_asked_l(struct client *c, const struct msg_route *m);	/* ROUTE_NAME: kept for the main thread */
+void	link_driver_gone_l(struct client *c);
 int	dispatch_l(struct client *c, const struct frame *f, const int *fds);	/* dispatch.c: 0 or ERR_PROTO */
 void	link_answer_names(struct client *c);		/* main thread, lock not held */
 void	link_drops_l(struct client *c);			/* sends collected HOLDs and DROPs */

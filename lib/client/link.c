@@ -414,6 +414,8 @@ client_ask_name(struct client *c, char kind, const char *name, size_t n, struct 
 	lock_take(&c->lock);
 	driver = (uint32_t)c->me.driver;
 	rq = driver ? link_expect_l(c) : NULL;
+	if (rq)
+		rq->name = true;
 	if (rq && buf_add(&b, &kind, 1) == 0 && buf_add(&b, name, n) == 0)
 		LINK_SEND(c, route, .proc = driver, .kind = ROUTE_NAME, .arg = rq->req, .body = span_of(b.data, b.len));
 	lock_drop(&c->lock);
@@ -427,6 +429,20 @@ client_ask_name(struct client *c, char kind, const char *name, size_t n, struct 
 		e = buf_add(out, m.body.p, m.body.n);
 	link_done(c, rq);
 	return e;
+}
+
+/* the driver is gone: nobody answers what it was asked */
+void
+link_driver_gone_l(struct client *c)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&c->request, &it)) {
+		struct request *rq = it.val;
+
+		if (rq->name && rq->type == 0)
+			rq->type = MSG_FAIL_T;
+	}
 }
 
 void

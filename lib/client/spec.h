@@ -11,6 +11,7 @@
 #include "wire/le.h"
 
 #define SPEC_HEAD 12u
+#define SPEC_ARGS (16u << 20)	/* longest values of a detached actor that lie here */
 
 struct spec {
 	const unsigned char *code, *args;	/* into the bytes given */

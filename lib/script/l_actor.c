@@ -320,7 +320,7 @@ l_new(lua_State *L)
 	lua_getfield(L, 2, "reuse");
 	spec.reuse = lua_toboolean(L, -1);
 	lua_pop(L, 4);
-	script_payload(L, 7, lua_gettop(L), "argument", 0, &args, segs, SCRIPT_SEGS);
+	script_payload(L, 7, lua_gettop(L), "argument", spec.detached ? ENC_INLINE : 0, &args, segs, SCRIPT_SEGS);
 	spec.args = &args;
 	class.flags = names.flags = ENC_INLINE;
 	if (enc_values(L, &class, 3, 4, "actor") < 0 || enc_values(L, &names, 5, lua_isnil(L, 6) ? 5 : 6, "actor") < 0) {
