@@ -2,6 +2,7 @@
 # make demo            the main job on this machine's manual pages; installs what it needs first
 # make check           all tests; make check-long: the same with longer crash loops and searches
 # make fuzz            searches for faults of decoders: T=NAME MIN=10 (clang); without T the list of them
+# make soak            MIN=30: mixed load with kills; fails if memory, descriptors, arena or processes grow
 # make bench           a table of speeds; PEERS=1 measures the peers beside us
 # make install         PREFIX=/usr/local DESTDIR=; make uninstall
 # make deps lint clean
@@ -60,7 +61,7 @@ TESTS += $(FUZZC:%.c=$(O)/%.t)
 endif
 
 # Goals for users do their own set-up; the others only say what is missing.
-READY := $(if $(filter deps demo check check-long bench,$(MAKECMDGOALS)),deps,have)
+READY := $(if $(filter deps demo check check-long bench soak,$(MAKECMDGOALS)),deps,have)
 
 all: $(PROGRAMS:%=$(O)/bin/%) $(LIBEXEC:%=$(O)/libexec/rota/%) $(MODULE) $(CAPI:%=$(O)/%) $(O)/env
 	@if command -v nvcc >/dev/null; then echo 'cuda: found; no part of this release uses it'; \
@@ -113,6 +114,9 @@ fuzz: have $(if $(wildcard t/fuzz/$(T).c),$(O)/san/t/fuzz/$(T).t)
 	[ -z '$(T)' ] || [ -e 't/fuzz/$(T).c' ] || { echo 'make: no t/fuzz/$(T).c' >&2; exit 2; }; \
 	[ -z '$(T)' ] || command -v $(FUZZCC) >/dev/null || { echo 'make: no $(FUZZCC); apt-get install clang' >&2; exit 2; }; \
 	[ -z '$(T)' ] || { $(MAKE) --no-print-directory $(O)/fuzz/$(T).t READY= && O=$(O) MIN=$(MIN) KEEP=$(KEEP) t/fuzz/search $(T); }
+
+soak: deps all
+	@. $(HERE)/env && t/soak/run $(or $(MIN),30)
 
 # The explorer brings atomics of its own, and stacks that no sanitizer can follow; -O1 leaves the least rubbish on them.
 $(O)/t/model/%.o: override CPPFLAGS := -It/model/include $(CPPFLAGS)
@@ -233,5 +237,5 @@ uninstall:
 		lib/pkgconfig share/doc/rota; do rmdir "$$d" 2>/dev/null || :; done
 clean:
 	rm -rf $(O)
-.PHONY: all check check-long demo bench fuzz deps have lint install uninstall clean
+.PHONY: all check check-long demo bench fuzz soak deps have lint install uninstall clean
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -9,10 +9,11 @@
 
 static uint64_t now;
 
-/* what went out: frames are frames; rows are taken by a store that begins with them */
+/* what went out: frames are frames; rows are such that a store can begin with them */
 static void
-settle(struct control_out *o, struct control *copy)
+settle(struct control_out *o, bool rows)
 {
+	struct control c;
 	struct frame f;
 
 	for (size_t i = 0; i < o->n; i++) {
@@ -20,8 +21,11 @@ settle(struct control_out *o, struct control *copy)
 
 		if (x->kind == CONTROL_FX_SEND)
 			fuzz_must(frame_parse(&f, o->bytes.data + x->val, x->nval, FRAME_MAX) == (ssize_t)x->nval && msg_name(f.type));
-		else if (x->kind == CONTROL_FX_PUT && copy)
-			fuzz_must(control_load(copy, o->bytes.data + x->key, x->nkey, o->bytes.data + x->val, x->nval) == 0);
+		else if (x->kind == CONTROL_FX_PUT && rows) {
+			control_init(&c, 1);
+			fuzz_must(control_load(&c, o->bytes.data + x->key, x->nkey, o->bytes.data + x->val, x->nval) == 0);
+			control_release(&c);
+		}
 	}
 	o->n = 0;
 	o->bytes.len = 0;
@@ -47,7 +51,7 @@ load(const unsigned char *p, size_t n)		/* as rows: key length, key, value lengt
 			break;		/* the daemon does not start with it */
 	}
 	control_tick(&c, now, &o);
-	settle(&o, NULL);
+	settle(&o, false);
 	control_release(&c);
 	free(o.fx);
 	buf_release(&o.bytes);
@@ -57,7 +61,7 @@ static void
 frames(const unsigned char *p, size_t n)	/* a byte for who sends and how long the next one is; then its type, then the body */
 {
 	struct fuzz f = { p, n };
-	struct control c, copy;
+	struct control c;
 	struct control_out o = { 0 };
 	struct buf b = BUF_INIT;
 	struct frame frame;
@@ -65,7 +69,6 @@ frames(const unsigned char *p, size_t n)	/* a byte for who sends and how long th
 	int line;
 
 	control_init(&c, 1);
-	control_init(&copy, 1);
 	for (unsigned peer = 0; peer < 2; peer++) {
 		msg_put_node_join(&b, &(struct msg_node_join){ .name = span_text("node"), .cpus = 1000 });
 		frame_parse(&frame, b.data, b.len, FRAME_MAX);
@@ -75,7 +78,7 @@ frames(const unsigned char *p, size_t n)	/* a byte for who sends and how long th
 	msg_put_job_new(&b, &(struct msg_job_new){ .req = 1, .name = span_text("x") });
 	frame_parse(&frame, b.data, b.len, FRAME_MAX);
 	control_step(&c, now, 0, &frame, &o);
-	settle(&o, &copy);
+	settle(&o, true);
 	while (f.n > 0) {
 		unsigned what = (unsigned)fuzz_int(&f, 1), peer = what & 1;
 		const unsigned char *at;
@@ -89,7 +92,7 @@ frames(const unsigned char *p, size_t n)	/* a byte for who sends and how long th
 			else
 				control_gone(&c, now, peer, &o);
 			gone[peer] |= !(what & 2);
-			settle(&o, &copy);
+			settle(&o, true);
 			continue;
 		}
 		frame = (struct frame){ .type = (uint16_t)fuzz_int(&f, 1), .version = MSG_PROTO };
@@ -106,10 +109,9 @@ frames(const unsigned char *p, size_t n)	/* a byte for who sends and how long th
 			fprintf(stderr, "control.c: %d\n", line);
 			abort();
 		}
-		settle(&o, &copy);
+		settle(&o, true);
 	}
 	control_release(&c);
-	control_release(&copy);
 	free(o.fx);
 	buf_release(&o.bytes);
 	buf_release(&b);

@@ -10,7 +10,31 @@ static jmp_buf refused;
 #define BASE_DIE_H
 #define die(code, ...) longjmp(refused, code)
 #define warn(...) ((void)0)
+
+/* what a program that ends leaves to the kernel */
+static FILE *opened;
+static char *line_read;
+
+static FILE *
+note_open(const char *path, const char *mode)
+{
+	return opened = fopen(path, mode);
+}
+
+static ssize_t
+note_line(char **s, size_t *cap, FILE *f)
+{
+	ssize_t n = getline(s, cap, f);
+
+	line_read = *s;
+	return n;
+}
+
+#define fopen note_open
+#define getline note_line
 #include "../../cmd/rmap/report.c"
+#undef fopen
+#undef getline
 #include "../../cmd/rmap/quote.c"
 
 void
@@ -42,12 +66,17 @@ fuzz_one(const unsigned char *p, size_t n)
 	o.ok[0] = true;
 	if ((code = setjmp(refused)) == 0) {
 		log_read(&o);
+		opened = NULL;
 		for (size_t i = 0; i + 1 < nlogged; i++)
 			fuzz_must(logged[i].seq < logged[i + 1].seq || (logged[i].seq == logged[i + 1].seq && logged[i].line < logged[i + 1].line));
 		for (uint64_t seq = 0; seq < 4; seq++)
 			report_has(&o, seq, "echo\0x y", 2);
 	}
 	fuzz_must(code == 0 || code == 2);
+	if (code && opened) {
+		fclose(opened);
+		free(line_read);
+	}
 	for (size_t i = 0; i < nlogged; i++)
 		free(logged[i].command);
 	free(logged);
