@@ -3,7 +3,7 @@
 local rota = require "rota"
 local kind, seed, seconds = arg[1], tonumber(arg[2]), tonumber(arg[3])
 local random, till = math.random, nil
-local excused = { crashed = true, actor_died = true, lost = true, closed = true }
+local excused = { crashed = true, actor_died = true, lost = true, closed = true, compacted = true }
 
 local function must(good, ...)
 	if good then return end
