@@ -226,7 +226,8 @@ install: all
 	ln -sfn librota.so.0 "$(D)/lib/librota.so"; echo lib/librota.so >>$$list; \
 	$(call pc,$(PREFIX),) >$(O)/rota.pc; put 644 lib/pkgconfig/rota.pc $(O)/rota.pc; \
 	for p in $(PAGES); do put 644 share/man/man$${p##*.}/$${p##*/} $$p; done; \
-	for p in $(PROGRAMS); do put 644 share/bash-completion/completions/$$p contrib/completion/rota.bash; done; \
+	for p in $(PROGRAMS); do put 644 share/bash-completion/completions/$$p contrib/completion/rota.bash; \
+		put 644 share/fish/vendor_completions.d/$$p.fish contrib/completion/rota.fish; done; \
 	for f in LICENSE $(wildcard README); do put 644 share/doc/rota/$$f $$f; done; \
 	echo lib/rota/manifest >>$$list; install -D -m 644 $$list "$(D)/lib/rota/manifest"; \
 	echo "installed in $(D); make uninstall removes it"

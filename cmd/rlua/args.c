@@ -2,6 +2,7 @@
  * The command line, read as lua5.4 reads it: single letters, no bundles, options end at the first operand.  Beyond it
  * there are -A, -N, -q, -h, -V and the long names of those.
  */
+#include <errno.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +49,7 @@ static _Noreturn void
 done(void)
 {
 	if (fflush(stdout) || ferror(stdout))
-		die(125, 0, "cannot write to stdout");
+		die(125, -errno, "cannot write to stdout");
 	exit(0);
 }
 

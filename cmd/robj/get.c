@@ -144,7 +144,7 @@ one(const char *name, bool cat)
 int
 cmd_get(int argc, char *argv[])
 {
-	struct opt_state o = { .opts = opts, .help = help, .verb = argv[0] };
+	struct opt_state o = { .opts = opts, .help = help, .verb = argv[0], .words = kept_words };
 	bool cat = strcmp(argv[0], "cat") == 0;
 	const char *name;
 	struct ids ids;

@@ -114,7 +114,7 @@ forget(struct client *cl, const char *name)
 int
 cmd_rm(int argc, char *argv[])
 {
-	struct opt_state o = { .opts = rm_opts, .help = help, .verb = "rm" };
+	struct opt_state o = { .opts = rm_opts, .help = help, .verb = "rm", .words = kept_words };
 	struct client *cl;
 	const char *name;
 	struct ids ids;

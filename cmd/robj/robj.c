@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/die.h"
 #include "base/err.h"
+#include "client/listing.h"
 #include "os/fd.h"
 #include "robj.h"
 
@@ -70,6 +71,30 @@ join(bool put)
 	if (e < 0)
 		die(125, 0, "%s", why);
 	return c;
+}
+
+void
+kept_words(FILE *f)
+{
+	static const struct table_col cols[] = { { "id", TABLE_STRING }, { "name", TABLE_STRING }, { "kept", TABLE_BOOL }, { NULL, 0 } };
+	const char *address = getenv("ROTA_ADDRESS");
+	struct client_opts o = { .address = address ? address : "", .name = "robj", .tool = true, .err = -1 };
+	struct listing l;
+	struct client *c;
+	char why[1024];
+
+	if ((address && strcmp(address, "private") == 0) || client_open(&c, &o, why, sizeof why) < 0)
+		return;
+	if (listing_read(&l, c, "objects", cols, why, sizeof why) == 0 && listing_filter(&l, "kept=true", why, sizeof why) == 0)
+		for (size_t i = 0; i < l.len; i++)
+			for (unsigned k = 0; k < 2; k++) {
+				const struct listing_cell *w = listing_at(&l, i, cols[k].name);
+				const char *p = (const char *)l.text.data + w->off;
+
+				if (!w->none && !memchr(p, '\n', w->len))
+					fprintf(f, "%.*s\n", (int)w->len, p);
+			}
+	client_close(c);
 }
 
 void

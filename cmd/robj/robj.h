@@ -27,6 +27,7 @@ extern const char help[];
 
 bool	common_opt(int c, const char *arg);		/* was it one of them? */
 struct client *join(bool put);				/* or ends the program with 125 and a line */
+void	kept_words(FILE *f);				/* for completion: ids and names of what the node keeps */
 
 /* the ids on the command line; if there are none, the lines of stdin */
 struct ids {

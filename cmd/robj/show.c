@@ -107,7 +107,7 @@ show(struct client *cl, const char *name, const char *columns, bool json)
 int
 cmd_show(int argc, char *argv[])
 {
-	struct opt_state o = { .opts = show_opts, .help = help, .verb = "show" };
+	struct opt_state o = { .opts = show_opts, .help = help, .verb = "show", .words = kept_words };
 	const char *columns = NULL, *name;
 	bool json = false;
 	struct client *cl;
@@ -135,7 +135,7 @@ cmd_show(int argc, char *argv[])
 int
 cmd_wait(int argc, char *argv[])
 {
-	struct opt_state o = { .opts = wait_opts, .help = help, .verb = "wait" };
+	struct opt_state o = { .opts = wait_opts, .help = help, .verb = "wait", .words = kept_words };
 	uint64_t deadline = WAIT_FOREVER;
 	struct client *cl;
 	const char *name;

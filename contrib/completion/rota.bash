@@ -1,6 +1,6 @@
 # rota.bash - completion for bash, and for zsh by bashcompinit: every program says its own words.
-# Options and verbs come from PROGRAM [VERB] --complete-words, columns from -o help; where none fits, file names as
-# always.
+# Options, verbs and the ids that a verb takes come from PROGRAM [VERB] --complete-words, columns from -o help; where none
+# fits, file names as always.
 _rota()
 {
 	local word=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} prog=$1 words w
@@ -21,7 +21,7 @@ _rota()
 		case $w in
 		-?) ;;
 		-*) [[ $word == -* && $w == "$word"* ]] && COMPREPLY+=("$w") ;;
-		*) [[ $word != -* && $COMP_CWORD -eq 1 && $w == "$word"* ]] && COMPREPLY+=("$w") ;;
+		*) [[ $word != -* && ( $COMP_CWORD -eq 1 || -n ${verb[*]} ) && $w == "$word"* ]] && COMPREPLY+=("$w") ;;
 		esac
 	done <<<"$words"
 	return 0

@@ -112,6 +112,8 @@ opt_next(struct opt_state *o, int argc, char *argv[])
 	if (!o->letters[0]) {
 		if (argc > 1 && strcmp(argv[1], "--complete-words") == 0) {
 			opt_complete(stdout, o->opts, o->verbs);
+			if (o->words)
+				o->words(stdout);
 			done();
 		}
 		prepare(o);

@@ -38,6 +38,7 @@ struct opt_state {
 	const char *help;		/* set by the caller: printed by -h */
 	const char *const *verbs;	/* set by the caller or NULL: NULL-ended, for completion */
 	const char *verb;		/* set by the caller or NULL: for messages, "see rsubmit logs -h" */
+	void (*words)(FILE *f);		/* set by the caller or NULL: writes the operands that there are, for completion: silent, fast */
 	const char *arg;		/* value of the option returned last, NULL if none */
 	int index;			/* first operand, once opt_next returned -1 */
 	struct option longs[OPT_MAX + 5];	/* private */

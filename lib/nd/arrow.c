@@ -259,13 +259,14 @@ nd_from_arrow(struct nd *a, struct nd_mem **m, struct nd *valid, struct nd_mem *
 	unsigned type;
 	struct nest d;
 	struct nd v;
+	int64_t at;
 	int e;
 
 	if (!schema->release || !array->release)
 		return -EINVAL;
 	if ((e = descend(&d, shape, &type, schema, array)) < 0)
 		return e;
-	if (nd_init(&v, type, d.n, shape, NULL) < 0)
+	if (nd_init(&v, type, d.n, shape, NULL) < 0 || __builtin_mul_overflow(d.first[d.n - 1], (int64_t)nd_size(type), &at))
 		return -EINVAL;
 	if ((e = validity(valid, vm, &d, &v)) < 0)
 		return e;
@@ -273,8 +274,7 @@ nd_from_arrow(struct nd *a, struct nd_mem **m, struct nd *valid, struct nd_mem *
 		if ((e = import_bits(&v, m, &d, array)) < 0)
 			goto fail;
 	} else {
-		v.data = nd_count(&v) ? (unsigned char *)(uintptr_t)d.level[d.n - 1]->buffers[1] +
-		    d.first[d.n - 1] * (int64_t)nd_size(type) : NULL;
+		v.data = nd_count(&v) ? (unsigned char *)(uintptr_t)d.level[d.n - 1]->buffers[1] + at : NULL;
 		v.readonly = true;
 		e = -ENOMEM;
 		if (!(moved = malloc(sizeof *moved)) || !(*m = nd_mem_wrap(v.data, nd_bytes(&v), moved_release, moved)))

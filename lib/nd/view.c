@@ -84,7 +84,8 @@ nd_index(struct nd *v, const struct nd *a, int axis, int64_t i)
 	if (axis < 0 || axis >= a->ndim || i < 0 || i >= a->shape[axis])
 		return -ERANGE;
 	*v = *a;
-	v->data += i * a->stride[axis];
+	if (v->data)			/* NULL: there are no elements */
+		v->data += i * a->stride[axis];
 	drop_axis(v, axis);
 	return 0;
 }
@@ -98,7 +99,7 @@ nd_slice(struct nd *v, const struct nd *a, int axis, int64_t from, int64_t n, in
 	    (step > 0 ? n - 1 > (a->shape[axis] - 1 - from) / step : n - 1 > (step == INT64_MIN ? 0 : from / -step))))
 		return -ERANGE;
 	*v = *a;
-	if (n > 0)
+	if (n > 0 && v->data)
 		v->data += from * a->stride[axis];
 	v->shape[axis] = n;
 	v->stride[axis] = n > 1 ? step * a->stride[axis] : a->stride[axis];

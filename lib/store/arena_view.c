@@ -22,12 +22,13 @@ span_load(const unsigned char *base, const struct obj_view *v, unsigned i, const
 int
 arena_view(const struct arena *a, uint64_t off, uint32_t gen, struct obj_view *v)
 {
-	const volatile struct obj_hdr *h = arena_hdr(a->base, off);
+	const volatile struct obj_hdr *h;
 	uint64_t table;
 	int e;
 
 	if (off % 64 || off < ARENA_GRANULE || off > a->bytes - sizeof *h)
 		return ERR_PROTO;
+	h = arena_hdr(a->base, off);
 	if (h->magic != OBJ_MAGIC ||
 	    atomic_load_explicit(&h->word, memory_order_acquire) != obj_word(gen, OBJ_SEALED))
 		return ERR_NOTFOUND;		/* acquire: pairs with arena_seal */

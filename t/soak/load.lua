@@ -184,7 +184,7 @@ end
 function load.kept()
 	while rota.now() < till do
 		local name = "soak-" .. seed
-		shell(("seq %d | robj put -N soak --name %s >/dev/null && robj cat %s | tail -n 1 && robj rm %s"):format(1000, name, name, name), "1000\n")
+		shell(("seq %d | robj put -N soak --ttl 20s --name %s >/dev/null && robj cat %s | tail -n 1 && robj rm %s"):format(1000, name, name, name), "1000\n")
 		local r = rota.put(("k"):rep(100000))
 		rota.keep(r, { ttl = 0.5 })
 	end
