@@ -1,0 +1,53 @@
+#!/bin/sh
+# crash_full.t - memory, the store, its disk, descriptors and processes run out: a clear error or waiting, then all is well again
+. "${0%/*}/lib.sh"
+command -v rlua >/dev/null || skip_all 'needs rlua'
+umask 077
+mkdir -p "$ROTA_DIR" "$TMP/disk"
+group='' mounted=''
+away() {
+	test -z "$pid" || kill "$pid" 2>/dev/null
+	[ -z "$mounted" ] || umount "$TMP/disk"
+	[ -z "$group" ] || for i in 1 2 3 4 5; do rmdir "$group" 2>/dev/null && break; timeout 0.2 tail -f /dev/null; done
+	rm -rf "$TMP"
+}
+trap away EXIT
+node() { serve "$@" rlet -p -c 2 --ready-fd 3 $opts; }
+run() {			# run WHAT: the loop, and the node ends by itself
+	timeout -k 5 ${ROTA_LONG:+30}70 rlua t/crash/full.lua "$1" ${SEED:+"$SEED"} || return
+	exits 0 wait "$pid" && pid=
+}
+tell() { sed -n "s/^# seed/# $1: seed/p" "$TMP/log"; }
+few() { ulimit -n 160 && exec "$@"; }
+
+opts='-m 150M --store 64M'
+node env && check 'memory' run memory
+tell memory
+opts='--store 32M'
+node env ROTA_SPILL=/dev/null/none && check 'the store, nothing can be moved' run arena
+tell arena
+if mount -t tmpfs -o size=20M none "$TMP/disk" 2>/dev/null; then
+	mounted=1
+	node env ROTA_SPILL="$TMP/disk" && check 'the store and its disk' run disk
+	tell disk
+	check 'the disk is empty again' test -z "$(ls -A "$TMP/disk")"
+else
+	echo '# a small disk needs the right to mount one: left out'
+fi
+opts='--store 64M'
+node few && check 'descriptors' run descriptors
+tell descriptors
+for d in /sys/fs/cgroup/pids /sys/fs/cgroup; do		# version 1, or 2
+	mkdir "$d/rota-test.$$" 2>/dev/null || continue
+	if echo 40 2>/dev/null >"$d/rota-test.$$/pids.max"; then group=$d/rota-test.$$; break; fi
+	rmdir "$d/rota-test.$$"
+done
+if [ "$group" ]; then
+	inside() { exec sh -c 'g=$1; shift; echo $$ >"$g/cgroup.procs" && exec "$@"' - "$group" "$@"; }
+	node inside && check 'processes' run processes
+	tell processes
+else
+	echo '# a limit of processes needs a control group: left out'
+fi
+check 'nothing is left' t/leaks.sh "$ROTA_DIR"
+done_testing
