@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,6 +41,33 @@ give_back(struct arena *a)
 	while (arena_spare(a, &off, &len))
 		if (arena_node_unlend(&an, a->proc, off, len) < 0)
 			abort();
+}
+
+/* what is free and has no pages gets some, and is counted as such; what was lent meanwhile is not */
+static void
+prepared(void)
+{
+	uint64_t off, len, at, got, sum = 0;
+	unsigned char *base = NULL;
+	struct stat st;
+
+	ok(arena_node_create(&an, 64 << 20) == 0 && (base = arena_prepare_map(an.fd)) != NULL && an.warm == 0);
+	ok(!arena_node_cold(&an, 100, &off, &len));
+	while (sum < 16 << 20 && arena_node_cold(&an, 4 << 20, &off, &len) && len <= 4 << 20) {
+		if (arena_prepare(base, off, len) < 0)
+			break;
+		arena_node_warmed(&an, off, len);
+		sum += len;
+	}
+	ok(sum >= 16 << 20 && an.warm == sum && arena_node_check(&an) == 0);
+	ok(fstat(an.fd, &st) == 0 && (uint64_t)st.st_blocks * 512 >= sum && (uint64_t)st.st_blocks * 512 < sum + (4 << 20));
+	ok(arena_node_lend(&an, P, 1 << 20, &at, &got) == 0 && an.warm == sum - got);	/* what is ready is lent first */
+	ok(arena_node_cold(&an, 4 << 20, &off, &len) && arena_node_lend(&an, P, 46 << 20, &at, &got) == 0 && at < off + len && off < at + got);
+	sum = an.warm;
+	arena_node_warmed(&an, off, len);
+	ok(an.warm <= sum + len && arena_node_check(&an) == 0);
+	munmap(base, an.bytes);
+	arena_node_release(&an);
 }
 
 static void
@@ -348,6 +376,7 @@ int
 main(void)
 {
 	basics();
+	prepared();
 	lending();
 	growing();
 	random_use();

@@ -187,6 +187,9 @@ struct node {
 
 	struct conn *zygote;		/* worker.c */
 	pid_t zygote_pid;
+	ev_io pages;			/* pages.c: the child that gets pages ahead */
+	pid_t pages_pid;		/* 0 not yet, -1 no more */
+	uint64_t pages_off, pages_len;	/* what it is at */
 	ev_io zygote_fd;
 	uint64_t zygote_since;
 	unsigned forking, zygote_deaths;
@@ -365,6 +368,10 @@ void	kept_tick(struct node *n);
 bool	kept_answer(struct nproc *p, const struct msg_route *m);	/* a question to a dead owner of a kept object */
 void	kept_gone(struct nproc *p);			/* nothing it waits for is wanted any more */
 void	kept_stop(struct node *n);
+
+/* pages.c */
+void	pages_turn(struct node *n);		/* more was lent: free room may need pages */
+void	pages_stop(struct node *n);
 
 /* kv.c */
 int	kv_frame(struct nproc *p, const struct frame *f);		/* KV_GET KV_TXN KV_WATCH KV_CANCEL */

@@ -164,6 +164,7 @@ lend(struct node *n, struct nproc *p, uint64_t req, uint64_t bytes, int *e)
 	if ((*e = arena_node_lend(&n->arena, p->number, bytes, &off, &len)) < 0)
 		return false;
 	SEND(p, lent, .req = req, .off = off, .bytes = len);
+	pages_turn(n);
 	return true;
 }
 
@@ -439,6 +440,7 @@ memory_stop(struct node *n)
 {
 	struct list *l;
 
+	pages_stop(n);
 	spill_stop(n);
 	while (n->waiters.next && (l = list_shift(&n->waiters)) != NULL)
 		free(list_entry(l, struct waiter, link));

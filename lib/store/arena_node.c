@@ -426,3 +426,71 @@ arena_node_trim(struct arena_node *an, uint64_t most)
 		}
 	return an->warm > an->reserve;
 }
+
+/* --- pages ahead of their use ------------------------------------------------------------------------------ */
+
+bool
+arena_node_cold(const struct arena_node *an, uint64_t most, uint64_t *off, uint64_t *len)
+{
+	const struct arena_run *best = NULL;
+	uint64_t huge = ARENA_HUGE >> ARENA_SHIFT, n, end;
+
+	for (size_t i = 0; i < an->nrun; i++)
+		if (!an->run[i].warm && (best == NULL || an->run[i].n > best->n))
+			best = &an->run[i];
+	if (best == NULL || most < ARENA_GRANULE)
+		return false;
+	end = best->g + best->n;
+	if (end % huge && best->n > 2 * huge)
+		n = end % huge;			/* then whole huge pages */
+	else
+		n = best->n < most >> ARENA_SHIFT ? best->n : most >> ARENA_SHIFT;
+	*off = (end - n) << ARENA_SHIFT;
+	*len = n << ARENA_SHIFT;
+	return true;
+}
+
+void
+arena_node_warmed(struct arena_node *an, uint64_t off, uint64_t len)
+{
+	uint64_t from = off >> ARENA_SHIFT, to = (off + len) >> ARENA_SHIFT;
+
+	for (size_t i = 0; i < an->nrun; ) {
+		struct arena_run r = an->run[i];
+		uint64_t g = r.g > from ? r.g : from, end = r.g + r.n < to ? r.g + r.n : to;
+
+		if (r.warm || g >= end) {
+			i++;
+			continue;
+		}
+		an->free -= r.n << ARENA_SHIFT;		/* cut into what was before, this, and what is behind */
+		run_remove(an, i);
+		if (r.g < g)
+			own_give(an, r.g, g - r.g, r.last, false);
+		if (end < r.g + r.n)
+			own_give(an, end, r.g + r.n - end, r.last, false);
+		own_give(an, g, end - g, r.last, true);
+		i = run_after(an, end);
+	}
+}
+
+unsigned char *
+arena_prepare_map(int fd)
+{
+	uint64_t bytes;
+	int e;
+
+	return arena_map(fd, &bytes, true, &e);
+}
+
+int
+arena_prepare(unsigned char *base, uint64_t off, uint64_t len)
+{
+	int e = 0;
+
+	madvise(base + off, len, MADV_HUGEPAGE);
+	if (madvise(base + off, len, MADV_POPULATE_WRITE) < 0)
+		e = -errno;
+	madvise(base + off, len, MADV_DONTNEED);	/* only our page tables: the file keeps its pages */
+	return e;
+}

@@ -94,6 +94,16 @@ bool	arena_node_at(struct arena_node *an, uint64_t off, struct arena_item *it);	
 int	arena_node_keep(struct arena_node *an, uint64_t off, uint32_t gen, bool keep);	/* 0 or ERR_NOTFOUND */
 bool	arena_node_trim(struct arena_node *an, uint64_t most);	/* gives pages beyond reserve back, at most so many bytes now; more? */
 
+/*
+ * Pages ahead of their use: free room that has none, at most `most` bytes of it, as far as can be from what is lent next.
+ * false: there is none.  Whoever touches it (arena_prepare, of any process that has the file) changes nothing that can be
+ * read; then arena_node_warmed counts what of it is still free.
+ */
+bool	arena_node_cold(const struct arena_node *an, uint64_t most, uint64_t *off, uint64_t *len);
+void	arena_node_warmed(struct arena_node *an, uint64_t off, uint64_t len);
+int	arena_prepare(unsigned char *base, uint64_t off, uint64_t len);	/* base: of arena_prepare_map; 0 or -errno */
+unsigned char *arena_prepare_map(int fd);			/* or NULL */
+
 enum arena_extent_state { EXTENT_FREE, EXTENT_LENT, EXTENT_OWNED };
 struct arena_item {			/* a sealed object */
 	struct id id;
