@@ -264,4 +264,23 @@ a = Witness:with { restarts = -1, retries = 1, name = "again" }(p)
 is(rota.get(rota.task(function(mark) return rota.get(rota.find "again":once(7, mark)) end):with { cpus = 0 }(dir .. "/once4"), 30), 7, "found by name")
 is(rota.get(rota.task(function(h, mark) return rota.get(h:once(8, mark)) end):with { cpus = 0 }(a, dir .. "/once5"), 30), 8, "as an argument")
 is(lines(p), { 7, 7, 8, 8 }, "each ran twice")
+
+-- rule 13: a stream that is called again goes on after the items that had come
+local Stream = rota.actor {
+	count = function(_, n, mark)
+		for i = 1, n do
+			coroutine.yield(i)
+			if i == n // 2 and not io.open(mark) then io.open(mark, "w"):close() os.exit(3) end
+		end
+	end,
+}
+local function taken(options, mark)
+	local s, got = Stream:with(options)().count:with { stream = true, backlog = 4 }(20, dir .. mark), {}
+	local fine, why = pcall(function() for _, v in s:each() do got[#got + 1] = v end end)
+	return #got == got[#got] and #got, fine or why
+end
+is({ taken({ restarts = 1, retries = 1 }, "/s1") }, { 20, true }, "each item once, in order")
+local got, why = taken({ restarts = 1 }, "/s2")
+ok(got == 10, "without retries: those that had come", got)
+has(why, "may have had its effect", "and then the error")
 T.done()
