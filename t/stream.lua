@@ -305,6 +305,11 @@ local n = 0
 for ref in s do n = n + #rota.get(ref) ref:free() end
 is(n, 199 * (4 << 20), "and all of them come")
 
+s, refs, n = large(90), {}, 0
+for ref in s do refs[#refs + 1] = ref end
+for i = 1, 90 do n = n + #rota.get(refs[i]) refs[i]:free() end
+is(n, 90 * (4 << 20), "items that are kept, more than the store holds: some wait on the disk")
+
 -- the process of the consumer dies
 local orphan = rota.task(function(endless, flag, pid)
 	local s = endless(flag)

@@ -149,6 +149,11 @@ queue_l(struct stream *s, const struct item *i, const unsigned char *p)
 void
 stream_filled_l(struct client *c, struct stream *s, struct rec *k)
 {
+	if (k->kind == REC_ARENA) {
+		struct wref w;
+
+		rec_export_l(c, k, &w);			/* the node asks for it by its id when it needs the room */
+	}
 	arrived_l(s, arena_bytes(k));
 	if (k == s->head) {
 		rec_ready_l(c, k);
