@@ -25,6 +25,7 @@ local function file(name, text) local f = io.open(dir .. "/" .. name, "w") f:wri
 file("early.lua", "local M = {} function M.twice(x) return 2 * x end return M\n")
 file("late.lua", "#!/usr/bin/env lua\nlocal deep = require 'deep'\nreturn function(x) return deep.n + x end\n")
 file("deep.lua", "return { n = 100 }\n")
+local down <close> = setmetatable({}, { __close = function() sh "rota down --force" end })	-- also when an error ends the test
 has(sh "rota up -c 2 >/dev/null && echo up", "up", "a lasting node")
 
 -- what it needs of the script goes with it
