@@ -218,6 +218,11 @@ END
 	prints 'shown to the file ' cat got || return
 	rota down -q --force || return
 	grep -q shown "$XDG_STATE_HOME"/rota/log/*.log || { echo 'the files of the last run are gone'; return 1; }
+	rota up -q -c 2 >/dev/null && lua <<'END' || return
+local rota = require "rota"
+rota.get(rota.task(function() print "next" end)())
+END
+	grep -q shown "$XDG_STATE_HOME"/rota/log/*.log && grep -q next "$XDG_STATE_HOME"/rota/log/*.log || { echo 'files are gone'; return 1; }
 	rota down -q --purge && [ ! -e "$XDG_STATE_HOME/rota/log" ]
 }
 check 'a lasting node keeps them in its state, also what a detached actor prints; --purge removes them' lasting

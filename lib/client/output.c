@@ -41,7 +41,7 @@ brake(struct client *c)
 	uint64_t read = atomic_load(&c->bell->log_read), was = read;
 	const struct timespec ms = { .tv_nsec = 1000000 };
 
-	if (read == c->prints.stuck_at)		/* it did not get on the last time either */
+	if (read + 1 == c->prints.stuck_at)	/* it did not get on the last time either */
 		return;
 	for (unsigned i = 0; i < PATIENCE; i++) {
 		off_t end = lseek(STDOUT_FILENO, 0, SEEK_END);
@@ -55,7 +55,7 @@ brake(struct client *c)
 		}
 		nanosleep(&ms, NULL);
 	}
-	c->prints.stuck_at = read;
+	c->prints.stuck_at = read + 1;
 }
 
 void

@@ -205,6 +205,7 @@ logs_worker(struct nproc *p)
 	if (l == NULL || start(l) < 0 || (f = calloc(1, sizeof *f)) == NULL)
 		return -1;
 	snprintf(name, sizeof name, "%u.%u.log", (unsigned)p->job->number, (unsigned)p->number);
+	unlinkat(l->dir, name, 0);		/* a namesake's: the control store was purged */
 	f->fd = openat(l->dir, name, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
 	fd = f->fd < 0 ? -1 : fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0) {

@@ -1,6 +1,6 @@
 /*
  * logs_dir - where the files are: log-PID in the user's directory, removed with the node; of a lasting node, log in its
- * state directory, which stays until the next one starts.  A lock on the directory says that its node lives.
+ * state directory, which stays.  A lock on the directory says that its node lives.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -82,6 +82,42 @@ logs_sweep(int at)
 	closedir(d);
 }
 
+/* The files of earlier nodes are as those of workers that are gone; what is no log of ours stays. */
+static void
+inherit(struct logs *l)
+{
+	int fd = fcntl(l->dir, F_DUPFD_CLOEXEC, 0);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	unsigned job, proc;
+	struct logold *o;
+	struct stat st;
+	char end;
+
+	if (!d && fd >= 0)
+		close(fd);
+	while (d) {
+		struct dirent *e = readdir(d);
+		struct list *at;
+
+		if (e == NULL)
+			break;
+		if (sscanf(e->d_name, "%u.%u.lo%c", &job, &proc, &end) != 3 || strlen(e->d_name) >= sizeof o->name ||
+		    fstatat(l->dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || (o = calloc(1, sizeof *o)) == NULL)
+			continue;
+		strcpy(o->name, e->d_name);
+		o->when = st.st_mtime;
+		o->bytes = (uint64_t)st.st_blocks * 512;
+		for (at = l->old.prev; at != &l->old && list_entry(at, struct logold, link)->when > o->when; at = at->prev)
+			;
+		list_add(at, &o->link);
+		l->old_bytes += o->bytes;
+		l->nold++;
+	}
+	if (d)
+		closedir(d);
+	logs_old_trim(l);
+}
+
 int
 node_purge(const char *state)
 {
@@ -109,7 +145,7 @@ logs_dir_make(struct logs *l, char *why, size_t nwhy)
 	    snprintf(l->path, sizeof l->path, "%s/log", state) > 0 && (l->dir = claim(AT_FDCWD, l->path)) >= 0) {
 		l->keep = true;
 		l->total = LOGS_TOTAL_LASTING;
-		empty(l->dir);
+		inherit(l);
 		return 0;
 	}
 	snprintf(name, sizeof name, "log-%d", (int)getpid());
