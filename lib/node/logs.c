@@ -80,7 +80,7 @@ start(struct logs *l)
 	if ((e = logs_dir_make(l, l->failed, sizeof l->failed)) < 0)
 		goto fail;
 	if ((l->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) < 0 ||
-	    inotify_add_watch(l->inotify, l->path, IN_MODIFY | IN_ATTRIB | IN_ONLYDIR) < 0 ||
+	    inotify_add_watch(l->inotify, l->path, LOGS_EVENTS) < 0 ||
 	    (l->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) < 0) {
 		e = -errno;
 		snprintf(l->failed, sizeof l->failed, "cannot watch '%.180s': %s", l->path, err_str(e));

@@ -2,7 +2,8 @@
  * logs - what tasks print: a file per worker, followed by a thread that shows the lines on their driver's stderr (M52).
  *
  * A worker writes to its file, never to a pipe that somebody must read: neither rlet nor the driver can block it, and its
- * last lines survive it.  The thread sees writes by inotify, at most every LOGS_REST, reads what is new, and writes it to
+ * last lines survive it.  The thread sees writes by inotify, then, as long as there are any, by looking at the files every
+ * LOGS_REST: an event for each write would cost the writer as much as the write.  It reads what is new, and writes it to
  * the driver's stderr without ever blocking there; what finds no room stays in the file.  A file is held to about two
  * parts: beyond that its oldest bytes are given back to the disk (a hole), shown or not.
  *
@@ -17,6 +18,7 @@
 #include "node/inner.h"
 
 #define LOGS_REST UINT64_C(4000000)		/* ns between two looks at what was written */
+#define LOGS_EVENTS (IN_MODIFY | IN_ATTRIB | IN_ONLYDIR)
 #define LOGS_LAST UINT64_C(200000000)		/* a dead worker's lines are waited for so long */
 #define LOGS_FLUSH UINT64_C(900000000)		/* a FLUSH is answered then, shown or not */
 #define LOGS_END UINT64_C(1000000000)		/* lines of a driver that is gone have so long to leave */
@@ -59,6 +61,7 @@ struct logfile {			/* a worker's */
 	struct output_mark *mark;	/* what its page said when it died */
 	unsigned nmark;
 	uint64_t begin, read, until;	/* bytes that were given back; shown; to be shown before the answer */
+	uint64_t seen;			/* private to the thread: its size at the last look at all of them */
 	bool gone, flush;		/* dead; until counts */
 	uint64_t give_up;		/* gone: until is not waited for any longer */
 };

@@ -245,6 +245,52 @@ events(struct logs *l)			/* true: there were some */
 	return some;
 }
 
+/* While it is off nobody pays for telling us. */
+static void
+listen_for(struct logs *l, bool writes)
+{
+	inotify_add_watch(l->inotify, l->path, writes ? LOGS_EVENTS : IN_ATTRIB | IN_ONLYDIR);
+}
+
+static bool
+grown(struct logs *l)			/* true: some have, since the last look at all of them */
+{
+	bool some = false;
+	struct stat st;
+
+	pthread_mutex_lock(&l->lock);
+	list_each(k, &l->live) {
+		struct logfile *f = list_entry(k, struct logfile, link);
+
+		if (fstat(f->fd, &st) < 0 || (uint64_t)st.st_size == f->seen)
+			continue;
+		f->seen = (uint64_t)st.st_size;
+		dirty(l, f);
+		some = true;
+	}
+	pthread_mutex_unlock(&l->lock);
+	return some;
+}
+
+/* Looks for what was written: true: again after a rest; false: an event will tell. */
+static bool
+news(struct logs *l, bool *watching)
+{
+	if (*watching) {
+		if (!events(l))
+			return false;
+		listen_for(l, false);
+		*watching = false;
+		return true;
+	}
+	if (grown(l))
+		return true;
+	listen_for(l, true);
+	*watching = true;
+	grown(l);				/* what came in between */
+	return false;
+}
+
 /* --- drivers --------------------------------------------------------------------------------------------------------------- */
 
 /* counts that are due, an answer to FLUSH, the end; lock held, given up while it writes.  When to look again. */
@@ -380,12 +426,13 @@ logs_follow(void *arg)
 	struct logs *l = arg;
 	char *buf = malloc(LOGS_READ);
 	uint64_t rest = 0, until = 0;
+	bool watching = true;
 
 	while (buf) {
 		uint64_t now = clock_ns(), first;
 		bool more, stop, left;
 
-		if (now >= rest && events(l))
+		if (now >= rest && news(l, &watching))
 			rest = now + LOGS_REST;
 		more = files(l, buf);
 		first = sinks(l, now);
