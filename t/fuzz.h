@@ -179,7 +179,11 @@ fuzz_pack(const char *dir)
 		putchar('\n');
 		fclose(f);
 	}
-	return n < 0;
+	for (int i = 0; i < n; i++)
+		free(v[i]);
+	if (n >= 0)
+		free(v);
+	return n < 0 || fflush(stdout) != 0;
 }
 
 int
