@@ -122,21 +122,23 @@ function load.channels()
 					a = r2:recv(0)
 				end
 				if i - got > 15 then
-					a = r2:recv(60)
+					local why
+					a, why = r2:recv(30)
+					must(a or why ~= "timeout", "waits for message", got + 1, "of", i)
 					if not a then return end	-- the relay was killed
 					got = got + 1
 					must(a == got, "message", got, "is", a)
 				end
 			end
 			w1:close()
-			for a in function() return r2:recv(60) end do
+			for a in function() return r2:recv(30) end do
 				got = got + 1
 				must(a == got, "message", got, "is", a)
 			end
 		end)
 		if not ok then pcall(w1.close, w1) end
 		pcall(r2.close, r2)
-		pcall(rota.get, ref, 60)
+		pcall(rota.get, ref, 20)
 	end
 end
 

@@ -144,7 +144,7 @@ end
 local columns = {
 	{ "rlet", 4096, "KiB, private memory of rlet" }, { "rlet_fds", 4, "descriptors" }, { "segments", 16384, "KiB in segments that it has open" },
 	{ "rgcs", 4096, "KiB, of rgcs" }, { "rgcs_fds", 2, "" }, { "zygote", 1024, "KiB, of the zygote" }, { "zygote_fds", 2, "" },
-	{ "driver", 4096, "KiB, of the driver that stays" }, { "driver_fds", 4, "" }, { "arena", 2048, "KiB lent" }, { "disk", 64, "KiB spilled" },
+	{ "driver", 4096, "KiB, of the driver that stays" }, { "driver_fds", 4, "" }, { "arena", 26624, "KiB lent: the node keeps up to a quarter of 96M, to bring objects back" }, { "disk", 64, "KiB spilled" },
 	{ "workers", 2, "" }, { "processes", 3, "" }, { "files", 2, "below ROTA_DIR and XDG_STATE_HOME" },
 }
 local function show(name, r)
