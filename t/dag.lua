@@ -94,6 +94,20 @@ for i = 1, 40 do
 end
 ok(good, "long messages crosswise")
 
+-- two graphs over the same actors in opposite directions, rings of 4 KiB that fill up, and the program waits for something else
+local there = rota.dag(function(n) return b:len(a:big(n)), a:big(n) end):compile { bytes = 4096 }
+local hither = rota.dag(function(n) return a:len(b:big(n)), b:big(n) end):compile { bytes = 4096 }
+local fs2 = {}
+for i = 1, 16 do fs[i] = there(3000 + i) fs2[i] = hither(3000 + i) end
+is({ rota.get(a:add(1), 60), rota.get(b:add(1), 60) }, { 2, 11 }, "calls get through while results of graphs lie there")
+good = true
+for i = 16, 1, -1 do
+	local n, x = fs[i]:get(60)
+	local m, y = fs2[i]:get(60)
+	good = good and n == 3000 + i and #x == n and m == n and #y == n
+end
+ok(good, "two graphs in opposite directions")
+
 -- between ordinary calls
 is(rota.get(a:add(1)), 2, "an actor in graphs answers calls")
 for i = 1, 20 do fs[i] = two(i) have[i] = a:count() end

@@ -13,7 +13,16 @@ struct client_chan {
 	struct chan e;
 	uint64_t need;			/* writer: bytes of room that it waits for */
 	struct chan_msg at;		/* reader: the message that was got; p NULL: none */
-	struct buf copy;		/* what is parsed, or all parts of a message */
+	struct buf copy;		/* what is parsed, or the parts of a message so far */
+	struct list held;		/* reader: messages that were taken out of the ring, first those to be got first */
+	struct list drain;		/* in client.drains, or in no list */
+	bool stuck;			/* what is in the ring cannot be taken: get says why */
+};
+
+struct held {
+	struct list link;
+	struct buf b;
+	unsigned tag;
 };
 
 /* --- coming and going ---------------------------------------------------------------------------------------- */
@@ -53,6 +62,8 @@ end_new(struct client *c, uint64_t number, bool reader, int fd, struct client_ch
 	ch->c = c;
 	ch->number = number;
 	ch->reader = reader;
+	list_init(&ch->held);
+	list_init(&ch->drain);
 	if ((e = chan_map(fd, &ch->e)) == 0 && (e = reader ? chan_take_reader(&ch->e) : chan_take_writer(&ch->e)) == 0) {
 		*out = ch;
 		return 0;
@@ -63,8 +74,26 @@ end_new(struct client *c, uint64_t number, bool reader, int fd, struct client_ch
 }
 
 static void
+held_free(struct client_chan *ch)		/* the first one; its room is used again */
+{
+	struct held *h = list_entry(list_first(&ch->held), struct held, link);
+
+	list_del(&h->link);
+	if (ch->partial) {
+		buf_release(&h->b);
+	} else {
+		buf_release(&ch->copy);
+		ch->copy = h->b;
+	}
+	free(h);
+}
+
+static void
 end_free(struct client_chan *ch)
 {
+	while (!list_empty(&ch->held))
+		held_free(ch);
+	list_del(&ch->drain);
 	chan_unmap(&ch->e);
 	buf_release(&ch->copy);
 	free(ch);
@@ -164,7 +193,7 @@ client_chan_number(const struct client_chan *ch)
 int
 client_chan_pass(struct client_chan *ch)
 {
-	if (ch->partial || ch->at.p)
+	if (ch->partial || ch->at.p || !list_empty(&ch->held))
 		return -EBUSY;
 	atomic_store(&own_side(ch)->owner, 0);
 	end_free(ch);
@@ -410,24 +439,41 @@ parse_oob(struct client_chan *ch, struct chan_in *m, bool copied)
 	return 1;
 }
 
-/* all parts that are there are taken; 1: the message is complete */
+/* the next message, or part, leaves the ring; 1: a message is complete, and held; 0: nothing there, or a part only */
+static int
+take(struct client_chan *ch)
+{
+	struct chan_msg m;
+	struct held *h = NULL;
+	int e;
+
+	if ((e = chan_look(&ch->e, &m)) <= 0)
+		return e;
+	if (!ch->partial)
+		ch->copy.len = 0;
+	if (buf_add(&ch->copy, m.p, m.n) < 0)
+		return -ENOMEM;
+	if (!m.more && !(h = malloc(sizeof *h)))
+		return -ENOMEM;
+	chan_taken(&ch->e, &m);
+	ring_peer(ch);
+	if ((ch->partial = m.more))
+		return 0;
+	h->b = ch->copy;
+	h->tag = m.tag;
+	ch->copy = (struct buf)BUF_INIT;
+	list_add_tail(&ch->held, &h->link);
+	return 1;
+}
+
+/* all that is there, of one message at most: 1 it is held */
 static int
 take_parts(struct client_chan *ch)
 {
-	struct chan_msg m;
 	int e;
 
-	if (!ch->partial)
-		ch->copy.len = 0;
-	while ((e = chan_look(&ch->e, &m)) == 1) {
-		if (buf_add(&ch->copy, m.p, m.n) < 0)
-			return -ENOMEM;
-		chan_taken(&ch->e, &m);
-		ring_peer(ch);
-		ch->partial = m.more;
-		if (!m.more)
-			return 1;
-	}
+	while ((e = take(ch)) == 0 && chan_ready(&ch->e))
+		;
 	return e;
 }
 
@@ -437,19 +483,22 @@ client_chan_get(struct client_chan *ch, struct chan_in *m)
 	bool copied = false;
 	int e, over;
 
-	if (ch->at.p == NULL) {
+	if (ch->at.p == NULL && list_empty(&ch->held)) {
 		over = client_chan_peer(ch);
 		if ((e = chan_look(&ch->e, &ch->at)) <= 0) {
 			ch->at.p = NULL;
 			return e < 0 ? e : over;
 		}
 		if (ch->at.more || ch->partial) {
-			m->tag = ch->at.tag;
 			ch->at.p = NULL;
 			if ((e = take_parts(ch)) <= 0)
 				return e < 0 ? e : client_chan_peer(ch) == 0 ? 0 : client_chan_get(ch, m);
-			ch->at = (struct chan_msg){ ch->copy.data, ch->copy.len, m->tag, true };
 		}
+	}
+	if (ch->at.p == NULL) {
+		const struct held *h = list_entry(list_first(&ch->held), struct held, link);
+
+		ch->at = (struct chan_msg){ h->b.len ? h->b.data : (const unsigned char *)"", h->b.len, h->tag, true };
 	}
 	copied = ch->at.more;
 	m->tag = ch->at.tag & ~0xffffu;
@@ -471,7 +520,9 @@ client_chan_get(struct client_chan *ch, struct chan_in *m)
 void
 client_chan_done(struct client_chan *ch)
 {
-	if (ch->at.p && !ch->at.more) {
+	if (ch->at.p && ch->at.more) {
+		held_free(ch);
+	} else if (ch->at.p) {
 		chan_taken(&ch->e, &ch->at);
 		ring_peer(ch);
 	}
@@ -480,12 +531,62 @@ client_chan_done(struct client_chan *ch)
 		buf_release(&ch->copy);
 }
 
+int
+client_chan_whole(struct client_chan *ch)
+{
+	struct chan_msg m;
+	int e;
+
+	if (ch->at.p || !list_empty(&ch->held))
+		return 1;
+	if ((e = chan_look(&ch->e, &m)) == 1 && (ch->partial || m.more))
+		e = take_parts(ch);
+	if (e != 0)
+		return e;
+	return client_chan_peer(ch) == 0 ? 0 : chan_ready(&ch->e) ? client_chan_whole(ch) : client_chan_peer(ch);
+}
+
+/* --- taking early -------------------------------------------------------------------------------------------------- */
+
+void
+client_chan_drain(struct client_chan *ch)
+{
+	if (list_empty(&ch->drain))
+		list_add_tail(&ch->c->drains, &ch->drain);
+}
+
+static inline bool
+drainable(const struct client_chan *ch)
+{
+	return !ch->stuck && (!ch->at.p || ch->at.more) && chan_ready(&ch->e);
+}
+
+void
+chans_drain(struct client *c)
+{
+	list_each(l, &c->drains) {
+		struct client_chan *ch = list_entry(l, struct client_chan, drain);
+
+		while (drainable(ch))
+			ch->stuck = take(ch) < 0;
+	}
+}
+
+bool
+chans_drainable(const struct client *c)
+{
+	list_each(l, &c->drains)
+		if (drainable(list_entry(l, struct client_chan, drain)))
+			return true;
+	return false;
+}
+
 /* --- waiting ----------------------------------------------------------------------------------------------------- */
 
 bool
 client_chan_ready(struct client_chan *ch)
 {
-	if (ch->reader ? ch->at.p || chan_ready(&ch->e) : ch->need != UINT64_MAX && chan_room(&ch->e, ch->need, false) != 0)
+	if (ch->reader ? ch->at.p || !list_empty(&ch->held) || chan_ready(&ch->e) : ch->need != UINT64_MAX && chan_room(&ch->e, ch->need, false) != 0)
 		return true;
 	return chan_over(peer_side(ch)) != 0;
 }

@@ -55,6 +55,12 @@ bool	client_chan_partial(const struct client_chan *ch);
 /* 1 and *m, good until client_chan_done; 0 nothing there; what client_chan_peer says, when all messages were taken */
 int	client_chan_get(struct client_chan *ch, struct chan_in *m);
 void	client_chan_done(struct client_chan *ch);
+int	client_chan_whole(struct client_chan *ch);	/* 1: client_chan_get would give a message; 0; as there */
+/*
+ * From now on what comes is taken out of the ring, into memory, whenever the main thread is to sleep, whatever for:
+ * its writer does not wait for room while we wait for something else.  The end cannot be passed on then.
+ */
+void	client_chan_drain(struct client_chan *ch);
 
 /*
  * Until one is ready: a reader has a message or the end, a writer room for what was not sent; or, unless upsets is NULL,

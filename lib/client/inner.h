@@ -307,6 +307,7 @@ struct client {
 
 	struct client_chan *const *watch;	/* channels that the main thread waits for now */
 	unsigned nwatch;
+	struct list drains;		/* ends whose messages are taken before the main thread sleeps */
 	uint64_t upsets;		/* changes of the state of actors, so far */
 
 	bool corked;			/* out is to be sent soon */
@@ -571,6 +572,8 @@ bool	wait_spin(struct client *c);	/* spins where it can pay; true: something cam
 
 /* chan.c */
 bool	chans_glance(const struct client *c);		/* one of those that are watched is ready */
+void	chans_drain(struct client *c);
+bool	chans_drainable(const struct client *c);
 bool	chans_elsewhere(const struct client *c, uint32_t cpu);	/* the other end of one ran last on another CPU */
 
 /* fd.c: the main thread waits itself, in the place of the thread that tells the descriptor */

@@ -326,6 +326,7 @@ fresh(int sock)
 	c->most = CLIENT_TASKS;
 	c->most_bytes = CLIENT_BYTES;
 	list_init(&c->asks);
+	list_init(&c->drains);
 	list_init(&c->lineage);
 	list_init(&c->lineage_dying);
 	return c;

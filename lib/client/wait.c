@@ -231,6 +231,8 @@ wait_on_bell(struct client *c, bool (*ready)(struct client *, void *), void *arg
 		start = now = clock_ns();
 		if (deadline != WAIT_FOREVER && now >= deadline)
 			return -ETIMEDOUT;
+		if (!list_empty(&c->drains))
+			chans_drain(c);
 		atomic_store(&c->waiting, true);
 		bell_arm(c->bell);
 		if (look(c, ready, arg, true)) {
@@ -239,7 +241,7 @@ wait_on_bell(struct client *c, bool (*ready)(struct client *, void *), void *arg
 			return 0;
 		}
 		if (c->ndeferred || !list_empty(&c->asks) || (c->collect && !c->collecting) || c->lost || c->notice[0] ||
-		    atomic_load(&c->poked)) {
+		    atomic_load(&c->poked) || (!list_empty(&c->drains) && chans_drainable(c))) {
 			bell_disarm(c->bell);
 			atomic_store(&c->waiting, false);
 			continue;

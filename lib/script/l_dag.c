@@ -22,7 +22,7 @@ struct input {				/* what one actor gets of the arguments */
 
 struct output {
 	struct client_chan *ch;
-	bool got, all;
+	bool all;
 	char *from;
 	struct chan_in m;
 };
@@ -127,7 +127,6 @@ settle(lua_State *L, struct graph *g, struct future *f, int fi)
 			lua_settop(L, at + 1);
 		}
 		client_chan_done(o->ch);
-		o->got = false;
 	}
 	n = lua_gettop(L) - top;
 	if (f && (n == 1 || bad)) {
@@ -154,27 +153,26 @@ static int
 collect(lua_State *L, struct graph *g, int gi, const struct output **which)
 {
 	bool all = true;
+	int e;
 
-	for (unsigned i = 0; i < g->nout; i++) {
-		struct output *o = &g->out[i];
-		int e;
-
-		if (o->got)
-			continue;
-		*which = o;
-		if ((e = client_chan_get(o->ch, &o->m)) < 0)
+	for (unsigned i = 0; g->nout > 1 && i < g->nout; i++) {	/* one that is got in place, and waits for others, keeps room */
+		*which = &g->out[i];
+		if ((e = client_chan_whole(g->out[i].ch)) < 0)
 			return e;
-		if (e == 0) {
-			all = false;
-			continue;
-		}
+		all &= e;
+	}
+	for (unsigned i = 0; all && i < g->nout; i++) {
+		struct output *o = &g->out[i];
+
+		*which = o;
+		if ((e = client_chan_get(o->ch, &o->m)) <= 0)
+			return e;
 		if (o->m.tag & CHAN_LAST) {
 			if (chan_values(L, &o->m) < 0)
 				errobj_wrap(L, -1, NULL);
 			client_chan_done(o->ch);
 			return ERR_TASK;
 		}
-		o->got = true;
 	}
 	if (!all)
 		return 0;
@@ -322,7 +320,7 @@ await(lua_State *L, struct graph *g, int gi, struct client_chan *ch, uint64_t de
 		g->watch[n++] = g->in[i].ch;
 	}
 	for (unsigned i = 0; i < g->nout; i++)
-		if (!g->out[i].got)
+		if (g->nout == 1 || client_chan_whole(g->out[i].ch) != 1)
 			g->watch[n++] = g->out[i].ch;
 	if ((e = chan_wait(L, g->watch, n, deadline, &g->upsets)) == 0)
 		census(L, g, gi);
@@ -597,6 +595,7 @@ l_graph(lua_State *L)				/* graph{ins=, outs=, members=, handles=, params=, infl
 		lua_rawgeti(L, -1, (int)i + 1);
 		g->out[i] = (struct output){ .from = name_of(L, "from"), .all = number(L, "all") };
 		g->out[i].ch = end_in(L, true);
+		client_chan_drain(g->out[i].ch);
 		lua_pop(L, 1);
 	}
 	n = list(L, "members");

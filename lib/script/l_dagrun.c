@@ -1,8 +1,8 @@
 /*
  * l_dagrun - compiled graphs in an actor's worker: its plan, and the steps.
  *
- * A step reads a channel into slots, or calls a method with slots and sends its value on.  While it waits, for input or
- * for room, parts of long messages are taken from all inputs: else two actors could wait for each other for ever.
+ * A step reads a channel into slots, or calls a method with slots and sends its value on.  Before the process sleeps it
+ * takes what came on all inputs of all graphs (client_chan_drain): else two actors could wait for each other for ever.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +14,8 @@
 
 struct input {
 	struct client_chan *ch;
-	bool got;
 	int slot, n;			/* where its values go */
 	char *from;			/* who sends */
-	struct chan_in m;
 };
 
 struct output {
@@ -46,8 +44,6 @@ struct dag_plan {
 	unsigned nout;
 	struct step *step;
 	unsigned nstep, pc;
-	struct client_chan **watch;	/* room for nin + 1 */
-	unsigned nwatch;
 };
 
 /* --- the plan ------------------------------------------------------------------------------------------------------ */
@@ -77,7 +73,6 @@ plan_free(lua_State *L, struct dag_plan *g, const unsigned char *error, size_t n
 	free(g->in);
 	free(g->out);
 	free(g->step);
-	free(g->watch);
 	free(g);
 }
 
@@ -187,7 +182,6 @@ read_plan(lua_State *L)				/* (light userdata plan, table, self) */
 	lua_getfield(L, 2, "ins");
 	n = (unsigned)lua_rawlen(L, -1);
 	g->in = room(L, n, sizeof *g->in);
-	g->watch = room(L, n + 1, sizeof *g->watch);
 	for (unsigned i = 0; i < n; i++) {
 		lua_rawgeti(L, -1, (int)i + 1);
 		g->in[i].slot = (int)field(L, lua_gettop(L), "slot");
@@ -196,6 +190,7 @@ read_plan(lua_State *L)				/* (light userdata plan, table, self) */
 		g->nin++;
 		lua_getfield(L, -1, "chan");
 		g->in[i].ch = dag_take_end(L, -1, true);
+		client_chan_drain(g->in[i].ch);
 		lua_pop(L, 2);
 	}
 	lua_getfield(L, 2, "outs");
@@ -244,38 +239,6 @@ dag_attach(lua_State *L)
 	s->plans = g;
 	lua_pushboolean(L, true);
 	return 1;
-}
-
-/* --- waiting --------------------------------------------------------------------------------------------------------- */
-
-/* takes what is there; those that may bring more go into watch, after the first at */
-static void
-pull(struct dag_plan *g, unsigned at)
-{
-	g->nwatch = at;
-	for (unsigned i = 0; i < g->nin; i++) {
-		struct input *in = &g->in[i];
-
-		if (!in->got && client_chan_get(in->ch, &in->m) == 1)
-			in->got = true;
-		if (!in->got && client_chan_peer(in->ch) == 0)
-			g->watch[g->nwatch++] = in->ch;
-	}
-}
-
-struct send {
-	lua_State *L;
-	struct dag_plan *g;
-};
-
-static int
-await_room(struct client_chan *ch, void *arg)
-{
-	struct send *x = arg;
-
-	x->g->watch[0] = ch;
-	pull(x->g, 1);
-	return chan_wait(x->L, x->g->watch, x->g->nwatch, WAIT_FOREVER, NULL);
 }
 
 /* --- steps ------------------------------------------------------------------------------------------------------------ */
@@ -340,12 +303,19 @@ over_by(lua_State *L, struct script *s, struct dag_plan *g, int e, const char *w
 	over(L, s, g);
 }
 
+static int
+await_room(struct client_chan *ch, void *L)
+{
+	return chan_wait(L, &ch, 1, WAIT_FOREVER, NULL);
+}
+
 /* input p->read into its slots.  1 done; 0 not there; -1 the graph is over, and gone */
 static int
 do_read(lua_State *L, struct script *s, struct dag_plan *g, const struct step *p)
 {
 	struct input *in = &g->in[p->read];
-	int e = in->got ? 1 : client_chan_get(in->ch, &in->m), n;
+	struct chan_in m;
+	int e = client_chan_get(in->ch, &m), n;
 	bool bad;
 
 	if (e == 0)
@@ -354,16 +324,15 @@ do_read(lua_State *L, struct script *s, struct dag_plan *g, const struct step *p
 		over_by(L, s, g, e, in->from);
 		return -1;
 	}
-	bad = in->m.tag & CHAN_ERROR;
+	bad = m.tag & CHAN_ERROR;
 	lua_rawgeti(L, LUA_REGISTRYINDEX, g->slots);
-	if ((n = chan_values(L, &in->m)) < 0) {
+	if ((n = chan_values(L, &m)) < 0) {
 		errobj_wrap(L, -1, NULL);
 		lua_remove(L, -2);
 		n = 1;
 		bad = true;
 	}
-	in->got = false;
-	if (bad && in->m.tag & CHAN_LAST) {
+	if (bad && m.tag & CHAN_LAST) {
 		client_chan_done(in->ch);
 		lua_remove(L, -2);
 		over(L, s, g);
@@ -385,7 +354,6 @@ do_read(lua_State *L, struct script *s, struct dag_plan *g, const struct step *p
 static int
 deliver(lua_State *L, struct script *s, struct dag_plan *g, const struct step *p, int first, bool bad)
 {
-	struct send x = { L, g };
 	struct seg segs[SCRIPT_SEGS];
 	struct payload q;
 	int e = 0;
@@ -407,7 +375,7 @@ deliver(lua_State *L, struct script *s, struct dag_plan *g, const struct step *p
 	for (int i = 0; i < p->nout; i++) {
 		const struct output *o = &g->out[p->out[i] - 1];
 
-		if ((e = client_chan_send(o->ch, &q, bad ? CHAN_ERROR : 0, await_room, &x)) < 0) {
+		if ((e = client_chan_send(o->ch, &q, bad ? CHAN_ERROR : 0, await_room, L)) < 0) {
 			over_by(L, s, g, e, o->to);
 			return e;
 		}
@@ -494,24 +462,24 @@ serve(lua_State *L, struct script *s, struct dag_plan *g)
 	return done;
 }
 
-/* all channels that any plan waits for; true: something is there already */
+/* the channels that the plans wait for; true: something is there already */
 static bool
 watch(struct script *s)
 {
 	unsigned n = 0;
 	void *v;
 
-	for (struct dag_plan *g = s->plans; g; g = g->next) {
-		const struct input *in = &g->in[g->step[g->pc].read];
+	for (struct dag_plan *g = s->plans; g; g = g->next, n++) {
+		struct client_chan *ch = g->in[g->step[g->pc].read].ch;
 
-		pull(g, 0);
-		if (in->got || client_chan_peer(in->ch) < 0)
+		if (client_chan_ready(ch))
 			return true;
-		if ((v = realloc(s->watch, (n + g->nwatch + 1) * sizeof *s->watch)) == NULL)
-			return true;
-		s->watch = v;
-		memcpy(s->watch + n, g->watch, g->nwatch * sizeof *s->watch);
-		n += g->nwatch;
+		if (n % 16 == 0) {
+			if ((v = realloc(s->watch, (n + 16) * sizeof *s->watch)) == NULL)
+				return true;
+			s->watch = v;
+		}
+		s->watch[n] = ch;
 	}
 	client_chan_watch(s->c, s->watch, n);
 	return false;
