@@ -240,7 +240,7 @@ drop(struct actor_core *c, struct actor_life *a, uint32_t proc, struct actor_out
 	a->holder[i] = a->holder[--a->nholder];
 	if (a->nholder == 0 && a->state == ACTOR_DEAD)
 		fx_add(o, ACTOR_FX_FORGET, a);
-	else if (a->nholder == 0 && !a->detached && !a->ending && !a->final) {
+	else if (a->nholder == 0 && !a->detached && !a->set && !a->ending && !a->final) {
 		/* a handle may be on its way from one process to another: its new holder has a moment to say so */
 		if (a->timer.index == 0 && heap_set(&c->timers, &a->timer, c->now + ACTOR_GRACE) == 0)
 			a->orphan = true;
@@ -282,14 +282,15 @@ in_new(struct actor_core *c, const struct actor_in *in, struct actor_out *o)
 	    .restarts = m->restarts > UINT32_MAX ? UINT32_MAX : (uint32_t)m->restarts, .incarnation = 1,
 	    .state = ACTOR_PENDING, .detached = m->detached != 0, .wait = m->wait != 0,
 	    .threads = m->threads < UINT16_MAX ? (unsigned)m->threads : UINT16_MAX, .pgroup = m->pgroup,
-	    .bundle = m->bundle < UINT32_MAX ? (unsigned)m->bundle : UINT32_MAX, .capture = m->capture != 0 };
+	    .bundle = m->bundle < UINT32_MAX ? (unsigned)m->bundle : UINT32_MAX, .capture = m->capture != 0,
+	    .set = in->set, .rank = in->rank };
 	if (set(&a->name, m->name) < 0 || set(&a->class, m->class) < 0 || set(&a->methods, m->methods) < 0 ||
 	    set(&a->spec, m->spec) < 0 || set(&a->namespace, in->namespace) < 0 || (in->proc && hold(a, in->proc) < 0) ||
 	    map_put(&c->actors, a->number, a) < 0) {
 		life_free(a);
 		return -ENOMEM;
 	}
-	if (in->proc == 0 && !a->detached)	/* its creator died meanwhile */
+	if (in->proc == 0 && !a->detached && !a->set)	/* its creator died meanwhile */
 		die(c, a, "its creator died", o);
 	else
 		place(a, o);
@@ -305,6 +306,7 @@ in_up(struct actor_core *c, struct actor_life *a, const struct actor_in *in, str
 		if (in->error.n)
 			buf_add(&a->error, in->error.p, in->error.n);
 		fx_add(o, ACTOR_FX_KILL, a)->worker = a->worker;
+		a->unfit = true;
 		die(c, a, "its constructor failed", o);
 		return;
 	}
@@ -425,7 +427,8 @@ actor_step(struct actor_core *c, uint64_t now, const struct actor_in *in, struct
 			fx_add(o, ACTOR_FX_START, a)->worker = in->worker;
 			break;
 		case ACTOR_IN_NOPLACE:
-			if (a->stage == STAGE_PLACING)
+			a->unfit = a->stage == STAGE_PLACING;
+			if (a->unfit)
 				die(c, a, in->text, o);
 			break;
 		case ACTOR_IN_UP: in_up(c, a, in, o); break;

@@ -36,6 +36,9 @@ struct actor_life {			/* ro for all but actor.c */
 	struct id pgroup;		/* placement group, or all 0 */
 	unsigned bundle;
 	bool capture;
+	uint64_t set;			/* that it is a member of: who holds it does not matter; 0 */
+	uint32_t rank;			/* in that */
+	bool unfit;			/* it died of what it is: no place for it, or its constructor failed */
 	uint32_t job, creator, restarts, incarnation, worker;
 	unsigned threads;		/* as in lease_in */
 	enum actor_state state;
@@ -61,7 +64,7 @@ struct actor_core {
 };
 
 enum actor_in_kind {
-	ACTOR_IN_NEW,		/* proc, job, namespace, new: registered under number actor */
+	ACTOR_IN_NEW,		/* proc, job, namespace, new, set, rank: registered under number actor */
 	ACTOR_IN_PLACED,	/* actor, worker: a process was forked for it */
 	ACTOR_IN_NOPLACE,	/* actor, text: infeasible */
 	ACTOR_IN_UP,		/* actor, worker, ok, error */
@@ -78,8 +81,8 @@ enum actor_in_kind {
 
 struct actor_in {
 	enum actor_in_kind kind;
-	uint64_t actor, req;
-	uint32_t proc, worker, job, group;
+	uint64_t actor, req, set;
+	uint32_t proc, worker, job, group, rank;
 	bool ok, stop, restart;
 	const char *text;
 	struct span error, namespace;

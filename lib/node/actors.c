@@ -38,6 +38,8 @@ fx_note(struct node *n, const struct actor_life *a)
 	CTL(n, actor_note, .actor = a->number, .state = a->state, .incarnation = a->incarnation, .text = span_str(a->text));
 	if (a->state == ACTOR_DEAD && (j = map_get(&n->jobs, a->job)) != NULL)
 		job_unref(n, j);	/* counted in actors_made; a dead one is noted once */
+	if (a->set)
+		sets_actor(n, a);
 	if (a->state == ACTOR_DEAD && n->nafter)
 		again_after(n, a->number);
 }
@@ -84,7 +86,7 @@ fx_do(struct node *n, const struct actor_fx *fx)
 		if (p)
 			SEND(p, actor_start, .actor = a->number, .incarnation = a->incarnation, .name = span_buf(&a->name),
 			    .class = span_buf(&a->class), .spec = span_buf(&a->spec), .methods = span_buf(&a->methods),
-			    .memory = (uint64_t)a->need.v[RES_MEM]);
+			    .memory = (uint64_t)a->need.v[RES_MEM], .set = a->set, .rank = a->rank);
 		break;
 	case ACTOR_FX_RING: fx_ring(n, a, fx); break;
 	case ACTOR_FX_STATE: fx_state(n, a, fx->proc); break;
@@ -154,10 +156,20 @@ actors_made(struct node *n, const struct ask *a, const struct msg_actor *m)
 	in.job = a->job->number;
 	in.namespace = span_buf(&a->job->namespace);
 	in.new = &new;
+	in.set = a->set;
+	in.rank = a->rank;
+	if (a->set && !id_none(sets_group(n, a->set))) {
+		new.pgroup = sets_group(n, a->set);
+		new.bundle = a->rank + 1;
+	}
 	a->job->refs++;			/* as long as it is not dead */
 	if (p)
 		SEND(p, actor, .req = a->req, .actor = m->actor, .class = m->class, .methods = m->methods);
+	if (a->set)
+		sets_step(n, &(struct set_in){ .kind = SET_IN_MADE, .set = a->set, .rank = a->rank, .actor = m->actor });
 	actors_step(n, &in);
+	if (a->set && set_get(&n->set, a->set) == NULL)
+		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_KILL, .actor = m->actor });
 	if (p && new.name.n)
 		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_WATCH, .actor = m->actor, .proc = p->number });
 }
@@ -175,6 +187,31 @@ ask_new(struct node *n, struct nproc *p, struct msg_actor_new *m, struct span bo
 	m->namespace = span_buf(&p->job->namespace);
 	m->spec = span_of(NULL, 0);	/* the node keeps it */
 	if (msg_put_actor_new(&n->ctl, m) == 0)
+		ctl_send(n);
+	return true;
+}
+
+/* a member of a set, with nobody who waits for the answer */
+bool
+actors_make(struct node *n, struct njob *j, struct span body, uint64_t set, uint32_t rank)
+{
+	struct msg_actor_new m;
+	uint64_t req = ctl_ask(n, NULL, 0, MSG_ACTOR_NEW_T, body);
+	struct ask *a = map_get(&n->asks, req);
+
+	if (req == 0)
+		return false;
+	a->set = set;
+	a->rank = rank;
+	a->job = j;
+	j->refs++;
+	if (msg_get_actor_new(&m, body.p, body.n) < 0)
+		return false;			/* it was checked before */
+	m.req = req;
+	m.job = j->number;
+	m.namespace = span_buf(&j->namespace);
+	m.spec = m.name = span_of(NULL, 0);
+	if (msg_put_actor_new(&n->ctl, &m) == 0)
 		ctl_send(n);
 	return true;
 }

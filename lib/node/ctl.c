@@ -18,7 +18,7 @@ ctl_ask(struct node *n, const struct nproc *p, uint64_t req, uint16_t type, stru
 		a = calloc(1, sizeof *a);
 	if (a == NULL)
 		return 0;
-	*a = (struct ask){ .proc = p->number, .req = req, .type = type, .job = p->job };
+	*a = (struct ask){ .proc = p ? p->number : 0, .req = req, .type = type, .job = p ? p->job : NULL };
 	if ((body.n && buf_add(&a->body, body.p, body.n) < 0) || map_put(&n->asks, ++n->next_ask, a) < 0) {
 		buf_release(&a->body);
 		free(a);
@@ -72,6 +72,8 @@ on_fail(struct node *n, const struct frame *f)
 		return e;
 	if ((p = map_get(&n->procs, a->proc)) != NULL && !p->lost)
 		SEND(p, fail, .req = a->req, .code = m.code, .text = m.text);
+	if (a->set)			/* refused: the member is as one that died */
+		sets_step(n, &(struct set_in){ .kind = SET_IN_MADE, .set = a->set, .rank = a->rank });
 	ctl_ask_free(n, a);
 	return 0;
 }

@@ -34,7 +34,9 @@ fx_state(struct node *n, const struct group_fx *fx)
 {
 	struct nproc *p = proc_find(n, fx->proc);
 
-	if (p)
+	if (fx->proc == 0)		/* the node itself */
+		sets_grouped(n, fx);
+	else if (p)
 		SEND(p, group_state, .id = fx->id, .state = fx->state, .code = fx->code, .text = span_str(fx->text));
 }
 
@@ -68,6 +70,12 @@ step(struct node *n, const struct group_in *in, char text[200])
 	o->n = 0;
 	n->grouping = false;
 	return e;
+}
+
+int
+groups_make(struct node *n, const struct group_in *in, char text[200])
+{
+	return step(n, in, text);
 }
 
 void

@@ -21,6 +21,7 @@
 #include "core/control.h"
 #include "core/group.h"
 #include "core/lease.h"
+#include "core/set.h"
 #include "loop/conn.h"
 #include "loop/listener.h"
 #include "node/node.h"
@@ -111,6 +112,8 @@ struct ask {				/* a request at the control store */
 	uint64_t req;			/* its own request number */
 	uint16_t type;
 	struct njob *job;		/* counted, or NULL */
+	uint64_t set;			/* ACTOR_NEW of a member, nobody else wants it; 0 */
+	uint32_t rank;
 	uint64_t after;			/* not asked yet: it waits for the end of this actor; 0 */
 	struct buf body;		/* ACTOR_NEW as it came */
 };
@@ -182,6 +185,10 @@ struct node {
 	struct group_out group_out;
 	bool grouping;			/* effects are being carried out */
 	uint64_t group_at;
+	struct set_core set;
+	struct set_out set_out;
+	bool setting;			/* effects are being carried out */
+	uint64_t set_at;
 	uint64_t lease_at, actor_at, mem_at, ctl_at, kept_at;	/* CLOCK_MONOTONIC; 0: nothing */
 	bool granting, acting;		/* effects are being carried out */
 
@@ -388,9 +395,18 @@ void	chans_stop(struct node *n);
 /* groups.c */
 void	groups_start(struct node *n);		/* the node has its number and its resources */
 void	groups_step(struct node *n, const struct group_in *in);
+int	groups_make(struct node *n, const struct group_in *in, char text[200]);	/* GROUP_IN_NEW, by the node itself */
 int	groups_frame(struct nproc *p, const struct frame *f);	/* GROUP_NEW GROUP_ASK GROUP_DEL GROUP_FIND */
 /* the number that the leases know a group by; 0: it is none any more, with a line that says why */
 uint64_t groups_number(const struct node *n, struct id id, char *why, size_t nwhy);
+
+/* sets.c */
+void	sets_step(struct node *n, const struct set_in *in);
+int	sets_frame(struct nproc *p, const struct frame *f);	/* SET_NEW SET_FIND SET_WATCH SET_RESIZE SET_END */
+void	sets_actor(struct node *n, const struct actor_life *a);	/* a member's state changed */
+void	sets_grouped(struct node *n, const struct group_fx *fx);	/* a gang's placement group did */
+struct id sets_group(const struct node *n, uint64_t set);	/* that of a gang, or all 0 */
+bool	actors_make(struct node *n, struct njob *j, struct span body, uint64_t set, uint32_t rank);	/* actors.c */
 
 /* rows.c */
 int	rows_frame(struct nproc *p, const struct frame *f);		/* LIST */

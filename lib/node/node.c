@@ -63,7 +63,7 @@ node_memory(void)
 void
 node_timer(struct node *n)
 {
-	const uint64_t at[] = { n->lease_at, n->actor_at, n->mem_at, n->ctl_at, n->kept_at, n->group_at };
+	const uint64_t at[] = { n->lease_at, n->actor_at, n->mem_at, n->ctl_at, n->kept_at, n->group_at, n->set_at };
 	uint64_t first = 0, now;
 
 	for (size_t i = 0; i < sizeof at / sizeof *at; i++)
@@ -100,6 +100,10 @@ on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	if (n->group_at && n->group_at <= now) {
 		n->group_at = 0;
 		groups_step(n, &(struct group_in){ .kind = GROUP_IN_TICK });
+	}
+	if (n->set_at && n->set_at <= now) {
+		n->set_at = 0;
+		sets_step(n, &(struct set_in){ .kind = SET_IN_TICK });
 	}
 	if (n->mem_at && n->mem_at <= now)
 		memory_tick(n);
@@ -441,6 +445,8 @@ node_free(struct node *n)
 	actor_release(&n->actor);
 	group_release(&n->group);
 	free(n->group_out.fx);
+	set_release(&n->set);
+	free(n->set_out.fx);
 	if (n->lease.demands.next)
 		lease_release(&n->lease);
 	free(n->lease_out.fx);

@@ -228,6 +228,7 @@ proc_gone(struct nproc *p, int code, const char *text)
 	map_release(&p->known);
 	logs_gone(p);
 	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_GONE, .proc = p->number, .text = text });
+	sets_step(n, &(struct set_in){ .kind = SET_IN_GONE, .proc = p->number });
 	if (p->page) {
 		/* a sleeper was taken off the count when it fell asleep; nobody can wake it any more */
 		if (atomic_exchange(&n->np->bell[p->bell].word, 0) != 2)
@@ -286,6 +287,7 @@ job_over(struct node *n, struct njob *j)
 		return;
 	j->over = true;
 	j->refs++;
+	sets_step(n, &(struct set_in){ .kind = SET_IN_JOB_END, .job = j->number });
 	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_JOB_END, .job = j->number });
 	list_each_safe(l, q, &n->procs_list) {
 		struct nproc *p = list_entry(l, struct nproc, link);

@@ -217,7 +217,9 @@ enum route_kind {
 	F(S, class, "its class") \
 	F(B, spec, "as in ACTOR_NEW") \
 	F(B, methods, "as in ACTOR_NEW") \
-	F(U, memory, "bytes granted; 0 none")
+	F(U, memory, "bytes granted; 0 none") \
+	F(U, set, "set that it is a member of, or 0") \
+	F(U, rank, "which: 0 first")
 #define MSG_ACTOR_UP(F) \
 	F(U, actor, "actor that was constructed, or not") \
 	F(U, ok, "1 it serves, 0 its constructor failed") \
@@ -372,6 +374,48 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	F(D, id, "of the group") \
 	F(U, bundles, "how many it has")
 
+/* --- sets of actors ---------------------------------------------------------------------------------------- */
+#define MSG_SET_NEW(F) \
+	F(U, req, "request number; answered by SET or FAIL") \
+	F(S, name, "name in the namespace, or empty") \
+	F(B, actor, "body of an ACTOR_NEW: what each member is") \
+	F(U, min, "members up that make it alive") \
+	F(U, max, "members wanted") \
+	F(U, gang, "1: placed as one, and started again as one") \
+	F(U, strategy, "of a gang, as in GROUP_NEW") \
+	F(U, detached, "1: outlives its job") \
+	F(U, drain, "ns from stopping a member to killing it; 0 no limit")
+#define MSG_SET(F) \
+	F(U, req, "request number") \
+	F(U, set, "number of the set, never used again on this node") \
+	F(S, class, "class of its members") \
+	F(B, methods, "as in ACTOR_NEW")
+#define MSG_SET_FIND(F) \
+	F(U, req, "request number; answered by SET or FAIL") \
+	F(S, namespace, "empty: the sender's") \
+	F(S, name, "its name")
+#define MSG_SET_WATCH(F) \
+	F(U, set, "number of a set: SET_STATE now and whenever it changes, which its maker is told unasked") \
+	F(U, on, "0: no more of that")
+#define MSG_SET_STATE(F) \
+	F(U, set, "number of the set") \
+	F(U, revision, "of its state, one more at each change") \
+	F(U, state, "pending 1, alive 2, ending 3, dead 4") \
+	F(U, min, "as in SET_NEW") \
+	F(U, max, "as in SET_NEW") \
+	F(S, text, "why it ends or is dead") \
+	F(B, error, "encoded error value of a constructor, or empty") \
+	F(B, members, "those that stay, 16 bytes each: u64 actor, u32 rank, u32 1 if it is up") \
+	F(U, generation, "of a gang, 1 first")
+#define MSG_SET_RESIZE(F) \
+	F(U, req, "request number; answered by OK or FAIL") \
+	F(U, set, "number of the set") \
+	F(U, min, "as in SET_NEW") \
+	F(U, max, "as in SET_NEW")
+#define MSG_SET_END(F) \
+	F(U, set, "number of the set") \
+	F(U, kill, "1: at once; 0: after the calls already sent")
+
 /* --- a kept-running program, rota-program(7): the request number is that of the header ------------ */
 #define MSG_START(F) \
 	F(U, proto_min, "lowest protocol version understood") \
@@ -466,6 +510,13 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(GROUP_DEL, group_del, 113, 0, "c>n") \
 	X(GROUP_FIND, group_find, 114, 0, "c>n") \
 	X(GROUP, group, 115, 0, "n>c") \
+	X(SET_NEW, set_new, 130, 0, "c>n") \
+	X(SET, set, 131, 0, "n>c") \
+	X(SET_FIND, set_find, 132, 0, "c>n") \
+	X(SET_WATCH, set_watch, 133, 0, "c>n") \
+	X(SET_STATE, set_state, 134, 0, "n>c") \
+	X(SET_RESIZE, set_resize, 135, 0, "c>n") \
+	X(SET_END, set_end, 136, 0, "c>n") \
 	X(START, start, 120, 0, "p>w") \
 	X(CALL, call, 121, 0, "w>p") \
 	X(REPLY, reply, 122, 0, "p>w") \
