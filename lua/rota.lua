@@ -115,6 +115,17 @@ end
 -- class:pool(n, ...): n actors made with these arguments, as one
 function Class.pool(c, n, ...) return pool.made(c, n, ...) end
 
+-- set(class, {n=, gang=, …}, …): a set of such actors; set(name): the one of that name, or nil and why
+local set = require "rota.set"
+function rota.set(c, options, ...)
+	if type(c) == "string" then return set.find(c) end
+	if getmetatable(c) ~= Class then error("rota.set takes a class of actors and a table of options", 2) end
+	local o = set.options(c, options or {})
+	local class = o.detached and detached.packed(c.class) or c.class
+	local number, methods = core.actor_new(c.name, o, inside(c), class, c.methods, outside(c), expand(...))
+	return set.found(number, c.name, methods, options and options.name)
+end
+
 function Class.__tostring(c) return "actor class " .. c.name end
 
 -- actor{ new = function(self, …) end, method = function(self, …) end, field = default } -> class

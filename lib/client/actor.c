@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include "client/inner.h"
 #include "client/spec.h"
+#include "wire/frame.h"
 #include "wire/le.h"
 #include "wire/mp.h"
 
@@ -298,6 +299,41 @@ spec_put(struct client *c, struct buf *b, const struct actor_spec *s, struct rec
 	return buf_add(b, head, sizeof head) < 0 || buf_add(b, s->code, s->ncode) < 0 || buf_add(b, p, n) < 0 ? -ENOMEM : 0;
 }
 
+static struct msg_actor_new
+new_msg(const struct client *c, const struct actor_spec *s, const struct buf *spec)
+{
+	bool captured = c->capturing && id_none(s->opts.group);
+
+	return (struct msg_actor_new){ .name = span_of(s->name, s->name ? strlen(s->name) : 0),
+	    .class = span_of(s->class, strlen(s->class)), .methods = span_of(s->methods, s->nmethods),
+	    .spec = span_of(spec->data, spec->len), .cpus = s->opts.cpus, .gpus = s->opts.gpus, .memory = s->opts.memory,
+	    .resources = span_of(s->opts.resources, s->opts.nresources), .restarts = s->restarts, .detached = s->detached,
+	    .wait = s->opts.wait, .reuse = s->reuse, .threads = s->opts.threads,
+	    .pgroup = captured ? c->pgroup : s->opts.group, .bundle = s->opts.bundle, .capture = captured || s->opts.capture };
+}
+
+int
+actor_body_l(struct client *c, struct buf *b, const struct actor_spec *s, struct rec *args)
+{
+	struct buf spec = BUF_INIT;
+	struct msg_actor_new m;
+	int e = spec_put(c, &spec, s, args);
+
+	if (e == 0) {
+		m = new_msg(c, s, &spec);
+		if ((e = msg_put_actor_new(b, &m)) == 0)
+			buf_drop(b, FRAME_HEAD);
+	}
+	buf_release(&spec);
+	return e;
+}
+
+unsigned
+client_actor_calls(const struct actor *a)
+{
+	return __atomic_load_n(&a->calls, __ATOMIC_RELAXED);
+}
+
 int
 actor_request(struct client *c, struct request *rq, struct actor **a, char *why, size_t n)
 {
@@ -329,7 +365,6 @@ actor_request(struct client *c, struct request *rq, struct actor **a, char *why,
 int
 client_actor_new(struct client *c, const struct actor_spec *s, struct actor **a, char *why, size_t n)
 {
-	bool captured = c->capturing && id_none(s->opts.group);
 	struct buf spec = BUF_INIT;
 	struct request *rq = NULL;
 	struct rec *args;
@@ -339,14 +374,13 @@ client_actor_new(struct client *c, const struct actor_spec *s, struct actor **a,
 	if ((e = client_put(c, s->args, &args)) < 0)
 		return e;
 	lock_take(&c->lock);
-	if ((e = spec_put(c, &spec, s, args)) == 0 && (rq = link_expect_l(c)))
-		LINK_SEND(c, actor_new, .req = rq->req, .name = span_of(s->name, s->name ? strlen(s->name) : 0),
-		    .class = span_of(s->class, strlen(s->class)), .methods = span_of(s->methods, s->nmethods),
-		    .spec = span_of(spec.data, spec.len), .cpus = s->opts.cpus, .gpus = s->opts.gpus,
-		    .memory = s->opts.memory, .resources = span_of(s->opts.resources, s->opts.nresources),
-		    .restarts = s->restarts, .detached = s->detached, .wait = s->opts.wait, .reuse = s->reuse,
-		    .threads = s->opts.threads, .pgroup = captured ? c->pgroup : s->opts.group, .bundle = s->opts.bundle,
-		    .capture = captured || s->opts.capture);
+	if ((e = spec_put(c, &spec, s, args)) == 0 && (rq = link_expect_l(c))) {
+		struct msg_actor_new m = new_msg(c, s, &spec);
+
+		m.req = rq->req;
+		if (msg_put_actor_new(&c->out, &m) == 0)
+			link_flush_l(c);
+	}
 	lock_drop(&c->lock);
 	buf_release(&spec);
 	e = rq ? actor_request(c, rq, a, why, n) : -ENOMEM;

@@ -160,6 +160,8 @@ ON(actor_start)
 	UNUSED;
 	c->actor_number = m->actor;
 	c->incarnation = m->incarnation;
+	c->in_set = m->set;
+	c->rank = (uint32_t)m->rank;
 	c->spec.len = c->self.len = 0;
 	c->self_name = m->name.n;
 	c->self_class = m->class.n;
@@ -206,6 +208,12 @@ ON(chan)				/* the segment goes to who asked */
 	return 0;
 }
 
+ON(set_state)
+{
+	UNUSED;
+	return set_state_l(c, m, f);
+}
+
 ON(group_state)
 {
 	UNUSED;
@@ -218,6 +226,7 @@ ANSWER(ok)
 ANSWER(found)
 ANSWER(actor)
 ANSWER(group)
+ANSWER(set)
 ANSWER(kv_rows)
 ANSWER(kv_done)
 ANSWER(kv_events)
@@ -226,7 +235,7 @@ ANSWER(kv_events)
 	X(LENT, lent) X(FREE, free) X(COLLECT, collect) X(ROUTE, route) X(ACTOR_STATE, actor_state) \
 	X(ACTOR_START, actor_start) X(ACTOR_STOP, actor_stop) X(ROWS, rows) X(OK, ok) X(FOUND, found) X(ACTOR, actor) X(CHAN, chan) \
 	X(KV_ROWS, kv_rows) X(KV_DONE, kv_done) X(KV_EVENTS, kv_events) \
-	X(GROUP, group) X(GROUP_STATE, group_state) X(CANCEL, cancel)
+	X(GROUP, group) X(GROUP_STATE, group_state) X(SET, set) X(SET_STATE, set_state) X(CANCEL, cancel)
 
 #define X(NAME, name) \
 static int \

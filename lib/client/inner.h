@@ -317,6 +317,9 @@ struct client {
 	struct id in_pgroup;		/* worker: of the last lease */
 	unsigned in_bundles;
 	struct id pgroup;		/* of the running task, if it captures */
+	struct map sets;		/* number -> struct cset * (set.c) */
+	uint64_t in_set;		/* worker: the set that its actor is a member of, and which */
+	uint32_t rank;
 	bool captures, capturing;	/* some ring does; the running task does */
 
 	/* output.c: a worker's prints */
@@ -502,6 +505,11 @@ fn_of(struct client *c, uint32_t unit)
 }
 
 struct fn *fn_captured_l(struct client *c, struct fn *fn);
+
+/* set.c */
+int	set_state_l(struct client *c, const struct msg_set_state *m, const struct frame *f);
+void	sets_lost_l(struct client *c);
+int	actor_body_l(struct client *c, struct buf *b, const struct actor_spec *s, struct rec *args);	/* of an ACTOR_NEW; actor.c */
 
 /* group.c */
 void	group_state_l(struct client *c, const struct msg_group_state *m);

@@ -55,6 +55,7 @@ link_lose_l(struct client *c, const char *why)
 		if (c->lease[i])
 			lease_dead_l(c, c->lease[i], ERR_NO_CLUSTER, false, c->why);
 	groups_lost_l(c);
+	sets_lost_l(c);
 	bell_ring(c->np, c->bell);
 }
 

@@ -558,6 +558,13 @@ serve_actor(struct client *c, struct span *spec, uint64_t *incarnation)
 }
 
 bool
+serve_member(struct client *c, uint32_t *rank)
+{
+	*rank = c->rank;
+	return c->in_set != 0;
+}
+
+bool
 serve_actor_self(struct client *c, struct span *name, struct span *class, struct span *methods)
 {
 	size_t n = c->self_name, k = n + c->self_class;

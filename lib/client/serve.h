@@ -108,6 +108,7 @@ void	serve_scope(struct client *c, struct task_in *t);	/* t is suspended with th
 /* the actor that this worker is: its number, 0 if none; spec as ACTOR_NEW carried it */
 uint64_t serve_actor(struct client *c, struct span *spec, uint64_t *incarnation);
 /* and how others know it; false: this worker is no actor */
+bool	serve_member(struct client *c, uint32_t *rank);	/* is this actor a member of a set, and which */
 bool	serve_actor_self(struct client *c, struct span *name, struct span *class, struct span *methods);
 void	serve_actor_up(struct client *c, bool ok, const unsigned char *error, size_t n);
 

@@ -185,7 +185,8 @@ die(struct set_core *c, struct set *s, const char *text, struct set_out *o)
 		fx_add(o, SET_FX_UNGROUP, s);
 	s->grouping = s->placed = false;
 	s->state = SET_DEAD;
-	snprintf(s->text, sizeof s->text, "%s", text);
+	if (text != s->text)
+		snprintf(s->text, sizeof s->text, "%s", text);
 	s->changed = true;
 	tell(s, o);
 	fx_add(o, SET_FX_FORGET, s);

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 #include "base/clock.h"
+#include "client/set.h"
 #include "script/func.h"
 #include "script/l_dag.h"
 #include "script/script.h"
@@ -289,7 +290,29 @@ l_method_gc(lua_State *L)
 
 /* --- making and finding ---------------------------------------------------------------------------------------- */
 
-/* actor_new(class name, options, what the worker must know, class table, method names, what callers must know or nil,
+/* options.set on the top of the stack: min, max, gang, strategy, drain */
+static int
+set_new(lua_State *L, struct client *c, const struct actor_spec *actor, uint64_t *number, char why[512])
+{
+	struct set_spec s = { .actor = *actor, .name = actor->name, .detached = actor->detached };
+
+	s.actor.name = NULL;
+	lua_getfield(L, -1, "min");
+	lua_getfield(L, -2, "max");
+	lua_getfield(L, -3, "strategy");
+	lua_getfield(L, -4, "gang");
+	lua_getfield(L, -5, "drain");
+	s.min = (unsigned)lua_tointeger(L, -5);
+	s.max = (unsigned)lua_tointeger(L, -4);
+	s.strategy = (unsigned)lua_tointeger(L, -3);
+	s.gang = lua_toboolean(L, -2);
+	s.drain = (uint64_t)(lua_tonumber(L, -1) * 1e9);
+	lua_pop(L, 5);
+	return client_set_new(c, &s, number, why, 512);
+}
+
+/* With options.set a set of them: its number, and the methods as they travel.
+ * actor_new(class name, options, what the worker must know, class table, method names, what callers must know or nil,
    constructor arguments …) -> handle */
 static int
 l_new(lua_State *L)
@@ -303,6 +326,8 @@ l_new(lua_State *L)
 	struct actor *a;
 	char why[512];
 	lua_Number restarts;
+	uint64_t number;
+	bool set;
 	int e;
 
 	luaL_checktype(L, 2, LUA_TTABLE);
@@ -332,12 +357,23 @@ l_new(lua_State *L)
 	spec.ncode = class.b.len;
 	spec.methods = names.b.data;
 	spec.nmethods = names.b.len;
-	e = client_actor_new(c, &spec, &a, why, sizeof why);
+	if ((set = lua_getfield(L, 2, "set") == LUA_TTABLE))
+		e = set_new(L, c, &spec, &number, why);
+	else
+		e = client_actor_new(c, &spec, &a, why, sizeof why);
+	lua_pop(L, 1);
 	enc_forget(L, &s->enc);
+	if (set)
+		lua_pushlstring(L, (const char *)names.b.data, names.b.len);
 	enc_release(L, &class);
 	enc_release(L, &names);
 	if (e < 0)
 		script_raise(L, e, "%s", *why ? why : err_str(e));
+	if (set) {
+		lua_pushinteger(L, (lua_Integer)number);
+		lua_insert(L, -2);
+		return 2;
+	}
 	handle_push(L, a);
 	return 1;
 }

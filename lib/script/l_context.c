@@ -104,6 +104,7 @@ l_context(lua_State *L)				/* context() -> table */
 	const struct msg_welcome *m = client_welcome(c);
 	uint64_t actor, incarnation;
 	struct span spec;
+	uint32_t rank;
 
 	lua_createtable(L, 0, 16);
 	set_span(L, "node", m->node_name);
@@ -124,6 +125,8 @@ l_context(lua_State *L)				/* context() -> table */
 		if (name.n)
 			set_span(L, "actor_name", name);
 		set_int(L, "incarnation", incarnation);
+		if (serve_member(c, &rank))
+			set_int(L, "rank", rank);
 	}
 	if (s->sched->running)
 		running(L, s, s->sched->running);

@@ -106,7 +106,7 @@ struct rec *stream_test(lua_State *L, int idx);		/* the record of its call; NULL
 struct rec *stream_head(lua_State *L, int idx);		/* what to wait for, borrowed; raises */
 extern const luaL_Reg stream_functions[];
 void	kv_open(lua_State *L);				/* l_kv.c */
-extern const luaL_Reg kv_functions[], group_functions[];
+extern const luaL_Reg kv_functions[], group_functions[], set_functions[];
 void	process_open(lua_State *L);			/* l_process.c */
 extern const luaL_Reg process_functions[];
 

@@ -118,7 +118,8 @@ local bundle = { cpus = common.cpus, gpus = common.gpus, memory = size, resource
 local function anything(v) return v end			-- checked where it is used
 local known = { task = task, actor = actor, method = method, cancel = { force = yes, recursive = yes },
     keep = { name = text, ttl = time }, wait = { n = anything, timeout = time }, get = { timeout = time, as = anything, errors = anything }, bundle = bundle,
-    group = { name = text, timeout = time, detached = yes } }
+    group = { name = text, timeout = time, detached = yes },
+    set = { n = anything, gang = yes, strategy = text, name = text, drain = time, detached = yes } }
 
 -- what users of other systems type
 local elsewhere = {
