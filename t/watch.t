@@ -114,8 +114,8 @@ at_rest() {		# a program that waits, its leases and an idle actor: no wake-up of
 	exec 8>"$TMP/in" 9<"$TMP/out"
 	for round in 1 2; do
 		read -r _ <&9
-		for settle in 1 2 3 4 5; do		# leases go back, the last looks are made
-			was=$(wakes) && timeout 2 tail -f /dev/null
+		for settle in 1 2 3 4 5 6 7 8; do		# leases go back, the last looks are made
+			was=$(wakes) && timeout 1.3 tail -f /dev/null
 			now=$(wakes)
 			[ "$was" != "$now" ] || break
 		done
