@@ -14,7 +14,7 @@ lines() { [ "$(grep -cE -e "$2" "$1")" -eq "$3" ] || { echo "not $3 lines in $1 
 prefix() {
 	lua <<'END' || { cat err; return 1; }
 local rota = require "rota"
-local f = rota.task(function(i) print("one", i) io.stderr:write("two ", i, "\n") io.write("three") end)
+local f = rota.task(function(i) print("one", i) io.stderr:write("two ", i, "\n") io.write("three ", i) end)
 local Noisy = rota.actor{ new = function(self) print "made" end, say = function(self) print "said" end }
 rota.get(f(1)) rota.get(f(2))
 local a = Noisy()
@@ -22,7 +22,7 @@ rota.get(a:say())
 print "data"
 END
 	lines err '^sq\.lua:2 [0-9]+\| one	[12]$' 2 && lines err '^sq\.lua:2 [0-9]+\| two [12]$' 2 &&
-	lines err '^sq\.lua:2 [0-9]+\| three$' 2 && lines err '^new [0-9]+\| made$' 1 && lines err '^say [0-9]+\| said$' 1 &&
+	lines err '^sq\.lua:2 [0-9]+\| three [12]$' 2 && lines err '^new [0-9]+\| made$' 1 && lines err '^say [0-9]+\| said$' 1 &&
 	lines err '' 8 && prints data cat out
 }
 check 'INTERFACE 3.2, prints in tasks: to the driver'\''s stderr, each line with task and process, never to its stdout' prefix
