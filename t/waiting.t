@@ -16,19 +16,17 @@ assert(not r:wait(6.5))
 rota.stop(a)
 print(rota.get(r), rota.get(q))
 E
-rlua hold.lua >out 2>err &
-lua=$!
+rlua hold.lua >out 2>err
 serve rlet -p --socket w.sock --own $$ -c 1 -g 4 --ready-fd 3
 export ROTA_ADDRESS="unix:$ROTA_DIR/w.sock"
-rmap -g 4 -c 0 sh -c 'for i in $(seq 600); do [ -e go ] && exit; sleep 0.05; done' ::: 1 &
+rmap -g 4 -c 0 sh -c 'for i in $(seq 1200); do [ -e go ] && exit; sleep 0.05; done' ::: 1 &
 first=$!
-for i in $(seq 400); do rstat -J nodes | grep -q "\"gpus_free\":0" && break; sleep 0.05; done
+for i in $(seq 800); do rstat -J nodes | grep -q "\"gpus_free\":0" && break; sleep 0.05; done
 rmap -g 1 -c 0 echo ::: x >rout 2>rerr &
 second=$!
 rmap -q -g 1 -c 0 echo ::: x >qout 2>qerr &
 third=$!
-wait $lua
-for i in $(seq 400); do [ -s rerr ] && break; sleep 0.05; done
+for i in $(seq 800); do [ -s rerr ] && break; sleep 0.05; done
 touch go
 wait $first $second $third
 prints_out() { cat out; [ "$(cat out)" = "served	true" ]; }
