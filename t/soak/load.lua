@@ -108,7 +108,7 @@ function load.channels()
 	end):with { retries = -1 }
 	while rota.now() < till do
 		local w1, r1 = rota.channel { bytes = random(2) == 1 and "4K" or "256K" }
-		local w2, r2 = rota.channel { items = random(20) }
+		local w2, r2 = rota.channel { items = 20 + random(20) }	-- more than are ever on their way: nobody waits in a circle
 		local ref = relay(r1, w2)
 		local n = random(300)
 		local ok = try(function()
