@@ -4,11 +4,11 @@
 umask 077
 mkdir -p "$ROTA_DIR"
 export XDG_STATE_HOME="$TMP/state"
-check 'a private node under load' timeout -k 5 ${ROTA_LONG:+30}90 rlua t/crash/stop.lua "${SEED-}"
+check 'a private node under load' timeout -k 5 ${ROTA_LONG:+30}130 rlua t/crash/stop.lua "${SEED-}"
 sed -n 's/^# seed/# stop: seed/p' "$TMP/log"
 check 'nothing is left' t/leaks.sh "$ROTA_DIR"
 check 'a lasting node' rota up -q --store 256M
-check 'under load' env LASTING=1 timeout -k 5 ${ROTA_LONG:+30}90 rlua t/crash/stop.lua "${SEED-}"
+check 'under load' env LASTING=1 timeout -k 5 ${ROTA_LONG:+30}130 rlua t/crash/stop.lua "${SEED-}"
 revive() {		# what a failed loop left stopped
 	for p in /proc/[0-9]*; do
 		case $(readlink "$p/exe" 2>/dev/null) in */rlet | */rgcs) ;; *) continue ;; esac
