@@ -322,6 +322,8 @@ await(lua_State *L, struct graph *g, int gi, struct client_chan *ch, uint64_t de
 	for (unsigned i = 0; i < g->nout; i++)
 		if (g->nout == 1 || client_chan_whole(g->out[i].ch) != 1)
 			g->watch[n++] = g->out[i].ch;
+	if (n == g->nin)			/* what was missing came meanwhile */
+		return 0;
 	if ((e = chan_wait(L, g->watch, n, deadline, &g->upsets)) == 0)
 		census(L, g, gi);
 	return e;
