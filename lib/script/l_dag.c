@@ -257,7 +257,7 @@ inquest(lua_State *L, struct graph *g, int gi)
 static void
 broken_by(lua_State *L, struct graph *g, int gi, int e, const char *who)
 {
-	if (e == ERR_CRASHED && inquest(L, g, gi))
+	if ((e == ERR_CRASHED || e == ERR_CLOSED) && inquest(L, g, gi))	/* who leaves, does so because of another death */
 		return;
 	if (e == ERR_CRASHED) {
 		died(L, g, gi, who, NULL);
