@@ -18,6 +18,7 @@
 #include "core/pressure.h"
 #include "node/node.h"
 #include "os/fd.h"
+#include "keeper.h"
 
 enum { OPT_READY = 256, OPT_SOCKET, OPT_OWN, OPT_STORE, OPT_DETACHED, OPT_THRESHOLD, OPT_INTERVAL, RESOURCES = 13 };
 
@@ -122,23 +123,12 @@ hint_linger(void)		/* a session that ends takes its processes along */
 		warn(0, "this session ends at logout; to keep the node: loginctl enable-linger");
 }
 
-/* We outlive the program that started us; its stderr may be a pipe as well. */
-static void
-let_go_of_stderr(void)
-{
-	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-
-	if (null >= 0) {
-		dup2(null, STDERR_FILENO);
-		close(null);
-	}
-}
-
 int
 main(int argc, char *argv[])
 {
 	struct opt_state o = { .opts = opts, .help = help };
-	struct node_opts no = { .log = notice, .gpus = -1, .threshold = PRESSURE_PERCENT, .interval = PRESSURE_INTERVAL };
+	struct node_opts no = { .log = notice, .gpus = -1, .threshold = PRESSURE_PERCENT, .interval = PRESSURE_INTERVAL,
+	    .heir = NODE_HEIR_NONE, .keeper = -1 };
 	const char *res[RESOURCES + 1] = { NULL }, *env = getenv("ROTA_STORE");
 	struct node *node;
 	bool private = false, verbose = false;
@@ -200,15 +190,15 @@ main(int argc, char *argv[])
 	only_ours(ready);
 	setsid();			/* fails if whoever started us made us lead a group: as good */
 	no.detached |= private;
+	if ((e = keeper_start(&no, &ready)) < 0)
+		die(125, e, "cannot start");
 	if ((e = node_new(&node, &no, why, sizeof why)) < 0)
 		die(e == -EINVAL ? 2 : 125, 0, "%s", why);	/* 2: an option says what cannot be */
 	if (no.lasting)
 		hint_linger();
 	if (verbose)
 		warn(0, "process %d serves at '%s'", (int)getpid(), no.socket);
-	if (no.detached)
-		let_go_of_stderr();
-	(void)!chdir("/");		/* no directory is kept busy by us */
+	keeper_let_go(no.detached);
 	e = node_run(node, ready);
 	node_free(node);
 	return e < 0 ? 125 : 0;

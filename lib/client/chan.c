@@ -7,6 +7,7 @@
 
 struct client_chan {
 	struct client *c;
+	struct list link;		/* in client.chans */
 	uint64_t number;
 	bool reader;
 	bool partial;			/* a message was begun and not ended */
@@ -65,12 +66,26 @@ end_new(struct client *c, uint64_t number, bool reader, int fd, struct client_ch
 	list_init(&ch->held);
 	list_init(&ch->drain);
 	if ((e = chan_map(fd, &ch->e)) == 0 && (e = reader ? chan_take_reader(&ch->e) : chan_take_writer(&ch->e)) == 0) {
+		lock_take(&c->lock);
+		list_add_tail(&c->chans, &ch->link);
+		lock_drop(&c->lock);
 		*out = ch;
 		return 0;
 	}
 	chan_unmap(&ch->e);
 	free(ch);
 	return e;
+}
+
+void
+chans_die_l(struct client *c)
+{
+	list_each(l, &c->chans) {
+		struct client_chan *ch = list_entry(l, struct client_chan, link);
+
+		if (atomic_load(&peer_side(ch)->owner) != c->me.proc)
+			atomic_store(&peer_side(ch)->dead, CHAN_CRASHED);
+	}
 }
 
 static void
@@ -94,6 +109,9 @@ end_free(struct client_chan *ch)
 	while (!list_empty(&ch->held))
 		held_free(ch);
 	list_del(&ch->drain);
+	lock_take(&ch->c->lock);
+	list_del(&ch->link);
+	lock_drop(&ch->c->lock);
 	chan_unmap(&ch->e);
 	buf_release(&ch->copy);
 	free(ch);

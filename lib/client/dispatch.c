@@ -214,6 +214,12 @@ ON(set_state)
 	return set_state_l(c, m, f);
 }
 
+ON(welcome)
+{
+	UNUSED;
+	return rejoined_l(c, m);
+}
+
 ON(group_state)
 {
 	UNUSED;
@@ -231,7 +237,7 @@ ANSWER(kv_rows)
 ANSWER(kv_done)
 ANSWER(kv_events)
 
-#define HANDLED(X) X(EVICT, evict) X(FAIL, fail) X(GRANT, grant) X(WANT, want) X(RING, ring) X(UNRING, unring) X(DEAD, dead) X(NOTICE, notice) \
+#define HANDLED(X) X(WELCOME, welcome) X(EVICT, evict) X(FAIL, fail) X(GRANT, grant) X(WANT, want) X(RING, ring) X(UNRING, unring) X(DEAD, dead) X(NOTICE, notice) \
 	X(LENT, lent) X(FREE, free) X(COLLECT, collect) X(ROUTE, route) X(ACTOR_STATE, actor_state) \
 	X(ACTOR_START, actor_start) X(ACTOR_STOP, actor_stop) X(ROWS, rows) X(OK, ok) X(FOUND, found) X(ACTOR, actor) X(CHAN, chan) \
 	X(KV_ROWS, kv_rows) X(KV_DONE, kv_done) X(KV_EVENTS, kv_events) \

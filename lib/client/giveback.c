@@ -79,7 +79,7 @@ again_l(struct client *c, struct rec *r, enum retry_cause cause)
 	if (!fn->shape || c->lost || (s && s->late) || r->flags & REC_CANCEL || !retry_allowed(&q, cause, &after))
 		return false;
 	if (r->attempt < UINT8_MAX) {		/* attempts without end are counted no further */
-		if (cause == RETRY_SPARED && (s = side_l(c, r)))
+		if ((cause == RETRY_SPARED || cause == RETRY_NODE) && (s = side_l(c, r)))
 			s->spared++;
 		r->attempt++;
 	}
@@ -187,7 +187,7 @@ claimed_died_l(struct client *c, struct lease *l, int code, bool charged, const 
 {
 	uint32_t chunks = (uint32_t)((uint64_t)c->slab.next * SLAB_UNIT / SLAB_CHUNK), per = SLAB_CHUNK / SLAB_UNIT;
 	struct buf tasks = BUF_INIT, kept = BUF_INIT;
-	enum retry_cause cause = code == ERR_OOM && charged ? RETRY_LARGE :
+	enum retry_cause cause = c->rejoining ? RETRY_NODE : code == ERR_OOM && charged ? RETRY_LARGE :
 	    code == ERR_OOM || code == ERR_CANCELLED ? RETRY_SPARED : RETRY_DIED;	/* the node ended it, or not */
 	uint64_t after;
 

@@ -219,6 +219,15 @@ struct client {
 	bool worker;
 	pthread_t main;
 
+	struct home {			/* where to come back to, and as what: rejoin.c */
+		char dir[512], name[64];	/* the node's socket; dir "": name is a path */
+		char *as, *namespace;	/* of HELLO; may be NULL */
+		uint64_t output;
+		int err, page, slab;	/* descriptors */
+	} home;
+	bool rejoining;			/* the node's daemon is a new one, and has not answered yet */
+	bool leaving;			/* BYE was sent */
+
 	/* what rlet gave us */
 	struct page *page;
 	struct nodepage *np;
@@ -305,6 +314,7 @@ struct client {
 	bool collecting;
 	uint64_t helds;			/* HOLDs that were not answered */
 
+	struct list chans;		/* ends of channels */
 	struct client_chan *const *watch;	/* channels that the main thread waits for now */
 	unsigned nwatch;
 	struct list drains;		/* ends whose messages are taken before the main thread sleeps */
@@ -400,6 +410,12 @@ int	link_request(struct client *c, uint64_t req, uint64_t deadline, struct reque
 struct request *link_expect_l(struct client *c);		/* a new request number that is waited for */
 void	link_done(struct client *c, struct request *rq);
 int	link_fail(const struct request *rq, char *why, size_t n);	/* the code of a FAIL */
+
+void	link_unanswered(struct request *rq, int code, const char *why);
+
+/* rejoin.c: 0: another daemon takes over; negative: there is none, the node is gone */
+int	rejoin_l(struct client *c);
+int	rejoined_l(struct client *c, const struct msg_welcome *m);
 
 /* service.c */
 int	service_start(struct client *c);		/* idempotent */
@@ -579,6 +595,7 @@ void	member_ready_l(struct client *c, struct member *m);
 bool	wait_spin(struct client *c);	/* spins where it can pay; true: something came */
 
 /* chan.c */
+void	chans_die_l(struct client *c);			/* other processes that have their other ends */
 bool	chans_glance(const struct client *c);		/* one of those that are watched is ready */
 void	chans_drain(struct client *c);
 bool	chans_drainable(const struct client *c);

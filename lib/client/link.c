@@ -18,14 +18,14 @@
 bool
 link_backlog_l(const struct client *c)
 {
-	return c->out.len > 0;
+	return c->out.len > 0 && !c->rejoining;
 }
 
-/* the answer to what is asked of a node that is gone */
-static void
-unanswered(const struct client *c, struct request *rq)
+/* in place of an answer that will not come */
+void
+link_unanswered(struct request *rq, int code, const char *why)
 {
-	struct msg_fail f = { rq->req, ERR_NO_CLUSTER, span_of(c->why, strlen(c->why)) };
+	struct msg_fail f = { rq->req, code, span_of(why, strlen(why)) };
 	struct buf b = BUF_INIT;
 
 	if (msg_put_fail(&b, &f) == 0)
@@ -47,7 +47,7 @@ link_lose_l(struct client *c, const char *why)
 		struct request *rq = it.val;
 
 		if (rq->type == 0)
-			unanswered(c, rq);
+			link_unanswered(rq, ERR_NO_CLUSTER, c->why);
 	}
 	for (unsigned i = 0; i < c->nshape; i++)
 		lease_fail_l(c, c->shape[i], ERR_NO_CLUSTER, c->why);
@@ -74,6 +74,8 @@ void
 link_flush_l(struct client *c)
 {
 	c->corked = false;
+	if (c->rejoining)
+		return;
 	while (c->out.len && !c->lost) {
 		int n = fd_send(c->sock, c->out.data, c->out.len, NULL, 0);
 
@@ -171,7 +173,7 @@ link_request(struct client *c, uint64_t req, uint64_t deadline, struct request *
 	lock_take(&c->lock);
 	rq = map_get(&c->request, req);
 	if (c->lost && rq->type == 0)
-		unanswered(c, rq);
+		link_unanswered(rq, ERR_NO_CLUSTER, c->why);
 	lock_drop(&c->lock);
 	*out = rq;
 	do
@@ -326,6 +328,8 @@ link_read_l(struct client *c)
 			else
 				close(fds[i]);
 		}
+		if (n <= 0 && rejoin_l(c) == 0)
+			return;
 		if (n <= 0) {
 			link_lose_l(c, n == 0 || n == -ECONNRESET ? "the node died" : err_str((int)n));
 			return;

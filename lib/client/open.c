@@ -150,12 +150,10 @@ shared(int dir, const struct client_opts *o, char *why, size_t n)
 }
 
 static int
-private(int dir, const struct client_opts *o, char *why, size_t n)
+private(int dir, const struct client_opts *o, const char *name, char *why, size_t n)
 {
-	char name[64];
 	int e;
 
-	snprintf(name, sizeof name, "own-%d.sock", (int)getpid());
 	e = start_node(o, name, why, n);
 	return e < 0 ? e : sock_connect(dir, name);
 }
@@ -169,30 +167,42 @@ process_lives(const char *digits)
 }
 
 static int
-connect_to(const char *address, const struct client_opts *o, char *why, size_t n)
+home(struct home *h, int fd, const char *dir, const char *name)
+{
+	if (fd >= 0 && strlen(dir) < sizeof h->dir && strlen(name) < sizeof h->name) {
+		strcpy(h->dir, dir);
+		strcpy(h->name, name);
+	}
+	return fd;
+}
+
+static int
+connect_to(const char *address, const struct client_opts *o, struct home *h, char *why, size_t n)
 {
 	char path[PATH_MAX], name[64];
 	int dir, fd;
 
 	*why = '\0';
 	if (address && strncmp(address, "unix:", 5) == 0) {
-		fd = sock_connect(AT_FDCWD, address + 5);
+		fd = home(h, sock_connect(AT_FDCWD, address + 5), "", address + 5);
 		return fd < 0 ? say(why, n, fd, "cannot connect to '%s'", address + 5) : fd;
 	}
 	if ((dir = dir_open(path, sizeof path)) < 0)
 		return say(why, n, dir, "cannot use ROTA_DIR: %s", dir_why());
 	if (!address || !*address) {
-		if ((fd = sock_connect(dir, "local.sock")) < 0 && (fd = shared(dir, o, why, n)) < 0 && !*why)
+		if ((fd = home(h, sock_connect(dir, "local.sock"), path, "local.sock")) < 0 &&
+		    (fd = home(h, shared(dir, o, why, n), path, "shared.sock")) < 0 && !*why)
 			say(why, n, ERR_NO_CLUSTER, "no node is running%s", "");
 	} else if (strcmp(address, "local") == 0) {
-		if ((fd = sock_connect(dir, "local.sock")) < 0)
+		if ((fd = home(h, sock_connect(dir, "local.sock"), path, "local.sock")) < 0)
 			say(why, n, ERR_NO_CLUSTER, "no lasting node is running; start one with 'rota up'%s", "");
 	} else if (strcmp(address, "private") == 0) {
-		fd = private(dir, o, why, n);
+		snprintf(name, sizeof name, "own-%d.sock", (int)getpid());
+		fd = home(h, private(dir, o, name, why, n), path, name);
 	} else if (strncmp(address, "pid:", 4) == 0) {
 		snprintf(name, sizeof name, "own-%s.sock", address + 4);
-		if ((fd = sock_connect(dir, name)) < 0 &&
-		    (!process_lives(address + 4) || (fd = sock_connect(dir, "shared.sock")) < 0))
+		if ((fd = home(h, sock_connect(dir, name), path, name)) < 0 &&
+		    (!process_lives(address + 4) || (fd = home(h, sock_connect(dir, "shared.sock"), path, "shared.sock")) < 0))
 			say(why, n, ERR_NO_CLUSTER, "no private node %s is running", address + 4);
 	} else {
 		fd = ERR_NO_CLUSTER;
@@ -297,10 +307,14 @@ adopt(struct client *c, const int fds[WELCOME_FDS])
 	    (e = arena_attach(&c->arena, fds[2], (uint32_t)c->me.proc)) == 0)
 		e = slab_init(&c->slab, fds[4]);
 	for (int i = 0; i < WELCOME_FDS; i++)
-		if (i != 2 || e < 0)
+		if (e < 0 || (i != 2 && (c->worker || (i != 0 && i != 4))))
 			close(fds[i]);
 	if (e < 0)
 		return e;
+	if (!c->worker) {			/* to be shown to a daemon that takes over */
+		c->home.page = fds[0];
+		c->home.slab = fds[4];
+	}
 	c->arena_fd = fds[2];			/* client_arena_fd */
 	c->bell = &c->np->bell[c->me.bell];
 	atomic_store_explicit(&c->page->pid, (uint32_t)getpid(), memory_order_relaxed);
@@ -329,6 +343,8 @@ fresh(int sock)
 	list_init(&c->drains);
 	list_init(&c->lineage);
 	list_init(&c->lineage_dying);
+	list_init(&c->chans);
+	c->home.err = c->home.page = c->home.slab = -1;
 	return c;
 }
 
@@ -340,6 +356,12 @@ discard(struct client *c)
 	if (c->arena_fd >= 0)
 		close(c->arena_fd);
 	close(c->sock);
+	if (c->home.page >= 0)
+		close(c->home.page);
+	if (c->home.slab >= 0)
+		close(c->home.slab);
+	free(c->home.as);
+	free(c->home.namespace);
 	buf_release(&c->in);
 	free(c);
 }
@@ -348,15 +370,22 @@ int
 client_open(struct client **out, const struct client_opts *o, char *why, size_t n)
 {
 	const char *address = o->address ? o->address : getenv("ROTA_ADDRESS");
+	struct home h = { .err = o->err >= 0 ? o->err : 2, .page = -1, .slab = -1 };
+	const char *ns = o->namespace ? o->namespace : getenv("ROTA_NAMESPACE");
 	int fds[WELCOME_FDS], sock, e;
 	struct client *c;
 
-	if ((sock = connect_to(address, o, why, n)) < 0)
+	if ((sock = connect_to(address, o, &h, why, n)) < 0)
 		return sock;
 	if (!(c = fresh(sock))) {
 		close(sock);
 		return -ENOMEM;
 	}
+	c->home = h;
+	c->home.as = o->name ? strdup(o->name) : NULL;
+	c->home.namespace = ns ? strdup(ns) : NULL;
+	if ((e = output_mode(o, why, n)) >= 0)
+		c->home.output = (uint64_t)e;
 	if ((e = hello(sock, o, why, n)) < 0 || (e = welcome(c, fds, why, n)) < 0) {
 		discard(c);
 		return e;
@@ -398,6 +427,7 @@ client_close(struct client *c)
 {
 	client_output(c, clock_ns() + CLOCK_SEC);
 	lock_take(&c->lock);
+	c->leaving = true;
 	LINK_SEND(c, bye, .reason = 0);
 	lock_drop(&c->lock);
 	fd_stop(c);

@@ -174,6 +174,21 @@ node_key(char key[32], uint32_t number)
 	snprintf(key, 32, "node/%08" PRIx32, number);
 }
 
+static void
+node_over(struct control *c, const struct node *n, struct control_out *o)	/* nothing that ran there runs */
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&c->actors, &it))
+		if (((struct act *)it.val)->node == n->number)
+			act_del(c, it.val, o);
+	it = (struct map_iter)MAP_ITER;
+	while (map_next(&c->jobs, &it))
+		if (((struct job *)it.val)->node == n->number)
+			free(map_del(&c->jobs, it.key));
+	kv_node_gone(&c->kv, n->number, o);
+}
+
 static int
 on_join(struct control *c, uint64_t peer, const struct frame *f, struct control_out *o)
 {
@@ -199,7 +214,8 @@ on_join(struct control *c, uint64_t peer, const struct frame *f, struct control_
 		put_number(o, "next/node", c->next_node);
 		node_key(key, n->number);
 		put_number(o, key, n->number);
-	}
+	} else if (m.heir)
+		node_over(c, n, o);
 	n->peer = peer;
 	SEND(o, peer, node_joined, .node = n->number, .epoch = c->epoch);
 	return 0;
@@ -374,7 +390,7 @@ control_gone(struct control *c, uint64_t now, uint64_t peer, struct control_out 
 void
 control_tick(struct control *c, uint64_t now, struct control_out *o)
 {
-	struct map_iter it = MAP_ITER, ia;
+	struct map_iter it = MAP_ITER;
 	size_t from = o->n;
 	char key[32];
 
@@ -391,15 +407,7 @@ control_tick(struct control *c, uint64_t now, struct control_out *o)
 				o->at = n->lost;
 			continue;
 		}
-		ia = (struct map_iter)MAP_ITER;
-		while (map_next(&c->actors, &ia))
-			if (((struct act *)ia.val)->node == n->number)
-				act_del(c, ia.val, o);
-		ia = (struct map_iter)MAP_ITER;
-		while (map_next(&c->jobs, &ia))
-			if (((struct job *)ia.val)->node == n->number)
-				free(map_del(&c->jobs, ia.key));
-		kv_node_gone(&c->kv, n->number, o);
+		node_over(c, n, o);
 		node_key(key, n->number);
 		put(o, key, NULL, 0);
 		map_del(&c->nodes, n->number);

@@ -20,6 +20,7 @@
 enum retry_cause {
 	RETRY_DIED,		/* the worker died by itself, or was killed by somebody else than the node */
 	RETRY_SPARED,		/* the node ended it, for a reason that lies outside the task */
+	RETRY_NODE,		/* the node's daemon died, and its workers with it: charged nothing */
 	RETRY_LARGE,		/* the node ended it because it was too large even for itself alone: charged */
 	RETRY_RAISED,		/* the function raised; yes of RETRY_ASK */
 	RETRY_REFUSED,		/* it raised, and the rule of RETRY_ASK said no */
@@ -41,6 +42,10 @@ retry_allowed(const struct retry *r, enum retry_cause cause, uint64_t *after_ns)
 	if (cause == RETRY_SPARED) {		/* 1, 2, 4 … 32, 60 s: as long as memory is short nothing else helps */
 		*after_ns = UINT64_C(1000000000) * (r->spared < 6 ? 1u << r->spared : 60u);
 		return r->retries != 0;
+	}
+	if (cause == RETRY_NODE) {
+		*after_ns = 0;
+		return r->on & RETRY_CRASH && r->retries != 0;
 	}
 	if (cause == RETRY_LARGE) {		/* charged, but rarely: others may take less by then */
 		*after_ns = UINT64_C(1000000000) * (charged < 6 ? 1u << charged : 60u);

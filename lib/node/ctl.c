@@ -191,7 +191,9 @@ static void
 join(struct node *n)
 {
 	SEND_CONN(n->gcs, node_join, .name = span_str(n->name), .cpus = (uint64_t)n->lease.total.v[RES_CPU],
-	    .memory = (uint64_t)n->lease.total.v[RES_MEM], .pid = (uint64_t)getpid(), .node = n->number);
+	    .memory = (uint64_t)n->lease.total.v[RES_MEM], .pid = (uint64_t)getpid(), .node = n->number,
+	    .heir = n->heir && !n->joined_once);
+	n->joined_once = true;
 }
 
 static int

@@ -161,6 +161,7 @@ struct node {
 	struct index index;
 
 	struct map procs;		/* number -> struct nproc * */
+	struct map awaited;		/* of the daemon before this one: number -> its bell + 1 (as pointer), heir.c */
 	struct list procs_list;
 	uint32_t next_proc;
 	unsigned clients, workers;	/* drivers and tools; worker processes */
@@ -189,7 +190,7 @@ struct node {
 	struct set_out set_out;
 	bool setting;			/* effects are being carried out */
 	uint64_t set_at;
-	uint64_t lease_at, actor_at, mem_at, ctl_at, kept_at;	/* CLOCK_MONOTONIC; 0: nothing */
+	uint64_t lease_at, actor_at, mem_at, ctl_at, kept_at, heir_at;	/* CLOCK_MONOTONIC; 0: nothing */
 	bool granting, acting;		/* effects are being carried out */
 
 	struct conn *zygote;		/* worker.c */
@@ -208,6 +209,7 @@ struct node {
 	struct control_out control_out;
 	struct conn *gcs;		/* lasting: outside */
 	bool joined;
+	bool heir, joined_once;		/* heir: another daemon served this node before */
 	struct buf ctl;			/* a frame for the control store being made */
 	struct buf ctl_queue;		/* lasting: frames while it is away */
 	uint64_t next_ask, epoch;
@@ -260,6 +262,15 @@ void	node_idle(struct node *n);		/* after the number of clients changed */
 void	node_end(struct node *n, int result);	/* leaves the loop */
 uint64_t node_memory(void);			/* bytes of RAM that we may use */
 
+/* heir.c: what the daemon before this one left */
+int	heir_name(struct node *n);		/* its socket: instead of listening anew */
+int	heir_page(struct node *n);		/* its node page; the node's number */
+int	heir_arena(struct node *n);		/* its arena, after memory.c has set the hooks; 0, or 1: there is none */
+void	heir_start(struct node *n);		/* who is dead is buried, who lives is waited for */
+void	heir_tick(struct node *n);
+int	heir_rejoin(struct nproc *p, const struct frame *f, int *fds, unsigned nfd);	/* REJOIN */
+void	heir_hand_over(struct node *n);		/* to opts.keeper */
+
 /* proc.c */
 struct nproc *proc_new(struct node *n, enum msg_role role, int fd);	/* takes fd on success */
 struct nproc *proc_find(const struct node *n, uint64_t number);	/* alive, welcomed or on its way; or NULL */
@@ -278,6 +289,7 @@ void	job_over(struct node *n, struct njob *j);
 void	join_accept(struct listener *l, int fd, pid_t pid);
 void	join_full(struct listener *l, int fd);
 void	join_lost(struct nproc *p);
+int	join_driver(struct nproc *p, struct span name, struct span namespace, uint64_t output);	/* asks for its job */
 void	join_job(struct nproc *p, uint32_t job);		/* the control store answered */
 int	join_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd);
 

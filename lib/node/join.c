@@ -92,13 +92,25 @@ set(struct buf *b, struct span s, size_t most)
 }
 
 static int
-on_hello(struct nproc *p, const struct frame *f, int *fds, unsigned nfd)
+admit(struct nproc *p)
 {
 	struct node *n = p->n;
+
+	known(p);
+	if (n->clients - n->nstrangers <= n->clients_max)
+		return 0;
+	proc_fail(p, 0, ERR_FULL, "the node serves %u programs, and no more", n->clients_max);
+	return ERR_FULL;
+}
+
+static int
+on_hello(struct nproc *p, const struct frame *f, int *fds, unsigned nfd)
+{
 	struct msg_hello m;
-	uint64_t req;
 	int e;
 
+	if (f->type == MSG_REJOIN_T)
+		return heir_rejoin(p, f, fds, nfd);
 	if (f->type != MSG_HELLO_T || p->hello)
 		return ERR_PROTO;
 	if ((e = msg_get_hello(&m, f->body, f->len)) < 0)
@@ -109,25 +121,36 @@ on_hello(struct nproc *p, const struct frame *f, int *fds, unsigned nfd)
 		    (unsigned long long)m.proto_max);
 		return ERR_PROTO;
 	}
-	if ((m.role != ROLE_DRIVER && m.role != ROLE_TOOL) || set(&p->name, m.name, 200) < 0 ||
-	    set(&p->namespace, m.namespace, 255) < 0)
-		return ERR_PROTO;
-	known(p);
-	if (n->clients - n->nstrangers > n->clients_max) {
-		proc_fail(p, 0, ERR_FULL, "the node serves %u programs, and no more", n->clients_max);
-		return ERR_FULL;
+	if (m.role == ROLE_DRIVER) {
+		if (nfd) {
+			p->err = fds[0];
+			fds[0] = -1;
+		}
+		return join_driver(p, m.name, m.namespace, m.output);
 	}
-	p->role = (enum msg_role)m.role;
-	if (p->role == ROLE_TOOL) {
+	if (m.role == ROLE_TOOL && set(&p->name, m.name, 200) == 0 && set(&p->namespace, m.namespace, 255) == 0) {
+		if ((e = admit(p)) < 0)
+			return e;
 		if ((e = proc_equip(p)) < 0)
 			proc_fail(p, 0, e, "the node has no room for another process: %s", err_str(e));
 		return e;
 	}
-	p->output = m.output <= OUTPUT_NONE ? (enum msg_output)m.output : OUTPUT_COLLAPSE;
-	if (nfd) {
-		p->err = fds[0];
-		fds[0] = -1;
-	}
+	return ERR_PROTO;
+}
+
+int
+join_driver(struct nproc *p, struct span name, struct span namespace, uint64_t output)
+{
+	struct node *n = p->n;
+	uint64_t req;
+	int e;
+
+	if (set(&p->name, name, 200) < 0 || set(&p->namespace, namespace, 255) < 0)
+		return ERR_PROTO;
+	if ((e = admit(p)) < 0)
+		return e;
+	p->role = ROLE_DRIVER;
+	p->output = output <= OUTPUT_NONE ? (enum msg_output)output : OUTPUT_COLLAPSE;
 	if ((p->hello = req = ctl_ask(n, p, 0, MSG_JOB_NEW_T, span_of(NULL, 0))) == 0)
 		return -ENOMEM;
 	CTL(n, job_new, .req = req, .name = span_buf(&p->name), .namespace = span_buf(&p->namespace));

@@ -46,7 +46,7 @@ hook_alive(void *ctx, uint32_t node, uint32_t proc)
 {
 	struct node *n = ctx;
 
-	return node != n->number || map_get(&n->procs, proc) != NULL;
+	return node != n->number || map_get(&n->procs, proc) != NULL || map_get(&n->awaited, proc) != NULL;
 }
 
 static void
@@ -427,7 +427,9 @@ memory_start(struct node *n)
 	n->arena = (struct arena_node)ARENA_NODE_INIT;
 	n->index = (struct index)INDEX_INIT;
 	list_init(&n->waiters);
-	if ((e = arena_node_create(&n->arena, bytes)) < 0 || (e = arena_attach(&n->view, n->arena.fd, ARENA_NODE_PROC)) < 0 ||
+	if ((e = heir_arena(n)) > 0)
+		e = arena_node_create(&n->arena, bytes);
+	if (e < 0 || (e = arena_attach(&n->view, n->arena.fd, ARENA_NODE_PROC)) < 0 ||
 	    (e = index_create(&n->index, 1 << 20)) < 0)
 		return e;
 	n->arena.reserve = bytes / 8 < UINT64_C(256) << 20 ? bytes / 8 : UINT64_C(256) << 20;

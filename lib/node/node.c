@@ -63,7 +63,7 @@ node_memory(void)
 void
 node_timer(struct node *n)
 {
-	const uint64_t at[] = { n->lease_at, n->actor_at, n->mem_at, n->ctl_at, n->kept_at, n->group_at, n->set_at };
+	const uint64_t at[] = { n->lease_at, n->actor_at, n->mem_at, n->ctl_at, n->kept_at, n->group_at, n->set_at, n->heir_at };
 	uint64_t first = 0, now;
 
 	for (size_t i = 0; i < sizeof at / sizeof *at; i++)
@@ -111,6 +111,8 @@ on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 		ctl_tick(n);
 	if (n->kept_at && n->kept_at <= now)
 		kept_tick(n);
+	if (n->heir_at && n->heir_at <= now)
+		heir_tick(n);
 	node_timer(n);
 }
 
@@ -268,6 +270,10 @@ take_name(struct node *n, char *why, size_t nwhy)
 		snprintf(why, nwhy, "%s", dir_why());
 		return n->dir;
 	}
+	if (n->o.heir.listen >= 0) {
+		fd = heir_name(n);
+		goto listening;
+	}
 	if (n->o.lasting) {
 		snprintf(lock, sizeof lock, "%s.lock", n->o.socket);
 		if ((n->lock = openat(n->dir, lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) < 0 ||
@@ -296,6 +302,7 @@ take_name(struct node *n, char *why, size_t nwhy)
 		n->sock_dev = st.st_dev;
 		n->sock_ino = st.st_ino;
 	}
+listening:
 	n->listening = true;
 	n->listen.owner = n;
 	n->listen.on_accept = join_accept;
@@ -345,11 +352,12 @@ start(struct node *n, char *why, size_t nwhy)
 		strcpy(n->name, "localhost");
 	if ((e = take_name(n, why, nwhy)) == 0)
 		logs_sweep(n->dir);
-	if (e < 0 || (e = ctl_start(n, why, nwhy)) < 0)
+	if (e < 0 || (n->heir && (e = heir_page(n)) < 0) || (e = ctl_start(n, why, nwhy)) < 0)
 		return e;
-	if ((e = n->np_fd = nodepage_create("rota-node", n->number, (uint32_t)(n->lease.total.v[RES_CPU] / 1000))) < 0 ||
-	    (e = nodepage_map(n->np_fd, &n->np)) < 0 || (e = memory_start(n)) < 0 ||
-	    (e = watch_start(n)) < 0)
+	if (!n->heir && ((e = n->np_fd = nodepage_create("rota-node", n->number, (uint32_t)(n->lease.total.v[RES_CPU] / 1000))) < 0 ||
+	    (e = nodepage_map(n->np_fd, &n->np)) < 0))
+		return e;
+	if ((e = memory_start(n)) < 0 || (e = watch_start(n)) < 0)
 		return e;
 	if ((n->bells = malloc(NODEPAGE_BELLS * sizeof *n->bells)) == NULL)
 		return -ENOMEM;
@@ -362,6 +370,9 @@ start(struct node *n, char *why, size_t nwhy)
 		ev_io_start(n->loop, &n->own);
 	}
 	groups_start(n);
+	if (n->heir)
+		heir_start(n);
+	heir_hand_over(n);
 	listener_start(&n->listen);	/* from here on whoever waits in the backlog is served */
 	node_idle(n);
 	return 0;
@@ -377,6 +388,7 @@ node_new(struct node **out, const struct node_opts *o, char *why, size_t nwhy)
 	if (n == NULL)
 		goto fail;
 	n->o = *o;
+	n->heir = o->heir.listen >= 0;
 	n->dir = n->lock = n->null = n->np_fd = n->zygote_fd.fd = n->own.fd = -1;
 	n->arena.fd = n->index.fd = -1;
 	n->since = clock_ns();
@@ -421,6 +433,7 @@ node_free(struct node *n)
 
 	if (n == NULL)
 		return;
+	node_heir_close(&n->o.heir);
 	n->stopping = true;
 	if (n->loop) {
 		unlink_socket(n);
@@ -452,6 +465,7 @@ node_free(struct node *n)
 	free(n->lease_out.fx);
 	free(n->actor_out.fx);
 	map_release(&n->procs);
+	map_release(&n->awaited);
 	map_release(&n->jobs);
 	map_release(&n->rings);
 	free(n->bells);

@@ -18,6 +18,11 @@
 #define NODE_GCS "gcs.sock"
 #define NODE_LOCK "lock"
 
+struct node_heir {			/* what outlives a node daemon that dies: descriptors, -1: none */
+	int listen, np, arena, lock;	/* the socket, the node page, the arena; a lasting node's lock */
+};
+#define NODE_HEIR_NONE { -1, -1, -1, -1 }
+
 struct node_opts {
 	const char *socket;		/* name in the user's directory */
 	bool lasting;
@@ -30,6 +35,12 @@ struct node_opts {
 	uint64_t interval;		/* ns between looks while it is near; 0: the default */
 	uint64_t store;			/* bytes of the arena; 0: 30 % of memory */
 	void (*log)(int e, const char *text);	/* what the operator should know; NULL: nobody wants to */
+	/*
+	 * Left by the daemon before this one, all whose other processes are dead: its arena is taken over, and its programs
+	 * come back with REJOIN.  Taken by node_new, also when it fails.
+	 */
+	struct node_heir heir;
+	int keeper;			/* a socket that gets them (node_heir_recv), for the next one; -1 */
 };
 
 struct node;
@@ -39,6 +50,8 @@ int	node_new(struct node **n, const struct node_opts *o, char *why, size_t nwhy)
 /* Serves until it is over: 0, or what ended it.  ready, if not -1, gets a newline and is closed once clients can connect. */
 int	node_run(struct node *n, int ready);
 int	node_purge(const char *state);	/* removes the logs of the last lasting node from its state directory: 0 or -errno */
+int	node_heir_recv(int sock, struct node_heir *h);	/* waits; 0, ERR_CLOSED: the daemon ended before it was ready */
+void	node_heir_close(struct node_heir *h);
 void	node_free(struct node *n);		/* ends workers and waits for them */
 
 #endif

@@ -70,6 +70,8 @@ proc_new(struct node *n, enum msg_role role, int fd)
 		free(p);
 		return NULL;
 	}
+	if (n->np)
+		atomic_store(&n->np->procs, n->next_proc);
 	list_add_tail(&n->procs_list, &p->link);
 	p->conn->owner = p;
 	p->conn->on_frame = join_frame;
@@ -115,13 +117,32 @@ proc_know(struct nproc *a, struct nproc *b)
 	map_put(&b->known, a->number, &yes);
 }
 
+static int
+welcome(struct nproc *p, const int *fds, unsigned nfd)	/* the first one is closed once it is sent */
+{
+	struct node *n = p->n;
+	size_t at = conn_out(p->conn)->len;
+	int e = msg_put_welcome(conn_out(p->conn), &(struct msg_welcome){ .proto = MSG_PROTO, .node = n->number,
+	    .proc = p->number, .job = p->job ? p->job->number : 0, .bell = p->bell,
+	    .cpus = (uint64_t)n->lease.total.v[RES_CPU], .arena = n->arena.bytes, .node_name = span_str(n->name),
+	    .namespace = p->job ? span_buf(&p->job->namespace) : span_buf(&p->namespace), .spin = n->spin,
+	    .driver = p->job && p->role == ROLE_WORKER ? p->job->driver : 0 });
+
+	conn_done(p->conn, at, e, fds, nfd, 1);
+	return 0;
+}
+
 int
 proc_equip(struct nproc *p)
 {
 	struct node *n = p->n;
 	int page = -1, e;
-	size_t at;
 
+	if (p->page) {			/* it came back */
+		p->welcomed = true;
+		p->conn->max = FRAME_MAX;
+		return welcome(p, NULL, 0);
+	}
 	if (n->nbells == 0)
 		return -ENOSPC;
 	if ((page = page_create("rota-page", n->number, p->number)) < 0)
@@ -131,17 +152,12 @@ proc_equip(struct nproc *p)
 	p->bell = n->bells[--n->nbells];
 	atomic_store(&n->np->bell[p->bell].word, 0);
 	atomic_store(&n->np->bell[p->bell].cpu, 0);
+	atomic_store(&n->np->bell[p->bell].stays, p->role == ROLE_DRIVER);
+	atomic_store(&n->np->bell[p->bell].proc, p->number);
 	atomic_fetch_add(&n->np->awake, 1);
 	p->welcomed = true;
 	p->conn->max = FRAME_MAX;
-	at = conn_out(p->conn)->len;
-	e = msg_put_welcome(conn_out(p->conn), &(struct msg_welcome){ .proto = MSG_PROTO, .node = n->number,
-	    .proc = p->number, .job = p->job ? p->job->number : 0, .bell = p->bell,
-	    .cpus = (uint64_t)n->lease.total.v[RES_CPU], .arena = n->arena.bytes, .node_name = span_str(n->name),
-	    .namespace = p->job ? span_buf(&p->job->namespace) : span_buf(&p->namespace), .spin = n->spin,
-	    .driver = p->job && p->role == ROLE_WORKER ? p->job->driver : 0 });
-	conn_done(p->conn, at, e, (int[]){ page, n->np_fd, n->arena.fd, n->index.fd, p->slab }, 5, 1);
-	return 0;
+	return welcome(p, (int[]){ page, n->np_fd, n->arena.fd, n->index.fd, p->slab }, 5);
 out:
 	close(page);
 	if (p->page)
@@ -233,6 +249,7 @@ proc_gone(struct nproc *p, int code, const char *text)
 		/* a sleeper was taken off the count when it fell asleep; nobody can wake it any more */
 		if (atomic_exchange(&n->np->bell[p->bell].word, 0) != 2)
 			atomic_fetch_sub(&n->np->awake, 1);
+		atomic_store(&n->np->bell[p->bell].proc, 0);
 		n->bells[n->nbells++] = (uint16_t)p->bell;
 		if (n->nbells == NODEPAGE_BELLS)
 			atomic_store(&n->np->awake, 0);		/* what killing in the middle of falling asleep left */

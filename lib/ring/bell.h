@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define NODEPAGE_MAGIC 0x61746f72u
-#define NODEPAGE_LAYOUT 1u
+#define NODEPAGE_LAYOUT 2u
 #ifndef NODEPAGE_BELLS			/* t/model has few */
 #define NODEPAGE_BELLS 16384u		/* processes that a node can have at one time */
 #endif
@@ -27,6 +27,8 @@ struct bell {
 	alignas(64) _Atomic uint32_t word;	/* 0 awake, 1 armed: about to sleep, 2 asleep */
 	_Atomic uint32_t cpu;			/* where its process ran last, + 1; 0 unknown */
 	_Atomic uint64_t log_read;		/* a worker's: its log is dealt with up to this byte */
+	_Atomic uint32_t proc;			/* by rlet: whose it is; 0 nobody's */
+	_Atomic uint32_t stays;			/* by rlet: 1: a program that outlives rlet, and will join the next one */
 };
 static_assert(sizeof(struct bell) == 64, "layout changed: bump NODEPAGE_LAYOUT");
 
@@ -36,6 +38,8 @@ struct nodepage {
 	uint32_t cpus;				/* usable CPUs: cpuset and quota counted */
 	alignas(64) _Atomic uint64_t valid_until; /* CLOCK_MONOTONIC ns: work must stop then (M17); UINT64_MAX: no limit */
 	_Atomic uint32_t quiet;			/* 1: rlet looks at nothing; a worker that wakes up tells it */
+	_Atomic uint32_t procs;			/* by rlet: the last process number that was given out */
+	_Atomic uint32_t reign;			/* by rlet: how many rlets served this node before */
 	alignas(64) _Atomic int32_t awake;	/* processes not asleep; corrected by rlet at deaths */
 	alignas(64) struct bell bell[NODEPAGE_BELLS];
 };

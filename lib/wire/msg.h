@@ -53,6 +53,14 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(S, text, "one line for people")
 #define MSG_OK(F) F(U, req, "the request that was done")
 #define MSG_BYE(F) F(U, reason, "0: an orderly end")
+#define MSG_REJOIN(F) \
+	F(U, proto, "protocol version that was spoken") \
+	F(U, pid, "process id") \
+	F(U, proc, "process number, as WELCOME had it") \
+	F(U, bell, "its bell") \
+	F(S, name, "as in HELLO") \
+	F(S, namespace, "as in HELLO") \
+	F(U, output, "as in HELLO")
 #define MSG_FLUSH(F) F(U, req, "answered once what the job's tasks have printed so far was shown")
 
 /* --- leases and rings --------------------------------------------------------------------------- */
@@ -296,7 +304,8 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, memory, "bytes") \
 	F(B, resources, "msgpack map") \
 	F(U, pid, "process id of the node daemon") \
-	F(U, node, "number from an earlier join of the same incarnation; 0 first")
+	F(U, node, "number from an earlier join of the same incarnation; 0 first") \
+	F(U, heir, "1: its daemon died and another one took over: what ran there does not run any more")
 #define MSG_NODE_JOINED(F) \
 	F(U, node, "node number") \
 	F(U, epoch, "of the control store, raised at each start")
@@ -440,6 +449,7 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(OK, ok, 4, 0, "any") \
 	X(BYE, bye, 5, 0, "c>n") \
 	X(FLUSH, flush, 6, 0, "c>n") \
+	X(REJOIN, rejoin, 7, 3, "c>n") \
 	X(LEASE, lease, 10, 0, "c>n") \
 	X(GRANT, grant, 11, 2, "n>c") \
 	X(RETURN, return, 12, 0, "c>n") \

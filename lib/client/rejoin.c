@@ -1,0 +1,168 @@
+/*
+ * rejoin - the node daemon died and another one takes over: this program stays, with all its objects (M12).
+ *
+ * The workers died with the daemon: what ran there is tried again as after any death, uncharged.  Actors, channels to
+ * other processes and placement groups are gone; their users are told.  What was asked and not answered fails: it may or
+ * may not have been done.  The new daemon listens where the old one did (its keeper holds the socket), so we connect at once,
+ * say who we are, and what is sent from here on goes out with its WELCOME.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+#include "client/inner.h"
+#include "os/fd.h"
+#include "os/sock.h"
+#include "ring/chan.h"
+#include "wire/frame.h"
+
+static const char gone[] = "the node's daemon died, and its workers with it";
+static const char unknown[] = "the node's daemon died: it may or may not have been done";
+
+static int
+reconnect(const struct client *c)
+{
+	int dir = c->home.dir[0] ? open(c->home.dir, O_PATH|O_DIRECTORY|O_CLOEXEC) : AT_FDCWD, sock;
+
+	if (dir < 0 && dir != AT_FDCWD)
+		return -errno;
+	sock = sock_connect(dir, c->home.name);
+	if (dir >= 0)
+		close(dir);
+	return sock;
+}
+
+static int
+say_who(const struct client *c, int sock)
+{
+	const char *name = c->home.as ? c->home.as : "?", *ns = c->home.namespace;
+	int fds[3] = { c->home.page, c->home.slab, c->home.err }, n = fcntl(c->home.err, F_GETFD) >= 0 ? 3 : 2, e;
+	struct buf b = BUF_INIT;
+
+	e = msg_put_rejoin(&b, &(struct msg_rejoin){ .proto = MSG_PROTO, .pid = (uint64_t)getpid(), .proc = c->me.proc,
+	    .bell = c->me.bell, .name = span_of(name, strlen(name)), .namespace = span_of(ns, ns ? strlen(ns) : 0),
+	    .output = c->home.output });
+	if (e == 0) {
+		frame_set_nfd(b.data, (unsigned)n);
+		e = fd_send(sock, b.data, b.len, fds, n);
+		e = e < 0 ? e : (size_t)e == b.len ? 0 : fd_write_all(sock, b.data + e, b.len - (size_t)e);
+	}
+	buf_release(&b);
+	return e;
+}
+
+/* --- what died with it ------------------------------------------------------------------------------------------------ */
+
+static void
+requests_fail_l(struct client *c)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&c->request, &it)) {
+		struct request *rq = it.val;
+
+		if (rq->type == 0)
+			link_unanswered(rq, ERR_CLOSED, unknown);
+	}
+}
+
+static void
+actors_die_l(struct client *c)
+{
+	struct map_iter it = MAP_ITER;
+	struct buf numbers = BUF_INIT;
+
+	while (map_next(&c->actor, &it))	/* the map changes when one of them is told */
+		buf_add(&numbers, &it.key, sizeof it.key);
+	for (size_t i = 0; i < numbers.len; i += sizeof it.key) {
+		struct msg_actor_state m = { .state = ACTOR_DEAD, .incarnation = UINT32_MAX, .text = span_of(gone, sizeof gone - 1) };
+
+		memcpy(&m.actor, numbers.data + i, sizeof it.key);
+		actor_state_l(c, &m);
+	}
+	buf_release(&numbers);
+}
+
+/* nobody but us is known to live; other programs that held something of ours ask again */
+static void
+holders_die_l(struct client *c)
+{
+	struct map procs = MAP_INIT;
+	struct idmap_iter ib = IDMAP_ITER;
+	struct map_iter it = MAP_ITER;
+	static char yes;
+
+	while (map_next(&c->side, &it)) {
+		const struct side *s = it.val;
+
+		for (unsigned i = 0; i < s->nholder; i++)
+			map_put(&procs, s->holder[i].proc, &yes);
+	}
+	while (idmap_next(&c->borrowed, &ib))
+		if (ib.key.node == c->me.node)
+			map_put(&procs, ib.key.proc, &yes);
+	map_del(&procs, c->me.proc);
+	it = (struct map_iter)MAP_ITER;
+	while (map_next(&procs, &it))
+		proc_dead_l(c, (uint32_t)it.key, ERR_CRASHED, gone);
+	map_release(&procs);
+}
+
+static void
+all_die_l(struct client *c)
+{
+	requests_fail_l(c);
+	c->drops.len = c->holds.len = 0;
+	for (unsigned i = 0; i < c->nshape; i++)
+		c->shape[i]->asked = 0;
+	groups_lost_l(c);
+	chans_die_l(c);
+	for (unsigned i = 0; i < c->nlease; i++)
+		if (c->lease[i])
+			lease_dead_l(c, c->lease[i], ERR_CRASHED, false, gone);
+	actors_die_l(c);			/* also the calls that were to be tried again */
+	holders_die_l(c);
+	for (unsigned i = 0; i < c->nshape; i++)
+		feed_l(c, c->shape[i]);
+}
+
+int
+rejoin_l(struct client *c)
+{
+	int sock, e;
+
+	if (c->worker || c->me.job == 0 || c->leaving || c->rejoining || (sock = reconnect(c)) < 0)
+		return ERR_CLOSED;
+	if ((e = say_who(c, sock)) < 0 || (e = fd_nonblock(sock)) < 0) {
+		close(sock);
+		return e;
+	}
+	for (unsigned i = 0; i < c->nfds; i++)
+		close(c->fds[i]);
+	c->nfds = 0;
+	c->in.len = c->out.len = 0;
+	c->corked = false;
+	c->rejoining = true;
+	if (dup3(sock, c->sock, O_CLOEXEC) < 0) {	/* others may be waiting for its number */
+		close(sock);
+		return -errno;
+	}
+	close(sock);
+	all_die_l(c);
+	bell_ring(c->np, c->bell);
+	return 0;
+}
+
+/* WELCOME of a daemon that knows us */
+int
+rejoined_l(struct client *c, const struct msg_welcome *m)
+{
+	if (!c->rejoining || m->proc != c->me.proc || m->node != c->me.node)
+		return ERR_PROTO;
+	c->me.job = m->job;
+	snprintf(c->namespace, sizeof c->namespace, "%.*s", (int)m->namespace.n, (const char *)m->namespace.p);
+	c->me.namespace = span_of(c->namespace, strlen(c->namespace));
+	c->rejoining = false;
+	link_flush_l(c);
+	bell_ring(c->np, c->bell);
+	return 0;
+}

@@ -1,0 +1,263 @@
+/*
+ * heir - a node daemon that follows one that died (M12).
+ *
+ * What outlives a daemon is in the descriptors that its keeper holds: the listening socket, where programs wait to come
+ * back, the node page, which says who had which bell, and the arena with every object in it.  All that the dead one forked
+ * is dead when we start.  Programs that were attached come back with REJOIN and keep their numbers, their objects, their
+ * status pages and slabs; whoever does not within GRACE is treated as dead.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "node/inner.h"
+#include "os/fd.h"
+
+enum { HEIRS = 4 };
+#define GRACE (3 * CLOCK_SEC)
+#define MARGIN 1024u			/* process numbers that the last one may have given out without our knowing */
+
+/* --- handing over ------------------------------------------------------------------------------------------------- */
+
+static void
+each_fd(struct node_heir *h, int *fd[HEIRS])
+{
+	fd[0] = &h->listen;
+	fd[1] = &h->np;
+	fd[2] = &h->arena;
+	fd[3] = &h->lock;
+}
+
+void
+node_heir_close(struct node_heir *h)
+{
+	int *fd[HEIRS];
+
+	each_fd(h, fd);
+	for (unsigned i = 0; i < HEIRS; i++) {
+		if (*fd[i] >= 0)
+			close(*fd[i]);
+		*fd[i] = -1;
+	}
+}
+
+void
+heir_hand_over(struct node *n)
+{
+	int fds[HEIRS] = { n->listen.io.fd, n->np_fd, n->arena.fd, n->lock };
+
+	if (n->o.keeper < 0)
+		return;
+	(void)!fd_send(n->o.keeper, "h", 1, fds, n->lock >= 0 ? HEIRS : HEIRS - 1);
+	close(n->o.keeper);
+	n->o.keeper = -1;
+}
+
+int
+node_heir_recv(int sock, struct node_heir *h)
+{
+	int fds[FD_MAX], nfd = FD_MAX, *to[HEIRS];
+	ssize_t r;
+	char c;
+
+	*h = (struct node_heir)NODE_HEIR_NONE;
+	each_fd(h, to);
+	if ((r = fd_recv(sock, &c, 1, fds, &nfd)) <= 0)
+		return r < 0 ? (int)r : ERR_CLOSED;
+	for (int i = 0; i < nfd; i++) {
+		if (i < HEIRS)
+			*to[i] = fds[i];
+		else
+			close(fds[i]);
+	}
+	return nfd >= HEIRS - 1 ? 0 : ERR_PROTO;
+}
+
+/* --- taking over ----------------------------------------------------------------------------------------------------- */
+
+static int
+take(int *fd)
+{
+	int mine = *fd;
+
+	*fd = -1;
+	return mine;
+}
+
+int
+heir_name(struct node *n)
+{
+	struct stat st;
+
+	if (n->o.lasting)
+		n->lock = take(&n->o.heir.lock);
+	if (fstatat(n->dir, n->o.socket, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		n->sock_dev = st.st_dev;
+		n->sock_ino = st.st_ino;
+	}
+	return take(&n->o.heir.listen);
+}
+
+int
+heir_page(struct node *n)
+{
+	int e;
+
+	n->np_fd = take(&n->o.heir.np);
+	if ((e = nodepage_map(n->np_fd, &n->np)) < 0)
+		return e;
+	n->number = n->np->node;
+	n->next_proc = atomic_load(&n->np->procs) + MARGIN;
+	atomic_fetch_add(&n->np->reign, 1);
+	atomic_store(&n->np->awake, 0);
+	return 0;
+}
+
+int
+heir_arena(struct node *n)
+{
+	int fd = take(&n->o.heir.arena), e;
+
+	if (fd < 0)
+		return 1;
+	if ((e = arena_node_adopt(&n->arena, fd)) < 0)
+		close(fd);
+	return e;
+}
+
+struct borrowers {
+	struct node *n;
+	uint32_t *v;
+	size_t n_, cap;
+};
+
+static void
+borrower(void *ctx, uint64_t off, uint64_t len, uint32_t proc)
+{
+	struct borrowers *b = ctx;
+
+	(void)off, (void)len;
+	if (proc == 0 || (proc != ARENA_NODE_PROC && map_get(&b->n->awaited, proc)))
+		return;
+	for (size_t i = 0; i < b->n_; i++)
+		if (b->v[i] == proc)
+			return;
+	if (b->n_ == b->cap) {
+		size_t cap = 2 * b->cap + 16;
+		uint32_t *v = realloc(b->v, cap * sizeof *v);
+
+		if (v == NULL)
+			return;			/* its extents stay lent: lost room, not lost objects */
+		b->v = v;
+		b->cap = cap;
+	}
+	b->v[b->n_++] = proc;
+}
+
+static void
+bury(struct node *n, uint32_t proc)
+{
+	arena_node_dead(&n->arena, proc);
+	arena_node_owner_dead(&n->arena, n->number, proc);
+	n->mem_dirty = true;
+}
+
+void
+heir_start(struct node *n)
+{
+	struct borrowers b = { .n = n };
+
+	n->nbells = 0;
+	for (unsigned i = NODEPAGE_BELLS; i-- > 0;) {	/* low ones are taken first: they share pages */
+		struct bell *bell = &n->np->bell[i];
+		uint32_t proc = atomic_load(&bell->proc);
+
+		if (proc && atomic_load(&bell->stays) && map_put(&n->awaited, proc, (void *)(uintptr_t)(i + 1)) == 0)
+			continue;
+		if (proc) {
+			atomic_store(&bell->proc, 0);
+			atomic_store(&bell->word, 0);
+		}
+		n->bells[n->nbells++] = (uint16_t)i;
+	}
+	arena_node_extents(&n->arena, borrower, &b);
+	for (size_t i = 0; i < b.n_; i++)
+		bury(n, b.v[i]);
+	free(b.v);
+	n->heir_at = clock_ns() + (n->awaited.n ? GRACE : 0);
+	node_timer(n);
+}
+
+void
+heir_tick(struct node *n)
+{
+	struct map_iter it = MAP_ITER;
+	struct map late = n->awaited;
+
+	n->heir_at = 0;
+	n->awaited = (struct map)MAP_INIT;	/* so that they do not count as alive */
+	while (map_next(&late, &it)) {
+		unsigned i = (unsigned)(uintptr_t)it.val - 1;
+
+		atomic_store(&n->np->bell[i].proc, 0);
+		n->bells[n->nbells++] = (uint16_t)i;
+		bury(n, (uint32_t)it.key);
+	}
+	map_release(&late);
+}
+
+/* --- programs that come back ----------------------------------------------------------------------------------------------- */
+
+/* p takes the place that it had */
+static int
+recognize(struct nproc *p, const struct msg_rejoin *m, int *fds)
+{
+	struct node *n = p->n;
+	unsigned bell = (unsigned)(uintptr_t)map_get(&n->awaited, m->proc);
+	int e;
+
+	if (bell == 0 || bell - 1 != m->bell)
+		return ERR_NOTFOUND;
+	if ((e = page_map(fds[0], &p->page, 0)) < 0)
+		return e;
+	if (p->page->proc != m->proc || p->page->node != n->number) {
+		page_unmap(p->page);
+		p->page = NULL;
+		return ERR_NOTFOUND;
+	}
+	map_del(&n->procs, p->number);
+	if (map_put(&n->procs, m->proc, p) < 0) {
+		page_unmap(p->page);
+		p->page = NULL;
+		return map_put(&n->procs, p->number, p) < 0 ? -ENOMEM : -ENOMEM;
+	}
+	p->number = (uint32_t)m->proc;
+	map_del(&n->awaited, m->proc);
+	p->bell = (uint32_t)m->bell;
+	if (atomic_load(&n->np->bell[p->bell].word) != 2)
+		atomic_fetch_add(&n->np->awake, 1);
+	p->slab = take(&fds[1]);
+	if (n->awaited.n == 0 && n->heir_at) {
+		n->heir_at = clock_ns();	/* nobody else is waited for */
+		node_timer(n);
+	}
+	return 0;
+}
+
+int
+heir_rejoin(struct nproc *p, const struct frame *f, int *fds, unsigned nfd)
+{
+	struct msg_rejoin m;
+	int e;
+
+	if (p->hello || (e = msg_get_rejoin(&m, f->body, f->len)) < 0 || nfd < 2)
+		return ERR_PROTO;
+	if (m.proto != MSG_PROTO || (e = recognize(p, &m, fds)) < 0) {
+		proc_fail(p, 0, ERR_CLOSED, "this node does not know the program any more");
+		return ERR_CLOSED;
+	}
+	if (nfd > 2)
+		p->err = take(&fds[2]);
+	return join_driver(p, m.name, m.namespace, m.output);
+}
