@@ -93,10 +93,12 @@ await(pid_t pid)
 }
 
 static bool
-too_many(uint64_t *deaths, unsigned *n)
+too_many(uint64_t *deaths, unsigned *n, int sig)	/* of its own doing */
 {
 	uint64_t now = clock_ns();
 
+	if (sig == SIGKILL)
+		return false;
 	if (*n == DEATHS && now - deaths[0] < SOON)
 		return true;
 	if (*n == DEATHS)
@@ -181,7 +183,7 @@ keeper_start(struct node_opts *o, int *ready)
 			exit(0);
 		if (o->heir.listen < 0)
 			die(125, 0, "the node daemon died of signal %d before it was ready", WTERMSIG(status));
-		if (too_many(deaths, &n))
+		if (too_many(deaths, &n, WTERMSIG(status)))
 			die(125, 0, "the node daemon keeps dying, last of signal %d", WTERMSIG(status));
 	}
 	return (int)pid;

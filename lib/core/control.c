@@ -425,6 +425,12 @@ control_init(struct control *c, uint64_t epoch)
 	kv_init(&c->kv);
 }
 
+void
+control_begin(struct control *c, uint64_t from)
+{
+	c->next_job = c->next_actor = from;
+}
+
 static int
 load_act(struct control *c, struct mp *r)
 {

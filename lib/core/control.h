@@ -54,6 +54,7 @@ struct control_out {
 };
 
 void	control_init(struct control *c, uint64_t epoch);
+void	control_begin(struct control *c, uint64_t from);	/* a new one's jobs and actors get numbers above from */
 void	control_release(struct control *c);
 int	control_load(struct control *c, const void *key, size_t nkey, const void *val, size_t nval); /* at start: 0, ERR_PROTO, -ENOMEM */
 /* One frame from peer, the caller's number of it.  0; < 0: it broke the protocol and is to be dropped. */

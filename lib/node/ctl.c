@@ -319,6 +319,8 @@ ctl_start(struct node *n, char *why, size_t nwhy)
 	if ((n->control = malloc(sizeof *n->control)) == NULL)
 		return -ENOMEM;
 	control_init(n->control, 1);
+	if (n->heir)			/* programs remember numbers of what is dead; there were fewer of each than of processes */
+		control_begin(n->control, n->next_proc);
 	CTL(n, node_join, .name = span_str(n->name), .pid = (uint64_t)getpid());
 	return n->joined ? 0 : ERR_PROTO;
 }
