@@ -376,10 +376,13 @@ client_actor_new(struct client *c, const struct actor_spec *s, struct actor **a,
 	lock_take(&c->lock);
 	if ((e = spec_put(c, &spec, s, args)) == 0 && (rq = link_expect_l(c))) {
 		struct msg_actor_new m = new_msg(c, s, &spec);
+		size_t at = c->out.len;
 
 		m.req = rq->req;
-		if (msg_put_actor_new(&c->out, &m) == 0)
+		if (msg_put_actor_new(&c->out, &m) == 0) {
+			buf_add(&rq->sent, c->out.data + at, c->out.len - at);
 			link_flush_l(c);
+		}
 	}
 	lock_drop(&c->lock);
 	buf_release(&spec);

@@ -182,7 +182,7 @@ away_restore(struct client *c, struct rec *r)
 		return ERR_LOST;			/* nobody but us could move it */
 	}
 	if ((rq = link_expect_l(c)))
-		LINK_SEND(c, restore, .req = rq->req, .id = rec_id(c, r));
+		LINK_ASK(c, rq, restore, .req = rq->req, .id = rec_id(c, r));
 	lock_drop(&c->lock);
 	if (!rq)
 		return -ENOMEM;

@@ -161,7 +161,7 @@ client_chan_new(struct client *c, uint64_t bytes, uint64_t items, struct client_
 		cap *= 2;
 	lock_take(&c->lock);
 	if ((rq = link_expect_l(c)))
-		LINK_SEND(c, chan_new, .req = rq->req, .bytes = cap, .items = items);
+		LINK_ASK(c, rq, chan_new, .req = rq->req, .bytes = cap, .items = items);
 	lock_drop(&c->lock);
 	if ((fd = answer(c, rq, &number, why, n)) < 0)
 		return fd;

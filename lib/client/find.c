@@ -88,7 +88,7 @@ client_actor_find(struct client *c, const char *namespace, const char *name, str
 		return 0;
 	}
 	if ((rq = link_expect_l(c)))
-		LINK_SEND(c, actor_find, .req = rq->req, .namespace = span_of(namespace, strlen(namespace)),
+		LINK_ASK(c, rq, actor_find, .req = rq->req, .namespace = span_of(namespace, strlen(namespace)),
 		    .name = span_of(name, strlen(name)));
 	lock_drop(&c->lock);
 	e = rq ? actor_request(c, rq, a, why, n) : -ENOMEM;

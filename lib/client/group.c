@@ -93,7 +93,7 @@ client_group_find(struct client *c, const char *namespace, const char *name, str
 	*why = '\0';
 	lock_take(&c->lock);
 	if ((rq = link_expect_l(c)))
-		LINK_SEND(c, group_find, .req = rq->req, .namespace = span_of(namespace, namespace ? strlen(namespace) : 0),
+		LINK_ASK(c, rq, group_find, .req = rq->req, .namespace = span_of(namespace, namespace ? strlen(namespace) : 0),
 		    .name = span_of(name, strlen(name)));
 	lock_drop(&c->lock);
 	if (!rq)

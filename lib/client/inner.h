@@ -206,6 +206,7 @@ struct request {			/* an answer that somebody waits for */
 	struct buf rows;		/* ROWS collected: u32 length, bytes … */
 	bool name;			/* the driver is asked, not the node */
 	int fd;				/* CHAN: its segment, once the answer is there */
+	struct buf sent;		/* the frame, to be sent again if the node's daemon dies; none: it might be done twice */
 };
 
 struct frame;
@@ -386,6 +387,15 @@ struct client {
 	struct msg_##name m_ = { __VA_ARGS__ }; \
 	if (msg_put_##name(&(c)->out, &m_) == 0) \
 		link_flush_l(c); \
+} while (0)
+/* a question that may be asked again: of a daemon that takes over, which knows nothing of it */
+#define LINK_ASK(c, rq, name, ...) do { \
+	struct msg_##name m_ = { __VA_ARGS__ }; \
+	size_t at_ = (c)->out.len; \
+	if (msg_put_##name(&(c)->out, &m_) == 0) { \
+		buf_add(&(rq)->sent, (c)->out.data + at_, (c)->out.len - at_); \
+		link_flush_l(c); \
+	} \
 } while (0)
 /* for many small ones in a row: it goes with the next one, with a wait, or when the service thread comes to it */
 #define LINK_CORK(c, name, ...) do { \

@@ -59,7 +59,7 @@ client_kv_get(struct client *c, struct span key, bool list, struct buf *rows, ui
 
 		lock_take(&c->lock);
 		if ((rq = link_expect_l(c)))
-			LINK_SEND(c, kv_get, .req = rq->req, .key = key, .list = list, .after = span_of(after.data, after.len));
+			LINK_ASK(c, rq, kv_get, .req = rq->req, .key = key, .list = list, .after = span_of(after.data, after.len));
 		lock_drop(&c->lock);
 		if (!rq)
 			return -ENOMEM;

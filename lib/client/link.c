@@ -203,6 +203,7 @@ link_done(struct client *c, struct request *rq)
 	lock_drop(&c->lock);
 	buf_release(&rq->body);
 	buf_release(&rq->rows);
+	buf_release(&rq->sent);
 	free(rq);
 }
 
@@ -372,7 +373,7 @@ client_list(struct client *c, const char *what, int (*row)(void *arg, struct spa
 
 	lock_take(&c->lock);
 	if ((rq = link_expect_l(c)))
-		LINK_SEND(c, list, .req = rq->req, .what = span_of(what, strlen(what)));
+		LINK_ASK(c, rq, list, .req = rq->req, .what = span_of(what, strlen(what)));
 	lock_drop(&c->lock);
 	if (!rq)
 		return -ENOMEM;

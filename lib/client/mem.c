@@ -56,7 +56,7 @@ borrow_extent(struct client *c, uint64_t bytes, unsigned wait_ms)
 		lock_drop(&c->lock);
 		return -ENOMEM;
 	}
-	LINK_SEND(c, extent, .req = rq->req, .bytes = bytes, .wait = wait_ms);
+	LINK_ASK(c, rq, extent, .req = rq->req, .bytes = bytes, .wait = wait_ms);
 	lock_drop(&c->lock);
 	do
 		e = link_request(c, rq->req, WAIT_FOREVER, &rq);
@@ -328,7 +328,7 @@ client_keep(struct client *c, struct rec *r, const char *name, uint64_t ttl_ns)
 		lock_drop(&c->lock);
 		return -ENOMEM;
 	}
-	LINK_SEND(c, keep, .req = rq->req, .id = rec_id(c, r), .off = w.off, .gen = w.gen,
+	LINK_ASK(c, rq, keep, .req = rq->req, .id = rec_id(c, r), .off = w.off, .gen = w.gen,
 	    .name = span_of(name ? name : "", name ? strlen(name) : 0), .ttl = ttl_ns);
 	lock_drop(&c->lock);
 	if ((e = link_request(c, rq->req, WAIT_FOREVER, &rq)) == 0 && rq->type == MSG_FAIL_T)
@@ -351,7 +351,7 @@ look_up(struct client *c, const char *text, bool wait, uint64_t deadline, struct
 
 	lock_take(&c->lock);
 	if ((rq = link_expect_l(c)))
-		LINK_SEND(c, lookup, .req = rq->req, .text = span_of(text, strlen(text)), .wait = wait);
+		LINK_ASK(c, rq, lookup, .req = rq->req, .text = span_of(text, strlen(text)), .wait = wait);
 	lock_drop(&c->lock);
 	if (!rq)
 		return -ENOMEM;

@@ -25,6 +25,7 @@
 
 #define READY_MS 10000		/* a node that is started answers within this */
 #define WELCOME_FDS 5
+#define TRIES 5			/* the node's daemon may die while we join, and be followed by another one */
 
 extern char **environ;
 
@@ -266,7 +267,7 @@ welcome(struct client *c, int fds[WELCOME_FDS], char *why, size_t n)
 			return -ENOMEM;
 		k = fd_recv(c->sock, c->in.data + c->in.len, 65536, got, &ngot);
 		if (k <= 0)
-			return say(why, n, ERR_NO_CLUSTER,
+			return say(why, n, k == -EAGAIN ? ERR_NO_CLUSTER : ERR_CLOSED,
 			    k == -EAGAIN ? "the node does not answer%s" : "the node ended while it was joined%s", "");
 		c->in.len += (size_t)k;
 		for (int i = 0; i < ngot; i++) {
@@ -366,22 +367,18 @@ discard(struct client *c)
 	free(c);
 }
 
-int
-client_open(struct client **out, const struct client_opts *o, char *why, size_t n)
+static int
+open_at(struct client **out, int sock, const struct home *h, const struct client_opts *o, char *why, size_t n)
 {
-	const char *address = o->address ? o->address : getenv("ROTA_ADDRESS");
-	struct home h = { .err = o->err >= 0 ? o->err : 2, .page = -1, .slab = -1 };
 	const char *ns = o->namespace ? o->namespace : getenv("ROTA_NAMESPACE");
-	int fds[WELCOME_FDS], sock, e;
+	int fds[WELCOME_FDS], e;
 	struct client *c;
 
-	if ((sock = connect_to(address, o, &h, why, n)) < 0)
-		return sock;
 	if (!(c = fresh(sock))) {
 		close(sock);
 		return -ENOMEM;
 	}
-	c->home = h;
+	c->home = *h;
 	c->home.as = o->name ? strdup(o->name) : NULL;
 	c->home.namespace = ns ? strdup(ns) : NULL;
 	if ((e = output_mode(o, why, n)) >= 0)
@@ -396,6 +393,22 @@ client_open(struct client **out, const struct client_opts *o, char *why, size_t 
 	}
 	*out = c;
 	return 0;
+}
+
+int
+client_open(struct client **out, const struct client_opts *o, char *why, size_t n)
+{
+	const char *address = o->address ? o->address : getenv("ROTA_ADDRESS");
+	struct home h = { .err = o->err >= 0 ? o->err : 2, .page = -1, .slab = -1 };
+	int sock, e;
+
+	for (int tries = 0;; tries++) {
+		if ((sock = connect_to(address, o, &h, why, n)) < 0)
+			return sock;
+		e = open_at(out, sock, &h, o, why, n);
+		if ((e != -EPIPE && e != -ECONNRESET && e != ERR_CLOSED) || tries == TRIES)
+			return e == ERR_CLOSED ? ERR_NO_CLUSTER : e;
+	}
 }
 
 int

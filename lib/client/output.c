@@ -110,7 +110,7 @@ client_output(struct client *c, uint64_t deadline)
 		return 0;
 	lock_take(&c->lock);
 	if ((rq = link_expect_l(c)) != NULL)
-		LINK_SEND(c, flush, .req = rq->req);
+		LINK_ASK(c, rq, flush, .req = rq->req);
 	lock_drop(&c->lock);
 	if (!rq)
 		return -ENOMEM;

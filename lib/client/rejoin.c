@@ -12,8 +12,8 @@
 #include "client/inner.h"
 #include "os/fd.h"
 #include "os/sock.h"
-#include "ring/chan.h"
 #include "wire/frame.h"
+#include "wire/le.h"
 
 static const char gone[] = "the node's daemon died, and its workers with it";
 static const char unknown[] = "the node's daemon died: it may or may not have been done";
@@ -50,17 +50,70 @@ say_who(const struct client *c, int sock)
 	return e;
 }
 
+/* --- what we have ------------------------------------------------------------------------------------------------------ */
+
+enum { OWNED_PART = 48 << 10 };		/* bytes of one message */
+
+static void
+owned_send_l(struct client *c, struct buf *lie, struct buf *away, bool last)
+{
+	LINK_SEND(c, owned, .objects = span_of(lie->data, lie->len), .away = span_of(away->data, away->len), .last = last);
+	lie->len = away->len = 0;
+}
+
+/*
+ * Our objects that are left.  What a dead worker made for us and did not tell, or was told to free and did not, is not among
+ * them, and the node takes it back; what it may move it has to know again.
+ */
+static void
+owned_l(struct client *c)
+{
+	uint32_t chunks = (uint32_t)((uint64_t)c->slab.next * SLAB_UNIT / SLAB_CHUNK), per = SLAB_CHUNK / SLAB_UNIT;
+	struct buf lie = BUF_INIT, away = BUF_INIT;
+
+	for (uint32_t k = 0; k < chunks; k++)
+		for (uint32_t u = k * per; c->slab.chunk_class && c->slab.chunk_class[k] == 1 && u < (k + 1) * per; u++) {
+			const struct rec *r = u ? slab_at(&c->slab, u) : NULL;
+			struct rec_where w;
+			unsigned char p[16];
+			struct id id;
+
+			if (!r || r->state != REC_READY || r->kind < REC_ARENA || r->flags & REC_BORROWED)
+				continue;
+			memcpy(&w, r->inl, sizeof w);
+			if (r->kind == REC_ARENA) {
+				le_put64(p, w.off);
+				le_put32(p + 8, w.gen);
+				buf_add(&lie, p, 12);
+			} else {
+				id = rec_id(c, r);
+				le_put32(p, id.node);
+				le_put32(p + 4, id.proc);
+				le_put64(p + 8, id.seq);
+				buf_add(&away, p, 16);
+			}
+			if (lie.len + away.len > OWNED_PART)
+				owned_send_l(c, &lie, &away, false);
+		}
+	owned_send_l(c, &lie, &away, true);
+	buf_release(&lie);
+	buf_release(&away);
+}
+
 /* --- what died with it ------------------------------------------------------------------------------------------------ */
 
 static void
-requests_fail_l(struct client *c)
+requests_again_l(struct client *c)
 {
 	struct map_iter it = MAP_ITER;
 
 	while (map_next(&c->request, &it)) {
 		struct request *rq = it.val;
 
-		if (rq->type == 0)
+		if (rq->type)
+			continue;
+		rq->rows.len = 0;
+		if (rq->sent.len == 0 || buf_add(&c->out, rq->sent.data, rq->sent.len) < 0)
 			link_unanswered(rq, ERR_CLOSED, unknown);
 	}
 }
@@ -110,10 +163,7 @@ holders_die_l(struct client *c)
 static void
 all_die_l(struct client *c)
 {
-	requests_fail_l(c);
 	c->drops.len = c->holds.len = 0;
-	for (unsigned i = 0; i < c->nshape; i++)
-		c->shape[i]->asked = 0;
 	groups_lost_l(c);
 	chans_die_l(c);
 	for (unsigned i = 0; i < c->nlease; i++)
@@ -121,6 +171,11 @@ all_die_l(struct client *c)
 			lease_dead_l(c, c->lease[i], ERR_CRASHED, false, gone);
 	actors_die_l(c);			/* also the calls that were to be tried again */
 	holders_die_l(c);
+	c->out.len = 0;				/* ABANDON, FREE: of the last daemon's processes; OWNED says it all */
+	owned_l(c);
+	requests_again_l(c);
+	for (unsigned i = 0; i < c->nshape; i++)
+		c->shape[i]->asked = 0;
 	for (unsigned i = 0; i < c->nshape; i++)
 		feed_l(c, c->shape[i]);
 }

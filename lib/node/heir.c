@@ -6,6 +6,7 @@
  * is dead when we start.  Programs that were attached come back with REJOIN and keep their numbers, their objects, their
  * status pages and slabs; whoever does not within GRACE is treated as dead.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 #include "node/inner.h"
 #include "os/fd.h"
+#include "wire/le.h"
 
 enum { HEIRS = 4 };
 #define GRACE (3 * CLOCK_SEC)
@@ -230,9 +232,14 @@ recognize(struct nproc *p, const struct msg_rejoin *m, int *fds)
 	if (map_put(&n->procs, m->proc, p) < 0) {
 		page_unmap(p->page);
 		p->page = NULL;
-		return map_put(&n->procs, p->number, p) < 0 ? -ENOMEM : -ENOMEM;
+		map_put(&n->procs, p->number, p);
+		return -ENOMEM;
 	}
 	p->number = (uint32_t)m->proc;
+	p->owned = calloc(1, sizeof *p->owned);
+	p->away = calloc(1, sizeof *p->away);
+	if (p->owned == NULL || p->away == NULL)
+		heir_forget(p);
 	map_del(&n->awaited, m->proc);
 	p->bell = (uint32_t)m->bell;
 	if (atomic_load(&n->np->bell[p->bell].word) != 2)
@@ -260,4 +267,66 @@ heir_rejoin(struct nproc *p, const struct frame *f, int *fds, unsigned nfd)
 	if (nfd > 2)
 		p->err = take(&fds[2]);
 	return join_driver(p, m.name, m.namespace, m.output);
+}
+
+/* --- what they have ------------------------------------------------------------------------------------------------------------ */
+
+static bool
+settle(void *ctx, const struct arena_item *it)
+{
+	struct nproc *p = ctx;
+	struct node *n = p->n;
+	void *gen;
+
+	if (it->id.proc != p->number || it->id.node != n->number || it->kept)
+		return true;
+	if (idmap_get(p->away, it->id)) {
+		spill_adopt(n, it);
+		return true;
+	}
+	if (it->borrower)		/* lent to somebody who lives, and frees it */
+		return true;
+	gen = map_get(p->owned, it->off);
+	if ((uintptr_t)gen != (uintptr_t)it->gen + 1)
+		memory_free(n, it->off, it->gen, true);
+	return true;
+}
+
+void
+heir_forget(struct nproc *p)
+{
+	if (p->owned) {
+		map_release(p->owned);
+		idmap_release(p->away);
+	}
+	free(p->owned);
+	free(p->away);
+	p->owned = NULL;
+	p->away = NULL;
+}
+
+int
+heir_owned(struct nproc *p, const struct frame *f)
+{
+	static char yes;
+	struct msg_owned m;
+	int e = msg_get_owned(&m, f->body, f->len);
+
+	if (e < 0 || p->owned == NULL || m.objects.n % 12 || m.away.n % 16)
+		return e < 0 ? e : ERR_PROTO;
+	for (size_t i = 0; i < m.objects.n && e == 0; i += 12)
+		e = map_put(p->owned, le_get64(m.objects.p + i),
+		    (void *)((uintptr_t)le_get32(m.objects.p + i + 8) + 1));
+	for (size_t i = 0; i < m.away.n && e == 0; i += 16)
+		e = idmap_put(p->away, (struct id){ le_get32(m.away.p + i), le_get32(m.away.p + i + 4), le_get64(m.away.p + i + 8) },
+		    &yes);
+	if (e < 0) {			/* better lost room than a lost object */
+		heir_forget(p);
+		return 0;
+	}
+	if (m.last) {
+		arena_node_each(&p->n->arena, settle, p);
+		heir_forget(p);
+	}
+	return 0;
 }

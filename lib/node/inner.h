@@ -99,6 +99,8 @@ struct nproc {
 	enum msg_output output;		/* driver: of what its tasks print */
 	int err;			/* driver: descriptor that came with HELLO; worker: its end of the socket */
 	struct buf name, namespace;
+	struct map *owned;		/* after REJOIN: offset -> generation + 1 (as pointer) of what it has; NULL */
+	struct idmap *away;		/* ids of what the node may move */
 	struct buf told;		/* what it was told to free: u64 offset, u32 generation; some is done by now */
 	size_t told_most;		/* look through it once it is so long */
 	char text[NODE_MESSAGE];	/* how it died */
@@ -269,6 +271,8 @@ int	heir_arena(struct node *n);		/* its arena, after memory.c has set the hooks;
 void	heir_start(struct node *n);		/* who is dead is buried, who lives is waited for */
 void	heir_tick(struct node *n);
 int	heir_rejoin(struct nproc *p, const struct frame *f, int *fds, unsigned nfd);	/* REJOIN */
+int	heir_owned(struct nproc *p, const struct frame *f);	/* OWNED */
+void	heir_forget(struct nproc *p);		/* what OWNED told so far */
 void	heir_hand_over(struct node *n);		/* to opts.keeper */
 
 /* proc.c */
@@ -372,6 +376,7 @@ const char *spill_why(const struct node *n);	/* why nothing is written, or "" */
 bool	spill_hot(const struct node *n);		/* objects were moved within the last second */
 int	spill_frame(struct nproc *p, const struct frame *f);	/* EVICTABLE RESTORE FORGET */
 bool	spill_restore(struct node *n, const struct waiter *w);	/* tried again: true: no need to wait any longer */
+bool	spill_adopt(struct node *n, const struct arena_item *it);	/* it is one of these, and lies in the arena; false: no memory */
 void	spill_failed(struct node *n, const struct waiter *w, const char *text);	/* there is no room */
 void	spill_gone(struct nproc *p);		/* its objects are forgotten */
 bool	spill_forget(struct node *n, struct id id);	/* false: it is none of these */

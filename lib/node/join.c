@@ -257,6 +257,8 @@ join_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 		return kept_frame(p, f);
 	case MSG_ROUTE_T:
 		return on_route(p, f);
+	case MSG_OWNED_T:
+		return heir_owned(p, f);
 	case MSG_ACTOR_NEW_T: case MSG_ACTOR_UP_T: case MSG_ACTOR_OPEN_T: case MSG_ACTOR_HOLD_T: case MSG_ACTOR_DROP_T:
 	case MSG_ACTOR_KILL_T: case MSG_ACTOR_FIND_T:
 		return actors_frame(p, f);

@@ -264,6 +264,7 @@ proc_gone(struct nproc *p, int code, const char *text)
 	buf_release(&p->name);
 	buf_release(&p->namespace);
 	buf_release(&p->told);
+	heir_forget(p);
 	free(p);
 }
 

@@ -442,6 +442,12 @@ moved_new(struct node *n, const struct arena_item *it)
 	return m;
 }
 
+bool
+spill_adopt(struct node *n, const struct arena_item *it)
+{
+	return idmap_get(&n->moved, it->id) || moved_new(n, it);
+}
+
 static void
 ask(struct spill *s, const struct arena_item *it, struct map *texts)
 {

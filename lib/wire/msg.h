@@ -61,6 +61,10 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(S, name, "as in HELLO") \
 	F(S, namespace, "as in HELLO") \
 	F(U, output, "as in HELLO")
+#define MSG_OWNED(F) \
+	F(B, objects, "of the sender's own, those that it knows where to find: u64 offset, u32 generation each") \
+	F(B, away, "ids of those that the node may move, 16 bytes each: u32 node, u32 process, u64 sequence") \
+	F(U, last, "1: no more follow; what a dead process made for the sender and is not among them is freed")
 #define MSG_FLUSH(F) F(U, req, "answered once what the job's tasks have printed so far was shown")
 
 /* --- leases and rings --------------------------------------------------------------------------- */
@@ -450,6 +454,7 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(BYE, bye, 5, 0, "c>n") \
 	X(FLUSH, flush, 6, 0, "c>n") \
 	X(REJOIN, rejoin, 7, 3, "c>n") \
+	X(OWNED, owned, 8, 0, "c>n") \
 	X(LEASE, lease, 10, 0, "c>n") \
 	X(GRANT, grant, 11, 2, "n>c") \
 	X(RETURN, return, 12, 0, "c>n") \
