@@ -6,4 +6,23 @@ mkdir -p "$ROTA_DIR"
 check 'under load' timeout -k 5 ${ROTA_LONG:+30}90 rlua t/crash/reign.lua "${SEED-}"
 sed -n 's/^# seed/# reign: seed/p' "$TMP/log"
 check 'nothing is left' t/leaks.sh "$ROTA_DIR"
+
+# a lasting node: what it keeps, names and times too, and what the control store knows
+keeps() {
+	XDG_STATE_HOME=$TMP/state rota up -q -c 2 >/dev/null &&
+	seq 100000 | robj put -q --name numbers >/dev/null && echo an hour | robj put -q --name hour --ttl 1h >/dev/null &&
+	echo gone | robj put -q --name gone >/dev/null && robj rm gone || return
+	rlua -e 'require "rota".kv:put("key", "value")' || return
+	for i in 1 2 3; do
+		p=$(rstat nodes -o pid) && kill -9 "$p" || return
+		[ "$(robj ls -o name | sort | xargs)" = "hour numbers" ] || { robj ls; return 1; }
+		[ "$(robj get numbers | tail -1)" = 100000 ] && [ "$(robj get hour)" = "an hour" ] || return
+		robj ls -J | grep -q '"name":"hour".*"ttl":3[56]' || { robj ls -J; return 1; }
+		[ "$(rlua -e 'local rota = require "rota" print((rota.kv:get "key"), rota.get(rota.task(function() return 7 end)()))')" = "value	7" ] || return
+		[ "$p" != "$(rstat nodes -o pid)" ] || return
+	done
+	robj rm hour numbers && [ -z "$(robj ls)" ] && rstat objects && [ -z "$(rstat objects)" ]
+}
+check 'a lasting node keeps its objects, their names, and the keys' keeps
+check 'and can be ended' rota down
 done_testing

@@ -12,11 +12,11 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "node/inner.h"
+#include "node/kept.h"
 #include "os/fd.h"
 #include "wire/le.h"
 
-enum { HEIRS = 4 };
+enum { HEIRS = 5 };
 #define GRACE (3 * CLOCK_SEC)
 #define MARGIN 1024u			/* process numbers that the last one may have given out without our knowing */
 
@@ -28,7 +28,8 @@ each_fd(struct node_heir *h, int *fd[HEIRS])
 	fd[0] = &h->listen;
 	fd[1] = &h->np;
 	fd[2] = &h->arena;
-	fd[3] = &h->lock;
+	fd[3] = &h->kept;
+	fd[4] = &h->lock;
 }
 
 void
@@ -47,7 +48,7 @@ node_heir_close(struct node_heir *h)
 void
 heir_hand_over(struct node *n)
 {
-	int fds[HEIRS] = { n->listen.io.fd, n->np_fd, n->arena.fd, n->lock };
+	int fds[HEIRS] = { n->listen.io.fd, n->np_fd, n->arena.fd, n->kept_fd, n->lock };
 
 	if (n->o.keeper < 0)
 		return;
@@ -128,6 +129,14 @@ heir_arena(struct node *n)
 	return e;
 }
 
+int
+heir_kept(struct node *n)
+{
+	int fd = take(&n->o.heir.kept);
+
+	return fd < 0 ? kept_log_start(n) : kept_log_adopt(n, fd);
+}
+
 struct borrowers {
 	struct node *n;
 	uint32_t *v;
@@ -177,10 +186,7 @@ heir_start(struct node *n)
 
 		if (proc && atomic_load(&bell->stays) && map_put(&n->awaited, proc, (void *)(uintptr_t)(i + 1)) == 0)
 			continue;
-		if (proc) {
-			atomic_store(&bell->proc, 0);
-			atomic_store(&bell->word, 0);
-		}
+		atomic_store(&bell->proc, 0);
 		n->bells[n->nbells++] = (uint16_t)i;
 	}
 	arena_node_extents(&n->arena, borrower, &b);

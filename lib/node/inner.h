@@ -220,6 +220,8 @@ struct node {
 	unsigned nafter;		/* of them, those that wait for the end of an actor */
 
 	struct idmap kept;		/* memory.c, kept.c */
+	int kept_fd;			/* kept_log.c */
+	size_t kept_bytes, kept_live;
 	struct map kept_names;
 	struct heap kept_timers;
 	struct list waiters, wishes;
@@ -267,6 +269,7 @@ uint64_t node_memory(void);			/* bytes of RAM that we may use */
 /* heir.c: what the daemon before this one left */
 int	heir_name(struct node *n);		/* its socket: instead of listening anew */
 int	heir_page(struct node *n);		/* its node page; the node's number */
+int	heir_kept(struct node *n);		/* what it kept, after the arena */
 int	heir_arena(struct node *n);		/* its arena, after memory.c has set the hooks; 0, or 1: there is none */
 void	heir_start(struct node *n);		/* who is dead is buried, who lives is waited for */
 void	heir_tick(struct node *n);

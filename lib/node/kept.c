@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/hash.h"
-#include "node/inner.h"
+#include "node/kept.h"
 #include "wire/le.h"
 #include "wire/val.h"
 
@@ -17,6 +17,7 @@ named(struct node *n, const void *p, size_t len)
 static void
 forget(struct node *n, struct kept *k)
 {
+	kept_log_out(n, k);
 	heap_del(&n->kept_timers, &k->timer);
 	if (k->nname)
 		map_del(&n->kept_names, hash64(k->name, k->nname));
@@ -67,6 +68,21 @@ kept_place(struct node *n, struct kept *k)
 	}
 }
 
+int
+kept_put(struct node *n, struct kept *k)
+{
+	int e = k->nname && map_get(&n->kept_names, hash64(k->name, k->nname)) ? -EEXIST : idmap_put(&n->kept, k->id, k);
+
+	if (e == 0 && k->nname && (e = map_put(&n->kept_names, hash64(k->name, k->nname), k)) < 0)
+		idmap_del(&n->kept, k->id);
+	if (e < 0)
+		return e;
+	index_put(&n->index, k->id, k->off, k->gen);
+	if (k->ttl && heap_set(&n->kept_timers, &k->timer, k->since + k->ttl) == 0)
+		timer(n);
+	return 0;
+}
+
 static int
 on_keep(struct nproc *p, const struct frame *f)
 {
@@ -103,27 +119,21 @@ on_keep(struct nproc *p, const struct frame *f)
 		proc_fail(p, m.req, ERR_NOTFOUND, "the object is not there any more");
 		return 0;
 	}
-	if ((k = calloc(1, sizeof *k + m.name.n)) == NULL || idmap_put(&n->kept, m.id, k) < 0 ||
-	    (m.name.n && map_put(&n->kept_names, hash64(m.name.p, m.name.n), k) < 0)) {
-		idmap_del(&n->kept, m.id);
+	if ((k = calloc(1, sizeof *k + m.name.n)) != NULL) {
+		*k = (struct kept){ .id = m.id, .off = m.off, .gen = (uint32_t)m.gen, .size = v.size, .since = clock_ns(), .ttl = m.ttl,
+		    .nname = m.name.n };
+		if (m.name.n)
+			memcpy(k->name, m.name.p, m.name.n);
+	}
+	if (k == NULL || kept_log_in(n, k) < 0 || kept_put(n, k) < 0) {
+		if (k)
+			kept_log_out(n, k);
 		free(k);
 		if (!moved)
 			arena_node_keep(&n->arena, m.off, (uint32_t)m.gen, false);
 		proc_fail(p, m.req, -ENOMEM, "the node is out of memory");
 		return 0;
 	}
-	k->id = m.id;
-	k->off = m.off;
-	k->gen = (uint32_t)m.gen;
-	k->size = v.size;
-	k->since = clock_ns();
-	k->ttl = m.ttl;
-	k->nname = m.name.n;
-	if (m.name.n)
-		memcpy(k->name, m.name.p, m.name.n);
-	index_put(&n->index, k->id, k->off, k->gen);
-	if (m.ttl && heap_set(&n->kept_timers, &k->timer, k->since + m.ttl) == 0)
-		timer(n);
 	SEND(p, ok, .req = m.req);
 	grant_wishes(n);
 	return 0;
@@ -292,6 +302,8 @@ kept_stop(struct node *n)
 		free(list_entry(list_shift(&n->wishes), struct wish, link));
 	while (idmap_next(&n->kept, &it))
 		free(it.val);
+	if (n->kept_fd >= 0)
+		close(n->kept_fd);
 	idmap_release(&n->kept);
 	map_release(&n->kept_names);
 	heap_release(&n->kept_timers);

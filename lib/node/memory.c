@@ -434,7 +434,7 @@ memory_start(struct node *n)
 		return e;
 	n->arena.reserve = bytes / 8 < UINT64_C(256) << 20 ? bytes / 8 : UINT64_C(256) << 20;
 	n->arena.hook = (struct arena_hooks){ hook_pins, hook_alive, hook_freed, hook_kept, hook_tell, n };
-	return 0;
+	return heir_kept(n);
 }
 
 void

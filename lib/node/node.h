@@ -19,9 +19,9 @@
 #define NODE_LOCK "lock"
 
 struct node_heir {			/* what outlives a node daemon that dies: descriptors, -1: none */
-	int listen, np, arena, lock;	/* the socket, the node page, the arena; a lasting node's lock */
+	int listen, np, arena, kept, lock;	/* the socket, node page, arena, what the node keeps; a lasting node's lock */
 };
-#define NODE_HEIR_NONE { -1, -1, -1, -1 }
+#define NODE_HEIR_NONE { -1, -1, -1, -1, -1 }
 
 struct node_opts {
 	const char *socket;		/* name in the user's directory */

@@ -247,7 +247,7 @@ proc_gone(struct nproc *p, int code, const char *text)
 	sets_step(n, &(struct set_in){ .kind = SET_IN_GONE, .proc = p->number });
 	if (p->page) {
 		/* a sleeper was taken off the count when it fell asleep; nobody can wake it any more */
-		if (atomic_exchange(&n->np->bell[p->bell].word, 0) != 2)
+		if (atomic_load(&n->np->bell[p->bell].word) != 2)	/* it is cleared for the next one: it may sleep on, if only we end */
 			atomic_fetch_sub(&n->np->awake, 1);
 		atomic_store(&n->np->bell[p->bell].proc, 0);
 		n->bells[n->nbells++] = (uint16_t)p->bell;
