@@ -535,6 +535,7 @@ struct fn *fn_captured_l(struct client *c, struct fn *fn);
 /* set.c */
 int	set_state_l(struct client *c, const struct msg_set_state *m, const struct frame *f);
 void	sets_lost_l(struct client *c);
+void	sets_die_l(struct client *c, const char *why);
 int	actor_body_l(struct client *c, struct buf *b, const struct actor_spec *s, struct rec *args);	/* of an ACTOR_NEW; actor.c */
 
 /* group.c */

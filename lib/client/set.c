@@ -68,6 +68,25 @@ sets_lost_l(struct client *c)
 		woken_l(c, it.val);
 }
 
+void
+sets_die_l(struct client *c, const char *why)
+{
+	struct map_iter it = MAP_ITER;
+	struct buf b = BUF_INIT;
+	struct frame f;
+
+	while (map_next(&c->sets, &it)) {
+		const struct cset *s = it.val;
+		struct msg_set_state m = { .set = it.key, .revision = s->revision + 1, .state = 4,
+		    .text = span_of(why, strlen(why)) };
+
+		b.len = 0;
+		if (msg_put_set_state(&b, &m) == 0 && frame_parse(&f, b.data, b.len, FRAME_MAX) > 0)
+			set_state_l(c, &m, &f);
+	}
+	buf_release(&b);
+}
+
 /* the answer SET of a request */
 static int
 answer(struct client *c, struct request *rq, struct msg_set *m, char *why, size_t n)

@@ -112,6 +112,7 @@ heir_page(struct node *n)
 		return e;
 	n->number = n->np->node;
 	n->next_proc = atomic_load(&n->np->procs) + MARGIN;
+	n->next_chan = n->set.last = n->next_proc;	/* numbers that programs may remember are not given again */
 	atomic_fetch_add(&n->np->reign, 1);
 	atomic_store(&n->np->awake, 0);
 	return 0;
