@@ -452,6 +452,18 @@ deaths(void)
 	ok(atomic_load(&a.np->awake) >= 1 && atomic_load(&a.np->awake) <= 3);
 }
 
+static bool
+listens(void)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), e;
+
+	snprintf(sa.sun_path, sizeof sa.sun_path, "%s/shared.sock", peer_dir);
+	e = connect(fd, (struct sockaddr *)&sa, sizeof sa);
+	close(fd);
+	return e == 0;
+}
+
 static void
 the_end(void)				/* a second after the last client, or with rlet, killed: nothing is left */
 {
@@ -474,26 +486,20 @@ the_end(void)				/* a second after the last client, or with rlet, killed: nothin
 	ring_unmap(l.ring.shm);
 	peer_close(&a);
 	waitpid(peer_rlet, &s, 0);
+	while (listens())			/* that was the keeper: the daemon dies of it, but not at once */
+		sched_yield();
 	peer_rlet = fork();			/* a stale socket is no hindrance */
 	if (peer_rlet == 0) {
 		execlp("rlet", "rlet", "-p", "--own", "1", (char *)NULL);
 		_exit(127);
 	}
-	while (peer_rlet > 0) {
-		struct sockaddr_un sa = { .sun_family = AF_UNIX };
-
-		a.fd = socket(AF_UNIX, SOCK_STREAM, 0);
-		snprintf(sa.sun_path, sizeof sa.sun_path, "%s/shared.sock", peer_dir);
-		s = connect(a.fd, (struct sockaddr *)&sa, sizeof sa);
-		close(a.fd);
-		if (s == 0)
-			break;
+	while (peer_rlet > 0 && !listens())
 		if (waitpid(peer_rlet, &s, WNOHANG) != 0)
 			PEER_NEED(!"rlet started over a stale socket");
-	}
 	kill(peer_rlet, SIGTERM);
 	s = peer_stop();
-	ok(WIFEXITED(s) && WEXITSTATUS(s) == 0);
+	if (!ok(WIFEXITED(s) && WEXITSTATUS(s) == 0))
+		printf("# status %x\n", (unsigned)s);
 }
 
 int

@@ -94,7 +94,12 @@ peer_stop(void)				/* waits for rlet's own end: its exit status */
 	PEER_NEED(waitpid(peer_rlet, &s, 0) == peer_rlet);
 	snprintf(path, sizeof path, "%s/lock", peer_dir);
 	unlink(path);
-	return rmdir(peer_dir) == 0 ? s : -1;	/* it leaves nothing */
+	if (rmdir(peer_dir) == 0)		/* it leaves nothing */
+		return s;
+	snprintf(path, sizeof path, "ls -lR %s | sed 's/^/# /'", peer_dir);
+	fflush(stdout);
+	(void)!system(path);
+	return -1;
 }
 
 static inline int

@@ -452,6 +452,8 @@ node_free(struct node *n)
 	chans_stop(n);
 	actors_stop(n);
 	logs_stop(n);
+	if (n->dir >= 0)
+		logs_sweep(n->dir);	/* a daemon that was killed may have been dying when we came */
 	ctl_stop(n);
 	kept_stop(n);
 	memory_stop(n);

@@ -71,6 +71,7 @@ fuzz_one(const unsigned char *p, size_t n)
 
 		fuzz_must(e >= 0 && nodepage_map(e, &np) == 0);
 		c.np = np;
+		list_init(&c.chans);
 	}
 	fuzz_must(fd >= 0 && chan_map(fd, &both) == 0);
 	fuzz_must(end_new(&c, 1, false, fd, &w) == 0 && end_new(&c, 1, true, fd, &r) == 0);
