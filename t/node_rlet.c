@@ -1,4 +1,5 @@
 /* node_rlet.c - the node over its socket: joining, leases, rings, memory, kept objects, routes and every kind of death */
+#include <sched.h>
 #include "tap.h"
 #include "peer.h"
 #include "store/arena.h"
