@@ -29,6 +29,7 @@ enum { RES_CPU, RES_GPU, RES_MEM, RES_CUSTOM, RES_MAX = 16 };
 #define LEASE_HOLD	UINT64_C(10000000)	/* ns: nobody is called back sooner */
 #define LEASE_SLICE	UINT64_C(100000000)	/* ns: turn of a lease when there are more jobs than room */
 #define LEASE_GRACE	UINT64_C(100000000)	/* ns: from level 1 to level 2 */
+#define LEASE_LATE	UINT64_C(1000000000)	/* ns: what was called back and has not come by then is not counted on any more */
 #define LEASE_TAKE	UINT64_C(20000000)	/* ns: first try to take it, then ever later */
 #define LEASE_NOTICE	UINT64_C(5000000000)	/* ns: who waits so long for its first lease is told what for */
 #define LEASE_RESERVE	UINT64_C(200000000)	/* ns: room is kept free for a large request that calls back */

@@ -63,8 +63,12 @@ call_back(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out
 		list_each(p, &c->leases) {
 			struct lease *l = list_entry(p, struct lease, link);
 
-			if (l->level && l->pool == pool)
+			if (l->level == 0 || l->pool != pool)
+				continue;
+			if (now - l->called < LEASE_LATE) {
 				miss[r] -= held(l, r);
+				soon(o, l->called + LEASE_LATE);
+			}
 		}
 		if (r == RES_GPU && miss[r] <= 0 && !d->reserve && !gpus_pick(pool ? &pool->gpu : &c->gpu, d->need.v[r]))
 			miss[r] = d->need.v[r];	/* enough in all, but in parts of several */
