@@ -14,6 +14,7 @@ ended() {		# ended PID...: waits until none of them runs, at most 10 s; a zombie
 			timeout 0.02 tail -f /dev/null
 		done
 	done
+	:
 }
 files() {		# files NAME...: they appear with something in them, at most 10 s
 	for f; do
@@ -113,12 +114,13 @@ check 'a resource it has not' prints 'needs 3 ssd; this node has 2' rlua -e '
 	local _, e = rota.pget(rota.task(function() end):with{resources = {ssd = 3}}())
 	print((tostring(e):match("needs.*this node has %d")))'
 still() {
-	z=$(cat "/proc/$pid/task/$pid/children")
+	d=$(cat "/proc/$pid/task/$pid/children")	# $pid is the keeper
+	z="${d% *} $(cat "/proc/${d%% *}/task/${d%% *}/children")"
 	# shellcheck disable=SC2086
 	timeout 2 strace -qq $(for p in $pid $z; do echo "-p $p"; done) -o "$TMP/calls" 2>"$TMP/strace"
 	grep -q 'not permitted' "$TMP/strace" && return 0
-	grep -v 'epoll_wait(\|poll(\|restart_syscall' "$TMP/calls" >"$TMP/more"
-	[ ! -s "$TMP/more" ] && [ "$(wc -l <"$TMP/calls")" -le 4 ] || { cat "$TMP/calls"; return 1; }
+	grep -v 'epoll_wait(\|poll(\|wait4(\|restart_syscall' "$TMP/calls" >"$TMP/more"
+	[ ! -s "$TMP/more" ] && [ "$(wc -l <"$TMP/calls")" -le 6 ] || { cat "$TMP/calls"; return 1; }
 }
 idle() {		# at rest neither it nor the zygote makes a system call, once memory was looked at for the last time
 	command -v strace >/dev/null || return 0

@@ -17,7 +17,7 @@ if why then print(#refs >= 5 and "some" or #refs, tostring(why)) end
 if how == "kill" then
 	local rlet = rota.nodes()[1].pid
 	print(#io.popen("find '" .. os.getenv "ROTA_SPILL" .. "' -type f"):read "a")
-	os.execute("kill -KILL " .. rlet)
+	os.execute("kill -KILL $(ps -o ppid= " .. rlet .. ")")	-- the keeper: nobody takes over
 	print(pcall(rota.get, refs[1], 5))
 end
 local function right(i) return rota.get(refs[i], { as = "string" }) == string.char(64 + i % 26):rep(4 << 20) end
