@@ -12,6 +12,6 @@ for p in $(ours); do		# they are given their time, all together 5 s
 done
 bad=0
 for p in $(ours); do bad=1; echo "left: process $p $(tr '\0' ' ' <"/proc/$p/cmdline")"; done
-[ ! -d "$dir" ] || files=$(find "$dir" -mindepth 1 ! -name lock)
+[ ! -d "$dir" ] || files=$(find "$dir" -mindepth 1 ! -name lock ! -name '*.lock')
 [ -z "$files" ] || { bad=1; echo "left: $files"; }
 exit $bad

@@ -144,7 +144,7 @@ ids() {		# of objects, by the verbs that take them
 	printf "%s|%s" "$(t robj show --a)" "$(t robj cat lo)"'
 }
 check 'completion: names of objects' ids
-check 'completion: silent where no node runs' prints '' sh -c 'ROTA_DIR=$TMP/nowhere robj show --complete-words 2>&1 | grep -v ^-'
+check 'completion: silent where no node runs' prints '' sh -c 'ROTA_DIR=$TMP/nowhere robj show --complete-words 2>&1 | grep -v ^-; :'
 in_fish() {
 	command -v fish >/dev/null || return 0
 	HOME=$TMP prints '--tag --tagstring|long|nodes|pid,name' env fish --no-config -c 'source contrib/completion/rota.fish
@@ -155,7 +155,7 @@ check 'completion: fish' in_fish
 in_zsh() {
 	command -v zsh >/dev/null || return 0
 	prints '_rota' env zsh -f -c 'autoload -Uz compinit && compinit -u -d $TMP/zcompdump && . '"$O"'/env && complete -p rmap 2>/dev/null |
-		grep -o _rota || echo ${_comps[rmap]} | grep -o _rota'
+		grep -o -m 1 _rota | head -n 1 || echo ${_comps[rmap]} | grep -o _rota'
 }
 check 'completion: zsh' in_zsh
 check 'rota down' rota down -q
