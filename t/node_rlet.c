@@ -328,8 +328,13 @@ actors(void)
 	struct msg_actor m;
 	struct got g;
 
-	PEER_SEND(&a, actor_new, .req = 1, .name = span_of("hits", 4), .class = span_of("C", 1), .spec = span_of("bad", 3));
-	PEER_SEND(&a, actor_new, .req = 2, .name = span_of("hits", 4), .class = span_of("C", 1), .spec = span_of("bad", 3));	/* at once: the first one dies soon */
+	struct buf both = BUF_INIT;	/* at once: the first one dies soon */
+
+	for (uint64_t req = 1; req <= 2; req++)
+		PEER_NEED(msg_put_actor_new(&both, &(struct msg_actor_new){ .req = req, .name = span_of("hits", 4),
+		    .class = span_of("C", 1), .spec = span_of("bad", 3) }) == 0);
+	PEER_NEED(fd_write_all(a.fd, both.data, both.len) == 0);
+	buf_release(&both);
 	ok(peer_wait(&a, &g, MSG_ACTOR_T) == 1 && msg_get_actor(&m, g.p, g.n) == 0 && m.actor == 1);
 	peer_done(&a, &g);
 	ok(says(&a, MSG_FAIL_T, -EEXIST, "an actor 'hits' exists in namespace '1'"));

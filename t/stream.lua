@@ -72,7 +72,7 @@ local slow = rota.task(function(path, n)
 end)
 local function made() local f <close> = io.open(log) return f and f:read "n" or 0 end
 for _, backlog in ipairs { 1, 3, 200 } do
-	os.remove(log)
+	log = dir .. "/ahead" .. backlog	-- the one before may still be ending
 	local s = slow:with { stream = true, backlog = backlog }(log, 1000)
 	local most = 0
 	for i = 1, 500 do
