@@ -152,14 +152,15 @@ for round = 1, C.rounds(5, 60) do
 end
 T.ok(wrong == 0, "a stopped node is waited for")
 local x = rota.task(function(n) local s = 0 for i = 1, n do s = s + i end return s end)
-rota.get(x(1))
-stop(node)
-local done = 0
-for i = 1, 200 do
-	local ready = rota.wait({ x(i) }, { timeout = 5 })
-	done = done + #ready
+local done
+for _ = 1, 5 do			-- a lease that is on its way back when the node stops is of no use: then once more
+	rota.get(x(1))
+	stop(node)
+	done = 0
+	while done < 200 and #rota.wait({ x(done) }, { timeout = 2 }) == 1 do done = done + 1 end
+	go(node)
+	if done == 200 then break end
 end
-go(node)
 T.ok(done == 200, "tasks run while the node is stopped", done)
 
 if lasting then				-- the control store: keys and new actors wait for it, work does not
