@@ -380,8 +380,7 @@ client_actor_new(struct client *c, const struct actor_spec *s, struct actor **a,
 
 		m.req = rq->req;
 		if (msg_put_actor_new(&c->out, &m) == 0) {
-			buf_add(&rq->sent, c->out.data + at, c->out.len - at);
-			link_flush_l(c);
+			link_sent_l(c, rq, at);
 		}
 	}
 	lock_drop(&c->lock);

@@ -30,7 +30,7 @@ client_group_new(struct client *c, const struct group_spec *s, struct id *id, st
 		*out = r;
 		e = 0;
 		if (c->lost)
-			groups_lost_l(c);
+			groups_lost_l(c, c->why);
 		else
 			LINK_CORK(c, group_new, .id = *id, .name = span_of(s->name, s->name ? strlen(s->name) : 0), .strategy = s->strategy,
 			    .bundles = s->bundles, .detached = s->detached, .timeout = s->timeout);
@@ -57,7 +57,7 @@ client_group_ask(struct client *c, struct id id, struct rec **out)
 			slab_rec_free(&c->slab, r);
 		e = -ENOMEM;
 	} else if (c->lost) {
-		groups_lost_l(c);
+		groups_lost_l(c, c->why);
 	} else {
 		LINK_SEND(c, group_ask, .id = id);
 	}
@@ -148,14 +148,14 @@ group_state_l(struct client *c, const struct msg_group_state *m)
 }
 
 void
-groups_lost_l(struct client *c)
+groups_lost_l(struct client *c, const char *why)
 {
 	struct idmap_iter it = IDMAP_ITER;
 
 	while (idmap_next(&c->pgroups, &it)) {
 		struct rec *r = idmap_del(&c->pgroups, it.key);
 
-		rec_fail_l(c, r, ERR_NO_CLUSTER, c->why);
+		rec_fail_l(c, r, ERR_NO_CLUSTER, why);
 		rec_unref_l(c, r);
 	}
 }

@@ -392,10 +392,8 @@ struct client {
 #define LINK_ASK(c, rq, name, ...) do { \
 	struct msg_##name m_ = { __VA_ARGS__ }; \
 	size_t at_ = (c)->out.len; \
-	if (msg_put_##name(&(c)->out, &m_) == 0) { \
-		buf_add(&(rq)->sent, (c)->out.data + at_, (c)->out.len - at_); \
-		link_flush_l(c); \
-	} \
+	if (msg_put_##name(&(c)->out, &m_) == 0) \
+		link_sent_l(c, rq, at_); \
 } while (0)
 /* for many small ones in a row: it goes with the next one, with a wait, or when the service thread comes to it */
 #define LINK_CORK(c, name, ...) do { \
@@ -421,6 +419,7 @@ struct request *link_expect_l(struct client *c);		/* a new request number that i
 void	link_done(struct client *c, struct request *rq);
 int	link_fail(const struct request *rq, char *why, size_t n);	/* the code of a FAIL */
 
+void	link_sent_l(struct client *c, struct request *rq, size_t at);	/* of LINK_ASK: rq's frame, at byte at of c->out, goes */
 void	link_unanswered(struct request *rq, int code, const char *why);
 
 /* rejoin.c: 0: another daemon takes over; negative: there is none, the node is gone */
@@ -540,7 +539,7 @@ int	actor_body_l(struct client *c, struct buf *b, const struct actor_spec *s, st
 
 /* group.c */
 void	group_state_l(struct client *c, const struct msg_group_state *m);
-void	groups_lost_l(struct client *c);
+void	groups_lost_l(struct client *c, const char *why);
 
 /* drain.c, giveback.c, timers.c */
 bool	lease_take_l(struct client *c, struct lease *l);	/* its completions; true if there were any */

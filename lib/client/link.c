@@ -54,7 +54,7 @@ link_lose_l(struct client *c, const char *why)
 	for (unsigned i = 0; i < c->nlease; i++)
 		if (c->lease[i])
 			lease_dead_l(c, c->lease[i], ERR_NO_CLUSTER, false, c->why);
-	groups_lost_l(c);
+	groups_lost_l(c, c->why);
 	sets_lost_l(c);
 	bell_ring(c->np, c->bell);
 }
@@ -68,6 +68,13 @@ link_cork_l(struct client *c)
 		c->corked = true;
 		service_nudge_l(c);
 	}
+}
+
+void
+link_sent_l(struct client *c, struct request *rq, size_t at)
+{
+	buf_add(&rq->sent, c->out.data + at, c->out.len - at);
+	link_flush_l(c);
 }
 
 void

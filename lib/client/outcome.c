@@ -212,6 +212,21 @@ fill_l(struct client *c, struct done *d, const struct payload *p, const struct r
 	return 0;
 }
 
+static int
+own_value_l(struct client *c, struct rec *k, const struct payload *p, const struct rec_where *w)	/* a value of our own making */
+{
+	if (p->flags & PAYLOAD_REFS)
+		refs_retain_l(c, p->p, p->n, p->nvals);
+	if (!w->off)
+		return rec_set_l(c, k, p->p, p->n, p->nvals, p->flags);
+	memcpy(k->inl, w, sizeof *w);
+	k->kind = REC_ARENA;
+	k->link = 0;
+	k->nvals = (uint16_t)p->nvals;
+	k->flags |= p->flags & PAYLOAD_REFS ? REC_REFS : 0;
+	return 0;
+}
+
 /* our own task ran here: its record gets the outcome directly */
 static int
 own_done_l(struct client *c, struct task_in *t, const struct payload *p, const struct rec_where *w, uint32_t ret,
@@ -240,17 +255,7 @@ own_done_l(struct client *c, struct task_in *t, const struct payload *p, const s
 			return 0;
 		}
 	}
-	if (p->flags & PAYLOAD_REFS)
-		refs_retain_l(c, p->p, p->n, p->nvals);
-	if (w->off) {
-		memcpy(k->inl, w, sizeof *w);
-		k->kind = REC_ARENA;
-		k->link = 0;
-		k->nvals = (uint16_t)p->nvals;
-		k->flags |= p->flags & PAYLOAD_REFS ? REC_REFS : 0;
-	} else {
-		e = rec_set_l(c, k, p->p, p->n, p->nvals, p->flags);
-	}
+	e = own_value_l(c, k, p, w);
 	if (!part)
 		children_end_l(c, r);
 	rec_ready_l(c, k);
@@ -344,17 +349,7 @@ own_item_l(struct client *c, struct task_in *t, const struct payload *p, const s
 			mem_free_l(c, w);
 		return 0;
 	}
-	if (p->flags & PAYLOAD_REFS)
-		refs_retain_l(c, p->p, p->n, p->nvals);
-	if (w->off) {
-		memcpy(k->inl, w, sizeof *w);
-		k->kind = REC_ARENA;
-		k->link = 0;
-		k->nvals = (uint16_t)p->nvals;
-		k->flags |= p->flags & PAYLOAD_REFS ? REC_REFS : 0;
-	} else {
-		e = rec_set_l(c, k, p->p, p->n, p->nvals, p->flags);
-	}
+	e = own_value_l(c, k, p, w);
 	stream_filled_l(c, s->stream, k);
 	return e;
 }

@@ -164,8 +164,7 @@ static void
 all_die_l(struct client *c)
 {
 	c->drops.len = c->holds.len = 0;
-	snprintf(c->why, sizeof c->why, "%s", gone);
-	groups_lost_l(c);
+	groups_lost_l(c, gone);
 	sets_die_l(c, gone);
 	chans_die_l(c);
 	for (unsigned i = 0; i < c->nlease; i++)

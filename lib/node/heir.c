@@ -113,7 +113,6 @@ heir_page(struct node *n)
 	n->number = n->np->node;
 	n->next_proc = atomic_load(&n->np->procs) + MARGIN;
 	n->next_chan = n->set.last = n->next_proc;	/* numbers that programs may remember are not given again */
-	atomic_fetch_add(&n->np->reign, 1);
 	atomic_store(&n->np->awake, 0);
 	return 0;
 }
@@ -138,33 +137,30 @@ heir_kept(struct node *n)
 	return fd < 0 ? kept_log_start(n) : kept_log_adopt(n, fd);
 }
 
-struct borrowers {
+struct dead {
 	struct node *n;
-	uint32_t *v;
-	size_t n_, cap;
+	struct map procs;		/* whose extents are still lent */
 };
 
 static void
 borrower(void *ctx, uint64_t off, uint64_t len, uint32_t proc)
 {
-	struct borrowers *b = ctx;
+	static char yes;
+	struct dead *d = ctx;
 
 	(void)off, (void)len;
-	if (proc == 0 || (proc != ARENA_NODE_PROC && map_get(&b->n->awaited, proc)))
-		return;
-	for (size_t i = 0; i < b->n_; i++)
-		if (b->v[i] == proc)
-			return;
-	if (b->n_ == b->cap) {
-		size_t cap = 2 * b->cap + 16;
-		uint32_t *v = realloc(b->v, cap * sizeof *v);
+	if (proc && (proc == ARENA_NODE_PROC || !map_get(&d->n->awaited, proc)))
+		map_put(&d->procs, proc, &yes);	/* no memory: they stay lent: lost room, not lost objects */
+}
 
-		if (v == NULL)
-			return;			/* its extents stay lent: lost room, not lost objects */
-		b->v = v;
-		b->cap = cap;
-	}
-	b->v[b->n_++] = proc;
+static bool
+orphan(void *ctx, const struct arena_item *it)	/* what a dead process owned, whoever made it */
+{
+	struct node *n = ctx;
+
+	if (!it->kept && it->borrower == 0 && it->id.node == n->number && !map_get(&n->awaited, it->id.proc))
+		memory_free(n, it->off, it->gen, true);
+	return true;
 }
 
 static void
@@ -178,7 +174,8 @@ bury(struct node *n, uint32_t proc)
 void
 heir_start(struct node *n)
 {
-	struct borrowers b = { .n = n };
+	struct dead d = { .n = n };
+	struct map_iter it = MAP_ITER;
 
 	n->nbells = 0;
 	for (unsigned i = NODEPAGE_BELLS; i-- > 0;) {	/* low ones are taken first: they share pages */
@@ -190,10 +187,12 @@ heir_start(struct node *n)
 		atomic_store(&bell->proc, 0);
 		n->bells[n->nbells++] = (uint16_t)i;
 	}
-	arena_node_extents(&n->arena, borrower, &b);
-	for (size_t i = 0; i < b.n_; i++)
-		bury(n, b.v[i]);
-	free(b.v);
+	arena_node_extents(&n->arena, borrower, &d);
+	while (map_next(&d.procs, &it))
+		arena_node_dead(&n->arena, (uint32_t)it.key);
+	map_release(&d.procs);
+	arena_node_each(&n->arena, orphan, n);
+	n->mem_dirty = true;
 	n->heir_at = clock_ns() + (n->awaited.n ? GRACE : 0);
 	node_timer(n);
 }
@@ -319,8 +318,10 @@ heir_owned(struct nproc *p, const struct frame *f)
 	struct msg_owned m;
 	int e = msg_get_owned(&m, f->body, f->len);
 
-	if (e < 0 || p->owned == NULL || m.objects.n % 12 || m.away.n % 16)
+	if (e < 0 || m.objects.n % 12 || m.away.n % 16)
 		return e < 0 ? e : ERR_PROTO;
+	if (p->owned == NULL)		/* given up, see below */
+		return 0;
 	for (size_t i = 0; i < m.objects.n && e == 0; i += 12)
 		e = map_put(p->owned, le_get64(m.objects.p + i),
 		    (void *)((uintptr_t)le_get32(m.objects.p + i + 8) + 1));

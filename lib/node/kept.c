@@ -17,11 +17,11 @@ named(struct node *n, const void *p, size_t len)
 static void
 forget(struct node *n, struct kept *k)
 {
-	kept_log_out(n, k);
 	heap_del(&n->kept_timers, &k->timer);
 	if (k->nname)
 		map_del(&n->kept_names, hash64(k->name, k->nname));
 	idmap_del(&n->kept, k->id);
+	kept_log_out(n, k);		/* it may write all anew that is kept */
 	index_del(&n->index, k->id);
 	if (!spill_forget(n, k->id)) {
 		arena_node_keep(&n->arena, k->off, k->gen, false);

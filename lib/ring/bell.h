@@ -39,7 +39,6 @@ struct nodepage {
 	alignas(64) _Atomic uint64_t valid_until; /* CLOCK_MONOTONIC ns: work must stop then (M17); UINT64_MAX: no limit */
 	_Atomic uint32_t quiet;			/* 1: rlet looks at nothing; a worker that wakes up tells it */
 	_Atomic uint32_t procs;			/* by rlet: the last process number that was given out */
-	_Atomic uint32_t reign;			/* by rlet: how many rlets served this node before */
 	alignas(64) _Atomic int32_t awake;	/* processes not asleep; corrected by rlet at deaths */
 	alignas(64) struct bell bell[NODEPAGE_BELLS];
 };
