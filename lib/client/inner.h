@@ -222,7 +222,7 @@ struct client {
 
 	struct home {			/* where to come back to, and as what: rejoin.c */
 		char dir[512], name[64];	/* the node's socket; dir "": name is a path */
-		char *as, *namespace;	/* of HELLO; may be NULL */
+		char *as, *namespace;	/* of HELLO */
 		uint64_t output;
 		int err, page, slab;	/* descriptors */
 	} home;
@@ -422,6 +422,7 @@ int	link_fail(const struct request *rq, char *why, size_t n);	/* the code of a F
 void	link_sent_l(struct client *c, struct request *rq, size_t at);	/* of LINK_ASK: rq's frame, at byte at of c->out, goes */
 void	link_unanswered(struct request *rq, int code, const char *why);
 
+int	home_send(int sock, struct buf *b, const int *fds, int n);	/* open.c: HELLO or REJOIN: 0 or -errno */
 /* rejoin.c: 0: another daemon takes over; negative: there is none, the node is gone */
 int	rejoin_l(struct client *c);
 int	rejoined_l(struct client *c, const struct msg_welcome *m);

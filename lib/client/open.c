@@ -228,24 +228,28 @@ output_mode(const struct client_opts *o, char *why, size_t n)
 	return -EINVAL;
 }
 
-static int
-hello(int sock, const struct client_opts *o, char *why, size_t n)
+int
+home_send(int sock, struct buf *b, const int *fds, int n)
 {
-	const char *ns = o->namespace ? o->namespace : getenv("ROTA_NAMESPACE"), *name = o->name ? o->name : "?";
-	struct msg_hello m = { .proto_min = MSG_PROTO, .proto_max = MSG_PROTO, .role = o->tool ? ROLE_TOOL : ROLE_DRIVER,
-	    .pid = (uint64_t)getpid(), .name = span_of(name, strlen(name)), .namespace = span_of(ns, ns ? strlen(ns) : 0),
-	    .lua = span_of(LUA_RELEASE, strlen(LUA_RELEASE)) };
-	struct buf b = BUF_INIT;
-	int err = o->err >= 0 ? o->err : 2, e = output_mode(o, why, n), with = fcntl(err, F_GETFD) >= 0;
+	int e;
 
-	if (e < 0)
-		return e;
-	m.output = (uint64_t)e;
-	if ((e = msg_put_hello(&b, &m)) < 0)
-		return e;
-	frame_set_nfd(b.data, with ? 1 : 0);
-	e = fd_send(sock, b.data, b.len, &err, with);
-	e = e < 0 ? e : (size_t)e == b.len ? 0 : fd_write_all(sock, b.data + e, b.len - (size_t)e);
+	frame_set_nfd(b->data, (unsigned)n);
+	e = fd_send(sock, b->data, b->len, fds, n);
+	return e < 0 ? e : (size_t)e == b->len ? 0 : fd_write_all(sock, b->data + e, b->len - (size_t)e);
+}
+
+static int
+hello(const struct client *c, bool tool, char *why, size_t n)
+{
+	const char *ns = c->home.namespace, *name = c->home.as;
+	struct msg_hello m = { .proto_min = MSG_PROTO, .proto_max = MSG_PROTO, .role = tool ? ROLE_TOOL : ROLE_DRIVER,
+	    .pid = (uint64_t)getpid(), .name = span_of(name, strlen(name)), .namespace = span_of(ns, strlen(ns)),
+	    .lua = span_of(LUA_RELEASE, strlen(LUA_RELEASE)), .output = c->home.output };
+	struct buf b = BUF_INIT;
+	int e = msg_put_hello(&b, &m);
+
+	if (e == 0)
+		e = home_send(c->sock, &b, &c->home.err, fcntl(c->home.err, F_GETFD) >= 0);
 	buf_release(&b);
 	return e < 0 ? say(why, n, e, "the node does not listen%s", "") : 0;
 }
@@ -379,11 +383,11 @@ open_at(struct client **out, int sock, const struct home *h, const struct client
 		return -ENOMEM;
 	}
 	c->home = *h;
-	c->home.as = o->name ? strdup(o->name) : NULL;
-	c->home.namespace = ns ? strdup(ns) : NULL;
-	if ((e = output_mode(o, why, n)) >= 0)
-		c->home.output = (uint64_t)e;
-	if ((e = hello(sock, o, why, n)) < 0 || (e = welcome(c, fds, why, n)) < 0) {
+	c->home.as = strdup(o->name ? o->name : "?");
+	c->home.namespace = strdup(ns ? ns : "");
+	e = c->home.as && c->home.namespace ? output_mode(o, why, n) : -ENOMEM;
+	c->home.output = (uint64_t)e;
+	if (e < 0 || (e = hello(c, o->tool, why, n)) < 0 || (e = welcome(c, fds, why, n)) < 0) {
 		discard(c);
 		return e;
 	}

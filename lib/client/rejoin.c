@@ -34,18 +34,15 @@ reconnect(const struct client *c)
 static int
 say_who(const struct client *c, int sock)
 {
-	const char *name = c->home.as ? c->home.as : "?", *ns = c->home.namespace;
+	const char *name = c->home.as, *ns = c->home.namespace;
 	int fds[3] = { c->home.page, c->home.slab, c->home.err }, n = fcntl(c->home.err, F_GETFD) >= 0 ? 3 : 2, e;
 	struct buf b = BUF_INIT;
 
 	e = msg_put_rejoin(&b, &(struct msg_rejoin){ .proto = MSG_PROTO, .pid = (uint64_t)getpid(), .proc = c->me.proc,
-	    .bell = c->me.bell, .name = span_of(name, strlen(name)), .namespace = span_of(ns, ns ? strlen(ns) : 0),
+	    .bell = c->me.bell, .name = span_of(name, strlen(name)), .namespace = span_of(ns, strlen(ns)),
 	    .output = c->home.output });
-	if (e == 0) {
-		frame_set_nfd(b.data, (unsigned)n);
-		e = fd_send(sock, b.data, b.len, fds, n);
-		e = e < 0 ? e : (size_t)e == b.len ? 0 : fd_write_all(sock, b.data + e, b.len - (size_t)e);
-	}
+	if (e == 0)
+		e = home_send(sock, &b, fds, n);
 	buf_release(&b);
 	return e;
 }
