@@ -276,6 +276,18 @@ blocked(void)
 	ok(c.free.v[RES_CPU] == -1000);		/* over for a while: nobody is killed for it */
 	give_back(&held[1]);
 	ok(c.free.v[RES_CPU] == 0 && nheld == 1);
+	/* idle, and stopped: nobody gets it before it goes on */
+	{
+		uint32_t w = held[0].worker;
+
+		give_back(&held[0]);
+		step((struct lease_in){ .kind = LEASE_IN_BLOCKED, .proc = w, .on = true });
+		ask(1, 1, 1000, 1);
+		ok(nheld == 1 && held[0].worker != w);
+		give_back(&held[0]);
+		step((struct lease_in){ .kind = LEASE_IN_BLOCKED, .proc = w, .on = false });
+		ok(nheld == 0 && broken == 0);
+	}
 	/* depth: each blocked worker makes room for the next, up to the limit of workers */
 	gone(1);
 	fresh(1000);

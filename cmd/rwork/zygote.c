@@ -247,6 +247,16 @@ sweep(struct zygote *z, bool all)
 }
 
 static int
+tell_stop(struct zygote *z, const struct child *c, bool on)
+{
+	struct buf b = BUF_INIT;
+	int e = msg_put_zstop(&b, &(struct msg_zstop){ .proc = c->proc, .on = on });
+
+	return e < 0 ? e : reply(z, &b, -1);
+}
+
+/* what became of our children: some have ended, some were stopped or go on */
+static int
 reap(struct zygote *z)
 {
 	struct buf b = BUF_INIT;
@@ -256,9 +266,18 @@ reap(struct zygote *z)
 
 	for (;;) {
 		si.si_pid = 0;
-		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) < 0 || si.si_pid == 0)
+		if (waitid(P_ALL, 0, &si, WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT) < 0 || si.si_pid == 0)
 			break;
 		c = map_get(&z->children, (uint64_t)si.si_pid);
+		if (si.si_code == CLD_STOPPED || si.si_code == CLD_CONTINUED) {
+			pid_t pid = si.si_pid;
+
+			si.si_pid = 0;		/* it may have gone on since, or ended: then the next look says so */
+			waitid(P_PID, (id_t)pid, &si, WSTOPPED | WCONTINUED | WNOHANG);
+			if (c && si.si_pid && (e = tell_stop(z, c, si.si_code == CLD_STOPPED)) < 0)
+				return e;
+			continue;
+		}
 		if (c)			/* not reaped yet: its number, which names its group, is still its own */
 			kill(-si.si_pid, SIGKILL);
 		if (waitpid(si.si_pid, &status, 0) < 0)

@@ -176,7 +176,7 @@ idle_for(struct lease_core *c, const struct demand *d)
 	list_each(p, &c->idle) {
 		struct wrk *w = list_entry(p, struct wrk, link);
 
-		if (w->job == d->job && w->threads == d->threads)
+		if (w->job == d->job && w->threads == d->threads && !w->blocked)
 			return w;
 	}
 	return NULL;
@@ -503,6 +503,8 @@ in_blocked(struct lease_core *c, uint32_t worker, bool on)
 {
 	struct wrk *w = map_get(&c->by_worker, worker);
 
+	if (w)
+		w->blocked = on;
 	if (w == NULL || w->l == NULL || w->l->blocked == on)
 		return;
 	lease_count(w->l, -1);

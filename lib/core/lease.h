@@ -71,7 +71,7 @@ enum lease_in_kind {
 	LEASE_IN_PLACE,		/* the same for an actor: proc 0, actor; once */
 	LEASE_IN_UNPLACE,	/* actor: it waits no more */
 	LEASE_IN_RETURN,	/* proc, lease */
-	LEASE_IN_BLOCKED,	/* proc (the worker), on */
+	LEASE_IN_BLOCKED,	/* proc (the worker), on: what it runs waits, or it is stopped itself */
 	LEASE_IN_GONE,		/* proc died, submitter or worker */
 	LEASE_IN_NOFORK,	/* lease: no worker could be made for it; it is over, and forks rest for a while */
 	LEASE_IN_RETIRE,	/* proc (a worker): it claims no more and is to be replaced */

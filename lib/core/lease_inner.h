@@ -60,6 +60,7 @@ struct wrk {
 	struct lease *l;		/* NULL: idle */
 	unsigned threads;
 	bool last;			/* it ends with its lease */
+	bool blocked;			/* given to nobody meanwhile */
 };
 
 /* what a lease counts for when shares are compared: a worker without CPUs is still a little */

@@ -354,16 +354,25 @@ on_blocked(struct nproc *p, const struct frame *f)
 	if (e < 0)
 		return e;
 	p->blocked = m.on != 0;
+	grant_idled(p);
+	return 0;
+}
+
+/* while its task waits or it is stopped, what it has not begun is for others, and so are its CPUs */
+void
+grant_idled(struct nproc *p)
+{
+	bool idled = p->blocked || p->stopped;
+
 	list_each(l, &p->wrkrings) {
 		struct nring *r = list_entry(l, struct nring, bywrk);
 
 		if (r->actor)
 			continue;	/* an actor's calls can go nowhere else */
-		atomic_store(&r->shm->blocked, p->blocked);
+		atomic_store(&r->shm->blocked, idled);
 		bell_ring(p->n->np, &p->n->np->bell[r->sub->bell]);
 	}
-	grant_step(p->n, &(struct lease_in){ .kind = LEASE_IN_BLOCKED, .proc = p->number, .on = p->blocked });
-	return 0;
+	grant_step(p->n, &(struct lease_in){ .kind = LEASE_IN_BLOCKED, .proc = p->number, .on = idled });
 }
 
 static int

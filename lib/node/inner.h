@@ -87,7 +87,7 @@ struct nproc {
 	struct list chans;		/* ends of channels */
 	struct map known;		/* process numbers that it shares something with */
 	uint64_t actor, since, round;
-	bool blocked;
+	bool blocked, stopped;		/* its task waits; it was stopped by a signal */
 	struct id pgroup;		/* worker: placement group of its lease, or all 0 */
 	unsigned bundles;		/* of that */
 	bool capture;
@@ -313,6 +313,7 @@ unsigned gpus_find(const char *name[GPUS_MAX]);	/* how many there are, and their
 /* grant.c */
 void	grant_run(struct node *n);			/* carries out n->lease_out */
 void	grant_step(struct node *n, const struct lease_in *in);
+void	grant_idled(struct nproc *p);	/* its blocked or stopped has changed */
 int	grant_frame(struct nproc *p, const struct frame *f);	/* LEASE RETURN BLOCKED KILL */
 struct nring *ring_new(struct node *n, struct nproc *sub, struct nproc *wrk, uint64_t number, uint64_t actor,
 	    const struct msg_grant *g, const struct res *need);

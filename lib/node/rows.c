@@ -43,6 +43,8 @@ state_word(const struct nproc *p)
 	static const char *const word[] = { "starting", "idle", "running", "blocked", "idle" };
 	uint32_t s = atomic_load(&p->page->state);
 
+	if (p->stopped)
+		return "stopped";
 	return s < sizeof word / sizeof *word ? word[s] : "?";
 }
 

@@ -194,6 +194,22 @@ on_zexit(struct node *n, const struct frame *f)
 }
 
 static int
+on_zstop(struct node *n, const struct frame *f)
+{
+	struct msg_zstop m;
+	struct nproc *p;
+	int e = msg_get_zstop(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	if ((p = map_get(&n->procs, m.proc)) != NULL && p->role == ROLE_WORKER) {
+		p->stopped = m.on != 0;
+		grant_idled(p);
+	}
+	return 0;
+}
+
+static int
 zygote_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 {
 	struct node *n = c->owner;
@@ -201,6 +217,7 @@ zygote_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 	switch (f->type) {
 	case MSG_ZFORKED_T: return on_zforked(n, f, fds, nfd);
 	case MSG_ZEXIT_T: return on_zexit(n, f);
+	case MSG_ZSTOP_T: return on_zstop(n, f);
 	}
 	return ERR_PROTO;
 }

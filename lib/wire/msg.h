@@ -302,6 +302,9 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 #define MSG_ZEXIT(F) \
 	F(U, proc, "worker that was reaped") \
 	F(U, status, "as of waitpid(2)")
+#define MSG_ZSTOP(F) \
+	F(U, proc, "worker that was stopped by a signal, or goes on") \
+	F(U, on, "1 it is stopped, 0 it goes on")
 #define MSG_NODE_JOIN(F) \
 	F(S, name, "host name") \
 	F(U, cpus, "in thousandths") \
@@ -505,6 +508,7 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(ZFORK, zfork, 70, 3, "n>z") \
 	X(ZFORKED, zforked, 71, 1, "z>n") \
 	X(ZEXIT, zexit, 72, 0, "z>n") \
+	X(ZSTOP, zstop, 73, 0, "z>n") \
 	X(NODE_JOIN, node_join, 80, 0, "n>g") \
 	X(NODE_JOINED, node_joined, 81, 0, "g>n") \
 	X(JOB_NEW, job_new, 82, 0, "n>g") \

@@ -40,6 +40,33 @@ local node = rota.nodes()[1].pid
 local fds
 
 local double = rota.task(function(x) return 2 * x end)
+-- a worker that was lent another one, its share of two CPUs, goes on with nothing: ours is not all there is
+do
+	local name = T.tmp() .. "/begun"
+	local outer = rota.task(function(f)
+		rota.get(rota.task(function() end)())
+		local p = io.open("/proc/self/stat"):read "n"
+		io.open(f, "w"):write(p):close()
+		while io.open(f) do end
+	end)
+	local r, pid = outer(name), nil
+	for _ = 1, 2000 do
+		local f = io.open(name)
+		pid = f and f:read "n"
+		if f then f:close() end
+		if pid then break end
+		rota.sleep(0.002)
+	end
+	stop(pid)
+	local refs, want = {}, {}
+	for i = 1, 40 do refs[i], want[i] = double(i), 2 * i end
+	T.ok(check("beside a stopped worker that has another one", refs, want), "its CPUs are for others")
+	T.ok(#C.workers "stopped" == 1, "the list of workers says that it is stopped")
+	go(pid)
+	os.remove(name)
+	rota.get(r)
+end
+
 -- a worker: what it runs waits, nothing else does
 for round = 1, C.rounds(6, 100) do
 	local refs, want = M.load()
