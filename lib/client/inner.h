@@ -605,7 +605,7 @@ void	member_ready_l(struct client *c, struct member *m);
 
 bool	wait_spin(struct client *c);	/* spins where it can pay; true: something came */
 
-/* chan.c */
+/* chan.c, chan_recv.c */
 void	chans_die_l(struct client *c);			/* other processes that have their other ends */
 bool	chans_glance(const struct client *c);		/* one of those that are watched is ready */
 void	chans_drain(struct client *c);

@@ -1,6 +1,6 @@
 /*
  * l_dag - compiled graphs of actor calls: what the worker's loop, rota.get and the method calls share with
- * l_dag.c (the process that compiled one) and l_dagrun.c (the actors in it).
+ * l_dag.c, l_dag_make.c (the process that compiled one) and l_dagrun.c (the actors in it).
  *
  * A graph is compiled once (lua/rota/dag.lua): every actor gets a plan, a list of steps over numbered slots, and the
  * ends of its channels, by a call of the method DAG_METHOD.  An execution sends the inputs; each actor does its steps
@@ -16,8 +16,9 @@
 void	dag_open(lua_State *L);
 extern const luaL_Reg dag_functions[];
 
-/* l_dag.c: while a graph is traced a call of a method becomes a node.  Stack: method … arguments from first */
+/* l_dag_make.c: while a graph is traced a call of a method becomes a node.  Stack: method … arguments from first */
 int	dag_trace(lua_State *L, int handle, const char *method, int returns, int first);
+/* l_dag.c */
 bool	dag_future_test(lua_State *L, int idx);
 int	dag_future_get(lua_State *L, int idx, uint64_t deadline);	/* pushes its values; raises */
 

@@ -1,0 +1,38 @@
+/* l_dag_inner - a compiled graph in the process that compiled it: l_dag_make.c makes it, l_dag.c has it executed */
+#ifndef SCRIPT_L_DAG_INNER_H
+#define SCRIPT_L_DAG_INNER_H
+
+#include "script/l_dag.h"
+
+struct input {				/* what one actor gets of the arguments */
+	struct client_chan *ch;
+	int first, n;			/* a run of arguments */
+	char *to;
+};
+
+struct output {
+	struct client_chan *ch;
+	bool all;
+	char *from;
+	struct chan_in m;
+};
+
+struct member {
+	struct actor *a;		/* its handle is in user value 3 */
+	uint32_t incarnation;
+	char *name;
+};
+
+struct graph {				/* "rota.graph"; its user values: l_dag.c */
+	struct client *c;
+	struct input *in;
+	struct output *out;
+	struct member *member;
+	struct client_chan **watch;
+	unsigned nin, nout, nmember, nparam, inflight;
+	uint64_t begun, ended;		/* executions */
+	uint64_t upsets;		/* when the members were looked at last */
+	bool over;			/* closed, or broken: then user value 2 says why */
+};
+
+#endif
