@@ -25,6 +25,7 @@ main(void)
 	ok(is("job", "jobs") && is("retires", "retries") && is("resource", "resources") && is("return", "returns"));
 	ok(is("zzz", NULL) && is("", NULL) && is("x", NULL) && is("frobnicate", NULL) && is("qq", NULL));
 	ok(is("cpus", "cpus") && is("time", "name"));
+	ok(near_word("foo", (const char *const[]){ "ok", "bar" }, 2) == NULL);
 	memset(longest, 'a', sizeof longest - 1);
 	longest[sizeof longest - 1] = '\0';
 	ok(is(longest, NULL) && near_word("a", words, 0) == NULL);

@@ -75,6 +75,9 @@ check '126' exits 126 sh -c 'rmap /etc/passwd ::: a 2>/dev/null'
 check '127 of an item' says "line 1 './a': exit 127" sh -c 'echo ./a | rmap -s "exit 127; {}"'
 check 'shell text with a placeholder: 127' exits 127 sh -c "rmap 'gzip {} && mv {}.gz out' ::: a 2>/dev/null"
 check 'and the hint' says "for shell text use: rmap -s 'gzip {} && mv" rmap 'gzip {} && mv {}.gz out' ::: a
+check 'a whole command as one word: the hint, once, before any item' says "for shell text use: rmap -s 'cat {}'" rmap 'cat {}' ::: a b c
+check 'a file whose name has blanks and items is run' prints ran sh -c 'mkdir $TMP/d; printf "#!/bin/sh\necho ran" >"$TMP/d/x y"; chmod +x "$TMP/d/x y"; rmap "$TMP/d/x {}" ::: y'
+check 'with --wd too 127 is known before any item' says "no program 'no-such-program' in PATH" rmap --wd / no-such-program
 check 'a file of items that is not there: 2' exits 2 sh -c 'rmap -a /nofile true 2>/dev/null'
 check 'nobody has that pid: 125' exits 125 sh -c 'rmap -A pid:4194305 true ::: a 2>/dev/null'
 check 'infeasible: 125 at once' exits 125 sh -c 'rmap -c 10000 true ::: a 2>/dev/null'
@@ -106,6 +109,7 @@ check '--delay' exits 0 sh -c 'rmap --delay 1ms true ::: 1 2 3'
 # --- usage
 check 'no command' says 'no command; see rmap -h' rmap
 check 'unknown option' says "unknown option '--tagg'; did you mean '--tag'?" rmap --tagg true
+check 'no name is near: no guess' says "rmap: unknown option '--foo'; see rmap -h" rmap --foo
 check 'usage is 2' exits 2 sh -c 'rmap -n x true 2>/dev/null'
 check '-S' says 'name a node with -A' rmap -S host true
 check 'what does not go together' says '-C does not go with -n' rmap -C , -n 2 echo

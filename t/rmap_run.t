@@ -29,6 +29,26 @@ check '-E none' prints '' sh -c 'FOO=1 rmap -E none -s "echo \$FOO; : {}" ::: x'
 check '-E none -E NAME' prints '1' sh -c 'FOO=1 rmap -E none -E FOO -s "echo \$FOO; : {}" ::: x'
 check 'ROTA_KEY stays here' prints '' sh -c 'ROTA_KEY=/k rmap -s "echo \$ROTA_KEY; : {}" ::: x'
 check 'ROTA_SEQ ROTA_SLOT ROTA_ATTEMPT' prints '1 1 1' rmap -s 'echo $ROTA_SEQ $ROTA_SLOT $ROTA_ATTEMPT; : {}' ::: x
+printf '%s\n' '# two of them' '' 'FOO=b c' 'HOME' >"$TMP/vars"
+check '--env-file: NAME=VALUE sets, NAME passes, # is left out' prints "b c $HOME" \
+	sh -c 'rmap --env-file $TMP/vars -E none -s "echo \$FOO \$HOME; : {}" ::: x'
+check '-E after --env-file: the last one counts' prints 'd' sh -c 'rmap --env-file $TMP/vars -E FOO=d -s "echo \$FOO; : {}" ::: x'
+check '--env-file that is not there: 2' exits 2 sh -c 'rmap --env-file $TMP/none true ::: x 2>/dev/null'
+check '--env-file: a line that is no variable' says "$TMP/odd:2: expected NAME or NAME=VALUE" \
+	sh -c 'printf "A=1\n=2\n" >$TMP/odd; rmap --env-file $TMP/odd true ::: x'
+check 'OMP_NUM_THREADS is the CPUs of -c' prints 2 sh -c 'unset OMP_NUM_THREADS; rmap -c 2 -s "echo \$OMP_NUM_THREADS; : {}" ::: x'
+check 'and left alone without -c' prints '' sh -c 'unset OMP_NUM_THREADS; rmap -s "echo \$OMP_NUM_THREADS; : {}" ::: x'
+check 'or if the caller has set it' prints 7 sh -c 'OMP_NUM_THREADS=7 rmap -c 2 -s "echo \$OMP_NUM_THREADS; : {}" ::: x'
+gpus() {		# items on a node with GPUs see those that -g gave them, others none
+	serve rlet -p --socket g.sock -c 4 -g 4 --ready-fd 3
+	a=unix:$ROTA_DIR/g.sock
+	CUDA_VISIBLE_DEVICES=all rmap -A "$a" -g 2 -s 'echo "$CUDA_VISIBLE_DEVICES"; : {}' ::: x >"$TMP/gpu"
+	CUDA_VISIBLE_DEVICES=all rmap -A "$a" -s 'echo "none:$CUDA_VISIBLE_DEVICES"; : {}' ::: x >>"$TMP/gpu"
+	kill "$pid"; wait "$pid"; pid=
+	CUDA_VISIBLE_DEVICES=all rmap -s 'echo "$CUDA_VISIBLE_DEVICES"; : {}' ::: x >>"$TMP/gpu"
+	prints "$(printf '0,1\nnone:\nall')" cat "$TMP/gpu"
+}
+check 'CUDA_VISIBLE_DEVICES: what -g gave, none without it; the caller'"'"'s on a node without GPUs' gpus
 check 'directory' prints / sh -c 'cd / && rmap -s "pwd; : {}" ::: x'
 check '--wd' prints /usr rmap --wd /usr -s 'pwd; : {}' ::: x
 check 'umask' prints 0027 sh -c 'umask 027; rmap -s "umask; : {}" ::: x'

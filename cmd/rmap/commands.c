@@ -18,45 +18,7 @@
 
 #define FILL_MAX (128u << 10)		/* bytes of arguments with -X, as xargs */
 
-extern char **environ;
-
 /* --- how --------------------------------------------------------------------------------------------------------- */
-
-static bool
-named(const char *var, const char *name)	/* is var NAME or NAME=VALUE of that name? */
-{
-	size_t n = strcspn(name, "=");
-
-	return strncmp(var, name, n) == 0 && (var[n] == '=' || var[n] == '\0');
-}
-
-static void
-environment(const struct options *o, struct buf *b)
-{
-	for (char **v = environ; *v; v++) {
-		bool take = !o->bare && !named(*v, "ROTA_KEY");
-
-		for (unsigned i = 0; i < o->nenv; i++)
-			if (named(*v, o->env[i]))
-				take = !strchr(o->env[i], '=');
-		if (take)
-			buf_add(b, *v, strlen(*v) + 1);
-	}
-	for (unsigned i = 0; i < o->nenv; i++)
-		if (strchr(o->env[i], '='))
-			buf_add(b, o->env[i], strlen(o->env[i]) + 1);
-}
-
-static const char *
-search_path(const struct buf *env)
-{
-	const char *p = (const char *)env->data, *end = p + env->len;
-
-	for (; p < end; p += strlen(p) + 1)
-		if (strncmp(p, "PATH=", 5) == 0)
-			return p + 5;
-	return "/usr/local/bin:/usr/bin:/bin";
-}
 
 static _Noreturn void
 not_a_program(const char *text)
@@ -64,9 +26,9 @@ not_a_program(const char *text)
 	die(127, 0, "'%s' is no program; for shell text use: %s -s '%s'", text, progname, text);
 }
 
-/* the program is looked for once, before the first item; where its name depends on the item, when it is run */
-static void
-check_program(const char *name, const char *path)
+/* can that be run?  0, -ENOENT, -EACCES */
+static int
+find_program(const char *name, const char *path)
 {
 	char full[PATH_MAX];
 	struct stat st;
@@ -75,27 +37,49 @@ check_program(const char *name, const char *path)
 
 	if (strchr(name, '/')) {
 		if (access(name, X_OK) == 0 && stat(name, &st) == 0 && !S_ISDIR(st.st_mode))
-			return;
-		e = errno == ENOENT || errno == ENOTDIR ? -ENOENT : -EACCES;
-		path = "";
-	} else {
-		for (;; path += n + 1) {
-			n = strcspn(path, ":");
-			if (snprintf(full, sizeof full, "%.*s%s%s", (int)n, path, n ? "/" : "", name) < (int)sizeof full &&
-			    stat(full, &st) == 0 && S_ISREG(st.st_mode)) {
-				if (access(full, X_OK) == 0)
-					return;
-				e = -EACCES;
-			}
-			if (!path[n])
-				break;
-		}
+			return 0;
+		return errno == ENOENT || errno == ENOTDIR ? -ENOENT : -EACCES;
 	}
+	for (;; path += n + 1) {
+		n = strcspn(path, ":");
+		if (snprintf(full, sizeof full, "%.*s%s%s", (int)n, path, n ? "/" : "", name) < (int)sizeof full &&
+		    stat(full, &st) == 0 && S_ISREG(st.st_mode)) {
+			if (access(full, X_OK) == 0)
+				return 0;
+			e = -EACCES;
+		}
+		if (!path[n])
+			return e;
+	}
+}
+
+/* the program is looked for once, before the first item; where its name depends on the item, when it is run */
+static void
+check_program(const char *name, const char *path)
+{
+	int e = find_program(name, path);
+
+	if (e == 0)
+		return;
 	if (e == -EACCES)
 		die(126, e, "cannot run '%s'", name);
 	if (strpbrk(name, " \t\n&|;<>$`(){}*?\"'"))
 		not_a_program(name);
 	die(127, 0, "no program '%s'%s", name, strchr(name, '/') ? "" : " in PATH");
+}
+
+/* a name with items in it: is it a whole command, 'gzip {}', or what only a shell understands? */
+static void
+check_text(const char *text, const char *path)
+{
+	size_t n = strcspn(text, " \t\n");
+	char first[256];
+
+	if (!text[n] || n >= sizeof first)
+		return;
+	snprintf(first, sizeof first, "%.*s", (int)n, text);
+	if (strpbrk(text, "&|;<>$`") || find_program(first, path) == 0)
+		not_a_program(text);
 }
 
 void
@@ -104,14 +88,14 @@ commands_check(struct run *r)
 	const struct options *o = r->o;
 	struct buf env = BUF_INIT;
 
-	environment(o, &env);
+	environ_build(o, &env);
 	r->template = template_new(o, o->argv, o->argc, true);
 	if (o->tagstring)
 		r->tag = template_new(o, (char *const *)&o->tagstring, 1, false);
-	if (!o->shell && template_fixed(r->template) && !o->wd)
-		check_program(o->argv[0], search_path(&env));
-	else if (!o->shell && o->argc == 1 && strpbrk(o->argv[0], " \t\n") && strpbrk(o->argv[0], "&|;<>$`"))
-		not_a_program(o->argv[0]);
+	if (!o->shell && !template_fixed(r->template) && o->argc == 1)
+		check_text(o->argv[0], environ_path(&env));
+	else if (!o->shell && template_fixed(r->template) && (!o->wd || !strchr(o->argv[0], '/')))
+		check_program(o->argv[0], environ_path(&env));
 	buf_release(&env);
 }
 
@@ -129,7 +113,7 @@ commands_start(struct run *r)
 	umask(mask);
 	if (!cwd)
 		die(125, -errno, "cannot use directory '%s'", o->wd ? o->wd : ".");
-	environment(o, &env);
+	environ_build(o, &env);
 	h.cwd = cwd;
 	h.env = (const char *)env.data;
 	h.nenv = env.len;

@@ -26,20 +26,20 @@ static const char help[] =
 "        --halt now|soon,fail|success|done=N   --delay DUR   --dry-run\n"
 "files:  -D DIR send, run in   --wd DIR   --send FILE   --return FILE\n"
 "        -E NAME[=VALUE] | -E none\n"
-"output: -k input order   --tag[string T]   --line-buffer   -u at once\n"
-"        --results DIR   --joblog FILE   --resume[-failed]   -J  --bar  -q  -v\n"
+"output: -k input order   --tag   --line-buffer   -u at once   --results DIR\n"
+"        --joblog FILE   --resume   --resume-failed   -J   --bar   -q   -v\n"
 "where:  -A ADDRESS (ROTA_ADDRESS, else your node, else a private one)\n"
 "exit:   0 all well, 1 some failed, 2 usage, 124 time, 125 rota failed,\n"
 "        126 command cannot run, 127 command not found\n"
 "\n"
-"        find . -name '*.wav' -print0 | rmap -0 -- ffmpeg -i {} {.}.mp3\n"
+"        find . -name '*.wav' -print0 | rmap -0 --bar -- ffmpeg -i {} {.}.mp3\n"
 "        seq 3 | rmap -k -e 'line * line'\n"
 "See man rmap.\n";
 
 enum {
 	OPT_PIPE = 256, OPT_RECEND, OPT_HEADER, OPT_RETRIES, OPT_OK, OPT_WD, OPT_TAG, OPT_REQUIRE, OPT_CITE, OPT_LINE,
 	OPT_HALT, OPT_DELAY, OPT_DRY, OPT_TAGSTRING, OPT_RESULTS, OPT_JOBLOG, OPT_RESUME, OPT_RESUME_FAILED, OPT_BAR,
-	OPT_SEND, OPT_RETURN, OPT_ON,
+	OPT_SEND, OPT_RETURN, OPT_ON, OPT_ENV_FILE,
 };
 
 static const struct opt table[] = {
@@ -72,6 +72,7 @@ static const struct opt table[] = {
 	{ OPT_RETURN, "return", "FILE", "a file that commands make" },
 	{ OPT_ON, "on", "LABELS", "nodes with these labels" },
 	{ 'E', "env", "NAME[=VALUE]", "pass or set a variable" },
+	{ OPT_ENV_FILE, "env-file", "FILE", "variables from FILE" },
 	{ 'k', "keep-order", NULL, "output in input order" },
 	{ OPT_TAG, "tag", NULL, "item and TAB before each line" },
 	{ OPT_TAGSTRING, "tagstring", "TEXT", "TEXT and TAB before each line" },
@@ -214,18 +215,6 @@ push(const char ***v, unsigned *n, const char *s)
 }
 
 static void
-variable(struct options *o, const char *s)
-{
-	if (strcmp(s, "none") == 0) {
-		o->bare = true;
-		return;
-	}
-	if (!*s || *s == '=')
-		opt_bad("-E", s, "NAME, NAME=VALUE or none");
-	push(&o->env, &o->nenv, s);
-}
-
-static void
 lua_text(struct options *o, const char *s)
 {
 	if (o->lua_name)
@@ -300,7 +289,8 @@ one(struct options *o, int c, const char *arg)
 	case OPT_RETRIES: o->retries = number("--retries", arg, 0); break;
 	case OPT_OK: ok_list(o, arg); break;
 	case OPT_WD: o->wd = arg; break;
-	case 'E': variable(o, arg); break;
+	case 'E': environ_option(o, arg); break;
+	case OPT_ENV_FILE: environ_file(o, arg); break;
 	case 'k': o->keep = true; break;
 	case OPT_TAG: o->tag = true; break;
 	case OPT_TAGSTRING: o->tagstring = arg; break;

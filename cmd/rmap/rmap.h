@@ -73,6 +73,12 @@ struct options {
 
 void	options_parse(struct options *o, int argc, char *argv[]);	/* exits on -h, -V and wrong usage */
 
+/* --- environ.c: the variables of commands -------------------------------------------------------------------------- */
+void	environ_option(struct options *o, const char *s);	/* of -E: NAME, NAME=VALUE or none; s must stay */
+void	environ_file(struct options *o, const char *name);	/* of --env-file: such lines; empty ones and # are left out */
+void	environ_build(const struct options *o, struct buf *b);	/* all of them, each with its NUL */
+const char *environ_path(const struct buf *env);		/* where it says that programs are */
+
 /* --- input.c: bytes from a descriptor, without making the main thread wait ----------------------------------- */
 struct input;
 struct input *input_open(int fd, void (*wake)(void *), void *arg);	/* wake: from another thread, once there is more */

@@ -42,7 +42,7 @@ near_word(const char *w, const char *const *words, size_t n)
 		if ((len = strlen(words[i])) > WORD)
 			continue;
 		d = distance(w, nw, words[i], len);
-		if (d < min && d < (len > nw ? len : nw)) {	/* not when every letter differs */
+		if (d < min && 2 * d <= (len > nw ? len : nw)) {	/* not when most letters differ */
 			min = d;
 			best = words[i];
 		}

@@ -17,6 +17,8 @@
 #include "client/serve.h"
 #include "os/proc.h"
 
+extern char **environ;
+
 #define GRACE_S 2			/* from TERM to KILL */
 #define INLINE_MAX 3900			/* output that fits a block of the slab with all around it */
 #define MAP_MIN 65536			/* longer output is mapped, not read, on its way to the arena */
@@ -157,11 +159,32 @@ ours(const char *v)			/* is set for every item */
 	return false;
 }
 
+static const char *
+own(const char *name)			/* NAME=VALUE of this process, or NULL */
+{
+	size_t n = strlen(name);
+
+	for (char **v = environ; *v; v++)
+		if (strncmp(*v, name, n) == 0 && (*v)[n] == '=')
+			return *v;
+	return NULL;
+}
+
+/* What the node lets its GPUs be seen as, CUDA_VISIBLE_DEVICES=…; NULL: it has none and leaves that to the caller. */
+static const char *
+own_gpus(struct client *c)
+{
+	const char *v = own("CUDA_VISIBLE_DEVICES");
+
+	return v && (v[strlen("CUDA_VISIBLE_DEVICES=")] == '\0' || serve_granted(c).devices) ? v : NULL;
+}
+
 /* env: the variables, each with its NUL */
 static int
-split_env(struct how *h, const char *env, size_t n)
+split_env(struct client *c, struct how *h, const char *env, size_t n)
 {
-	size_t count = OWN + 1, k = 0;
+	const char *gpus = own_gpus(c), *order = gpus ? own("CUDA_DEVICE_ORDER") : NULL;
+	size_t count = OWN + 3, k = 0;
 
 	if (n && env[n - 1])
 		return ERR_PROTO;
@@ -171,15 +194,23 @@ split_env(struct how *h, const char *env, size_t n)
 		return -ENOMEM;
 	for (; k < OWN; k++)
 		h->env[k] = w.own[k];
-	for (const char *s = env; s < env + n; s += strlen(s) + 1)
-		if (!ours(s))
-			h->env[k++] = s;
+	for (const char *s = env; s < env + n; s += strlen(s) + 1) {
+		if (ours(s) || (gpus && strncmp(s, "CUDA_VISIBLE_DEVICES=", 21) == 0))
+			continue;
+		if (order && strncmp(s, "CUDA_DEVICE_ORDER=", 18) == 0)
+			order = NULL;
+		h->env[k++] = s;
+	}
+	if (gpus)
+		h->env[k++] = gpus;
+	if (order)
+		h->env[k++] = order;
 	h->env[k] = NULL;
 	return 0;
 }
 
 static int
-parse_how(struct how *h, size_t n)
+parse_how(struct client *c, struct how *h, size_t n)
 {
 	struct mp m = mp_read(h->bytes, n);
 	struct span cwd, env;
@@ -194,7 +225,7 @@ parse_how(struct how *h, size_t n)
 		return ERR_PROTO;
 	h->live = live.kind == MP_STR ? span_of(live.p, live.n) : (struct span){ NULL, 0 };
 	h->mask = (int)(mask & 0777);
-	if ((e = split_env(h, (const char *)env.p, env.n)) < 0)
+	if ((e = split_env(c, h, (const char *)env.p, env.n)) < 0)
 		return e;
 	memcpy(path, cwd.p, cwd.n);
 	path[cwd.n] = '\0';
@@ -219,7 +250,7 @@ know_how(struct client *c, const struct task_in *t)
 	if (!(h->bytes = malloc(t->fn.len + 1u)))
 		return -ENOMEM;
 	memcpy(h->bytes, p, t->fn.len);
-	if ((e = parse_how(h, t->fn.len)) < 0) {
+	if ((e = parse_how(c, h, t->fn.len)) < 0) {
 		forget(h);
 		return e;
 	}
