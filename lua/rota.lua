@@ -183,13 +183,18 @@ local is_set, is_actor = core.is_set, core.is_actor
 
 local stands_for = setmetatable({}, { __mode = "k" })
 
+local function has_ready(x)			-- a reference stands for it: a placement group, a set
+	local mt = getmetatable(x)
+	return mt == group.Group or mt == set.Set
+end
+
 local function members(xs)
 	if is_set(xs) then return xs end
 	if type(xs) ~= "table" then error("a list of references is expected", 3) end
 	local set = core.waitset()
 	for i = 1, #xs do
 		local x = xs[i]
-		if getmetatable(x) == group.Group then	-- its reference stands for it
+		if has_ready(x) then
 			local ref = x:ready()
 			stands_for[ref] = x
 			x = ref
@@ -205,7 +210,7 @@ function rota.wait(xs, options)
 		local ref = xs:next()
 		return { ref and stands_for[ref] or ref }, xs
 	end
-	if core.is_ref(xs) or is_actor(xs) or getmetatable(xs) == group.Group then xs = { xs } end
+	if core.is_ref(xs) or is_actor(xs) or has_ready(xs) then xs = { xs } end
 	local set = members(xs)
 	local n, timeout = 1, nil
 	if type(options) == "table" then

@@ -66,7 +66,7 @@ sorted() { busy 'rstat workers -o pid >$TMP/a; rstat -r workers -o pid | tac | c
 check 'sorted, -r turns it round' sorted
 check 'options after filters' prints 2 busy 'rstat workers fn=spin -o pid state=running | wc -l'
 check 'in short' prints '1 1 2' busy 'for c in programs actors tasks_running; do rstat -o $c | cut -f 2; done | xargs'
-check 'in short, as JSON' busy 'rstat -J | grep -q "^{\"node\":\".*\"tasks_running\":2,\"tasks_blocked\":0,\"tasks_queued\":[1-9][0-9]*,\"actors\":1,\"objects\":1,\"object_bytes\":100016,\"kept\":0}$"'
+check 'in short, as JSON' busy 'rstat -J | grep -q "^{\"node\":\".*\"tasks_running\":2,\"tasks_blocked\":0,\"tasks_queued\":[1-9][0-9]*,\"actors\":1,\"sets\":0,\"objects\":1,\"object_bytes\":100016,\"kept\":0}$"'
 check 'nodes' prints 'alive 2.0 1' busy 'rstat nodes -o state,cpus,drivers | xargs'
 tty() { command -v script >/dev/null || return 0; busy 'script -qec "stty cols 30; rstat workers" /dev/null' >"$TMP/o" && tr -d '\r' <"$TMP/o" | awk 'NR == 1 && !/^ *pid +state/ { bad = 1 } length > 30 { bad = 1 } END { exit bad || NR < 4 }'; }
 check 'on a terminal: a heading, cut to the width' tty

@@ -18,7 +18,7 @@ enum { OPT_HEADER = 256, FILTERS = 64 };
 static const char help[] =
 "usage: rstat [options]                    everything in short\n"
 "       rstat [options] LIST [FILTER ...]   nodes workers tasks actors\n"
-"                                           objects mem groups\n"
+"                                           objects mem groups sets\n"
 "FILTER is COL=VALUE or COL~REGEX; a row must fit all.\n"
 "   -o COL,...   columns; -o help lists them, --columns\n"
 "   -J           one JSON object a line, --json\n"
@@ -84,6 +84,13 @@ static const struct table_col groups[] = {
 	{ "job", TABLE_UINT }, { "namespace", TABLE_STRING }, { "age", TABLE_AGE }, { "why", TABLE_STRING }, { 0 }
 };
 
+static const struct table_col sets[] = {
+	{ "set", TABLE_UINT }, { "name", TABLE_STRING }, { "class", TABLE_STRING }, { "state", TABLE_STRING },
+	{ "up", TABLE_UINT }, { "min", TABLE_UINT }, { "max", TABLE_UINT }, { "gang", TABLE_BOOL },
+	{ "generation", TABLE_UINT }, { "job", TABLE_UINT }, { "namespace", TABLE_STRING }, { "age", TABLE_AGE },
+	{ "why", TABLE_STRING }, { 0 }
+};
+
 static const struct list {
 	const char *name;
 	const struct table_col *cols;	/* rows are sorted by the first */
@@ -98,13 +105,14 @@ static const struct list {
 	{ "objects", objects, { "job", NULL }, NULL, false },
 	{ "mem", mem, { NULL }, "objects", true },
 	{ "groups", groups, { "job", NULL }, NULL, false },
+	{ "sets", sets, { "job", NULL }, NULL, false },
 };
 enum { LISTS = sizeof lists / sizeof *lists };
 
 static const struct list *
 find(const char *name)
 {
-	static const char *const words[] = { "nodes", "workers", "tasks", "actors", "objects", "mem", "groups", NULL };
+	static const char *const words[] = { "nodes", "workers", "tasks", "actors", "objects", "mem", "groups", "sets", NULL };
 
 	for (int i = 0; i < LISTS; i++)
 		if (strcmp(lists[i].name, name) == 0)
@@ -201,7 +209,7 @@ check(const struct list *what, char *filters[])
 static void
 parse(struct asked *a, int argc, char *argv[])
 {
-	static const char *const verbs[] = { "nodes", "workers", "tasks", "actors", "objects", "mem", "groups", NULL };
+	static const char *const verbs[] = { "nodes", "workers", "tasks", "actors", "objects", "mem", "groups", "sets", NULL };
 	unsigned n = 0;
 
 	for (;;) {

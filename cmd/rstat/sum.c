@@ -8,7 +8,7 @@ const struct table_col sum_cols[] = {
 	{ "node", TABLE_STRING }, { "uptime", TABLE_AGE }, { "cpus", TABLE_FLOAT }, { "cpus_free", TABLE_FLOAT },
 	{ "arena", TABLE_BYTES }, { "arena_used", TABLE_BYTES }, { "programs", TABLE_UINT }, { "workers", TABLE_UINT },
 	{ "tasks_running", TABLE_UINT }, { "tasks_blocked", TABLE_UINT }, { "tasks_queued", TABLE_UINT }, { "actors", TABLE_UINT },
-	{ "objects", TABLE_UINT }, { "object_bytes", TABLE_BYTES }, { "kept", TABLE_UINT }, { 0 }
+	{ "sets", TABLE_UINT }, { "objects", TABLE_UINT }, { "object_bytes", TABLE_BYTES }, { "kept", TABLE_UINT }, { 0 }
 };
 
 static void
@@ -71,6 +71,9 @@ sum_print(struct client *c, struct table *t)
 	table_uint(t, queued);
 	listing_free(&l);
 	read_in(&l, c, "actors", state);
+	table_uint(t, l.len);
+	listing_free(&l);
+	read_in(&l, c, "sets", state);
 	table_uint(t, l.len);
 	listing_free(&l);
 	read_in(&l, c, "objects", object);

@@ -3,12 +3,23 @@
 #include "client/inner.h"
 #include "client/set.h"
 #include "wire/frame.h"
+#include "wire/le.h"
+
+enum { STATE_ALIVE = 2, STATE_DEAD = 4 };	/* of SET_STATE */
+#define ANY_CHANGE UINT32_MAX
+#define GONE "the node is gone"
+
+struct wait {				/* a record that becomes ready with a set */
+	struct wait *next;
+	struct rec *rec;
+	uint32_t up;			/* once so many members are, 0: once it is alive; or ANY_CHANGE */
+};
 
 struct cset {
 	uint64_t number, revision;
 	struct buf body;		/* of the last SET_STATE */
 	struct rec *args;		/* we made it: what its members are made with */
-	uint32_t waits;			/* records that become ready with the next one, linked by rec.link */
+	struct wait *waits;
 };
 
 static struct cset *
@@ -26,17 +37,61 @@ known_l(struct client *c, uint64_t number)
 	return s;
 }
 
-static void
-woken_l(struct client *c, struct cset *s)
+/* of the last SET_STATE: is up met?  ERR_ACTOR_DIED: it never will be, *why says why */
+static int
+met(const struct cset *s, uint32_t up, struct span *why)
 {
-	while (s->waits) {
-		struct rec *r = slab_at(&c->slab, s->waits);
+	struct msg_set_state m;
+	uint32_t n = 0;
 
-		s->waits = r->link;
-		r->link = 0;
-		rec_set_l(c, r, (const unsigned char *)"\xc3", 1, 1, 0);
+	if (s->revision == 0 || msg_get_set_state(&m, s->body.data, s->body.len) < 0)
+		return 0;
+	*why = m.text;
+	if (m.state == STATE_DEAD)
+		return ERR_ACTOR_DIED;
+	if (up == 0)
+		return m.state == STATE_ALIVE;
+	for (size_t i = 0; i + 16 <= m.members.n; i += 16)
+		n += le_get32(m.members.p + i + 12) & 1;
+	return n >= up;
+}
+
+/* e: as of met */
+static void
+wake_l(struct client *c, struct rec *r, int e, struct span why)
+{
+	char text[320];
+
+	if (e < 0) {
+		snprintf(text, sizeof text, "%s%.*s", e == ERR_ACTOR_DIED ? "the set is dead: " : "", (int)(why.n < 240 ? why.n : 240), (const char *)why.p);
+		rec_fail_l(c, r, e, text);
+	} else {
+		rec_set_l(c, r, (const unsigned char *)"\xc3", 1, 1, 0);	/* true */
 		rec_ready_l(c, r);
-		rec_unref_l(c, r);
+	}
+}
+
+/* those whose time has come; lost: the node is gone, and all have */
+static void
+woken_l(struct client *c, struct cset *s, bool lost)
+{
+	struct wait **q = &s->waits, *w;
+	struct span why = span_of(GONE, sizeof GONE - 1);
+
+	while ((w = *q)) {
+		int e = lost || w->up == ANY_CHANGE ? 1 : met(s, w->up, &why);
+
+		if (lost && w->up != ANY_CHANGE)
+			e = ERR_NO_CLUSTER;
+		if (e == 0 && w->rec->count > 1) {
+			q = &w->next;
+			continue;
+		}
+		*q = w->next;
+		if (w->rec->count > 1)		/* else nobody waits any more */
+			wake_l(c, w->rec, e, why);
+		rec_unref_l(c, w->rec);
+		free(w);
 	}
 }
 
@@ -51,11 +106,11 @@ set_state_l(struct client *c, const struct msg_set_state *m, const struct frame 
 	s->body.len = 0;
 	if (buf_add(&s->body, f->body, f->len) < 0)
 		return -ENOMEM;
-	if (m->state == 4 && s->args) {
+	if (m->state == STATE_DEAD && s->args) {
 		rec_unref_l(c, s->args);
 		s->args = NULL;
 	}
-	woken_l(c, s);
+	woken_l(c, s, false);
 	return 0;
 }
 
@@ -65,7 +120,7 @@ sets_lost_l(struct client *c)
 	struct map_iter it = MAP_ITER;
 
 	while (map_next(&c->sets, &it))
-		woken_l(c, it.val);
+		woken_l(c, it.val, true);
 }
 
 void
@@ -77,7 +132,7 @@ sets_die_l(struct client *c, const char *why)
 
 	while (map_next(&c->sets, &it)) {
 		const struct cset *s = it.val;
-		struct msg_set_state m = { .set = it.key, .revision = s->revision + 1, .state = 4,
+		struct msg_set_state m = { .set = it.key, .revision = s->revision + 1, .state = STATE_DEAD,
 		    .text = span_of(why, strlen(why)) };
 
 		b.len = 0;
@@ -192,6 +247,30 @@ client_set_look(struct client *c, uint64_t number, uint64_t *revision, struct bu
 	return e;
 }
 
+/* a record that becomes ready with the set; yes: it is already, or what met said */
+static struct rec *
+waiting_l(struct client *c, struct cset *s, uint32_t up, int yes, struct span why)
+{
+	struct wait *w = yes ? NULL : malloc(sizeof *w);
+	struct rec *r = yes || w ? rec_new_l(c) : NULL;
+
+	if (!r) {
+		free(w);
+		return NULL;
+	}
+	r->state = REC_PENDING;
+	r->count = 1;
+	r->flags |= REC_SEEN;
+	if (yes) {
+		wake_l(c, r, yes, why);
+	} else {
+		r->count = 2;
+		*w = (struct wait){ s->waits, r, up };
+		s->waits = w;
+	}
+	return r;
+}
+
 struct rec *
 client_set_next(struct client *c, uint64_t number, uint64_t revision)
 {
@@ -199,19 +278,24 @@ client_set_next(struct client *c, uint64_t number, uint64_t revision)
 	struct rec *r = NULL;
 
 	lock_take(&c->lock);
-	if ((s = watched_l(c, number)) && (r = rec_new_l(c))) {
-		r->state = REC_PENDING;
-		r->count = 1;
-		r->flags |= REC_SEEN;
-		if (s->revision != revision || c->lost) {
-			rec_set_l(c, r, (const unsigned char *)"\xc3", 1, 1, 0);
-			rec_set_ready(r);
-		} else {
-			r->count = 2;
-			r->link = s->waits;
-			s->waits = slab_unit(&c->slab, r);
-		}
-	}
+	if ((s = watched_l(c, number)))
+		r = waiting_l(c, s, ANY_CHANGE, s->revision != revision || c->lost, span_of(NULL, 0));
+	lock_drop(&c->lock);
+	if (!c->serving)
+		service_start(c);
+	return r;
+}
+
+struct rec *
+client_set_ready(struct client *c, uint64_t number, unsigned up)
+{
+	struct span why = span_of(GONE, sizeof GONE - 1);
+	struct cset *s;
+	struct rec *r = NULL;
+
+	lock_take(&c->lock);
+	if ((s = watched_l(c, number)))
+		r = waiting_l(c, s, up, c->lost ? ERR_NO_CLUSTER : met(s, up, &why), why);
 	lock_drop(&c->lock);
 	if (!c->serving)
 		service_start(c);

@@ -24,6 +24,8 @@ int	client_set_find(struct client *c, const char *name, uint64_t *number, struct
 /* The newest state, as body of a SET_STATE, into body if its revision is not *revision: 1; 0 the same, or none has come yet. */
 int	client_set_look(struct client *c, uint64_t number, uint64_t *revision, struct buf *body);
 struct rec *client_set_next(struct client *c, uint64_t number, uint64_t revision);	/* ready once it is not that; counted; NULL */
+/* ready once so many members are up, 0: once it is alive; an error if it is dead.  Counted; NULL: no memory */
+struct rec *client_set_ready(struct client *c, uint64_t number, unsigned up);
 int	client_set_resize(struct client *c, uint64_t number, unsigned min, unsigned max, char *why, size_t n);
 void	client_set_end(struct client *c, uint64_t number, bool kill);
 

@@ -285,6 +285,35 @@ groups(struct rows *r)
 	}
 }
 
+static void
+sets(struct rows *r)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&r->n->set.sets, &it)) {
+		const struct set *s = it.val;
+		struct msg_actor_new m;
+
+		if ((r->job && s->job != r->job) || msg_get_actor_new(&m, s->spec.data, s->spec.len) < 0)
+			continue;
+		row(r, 13);
+		put_u(r, "set", s->number);
+		put_s(r, "name", s->name.data, s->name.len);
+		put_s(r, "class", m.class.p, m.class.n);
+		put_text(r, "state", set_state_word(s->state));
+		put_u(r, "up", set_up(s));
+		put_u(r, "min", s->min);
+		put_u(r, "max", s->max);
+		key(r, "gang");
+		mp_put_bool(&r->b, s->gang);
+		put_u(r, "generation", s->generation);
+		put_u(r, "job", s->detached ? 0 : s->job);
+		put_s(r, "namespace", s->namespace.data, s->namespace.len);
+		put_u(r, "age", clock_ns() - s->since);
+		put_text(r, "why", s->text);
+	}
+}
+
 int
 rows_frame(struct nproc *p, const struct frame *f)
 {
@@ -292,7 +321,8 @@ rows_frame(struct nproc *p, const struct frame *f)
 		const char *what;
 		void (*fn)(struct rows *r);
 	} lists[] = { { "nodes", nodes }, { "drivers", drivers }, { "workers", workers }, { "tasks", tasks }, { "actors", actors },
-	    { "objects", rows_objects }, { "memory", rows_memory }, { "groups", groups } };
+	    { "objects", rows_objects }, { "memory", rows_memory }, { "groups", groups },
+	    { "sets", sets } };
 	struct rows r = { .p = p, .n = p->n };
 	struct msg_list m;
 	int e = msg_get_list(&m, f->body, f->len);

@@ -3,7 +3,8 @@
  *
  *	set_find(name) -> number, class, methods; nil, why
  *	set_look(number, revision) -> revision, state, min, max, text, error, members, generation; nothing if it is the same
- *	set_next(number, revision) -> ref that is ready once it is another	set_resize(number, min, max) raises
+ *	set_next(number, revision) -> ref that is ready once it is another
+ *	set_ready(number, up) -> ref that is ready once so many members are up, 0: once it is alive	set_resize(number, min, max) raises
  *	set_end(number, kill)	actor_of(number, class, methods) -> handle
  *	actor_least(list, n, from) -> the place of the handle with fewest calls of ours under way, from that place on
  */
@@ -72,6 +73,17 @@ l_next(lua_State *L)
 }
 
 static int
+l_ready(lua_State *L)
+{
+	struct rec *r = client_set_ready(script_client(L), (uint64_t)luaL_checkinteger(L, 1), (unsigned)luaL_checkinteger(L, 2));
+
+	if (!r)
+		script_raise(L, -ENOMEM, "%s", err_str(-ENOMEM));
+	ref_push(L, r);
+	return 1;
+}
+
+static int
 l_resize(lua_State *L)
 {
 	char why[512];
@@ -123,5 +135,5 @@ l_least(lua_State *L)
 	return 1;
 }
 
-const luaL_Reg set_functions[] = { { "set_find", l_find }, { "set_look", l_look }, { "set_next", l_next }, { "set_resize", l_resize },
+const luaL_Reg set_functions[] = { { "set_find", l_find }, { "set_look", l_look }, { "set_next", l_next }, { "set_ready", l_ready }, { "set_resize", l_resize },
     { "set_end", l_end }, { "actor_of", l_actor_of }, { "actor_least", l_least }, { NULL, NULL } };

@@ -108,6 +108,12 @@ function own.wait(s, timeout)
 	end
 end
 
+-- a reference that is ready once n members are up, without n once it is alive; it fails if the set is dead
+function own.ready(s, n)
+	if n ~= nil and (math.type(n) ~= "integer" or n < 1) then error("ready: a number of members is expected", 2) end
+	return core.set_ready(s.number, n or 0)
+end
+
 -- true once it is dead, nil if time is up
 function own.join(s, timeout)
 	local till = timeout and core.now() + assert(core.duration(timeout), "timeout is a time, as 5 or '10ms'")
