@@ -204,13 +204,14 @@ local function members(xs)
 	return set
 end
 
--- wait(refs or handles, {n=1, timeout=}) -> ready, rest: rest reads like a list and is as cheap to wait on for a million as for one
+-- wait(xs, {n=1, timeout=}) -> ready, rest: references, handles, streams, groups, sets, futures of compiled graphs;
+-- rest reads like a list and is as cheap to wait on for a million as for one
 function rota.wait(xs, options)
 	if options == nil and is_set(xs) then
 		local ref = xs:next()
 		return { ref and stands_for[ref] or ref }, xs
 	end
-	if core.is_ref(xs) or is_actor(xs) or has_ready(xs) then xs = { xs } end
+	if (type(xs) == "userdata" and not is_set(xs)) or has_ready(xs) then xs = { xs } end	-- a reference, handle, stream, future
 	local set = members(xs)
 	local n, timeout = 1, nil
 	if type(options) == "table" then

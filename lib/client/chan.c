@@ -252,14 +252,22 @@ client_chan_watch(struct client *c, struct client_chan *const *v, unsigned n)
 	c->nwatch = n;
 }
 
+struct watched {
+	const uint64_t *upsets;
+	struct waitset *set;
+};
+
 static bool
 watched(struct client *c, void *arg)
 {
-	return chans_glance(c) || (arg && c->upsets != *(const uint64_t *)arg);
+	const struct watched *w = arg;
+
+	return chans_glance(c) || (w->upsets && c->upsets != *w->upsets) || (w->set && !list_empty(&w->set->ready));
 }
 
 int
-client_chan_wait(struct client *c, struct client_chan *const *v, unsigned n, uint64_t deadline, const uint64_t *upsets)
+client_chan_wait(struct client *c, struct client_chan *const *v, unsigned n, uint64_t deadline, const uint64_t *upsets,
+    struct waitset *set)
 {
 	struct client_chan *const *old = c->watch;
 	unsigned nold = c->nwatch;
@@ -267,7 +275,7 @@ client_chan_wait(struct client *c, struct client_chan *const *v, unsigned n, uin
 
 	client_chan_watch(c, v, n);
 	if (!chans_glance(c) && !(wait_spin(c) && chans_glance(c)))
-		e = wait_until(c, watched, (void *)(uintptr_t)upsets, deadline);
+		e = wait_until(c, watched, &(struct watched){ upsets, set }, deadline);
 	client_chan_watch(c, old, nold);
 	return e;
 }

@@ -64,9 +64,11 @@ void	client_chan_drain(struct client_chan *ch);
 
 /*
  * Until one is ready: a reader has a message or the end, a writer room for what was not sent; or, unless upsets is NULL,
- * until client_upsets is no more what it was.  0: look again; -ETIMEDOUT, -EINTR, …
+ * until client_upsets is no more what it was; or, unless set is NULL, a member of that is ready.  0: look again;
+ * -ETIMEDOUT, -EINTR, …
  */
-int	client_chan_wait(struct client *c, struct client_chan *const *v, unsigned n, uint64_t deadline, const uint64_t *upsets);
+int	client_chan_wait(struct client *c, struct client_chan *const *v, unsigned n, uint64_t deadline, const uint64_t *upsets,
+	    struct waitset *set);
 uint64_t client_upsets(struct client *c);	/* how often an actor that this process knows has changed its state */
 bool	client_chan_ready(struct client_chan *ch);
 void	client_chan_rest(struct client_chan *ch);	/* a writer with nothing to send: only its end makes it ready */

@@ -62,7 +62,8 @@ end_of(lua_State *L, struct lchan *u, bool reader)
 }
 
 int
-chan_wait(lua_State *L, struct client_chan *const *v, unsigned n, uint64_t deadline, const uint64_t *upsets)
+chan_wait(lua_State *L, struct client_chan *const *v, unsigned n, uint64_t deadline, const uint64_t *upsets,
+    struct waitset *set)
 {
 	struct script *s = script_of(L);
 	uint64_t soon;
@@ -71,13 +72,13 @@ chan_wait(lua_State *L, struct client_chan *const *v, unsigned n, uint64_t deadl
 
 	if (s->sched) {
 		soon = clock_ns() + PATIENCE_NS;
-		while ((e = client_chan_wait(s->c, v, n, deadline < soon ? deadline : soon, upsets)) == -EINTR)
+		while ((e = client_chan_wait(s->c, v, n, deadline < soon ? deadline : soon, upsets, set)) == -EINTR)
 			;
 		if (e != -ETIMEDOUT || deadline <= soon)
 			return e;
 	}
 	blocked = s->sched && sched_block_here(L);
-	while ((e = client_chan_wait(s->c, v, n, deadline, upsets)) == -EINTR)
+	while ((e = client_chan_wait(s->c, v, n, deadline, upsets, set)) == -EINTR)
 		script_interrupted(L);
 	if (blocked)
 		sched_blocking(s, false);
@@ -107,7 +108,7 @@ chan_raise(lua_State *L, uint64_t number, bool reader, int e)
 static int
 await_room(struct client_chan *ch, void *L)
 {
-	return chan_wait(L, &ch, 1, WAIT_FOREVER, NULL);
+	return chan_wait(L, &ch, 1, WAIT_FOREVER, NULL, NULL);
 }
 
 int
@@ -219,7 +220,7 @@ receive(lua_State *L, struct lchan *u, uint64_t deadline, struct buffer *b)
 		if (deadline == 0)
 			e = -ETIMEDOUT;
 		else
-			e = chan_wait(L, &ch, 1, deadline, NULL);
+			e = chan_wait(L, &ch, 1, deadline, NULL, NULL);
 		if (e == -ETIMEDOUT) {
 			luaL_pushfail(L);
 			lua_pushliteral(L, "timeout");

@@ -11,7 +11,8 @@ extern const luaL_Reg chan_functions[];
 void	chan_out(lua_State *L, int idx, unsigned char body[13]);
 void	chan_in(lua_State *L, const unsigned char *body);
 /* client_chan_wait; a worker that waits long gives its CPUs back.  0, -ETIMEDOUT, negative; raises on Ctrl-C */
-int	chan_wait(lua_State *L, struct client_chan *const *v, unsigned n, uint64_t deadline, const uint64_t *upsets);
+int	chan_wait(lua_State *L, struct client_chan *const *v, unsigned n, uint64_t deadline, const uint64_t *upsets,
+	    struct waitset *set);
 int	chan_send(lua_State *L, struct client_chan *ch, const struct payload *p, unsigned tag);	/* 0, negative; likewise */
 /* pushes the values of a message: how many; negative with the message pushed */
 int	chan_values(lua_State *L, const struct chan_in *m);

@@ -13,15 +13,6 @@
 
 #define GRACE_NS UINT64_C(5000000000)	/* for the node to say how an actor ended: it does so at once */
 
-enum { PENDING, DONE, FAILED };
-
-struct future {
-	struct graph *g;
-	uint64_t number;		/* of the execution, 0 first */
-	int state;
-	int nvals;			/* DONE: 1, the value is the user value itself */
-};
-
 int
 dag_payload(lua_State *L, int first, int last, const char *what, struct payload *p, struct seg *segs)
 {
@@ -49,7 +40,7 @@ dag_payload(lua_State *L, int first, int last, const char *what, struct payload 
 
 /* --- results, and the end of a graph ------------------------------------------------------------------------------------------- */
 
-static struct graph *
+struct graph *
 graph_check(lua_State *L, int arg)
 {
 	return luaL_checkudata(L, arg, "rota.graph");
@@ -192,9 +183,8 @@ died(lua_State *L, struct graph *g, int gi, const char *who, const char *why)
 	broken(L, g, gi);
 }
 
-/* is one of the actors dead, as far as the node told?  Then the graph is broken */
-static bool
-census(lua_State *L, struct graph *g, int gi)
+bool
+graph_census(lua_State *L, struct graph *g, int gi)
 {
 	g->upsets = client_upsets(g->c);
 	for (unsigned i = 0; i < g->nmember; i++) {
@@ -215,8 +205,8 @@ inquest(lua_State *L, struct graph *g, int gi)
 {
 	uint64_t until = clock_ns() + GRACE_NS;
 
-	while (!census(L, g, gi))
-		if (clock_ns() >= until || client_chan_wait(g->c, NULL, 0, until, &g->upsets) == ERR_NO_CLUSTER)
+	while (!graph_census(L, g, gi))
+		if (clock_ns() >= until || client_chan_wait(g->c, NULL, 0, until, &g->upsets, NULL) == ERR_NO_CLUSTER)
 			return false;
 	return true;
 }
@@ -255,9 +245,8 @@ broken_with(lua_State *L, struct graph *g, int gi)
 
 /* --- waiting ------------------------------------------------------------------------------------------------------ */
 
-/* 1: the next execution's results were taken; 0: they are not all there; -1: the graph is over */
-static int
-take(lua_State *L, struct graph *g, int gi)
+int
+graph_take(lua_State *L, struct graph *g, int gi)
 {
 	const struct output *o = NULL;
 	int e = collect(L, g, gi, &o);
@@ -271,9 +260,8 @@ take(lua_State *L, struct graph *g, int gi)
 	return -1;
 }
 
-/* until something comes of what take did not find, or ch (NULL: none) has room.  0, -ETIMEDOUT, negative; raises on Ctrl-C */
-static int
-await(lua_State *L, struct graph *g, int gi, struct client_chan *ch, uint64_t deadline)
+unsigned
+graph_watch(lua_State *L, struct graph *g, int gi, struct client_chan *ch)
 {
 	unsigned n = 0;
 	int e;
@@ -290,10 +278,18 @@ await(lua_State *L, struct graph *g, int gi, struct client_chan *ch, uint64_t de
 	for (unsigned i = 0; i < g->nout; i++)
 		if (g->nout == 1 || client_chan_whole(g->out[i].ch) != 1)
 			g->watch[n++] = g->out[i].ch;
-	if (n == g->nin)			/* what was missing came meanwhile */
-		return 0;
-	if ((e = chan_wait(L, g->watch, n, deadline, &g->upsets)) == 0)
-		census(L, g, gi);
+	return n == g->nin ? 0 : n;		/* what was missing came meanwhile */
+}
+
+/* until something comes of what graph_take did not find, or ch has room.  0, -ETIMEDOUT, negative; raises on Ctrl-C */
+static int
+await(lua_State *L, struct graph *g, int gi, struct client_chan *ch, uint64_t deadline)
+{
+	unsigned n = graph_watch(L, g, gi, ch);
+	int e = n ? chan_wait(L, g->watch, n, deadline, &g->upsets, NULL) : 0;
+
+	if (n && e == 0)
+		graph_census(L, g, gi);
 	return e;
 }
 
@@ -311,7 +307,7 @@ await_room(struct client_chan *ch, void *arg)
 	struct sending *x = arg;
 	int e;
 
-	while ((e = take(x->L, x->g, 1)) > 0)
+	while ((e = graph_take(x->L, x->g, 1)) > 0)
 		;
 	if (e < 0 || (e = await(x->L, x->g, 1, ch, WAIT_FOREVER)) < 0)
 		return e < 0 ? e : ERR_CLOSED;
@@ -341,7 +337,7 @@ l_call(lua_State *L)				/* g(x, …) -> future */
 	luaL_argcheck(L, lua_gettop(L) <= (int)g->nparam + 1, (int)g->nparam + 2, "more arguments than the graph has inputs");
 	lua_settop(L, (int)g->nparam + 1);
 	while (!g->over && g->begun - g->ended >= g->inflight) {
-		if ((e = take(L, g, 1)) == 0 && (e = await(L, g, 1, NULL, WAIT_FOREVER)) < 0)
+		if ((e = graph_take(L, g, 1)) == 0 && (e = await(L, g, 1, NULL, WAIT_FOREVER)) < 0)
 			broken_by(L, g, 1, e, "the node");
 	}
 	if (g->over)
@@ -400,7 +396,7 @@ dag_future_get(lua_State *L, int idx, uint64_t deadline)
 		lua_getiuservalue(L, idx, 1);
 		gi = lua_gettop(L);
 		while (f->state == PENDING) {
-			if ((e = take(L, g, gi)) != 0)
+			if ((e = graph_take(L, g, gi)) != 0)
 				continue;
 			if ((e = deadline ? await(L, g, gi, NULL, deadline) : -ETIMEDOUT) == -ETIMEDOUT)
 				script_wait_failed(L, e);
@@ -437,7 +433,7 @@ l_close(lua_State *L)				/* g:close(): executions under way end first */
 	int e;
 
 	while (!g->over && g->ended < g->begun) {
-		if ((e = take(L, g, 1)) == 0 && (e = await(L, g, 1, NULL, WAIT_FOREVER)) < 0)
+		if ((e = graph_take(L, g, 1)) == 0 && (e = await(L, g, 1, NULL, WAIT_FOREVER)) < 0)
 			broken_by(L, g, 1, e, "the node");
 	}
 	close_ends(g);

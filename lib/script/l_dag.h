@@ -22,6 +22,11 @@ int	dag_trace(lua_State *L, int handle, const char *method, int returns, int fir
 bool	dag_future_test(lua_State *L, int idx);
 int	dag_future_get(lua_State *L, int idx, uint64_t deadline);	/* pushes its values; raises */
 
+/* l_dag_wait.c: has the future an outcome? */
+bool	dag_future_ready(lua_State *L, int idx);
+/* until one of those in t[from] .. t[to - 1] may have one, or set a member.  0: look again; -ETIMEDOUT, negative */
+int	dag_futures_wait(lua_State *L, int t, lua_Integer from, lua_Integer to, struct waitset *set, uint64_t deadline);
+
 /* l_dagrun.c, in the worker */
 int	dag_attach(lua_State *L);		/* the method DAG_METHOD: (self, plan) */
 /* does steps that can be done, if may, and has the others' channels watched.  True: something was done */

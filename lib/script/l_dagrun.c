@@ -306,7 +306,7 @@ over_by(lua_State *L, struct script *s, struct dag_plan *g, int e, const char *w
 static int
 await_room(struct client_chan *ch, void *L)
 {
-	return chan_wait(L, &ch, 1, WAIT_FOREVER, NULL);
+	return chan_wait(L, &ch, 1, WAIT_FOREVER, NULL, NULL);
 }
 
 /* input p->read into its slots.  1 done; 0 not there; -1 the graph is over, and gone */

@@ -2,14 +2,17 @@
  * l_wait - wait sets and rota.sleep: "rota.waitset" userdata, the fast half of rota.wait and rota.each (M23).
  *
  * A set keeps its members by number: user value 1 is a table, number -> reference, from which # and [i] are served.
- * A member whose tag is not its number is kept as { reference, tag }.
+ * A member whose tag is not its number is kept as { reference, tag }.  Futures of compiled graphs have no record: they
+ * are in user value 2, too, by the same number; nil: there are none.
  */
 #include "base/clock.h"
+#include "script/l_dag.h"
 #include "script/script.h"
 
 struct lset {
 	struct waitset *w;
 	lua_Integer next;		/* number of the next member */
+	lua_Integer future, nfuture;	/* no future that is left has a lower number; how many are left */
 };
 
 static struct lset *
@@ -24,9 +27,8 @@ l_new(lua_State *L)				/* waitset() */
 	struct lset *u;
 	struct client *c = script_client(L);
 
-	u = lua_newuserdatauv(L, sizeof *u, 1);
-	u->w = NULL;
-	u->next = 1;
+	u = lua_newuserdatauv(L, sizeof *u, 2);
+	*u = (struct lset){ .next = 1, .future = 1 };
 	luaL_setmetatable(L, "rota.waitset");
 	lua_newtable(L);
 	lua_setiuservalue(L, -2, 1);
@@ -35,21 +37,52 @@ l_new(lua_State *L)				/* waitset() */
 	return 1;
 }
 
-/* set:add(ref, handle or stream [, tag]): a handle is ready when its actor is up, or dead; a stream, when it has an item */
-static int
-l_add(lua_State *L)
+static void
+add_future(lua_State *L, struct lset *u)	/* stack: set, future */
 {
-	struct lset *u = check(L, 1);
+	if (u->w == script_of(L)->watched)
+		luaL_error(L, "rota.on: futures of compiled graphs have no callbacks");
+	if (lua_getiuservalue(L, 1, 2) == LUA_TNIL) {
+		lua_newtable(L);
+		lua_pushvalue(L, -1);
+		lua_setiuservalue(L, 1, 2);
+		lua_remove(L, -2);
+	}
+	lua_pushvalue(L, 2);
+	lua_rawseti(L, -2, u->next);
+	lua_pop(L, 1);
+	u->nfuture++;
+}
+
+static void
+add_record(lua_State *L, struct lset *u)	/* stack: set, reference, handle or stream */
+{
 	struct rec *r = ref_test(L, 2), *made = NULL;
 	struct actor *a;
 	int e;
 
 	if (!r && (a = actor_test(L, 2))) {
 		if (!(r = made = client_actor_ready(script_of(L)->c, a)))
-			return luaL_error(L, "not enough memory");
+			luaL_error(L, "not enough memory");
 	} else if (!r) {
 		r = stream_test(L, 2) ? stream_head(L, 2) : ref_check(L, 2);
 	}
+	e = waitset_add(script_of(L)->c, u->w, r, (uint64_t)u->next);
+	if (made)				/* the set alone has it */
+		client_release(script_of(L)->c, made);
+	if (e < 0)
+		luaL_error(L, "not enough memory");
+}
+
+/*
+ * set:add(x [, tag]): a reference; a handle, ready when its actor is up, or dead; a stream, when it has an item; a
+ * future of a compiled graph
+ */
+static int
+l_add(lua_State *L)
+{
+	struct lset *u = check(L, 1);
+
 	lua_settop(L, 3);
 	lua_getiuservalue(L, 1, 1);
 	if (lua_isinteger(L, 3) && lua_tointeger(L, 3) == u->next) {
@@ -61,14 +94,86 @@ l_add(lua_State *L)
 		lua_pushvalue(L, 3);
 		lua_rawseti(L, -2, 2);
 	}
+	if (dag_future_test(L, 2))
+		add_future(L, u);
+	else
+		add_record(L, u);
 	lua_rawseti(L, 4, u->next);
-	e = waitset_add(script_of(L)->c, u->w, r, (uint64_t)u->next);
-	if (made)				/* the set alone has it */
-		client_release(script_of(L)->c, made);
-	if (e < 0)
-		return luaL_error(L, "not enough memory");
 	u->next++;
 	return 0;
+}
+
+/* the member of that number, which leaves: pushes it and its tag */
+static int
+leaves(lua_State *L, lua_Integer number)
+{
+	lua_getiuservalue(L, 1, 1);
+	lua_rawgeti(L, -1, number);
+	lua_pushnil(L);
+	lua_rawseti(L, -3, number);
+	if (!lua_istable(L, -1)) {
+		lua_pushinteger(L, number);
+		return 2;
+	}
+	lua_rawgeti(L, -1, 1);
+	lua_rawgeti(L, -2, 2);
+	return 2;
+}
+
+/* the number of a future that is ready, which leaves; 0 */
+static lua_Integer
+future_next(lua_State *L, struct lset *u)
+{
+	lua_Integer found = 0;
+	bool left = false;
+
+	lua_getiuservalue(L, 1, 2);
+	for (lua_Integer i = u->future; i < u->next && !found; i++) {
+		if (lua_rawgeti(L, -1, i) == LUA_TUSERDATA && dag_future_ready(L, lua_gettop(L)))
+			found = i;
+		left |= !lua_isnil(L, -1) && !found;
+		if (!left)
+			u->future = i + 1;
+		lua_pop(L, 1);
+	}
+	if (found) {
+		u->nfuture--;
+		lua_pushnil(L);
+		lua_rawseti(L, -2, found);
+	}
+	lua_pop(L, 1);
+	return found;
+}
+
+/* among its members are futures: all of this process waits, for a graph's results come through channels */
+static int
+next_mixed(lua_State *L, struct lset *u, uint64_t deadline)
+{
+	struct script *s = script_of(L);
+	lua_Integer i;
+	uint64_t tag;
+	struct rec *r;
+	int e;
+
+	for (;;) {
+		if ((e = waitset_next(s->c, u->w, 0, &r, &tag)) == 0) {
+			client_release(s->c, r);	/* the table's reference counts */
+			return leaves(L, (lua_Integer)tag);
+		}
+		if (e == ERR_NO_CLUSTER)
+			script_raise(L, e, "%s", client_lost(s->c) ? client_lost(s->c) : "the node is gone");
+		if (e == -EINTR)
+			script_interrupted(L);
+		if ((i = future_next(L, u)) != 0)
+			return leaves(L, i);
+		lua_getiuservalue(L, 1, 2);
+		e = dag_futures_wait(L, lua_gettop(L), u->future, u->next, u->w, deadline);
+		lua_pop(L, 1);
+		if (e == -ETIMEDOUT) {
+			luaL_pushfail(L);
+			return 1;
+		}
+	}
 }
 
 static int
@@ -82,6 +187,8 @@ next_k(lua_State *L, int status, lua_KContext ctx)
 	int e;
 
 	(void)status;
+	if (u->nfuture)
+		return next_mixed(L, u, deadline);
 	while ((e = waitset_next(s->c, u->w, 0, &r, &tag)) == -EINTR)	/* a signal that came before says nothing of the set */
 		script_interrupted(L);
 	if (e == -ETIMEDOUT && (deadline == WAIT_FOREVER || clock_ns() < deadline)) {
@@ -100,17 +207,7 @@ next_k(lua_State *L, int status, lua_KContext ctx)
 		return 1;
 	}
 	client_release(s->c, r);			/* the table's reference counts */
-	lua_getiuservalue(L, 1, 1);
-	lua_rawgeti(L, -1, (lua_Integer)tag);
-	lua_pushnil(L);
-	lua_rawseti(L, -3, (lua_Integer)tag);
-	if (!lua_istable(L, -1)) {
-		lua_pushinteger(L, (lua_Integer)tag);
-		return 2;
-	}
-	lua_rawgeti(L, -1, 1);
-	lua_rawgeti(L, -2, 2);
-	return 2;
+	return leaves(L, (lua_Integer)tag);
 }
 
 static int
@@ -126,7 +223,7 @@ l_next(lua_State *L)				/* set:next([timeout]) -> ref, tag of one that is ready;
 static int
 l_len(lua_State *L)
 {
-	lua_pushinteger(L, (lua_Integer)waitset_len(check(L, 1)->w));
+	lua_pushinteger(L, (lua_Integer)waitset_len(check(L, 1)->w) + check(L, 1)->nfuture);
 	return 1;
 }
 
