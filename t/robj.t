@@ -27,7 +27,8 @@ check '-o help' prints 'id
 size
 name
 age
-ttl' robj ls -o help
+ttl
+state' robj ls -o help
 
 rota up -q -c 2 >/dev/null || exit 1
 
@@ -74,7 +75,7 @@ check 'ls' prints "$(cat "$TMP/id")	22	n1
 $(cat "$TMP/id2")	21	-" robj ls -o id,size,name
 check 'ls -r' prints "$(robj ls -o id | tac)" robj ls -r -o id
 check 'ls --header' prints 'name	ttl' sh -c 'robj ls --header -o name,ttl | head -1'
-check 'ls -J' sh -c 'robj ls -J | grep -q "^{\"id\":\"[0-9a-f]\{32\}\",\"size\":22,\"name\":\"n1\",\"age\":[0-9.]*,\"ttl\":null}$"'
+check 'ls -J' sh -c 'robj ls -J | grep -q "^{\"id\":\"[0-9a-f]\{32\}\",\"size\":22,\"name\":\"n1\",\"age\":[0-9.]*,\"ttl\":null,\"state\":\"sealed\"}$"'
 check 'ls takes no operand' exits 2 robj ls n1
 check 'rm of what is gone is said' says "no object 'nix'; nothing to remove" robj rm nix
 check 'and is no failure' exits 0 robj rm nix
@@ -97,6 +98,30 @@ check 'show of what is not there' says "robj: no object 'nix'" robj show nix
 check 'is 1' exits 1 robj show nix n1
 check 'show -o: nearest column' says "no column 'were'; did you mean 'where'?" robj show -o were n1
 check 'du' prints 'node true' sh -c 'set -- $(robj du -o owner,objects,bytes); echo $1 $([ $2 = $(robj ls | wc -l) ] && [ $3 = $(robj ls -o size | awk "{ s += \$1 } END { print s }") ] && echo true)'
+watched() {		# a line when an object comes, one when it goes; TERM ends it
+	mkfifo "$TMP/seen"
+	robj ls -w -o name,state >"$TMP/seen" &
+	watcher=$!
+	exec 6<"$TMP/seen"
+	while read -r a <&6 && [ "$a" != "n1	sealed" ]; do :; done
+	echo x | robj put --name brief >/dev/null || return
+	while read -r a <&6 && [ "$a" != "brief	sealed" ]; do :; done
+	robj rm brief && read -r b <&6
+	kill -TERM $watcher
+	exits 143 wait $watcher || return
+	exec 6<&-
+	echo "$a, $b"
+	[ "$a, $b" = 'brief	sealed, brief	gone' ]
+}
+check 'ls -w into a pipe: a line an event' watched
+screen() {		# on the screen beside, anew each second; at the end the terminal is as it was
+	command -v script >/dev/null || return 0
+	timeout 30 script -qefc 'robj du -w -o owner,objects & until grep -aq node "$TMP/tty"; do :; done; kill $!; wait $!; echo $?' \
+		"$TMP/tty" >"$TMP/drawn" </dev/null
+	tr -d '\033\r' <"$TMP/drawn" | awk 'NR == 1 && !/^\[\?1049h\[\?25l\[Howner +objects\[K$/ { bad = 1 } { end = $0 }
+		END { exit bad || end !~ /\[\?25h\[\?1049l143$/ }' || { od -c "$TMP/drawn"; return 1; }
+}
+check 'du -w on a terminal' screen
 check 'du -o help' sh -c 'robj du -o help | grep -qx lineage_dropped'
 check 'du takes no operand' exits 2 robj du n1
 check 'wait for what is there' exits 0 robj wait n1

@@ -13,7 +13,6 @@
 #include "robj.h"
 #include "wire/mp.h"
 
-static const struct opt opts[] = { COMMON_OPTS, { 0 } };
 
 static void
 out(const void *p, size_t n)
@@ -60,6 +59,7 @@ bytes_of(struct client *cl, const struct value *v, const unsigned char **p, uint
 }
 
 static struct client *cl;
+static bool cat;			/* bytes only */
 
 static int
 json(const struct value *v, struct buf *b)
@@ -82,7 +82,7 @@ json(const struct value *v, struct buf *b)
 }
 
 static int
-show(const char *name, const struct value *v, bool cat)
+show(const char *name, const struct value *v)
 {
 	const unsigned char *p;
 	struct buf b = BUF_INIT;
@@ -115,7 +115,7 @@ show(const char *name, const struct value *v, bool cat)
 }
 
 static int
-one(const char *name, bool cat)
+one(struct client *c, const char *name)
 {
 	struct value v;
 	struct rec *r = NULL;
@@ -123,6 +123,7 @@ one(const char *name, bool cat)
 	char why[512] = "";
 	int e;
 
+	cl = c;
 	if ((e = client_lookup(cl, name, &r, &id, why, sizeof why)) < 0) {
 		if (e == ERR_NO_CLUSTER)
 			die(125, 0, "%s", client_lost(cl) ? client_lost(cl) : "the node is gone");
@@ -132,7 +133,7 @@ one(const char *name, bool cat)
 	if ((e = client_wait(cl, r, WAIT_FOREVER)) == 0)
 		e = client_value(cl, r, &v);
 	if (e == 0)
-		e = show(name, &v, cat);
+		e = show(name, &v);
 	else {
 		warn(e, "cannot read '%s'", name);
 		e = 1;
@@ -144,18 +145,6 @@ one(const char *name, bool cat)
 int
 cmd_get(int argc, char *argv[])
 {
-	struct opt_state o = { .opts = opts, .help = help, .verb = argv[0], .words = kept_words };
-	bool cat = strcmp(argv[0], "cat") == 0;
-	const char *name;
-	struct ids ids;
-	int c, status = 0;
-
-	while ((c = opt_next(&o, argc, argv)) != -1)
-		common_opt(c, o.arg);
-	cl = join(false);
-	ids_init(&ids, argc - o.index, argv + o.index);
-	while ((name = ids_next(&ids)) != NULL)
-		status |= one(name, cat);
-	client_close(cl);
-	return status;
+	cat = strcmp(argv[0], "cat") == 0;
+	return each_id(argc, argv, one);
 }

@@ -27,6 +27,7 @@ const char help[] =
 "put:    --ttl TIME   forget it after TIME, as 90, 10m, 1h; default: never\n"
 "        --name NAME  a name, which no other object has\n"
 "ls du:  -J  JSON lines   -o COL,...  columns   -r  reverse   --header\n"
+"        -w  keep watching: redraws a terminal, a line an event in a pipe\n"
 "all:    -A ADDR  the cluster, --address      -N NAME  namespace\n"
 "        -q  -v  -h  -V   quiet, verbose, help, version\n"
 "Examples:\n"
@@ -125,6 +126,25 @@ ids_next(struct ids *i)
 			i->line[--n] = '\0';
 	} while (n == 0);
 	return i->line;
+}
+
+int
+each_id(int argc, char *argv[], int (*one)(struct client *cl, const char *name))
+{
+	struct opt_state o = { .opts = opts, .help = help, .verb = argv[0], .words = kept_words };
+	struct client *cl;
+	const char *name;
+	struct ids ids;
+	int c, status = 0;
+
+	while ((c = opt_next(&o, argc, argv)) != -1)
+		common_opt(c, o.arg);
+	cl = join(false);
+	ids_init(&ids, argc - o.index, argv + o.index);
+	while ((name = ids_next(&ids)) != NULL)
+		status |= one(cl, name);
+	client_close(cl);
+	return status;
 }
 
 int

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include "base/opt.h"
+#include "base/table.h"
 #include "client/client.h"
 
 enum { OPT_TTL = 256, OPT_NAME, OPT_HEADER };
@@ -38,10 +39,14 @@ struct ids {
 void	ids_init(struct ids *i, int argc, char *argv[]);
 const char *ids_next(struct ids *i);			/* valid until the next call; NULL: no more */
 
-/* the verbs: argv[0] is the verb; the exit status */
+int	columns_of(struct table *t, const char *columns);	/* -o, NULL: not given; 1: their names were asked for */
 /* the bytes of a value that is one string or buffer: false if it is something else */
 bool	bytes_of(struct client *cl, const struct value *v, const unsigned char **p, uint64_t *n);
 
+/* a verb with the options of all only: one for each id, after common_opt and join; the exit status */
+int	each_id(int argc, char *argv[], int (*one)(struct client *cl, const char *name));
+
+/* the verbs: argv[0] is the verb; the exit status */
 int	cmd_put(int argc, char *argv[]);
 int	cmd_get(int argc, char *argv[]);		/* get and cat */
 int	cmd_exec(int argc, char *argv[]);

@@ -1,4 +1,4 @@
-/* show, wait, du - all about one object; until it is there; how much there is, by owner */
+/* show, wait - all about one object; until it is there */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,25 +12,12 @@
 static const struct opt show_opts[] = { { 'J', "json", NULL, "JSON lines" }, { 'o', "columns", "COL,...", "columns" },
 	COMMON_OPTS, { 0 } };
 static const struct opt wait_opts[] = { { 't', "timeout", "TIME", "wait no longer" }, COMMON_OPTS, { 0 } };
-static const struct opt du_opts[] = {
-	{ 'J', "json", NULL, "JSON lines" },
-	{ 'o', "columns", "COL,...", "columns" },
-	{ 'r', "reverse", NULL, "reverse order" },
-	{ OPT_HEADER, "header", NULL, "a heading in a pipe too" },
-	COMMON_OPTS,
-	{ 0 }
-};
 
 static const struct table_col object[] = {
 	{ "id", TABLE_STRING }, { "name", TABLE_STRING }, { "size", TABLE_BYTES }, { "state", TABLE_STRING },
 	{ "where", TABLE_STRING }, { "kind", TABLE_STRING }, { "owner", TABLE_STRING }, { "job", TABLE_UINT },
 	{ "refs", TABLE_UINT }, { "holders", TABLE_UINT }, { "pinned", TABLE_UINT }, { "kept", TABLE_BOOL },
 	{ "age", TABLE_AGE }, { "ttl", TABLE_AGE }, { 0 }
-};
-static const struct table_col memory[] = {
-	{ "bytes", TABLE_BYTES }, { "objects", TABLE_UINT }, { "arena", TABLE_BYTES }, { "disk", TABLE_BYTES },
-	{ "pinned", TABLE_BYTES }, { "lent", TABLE_BYTES }, { "lineage", TABLE_BYTES }, { "lineage_dropped", TABLE_UINT },
-	{ "owner", TABLE_STRING }, { "job", TABLE_UINT }, { "name", TABLE_STRING }, { 0 }
 };
 
 static bool
@@ -61,8 +48,8 @@ find(const struct listing *l, const char *text, size_t *row)
 	return found;
 }
 
-static int
-columns_of(struct table *t, const char *columns)	/* 1: their names were asked for */
+int
+columns_of(struct table *t, const char *columns)
 {
 	char why[512];
 	int e = columns ? table_select(t, columns, why, sizeof why) : 0;
@@ -170,42 +157,4 @@ cmd_wait(int argc, char *argv[])
 	}
 	client_close(cl);
 	return status;
-}
-
-int
-cmd_du(int argc, char *argv[])
-{
-	struct opt_state o = { .opts = du_opts, .help = help, .verb = "du" };
-	const char *columns = NULL;
-	bool reverse = false;
-	struct listing l;
-	struct client *cl;
-	struct table t;
-	char why[512];
-	int c, e;
-
-	table_init(&t, memory, stdout);
-	while ((c = opt_next(&o, argc, argv)) != -1)
-		switch (c) {
-		case 'J': t.json = true; break;
-		case 'o': columns = o.arg; break;
-		case 'r': reverse = true; break;
-		case OPT_HEADER: t.header = true; break;
-		default: common_opt(c, o.arg);
-		}
-	if (o.index < argc)
-		die(2, 0, "unexpected operand '%s'; see robj -h", argv[o.index]);
-	if (columns_of(&t, columns))
-		return 0;
-	cl = join(false);
-	if (listing_read(&l, cl, "memory", memory, why, sizeof why) < 0)
-		die(125, 0, "%s", why);
-	listing_blank(&l, "job");
-	listing_sort(&l, 0, !reverse);
-	listing_print(&l, &t);
-	listing_free(&l);
-	client_close(cl);
-	if ((e = table_end(&t)) < 0)
-		die(125, e, "cannot write to stdout");
-	return 0;
 }

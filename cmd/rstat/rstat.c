@@ -10,7 +10,9 @@
 #include "base/err.h"
 #include "base/opt.h"
 #include "client/listing.h"
+#include "client/watch.h"
 #include "os/fd.h"
+#include "os/sig.h"
 #include "rstat.h"
 
 enum { OPT_HEADER = 256, FILTERS = 64 };
@@ -164,8 +166,9 @@ table_open(struct table *t, const struct asked *a, FILE *f)
 }
 
 static void
-print(struct client *c, struct table *t, struct asked *a)
+print(struct client *c, struct table *t, void *arg)
 {
+	struct asked *a = arg;
 	struct listing l;
 
 	if (a->what) {
@@ -177,16 +180,21 @@ print(struct client *c, struct table *t, struct asked *a)
 }
 
 static void
-print_screen(struct client *c, FILE *f, void *arg)	/* as on the terminal that stdout is */
+open_again(struct table *t, FILE *f, void *arg)
 {
-	struct table t, out;
+	table_open(t, arg, f);
+}
 
-	table_init(&out, sum_cols, stdout);
-	table_open(&t, arg, f);
-	t.tty = true;
-	t.width = out.width;
-	print(c, &t, arg);
-	table_end(&t);
+_Noreturn static void
+keep_watching(struct client *c, struct table *t, struct asked *a)
+{
+	int e = watch(c, &(struct watch){ stdout, open_again, read_list, print, a }, t);
+
+	if (e == ERR_NO_CLUSTER)
+		die(125, 0, "%s", client_lost(c));
+	if (e < 0)
+		die(125, e, "cannot write to stdout");
+	sig_reraise(e);
 }
 
 /* filters are looked at before a node is */
@@ -260,7 +268,7 @@ main(int argc, char *argv[])
 	if (a.verbose)
 		warn(0, "looking at node '%s'", (const char *)client_welcome(client)->node_name.p);
 	if (a.watch)
-		watch(client, &(struct watch){ print_screen, read_list, &a }, &t);
+		keep_watching(client, &t, &a);
 	print(client, &t, &a);
 	client_close(client);
 	if ((e = table_end(&t)) < 0)

@@ -15,12 +15,4 @@ struct client *join(const char *address, const char *namespace);
 extern const struct table_col sum_cols[];
 void	sum_print(struct client *c, struct table *t);
 
-/* watch.c: until a signal ends it */
-struct watch {
-	void (*print)(struct client *c, FILE *f, void *arg);		/* for a terminal */
-	void (*read)(struct client *c, struct listing *l, void *arg);	/* rows, sorted by the first column; the caller frees l */
-	void *arg;
-};
-void	watch(struct client *c, const struct watch *w, struct table *t);	/* t: for a pipe */
-
 #endif

@@ -138,6 +138,14 @@ listing_blank(struct listing *l, const char *col)
 /* --- printing ------------------------------------------------------------------------------------------------ */
 
 void
+listing_narrow(struct listing *l)
+{
+	for (size_t i = 0; i < l->len; i++)
+		memmove(&l->cell[i * (l->ncol - 1)], &l->cell[i * l->ncol], (l->ncol - 1) * sizeof *l->cell);
+	l->ncol--;
+}
+
+void
 listing_print(const struct listing *l, struct table *t)
 {
 	for (size_t i = 0; i < l->len; i++) {

@@ -1,16 +1,11 @@
-/*
- * watch - rstat -w: a terminal is redrawn each second, a pipe gets a line for each row that comes, changes its state or
- * goes (its state is "gone" then).
- */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 #include "base/clock.h"
-#include "base/die.h"
-#include "rstat.h"
+#include "base/err.h"
+#include "client/watch.h"
 
 #define DRAW_NS UINT64_C(1000000000)
 #define LOOK_NS UINT64_C(250000000)
@@ -36,53 +31,81 @@ catch_signals(void)
 			sigaction(sigs[i], &sa, NULL);
 }
 
-static void
-pause_for(uint64_t ns)
+static int
+pause_for(uint64_t ns)			/* 0, or ERR_NO_CLUSTER */
 {
 	uint64_t until = clock_ns() + ns;
 
 	while (!came && !client_lost(watched) && client_nap(watched, until) == -EINTR)
 		;
-	if (!came && client_lost(watched))
-		die(125, 0, "%s", client_lost(watched));
+	return !came && client_lost(watched) ? ERR_NO_CLUSTER : 0;
+}
+
+static int
+flush(FILE *f)
+{
+	return fflush(f) ? -errno : ferror(f) ? -EIO : 0;
 }
 
 /* --- a terminal ------------------------------------------------------------------------------------------------------ */
 
 /* text from the top of the screen, as many lines as there are rows */
-static void
-draw(const char *text)
+static int
+draw(FILE *f, const char *text)
 {
 	struct winsize ws;
-	unsigned rows = ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_row ? ws.ws_row : 24;
+	unsigned rows = ioctl(fileno(f), TIOCGWINSZ, &ws) == 0 && ws.ws_row ? ws.ws_row : 24;
 
-	fputs("\033[H", stdout);
+	fputs("\033[H", f);
 	for (const char *end; *text && rows > 1 && (end = strchr(text, '\n')); text = end + 1, rows--)
-		fprintf(stdout, "%.*s\033[K\n", (int)(end - text), text);
-	fputs("\033[J", stdout);
-	if (fflush(stdout) || ferror(stdout))
-		die(125, -errno, "cannot write to stdout");
+		fprintf(f, "%.*s\033[K\n", (int)(end - text), text);
+	fputs("\033[J", f);
+	return flush(f);
 }
 
 static void
-on_terminal(void (*print)(struct client *c, FILE *f, void *arg), void *arg)
+print_screen(const struct watch *w, FILE *f, unsigned width)
 {
-	fputs("\033[?1049h\033[?25l", stdout);		/* the screen beside the scrolled one, no cursor */
-	while (!came) {
+	struct listing l;
+	struct table t;
+
+	w->open(&t, f, w->arg);
+	t.tty = true;
+	t.width = width;
+	if (w->print) {
+		w->print(watched, &t, w->arg);
+	} else {
+		w->read(watched, &l, w->arg);
+		listing_print(&l, &t);
+		listing_free(&l);
+	}
+	table_end(&t);
+}
+
+static int
+on_terminal(const struct watch *w, unsigned width)
+{
+	int e = 0;
+
+	fputs("\033[?1049h\033[?25l", w->f);		/* the screen beside the scrolled one, no cursor */
+	while (!came && e == 0) {
 		char *text = NULL;
 		size_t n = 0;
 		FILE *f = open_memstream(&text, &n);
 
-		if (!f)
-			die(125, -errno, "cannot draw");
-		print(watched, f, arg);
+		if (!f) {
+			e = -errno;
+			break;
+		}
+		print_screen(w, f, width);
 		fclose(f);
-		draw(text);
+		if ((e = draw(w->f, text)) == 0)
+			e = pause_for(DRAW_NS);
 		free(text);
-		pause_for(DRAW_NS);
 	}
-	fputs("\033[?25h\033[?1049l", stdout);
-	fflush(stdout);
+	fputs("\033[?25h\033[?1049l", w->f);
+	fflush(w->f);
+	return e;
 }
 
 /* --- a pipe ---------------------------------------------------------------------------------------------------------- */
@@ -146,33 +169,33 @@ differences(struct listing *old, struct listing *new, struct table *t)
 	}
 }
 
-static void
-in_pipe(void (*read)(struct client *c, struct listing *l, void *arg), void *arg, struct table *t)
+static int
+in_pipe(const struct watch *w, struct table *t)
 {
 	struct listing old = { 0 }, new;
+	int e = 0;
 
-	while (!came) {
-		read(watched, &new, arg);
+	while (!came && e == 0) {
+		w->read(watched, &new, w->arg);
 		differences(&old, &new, t);
-		if (fflush(stdout) || ferror(stdout))
-			die(125, -errno, "cannot write to stdout");
 		if (old.cols)
 			listing_free(&old);
 		old = new;
-		pause_for(LOOK_NS);
+		if ((e = flush(w->f)) == 0)
+			e = pause_for(LOOK_NS);
 	}
-	listing_free(&old);
+	if (old.cols)
+		listing_free(&old);
+	return e;
 }
 
-void
+int
 watch(struct client *c, const struct watch *w, struct table *t)
 {
+	int e;
+
 	watched = c;
 	catch_signals();
-	if (t->tty && !t->json)
-		on_terminal(w->print, w->arg);
-	else
-		in_pipe(w->read, w->arg, t);
-	signal(came, SIG_DFL);
-	raise(came);
+	e = t->tty && !t->json ? on_terminal(w, t->width) : in_pipe(w, t);
+	return e < 0 ? e : came;
 }
