@@ -24,6 +24,8 @@ ok(rota.pget(f(40)), "what fits")
 local v, e = rota.pget(f(100))
 ok(v == nil and e.code == "oom", "what does not", v, e and e.code)
 has(e, "not enough memory: its limit is 64.0 MiB (memory=)", "the words")
+local lua = tonumber(tostring(e):match "%(memory=%), ([%d.]+) MiB were in values of Lua$")
+ok(lua and lua > 40 and lua < 80, "and what it was for", e)
 ok(e.task == "fill" and e.attempt == 1, "it is not tried again", e.task, e.attempt)
 for i = 1, 6 do
 	v, e = rota.pget(f(50))

@@ -49,12 +49,13 @@ limit_broken(struct script *s, lua_State *co, int status)
 	uint64_t limit = serve_overdraw(s->c, false);
 	size_t n = 0;
 	const char *m = lua_type(co, -1) == LUA_TSTRING ? lua_tolstring(co, -1, &n) : NULL;
-	char text[128];
+	char text[160];
 
 	if (status != LUA_ERRMEM && (!limit || !m || n < sizeof words - 1 || memcmp(m + n - sizeof words + 1, words, sizeof words - 1) != 0))
 		return false;
 	if ((limit = serve_limit(s->c, false)) && lua_checkstack(co, 1)) {
-		snprintf(text, sizeof text, "%.64s: its limit is %.1f MiB (memory=)", m ? m : words, (double)limit / (1 << 20));
+		snprintf(text, sizeof text, "%.64s: its limit is %.1f MiB (memory=), %.1f MiB were in values of Lua", m ? m : words,
+		    (double)limit / (1 << 20), (double)lua_gc(co, LUA_GCCOUNT) / 1024);
 		lua_pop(co, 1);
 		lua_pushstring(co, text);
 	}
