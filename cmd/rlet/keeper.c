@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/err.h"
+#include "os/fd.h"
 #include "os/mem.h"
 #include "os/proc.h"
 #include "keeper.h"
@@ -32,6 +34,14 @@ keeper_let_go(bool detached)
 
 static volatile sig_atomic_t told;	/* the signal that we were sent */
 static volatile pid_t daemon_pid;
+static sigset_t open_mask;		/* the signals of whoever started us */
+static bool served;
+
+static void
+on_child(int sig)			/* so that ppoll ends */
+{
+	(void)sig;
+}
 
 static void
 pass_on(int sig)
@@ -76,19 +86,41 @@ end_orphans(void)
 	} while (some);
 }
 
-/* waits for the end of the daemon, and of orphans; its status */
-static int
-await(pid_t pid)
+/* the first daemon serves: whoever started us need not wait any longer */
+static void
+serves(const struct node_opts *o, int *ready)
 {
+	if (*ready >= 0)
+		close(*ready);
+	*ready = -1;
+	served = true;
+	keeper_let_go(o->detached);
+}
+
+/* waits for the end of the daemon, its status; takes what it hands over, and what is left of orphans */
+static int
+await(pid_t pid, int sock, struct node_opts *o, int *ready)
+{
+	struct pollfd p = { .fd = sock, .events = POLLIN };
 	int status;
 
 	for (;;) {
-		pid_t p = waitpid(-1, &status, 0);
+		pid_t dead = waitpid(-1, &status, WNOHANG);
 
-		if (p == pid)
-			return status;
-		if (p < 0 && errno != EINTR)
+		if (dead < 0)
 			return 0;
+		if (dead == 0 && ppoll(&p, 1, NULL, &open_mask) <= 0)
+			continue;
+		while (p.fd >= 0 && (dead == 0 || dead == pid)) {	/* of a dead one all that is left */
+			if (node_heir_recv(sock, &o->heir) < 0)
+				p.fd = -1;
+			else if (o->heir.listen >= 0 && !served)
+				serves(o, ready);
+			if (dead == 0)
+				break;
+		}
+		if (dead == pid)
+			return status;
 	}
 }
 
@@ -109,59 +141,53 @@ too_many(uint64_t *deaths, unsigned *n, int sig)	/* of its own doing */
 	return false;
 }
 
-static void
-keep(pid_t pid, int sock, struct node_opts *o, int *ready)
-{
-	struct sigaction pass = { .sa_handler = pass_on };
-
-	daemon_pid = pid;
-	sigaction(SIGTERM, &pass, NULL);
-	sigaction(SIGINT, &pass, NULL);
-	if (told)
-		kill(pid, told);
-	if (*ready >= 0)
-		close(*ready);
-	*ready = -1;
-	node_heir_close(&o->heir);
-	(void)node_heir_recv(sock, &o->heir);
-	close(sock);
-	keeper_let_go(o->detached);
-}
-
-/* 0: we are the daemon */
+/* 0: we are the daemon.  *sock: what it hands over comes there. */
 static pid_t
-start(struct node_opts *o, int *ready)
+start(struct node_opts *o, int *sock)
 {
 	pid_t pid, us = getpid();
-	sigset_t both, old;
 	int sp[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sp) < 0)
 		return -errno;
-	sigemptyset(&both);
-	sigaddset(&both, SIGTERM);
-	sigaddset(&both, SIGINT);
-	sigprocmask(SIG_BLOCK, &both, &old);	/* none is lost between fork and who handles it */
 	if ((pid = fork()) == 0) {
 		signal(SIGTERM, SIG_DFL);
 		signal(SIGINT, SIG_DFL);
+		signal(SIGCHLD, SIG_DFL);
 		proc_pdeathsig(SIGKILL);
 		if (getppid() != us)
 			_exit(125);
 		close(sp[0]);
+		fd_nonblock(sp[1]);	/* it waits for nobody, a stopped keeper neither */
 		o->keeper = sp[1];
-		sigprocmask(SIG_SETMASK, &old, NULL);
+		sigprocmask(SIG_SETMASK, &open_mask, NULL);
 		return 0;
 	}
 	if (pid < 0)
 		pid = -errno;
 	close(sp[1]);
-	if (pid > 0)
-		keep(pid, sp[0], o, ready);
-	else
+	fd_nonblock(sp[0]);
+	*sock = sp[0];
+	if (pid < 0)
 		close(sp[0]);
-	sigprocmask(SIG_SETMASK, &old, NULL);
 	return pid;
+}
+
+/* TERM, INT and CHLD come while we wait, at no other time */
+static void
+take_signals(void)
+{
+	struct sigaction pass = { .sa_handler = pass_on }, child = { .sa_handler = on_child };
+	sigset_t ours;
+
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &ours, &open_mask);
+	sigaction(SIGTERM, &pass, NULL);
+	sigaction(SIGINT, &pass, NULL);
+	sigaction(SIGCHLD, &child, NULL);
 }
 
 int
@@ -169,19 +195,22 @@ keeper_start(struct node_opts *o, int *ready)
 {
 	uint64_t deaths[DEATHS];
 	unsigned n = 0;
-	int status;
+	int status, sock = -1;
 	pid_t pid;
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	while ((pid = start(o, ready)) > 0) {
-		status = await(pid);
+	take_signals();
+	while ((pid = start(o, &sock)) > 0) {
+		daemon_pid = pid;
+		status = await(pid, sock, o, ready);
 		daemon_pid = 0;
+		close(sock);
 		if (WIFEXITED(status))
 			exit(WEXITSTATUS(status));
 		end_orphans();
 		if (told)
 			exit(0);
-		if (o->heir.listen < 0)
+		if (!served)
 			die(125, 0, "the node daemon died of signal %d before it was ready", WTERMSIG(status));
 		if (too_many(deaths, &n, WTERMSIG(status)))
 			die(125, 0, "the node daemon keeps dying, last of signal %d", WTERMSIG(status));

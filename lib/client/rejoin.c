@@ -38,7 +38,7 @@ say_who(const struct client *c, int sock)
 	int fds[3] = { c->home.page, c->home.slab, c->home.err }, n = fcntl(c->home.err, F_GETFD) >= 0 ? 3 : 2, e;
 	struct buf b = BUF_INIT;
 
-	e = msg_put_rejoin(&b, &(struct msg_rejoin){ .proto = MSG_PROTO, .pid = (uint64_t)getpid(), .proc = c->me.proc,
+	e = msg_put_rejoin(&b, &(struct msg_rejoin){ .proto = MSG_PROTO, .proc = c->me.proc,
 	    .bell = c->me.bell, .name = span_of(name, strlen(name)), .namespace = span_of(ns, strlen(ns)),
 	    .output = c->home.output });
 	if (e == 0)

@@ -1,9 +1,10 @@
 /*
  * heir - a node daemon that follows one that died (M12).
  *
- * What outlives a daemon is in the descriptors that its keeper holds: the listening socket, where programs wait to come
- * back, the node page, which says who had which bell, and the arena with every object in it.  All that the dead one forked
- * is dead when we start.  Programs that were attached come back with REJOIN and keep their numbers, their objects, their
+ * What outlives a daemon is in the descriptors that its keeper holds (handover.c): the listening socket, where programs wait
+ * to come back, the node page, which says who had which bell, the arena with every object in it, the files of those that
+ * were moved to the disk, and the journal, which says what is where and what the node had promised.  All that the dead one
+ * forked is dead when we start.  Programs that were attached come back with REJOIN and keep their numbers, their objects, their
  * status pages and slabs; whoever does not within GRACE is treated as dead.
  */
 #include <errno.h>
@@ -16,66 +17,8 @@
 #include "os/fd.h"
 #include "wire/le.h"
 
-enum { HEIRS = 5 };
 #define GRACE (3 * CLOCK_SEC)
 #define MARGIN 1024u			/* process numbers that the last one may have given out without our knowing */
-
-/* --- handing over ------------------------------------------------------------------------------------------------- */
-
-static void
-each_fd(struct node_heir *h, int *fd[HEIRS])
-{
-	fd[0] = &h->listen;
-	fd[1] = &h->np;
-	fd[2] = &h->arena;
-	fd[3] = &h->kept;
-	fd[4] = &h->lock;
-}
-
-void
-node_heir_close(struct node_heir *h)
-{
-	int *fd[HEIRS];
-
-	each_fd(h, fd);
-	for (unsigned i = 0; i < HEIRS; i++) {
-		if (*fd[i] >= 0)
-			close(*fd[i]);
-		*fd[i] = -1;
-	}
-}
-
-void
-heir_hand_over(struct node *n)
-{
-	int fds[HEIRS] = { n->listen.io.fd, n->np_fd, n->arena.fd, n->kept_fd, n->lock };
-
-	if (n->o.keeper < 0)
-		return;
-	(void)!fd_send(n->o.keeper, "h", 1, fds, n->lock >= 0 ? HEIRS : HEIRS - 1);
-	close(n->o.keeper);
-	n->o.keeper = -1;
-}
-
-int
-node_heir_recv(int sock, struct node_heir *h)
-{
-	int fds[FD_MAX], nfd = FD_MAX, *to[HEIRS];
-	ssize_t r;
-	char c;
-
-	*h = (struct node_heir)NODE_HEIR_NONE;
-	each_fd(h, to);
-	if ((r = fd_recv(sock, &c, 1, fds, &nfd)) <= 0)
-		return r < 0 ? (int)r : ERR_CLOSED;
-	for (int i = 0; i < nfd; i++) {
-		if (i < HEIRS)
-			*to[i] = fds[i];
-		else
-			close(fds[i]);
-	}
-	return nfd >= HEIRS - 1 ? 0 : ERR_PROTO;
-}
 
 /* --- taking over ----------------------------------------------------------------------------------------------------- */
 
@@ -129,14 +72,6 @@ heir_arena(struct node *n)
 	return e;
 }
 
-int
-heir_kept(struct node *n)
-{
-	int fd = take(&n->o.heir.kept);
-
-	return fd < 0 ? kept_log_start(n) : kept_log_adopt(n, fd);
-}
-
 struct dead {
 	struct node *n;
 	struct map procs;		/* whose extents are still lent */
@@ -166,6 +101,7 @@ orphan(void *ctx, const struct arena_item *it)	/* what a dead process owned, who
 static void
 bury(struct node *n, uint32_t proc)
 {
+	spill_disown(n, proc, NULL);
 	arena_node_dead(&n->arena, proc);
 	arena_node_owner_dead(&n->arena, n->number, proc);
 	n->mem_dirty = true;
@@ -175,6 +111,7 @@ void
 heir_start(struct node *n)
 {
 	struct dead d = { .n = n };
+	struct idmap_iter im = IDMAP_ITER;
 	struct map_iter it = MAP_ITER;
 
 	n->nbells = 0;
@@ -192,6 +129,9 @@ heir_start(struct node *n)
 		arena_node_dead(&n->arena, (uint32_t)it.key);
 	map_release(&d.procs);
 	arena_node_each(&n->arena, orphan, n);
+	while (idmap_next(&n->moved, &im))
+		if (im.key.node == n->number && !map_get(&n->awaited, im.key.proc) && !idmap_get(&n->kept, im.key))
+			spill_forget(n, im.key);
 	n->mem_dirty = true;
 	n->heir_at = clock_ns() + (n->awaited.n ? GRACE : 0);
 	node_timer(n);
@@ -334,6 +274,7 @@ heir_owned(struct nproc *p, const struct frame *f)
 	}
 	if (m.last) {
 		arena_node_each(&p->n->arena, settle, p);
+		spill_disown(p->n, p->number, p->away);
 		heir_forget(p);
 	}
 	return 0;

@@ -32,6 +32,7 @@
 #include "store/arena.h"
 #include "store/arena_node.h"
 #include "store/index.h"
+#include "store/journal.h"
 #include "wire/msg.h"
 
 enum {
@@ -163,6 +164,8 @@ struct node {
 	struct index index;
 
 	struct map procs;		/* number -> struct nproc * */
+	struct journal journal;		/* estate.c */
+	struct journal_read left;	/* what the daemon before this one had in its own; while we start */
 	struct map awaited;		/* of the daemon before this one: number -> its bell + 1 (as pointer), heir.c */
 	struct list procs_list;
 	uint32_t next_proc;
@@ -220,8 +223,6 @@ struct node {
 	unsigned nafter;		/* of them, those that wait for the end of an actor */
 
 	struct idmap kept;		/* memory.c, kept.c */
-	int kept_fd;			/* kept_log.c */
-	size_t kept_bytes, kept_live;
 	struct map kept_names;
 	struct heap kept_timers;
 	struct list waiters, wishes;
@@ -269,14 +270,33 @@ uint64_t node_memory(void);			/* bytes of RAM that we may use */
 /* heir.c: what the daemon before this one left */
 int	heir_name(struct node *n);		/* its socket: instead of listening anew */
 int	heir_page(struct node *n);		/* its node page; the node's number */
-int	heir_kept(struct node *n);		/* what it kept, after the arena */
 int	heir_arena(struct node *n);		/* its arena, after memory.c has set the hooks; 0, or 1: there is none */
 void	heir_start(struct node *n);		/* who is dead is buried, who lives is waited for */
 void	heir_tick(struct node *n);
 int	heir_rejoin(struct nproc *p, const struct frame *f, int *fds, unsigned nfd);	/* REJOIN */
 int	heir_owned(struct nproc *p, const struct frame *f);	/* OWNED */
 void	heir_forget(struct nproc *p);		/* what OWNED told so far */
-void	heir_hand_over(struct node *n);		/* to opts.keeper */
+
+/* handover.c: descriptors for the next one, to opts.keeper */
+void	hand_all(struct node *n);		/* from now on there can be a next one */
+int	hand_journal(void *node, int fd);	/* another one; < 0: it cannot be */
+void	hand_file(void *node, uint64_t number, int fd);	/* of moved objects; fd -1: it is gone */
+
+/*
+ * estate.c: what the next daemon has to know is in the journal, before anybody hears of it: by the end of the turn, or
+ * by estate_sync.  A key is a kind and some bytes.
+ */
+enum estate {
+	ESTATE_KEPT = 'k',		/* id: struct kept without its place */
+	ESTATE_MOVED = 'm',		/* id: where on the disk */
+};
+int	estate_start(struct node *n);
+void	estate_put(struct node *n, enum estate kind, const void *key, size_t nkey, struct span val);
+void	estate_del(struct node *n, enum estate kind, const void *key, size_t nkey);
+void	estate_sync(struct node *n);
+/* each of a kind that the last daemon left, in the order in which they were put */
+void	estate_each(struct node *n, enum estate kind, void (*fn)(void *ctx, struct span key, struct span val), void *ctx);
+void	estate_taken(struct node *n);		/* all of them were looked at: n->left is freed */
 
 /* proc.c */
 struct nproc *proc_new(struct node *n, enum msg_role role, int fd);	/* takes fd on success */
@@ -381,8 +401,9 @@ bool	spill_hot(const struct node *n);		/* objects were moved within the last sec
 int	spill_frame(struct nproc *p, const struct frame *f);	/* EVICTABLE RESTORE FORGET */
 bool	spill_restore(struct node *n, const struct waiter *w);	/* tried again: true: no need to wait any longer */
 bool	spill_adopt(struct node *n, const struct arena_item *it);	/* it is one of these, and lies in the arena; false: no memory */
+void	spill_inherit(struct node *n);		/* the files that the last daemon left */
+void	spill_disown(struct node *n, uint32_t proc, const struct idmap *still);	/* proc's are freed, but those in still (NULL: none) and kept ones */
 void	spill_failed(struct node *n, const struct waiter *w, const char *text);	/* there is no room */
-void	spill_gone(struct nproc *p);		/* its objects are forgotten */
 bool	spill_forget(struct node *n, struct id id);	/* false: it is none of these */
 bool	spill_where(struct node *n, struct id id, uint64_t *off, uint32_t *gen, uint64_t *size);	/* off 0: not in the arena */
 bool	spill_on_disk(struct node *n, struct id id);

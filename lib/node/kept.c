@@ -21,7 +21,7 @@ forget(struct node *n, struct kept *k)
 	if (k->nname)
 		map_del(&n->kept_names, hash64(k->name, k->nname));
 	idmap_del(&n->kept, k->id);
-	kept_log_out(n, k);		/* it may write all anew that is kept */
+	kept_unnote(n, k);
 	index_del(&n->index, k->id);
 	if (!spill_forget(n, k->id)) {
 		arena_node_keep(&n->arena, k->off, k->gen, false);
@@ -125,15 +125,14 @@ on_keep(struct nproc *p, const struct frame *f)
 		if (m.name.n)
 			memcpy(k->name, m.name.p, m.name.n);
 	}
-	if (k == NULL || kept_log_in(n, k) < 0 || kept_put(n, k) < 0) {
-		if (k)
-			kept_log_out(n, k);
+	if (k == NULL || kept_put(n, k) < 0) {
 		free(k);
 		if (!moved)
 			arena_node_keep(&n->arena, m.off, (uint32_t)m.gen, false);
 		proc_fail(p, m.req, -ENOMEM, "the node is out of memory");
 		return 0;
 	}
+	kept_note(n, k);
 	SEND(p, ok, .req = m.req);
 	grant_wishes(n);
 	return 0;
@@ -302,8 +301,6 @@ kept_stop(struct node *n)
 		free(list_entry(list_shift(&n->wishes), struct wish, link));
 	while (idmap_next(&n->kept, &it))
 		free(it.val);
-	if (n->kept_fd >= 0)
-		close(n->kept_fd);
 	idmap_release(&n->kept);
 	map_release(&n->kept_names);
 	heap_release(&n->kept_timers);

@@ -7,9 +7,8 @@
 int	kept_put(struct node *n, struct kept *k);	/* k, with its place and its name, is kept from now on: 0, -ENOMEM, -EEXIST */
 
 /* kept_log.c */
-int	kept_log_start(struct node *n);
-int	kept_log_adopt(struct node *n, int fd);		/* takes fd: all that the last daemon kept and that lies in the arena */
-int	kept_log_in(struct node *n, const struct kept *k);	/* 0, or why it cannot be written */
-void	kept_log_out(struct node *n, const struct kept *k);
+void	kept_inherit(struct node *n);		/* all that the last daemon kept and that is still somewhere */
+void	kept_note(struct node *n, const struct kept *k);
+void	kept_unnote(struct node *n, const struct kept *k);
 
 #endif

@@ -1,183 +1,91 @@
 /*
- * kept_log - names and times to live of what the node keeps, in a file without a name that the next daemon gets (heir.c).
+ * kept_log - names and times to live of what the node keeps, in the journal (estate.c).
  *
- * The objects themselves lie in the arena, marked.  A record is appended before an answer goes out: u32 bytes that follow,
- * u8 what, id as u32 u32 u64, u64 since, u64 end of its time or 0 (both CLOCK_MONOTONIC), the name.  All little endian.
+ * The objects themselves lie in the arena, marked, or on the disk.
  */
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "node/kept.h"
-#include "os/fd.h"
-#include "wire/le.h"
 
-enum { KEPT_IN = 1, KEPT_OUT = 2, HEAD = 4 + 1 + 16 + 8 + 8, LOG_MIN = 1 << 20 };
+struct note {				/* a record, before the name */
+	struct id id;
+	uint64_t since, ttl;		/* since is CLOCK_MONOTONIC */
+};
 
-static int
-put(struct buf *b, int what, const struct kept *k)
+void
+kept_note(struct node *n, const struct kept *k)
 {
-	unsigned char p[HEAD];
+	struct note t = { k->id, k->since, k->ttl };
+	unsigned char b[sizeof t + 255];
 
-	le_put32(p, (uint32_t)(HEAD - 4 + (what == KEPT_IN ? k->nname : 0)));
-	p[4] = (unsigned char)what;
-	le_put32(p + 5, k->id.node);
-	le_put32(p + 9, k->id.proc);
-	le_put64(p + 13, k->id.seq);
-	le_put64(p + 21, k->since);
-	le_put64(p + 29, k->ttl ? k->since + k->ttl : 0);
-	if (buf_add(b, p, sizeof p) < 0)
-		return -ENOMEM;
-	return what == KEPT_IN && k->nname ? buf_add(b, k->name, k->nname) : 0;
-}
-
-/* only what is still kept */
-static int
-rewrite(struct node *n)
-{
-	struct idmap_iter it = IDMAP_ITER;
-	struct buf b = BUF_INIT;
-	int e = 0;
-
-	while (e == 0 && idmap_next(&n->kept, &it))
-		e = put(&b, KEPT_IN, it.val);
-	if (e == 0 && (ftruncate(n->kept_fd, 0) < 0 || lseek(n->kept_fd, 0, SEEK_SET) < 0))
-		e = -errno;
-	if (e == 0 && b.len)
-		e = fd_write_all(n->kept_fd, b.data, b.len);
-	n->kept_bytes = n->kept_live = b.len;
-	buf_release(&b);
-	return e;
-}
-
-static int
-append(struct node *n, int what, const struct kept *k)
-{
-	struct buf b = BUF_INIT;
-	int e = put(&b, what, k);
-
-	if (e == 0)
-		e = fd_write_all(n->kept_fd, b.data, b.len);
-	n->kept_bytes += b.len;
-	buf_release(&b);
-	return e;
-}
-
-int
-kept_log_in(struct node *n, const struct kept *k)
-{
-	n->kept_live += HEAD + k->nname;
-	return append(n, KEPT_IN, k);
+	memcpy(b, &t, sizeof t);
+	memcpy(b + sizeof t, k->name, k->nname);
+	estate_put(n, ESTATE_KEPT, &k->id, sizeof k->id, span_of(b, sizeof t + k->nname));
 }
 
 void
-kept_log_out(struct node *n, const struct kept *k)
+kept_unnote(struct node *n, const struct kept *k)
 {
-	n->kept_live -= HEAD + k->nname;
-	if (append(n, KEPT_OUT, k) < 0 || (n->kept_bytes > LOG_MIN && n->kept_bytes > 4 * n->kept_live))
-		rewrite(n);
+	estate_del(n, ESTATE_KEPT, &k->id, sizeof k->id);
 }
 
-int
-kept_log_start(struct node *n)
-{
-	return (n->kept_fd = memfd_create("rota-kept", MFD_CLOEXEC)) < 0 ? -errno : 0;
-}
+/* --- of the daemon before -------------------------------------------------------------------------------------- */
 
-/* --- reading it -------------------------------------------------------------------------------------------------- */
-
-static struct kept *
-record(const unsigned char *p, size_t n)	/* n bytes after its length; to be freed */
-{
-	struct kept *k = calloc(1, sizeof *k + n);
-	uint64_t end;
-
-	if (k == NULL)
-		return NULL;
-	k->id = (struct id){ le_get32(p + 1), le_get32(p + 5), le_get64(p + 9) };
-	k->since = le_get64(p + 17);
-	end = le_get64(p + 25);
-	k->ttl = end > k->since ? end - k->since : 0;
-	k->nname = n - (HEAD - 4);
-	memcpy(k->name, p + HEAD - 4, k->nname);
-	return k;
-}
-
-static int
-replay(struct idmap *was, const unsigned char *p, size_t n)
-{
-	while (n >= HEAD) {
-		size_t len = le_get32(p);
-		struct kept *k;
-
-		if (len < HEAD - 4 || len > n - 4)
-			break;			/* its last record is not whole: it was not answered */
-		if ((k = record(p + 4, len)) == NULL)
-			return -ENOMEM;
-		free(idmap_del(was, k->id));
-		if (p[4] != KEPT_IN || idmap_put(was, k->id, k) < 0)
-			free(k);
-		p += 4 + len;
-		n -= 4 + len;
-	}
-	return 0;
-}
-
-struct found {
+struct before {
 	struct node *n;
-	struct idmap was;
-	struct buf other;		/* places of objects that are marked but not in the log */
+	struct idmap was;		/* id -> struct kept * */
+	struct buf other;		/* objects that are marked but not noted: nobody was told that they are kept */
 };
 
-static bool
-found(void *ctx, const struct arena_item *it)
+static void
+noted(void *ctx, struct span key, struct span val)
 {
-	struct found *f = ctx;
+	struct before *b = ctx;
 	struct kept *k;
-	unsigned char p[12];
+	struct note t;
 
-	if (!it->kept)
-		return true;
-	if ((k = idmap_del(&f->was, it->id)) == NULL) {
-		le_put64(p, it->off);
-		le_put32(p + 8, it->gen);
-		buf_add(&f->other, p, sizeof p);
-		return true;
-	}
-	k->off = it->off;
-	k->gen = it->gen;
-	k->size = it->size;
-	spill_adopt(f->n, it);
-	if (kept_put(f->n, k) < 0)
+	(void)key;
+	if (val.n < sizeof t || val.n > sizeof t + 255 || (k = calloc(1, sizeof *k + val.n)) == NULL)
+		return;
+	memcpy(&t, val.p, sizeof t);
+	*k = (struct kept){ .id = t.id, .since = t.since, .ttl = t.ttl, .nname = val.n - sizeof t };
+	memcpy(k->name, val.p + sizeof t, k->nname);
+	if (idmap_put(&b->was, k->id, k) < 0)
 		free(k);
+}
+
+static bool
+lies(void *ctx, const struct arena_item *it)
+{
+	struct before *b = ctx;
+
+	if (it->kept && idmap_get(&b->was, it->id))
+		spill_adopt(b->n, it);
+	else if (it->kept)
+		buf_add(&b->other, it, sizeof *it);
 	return true;
 }
 
-int
-kept_log_adopt(struct node *n, int fd)
+void
+kept_inherit(struct node *n)
 {
-	struct found f = { .n = n };
+	struct before b = { .n = n };
 	struct idmap_iter it = IDMAP_ITER;
-	struct buf b = BUF_INIT;
-	struct stat st;
-	int e;
+	struct arena_item o;
 
-	n->kept_fd = fd;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if ((e = buf_reserve(&b, (size_t)st.st_size + 1)) < 0)
-		return e;
-	if (pread(fd, b.data, (size_t)st.st_size, 0) == st.st_size && (e = replay(&f.was, b.data, (size_t)st.st_size)) == 0) {
-		arena_node_each(&n->arena, found, &f);
-		for (size_t i = 0; i < f.other.len; i += 12)
-			arena_node_keep(&n->arena, le_get64(f.other.data + i), le_get32(f.other.data + i + 8), false);
-		e = rewrite(n);
+	estate_each(n, ESTATE_KEPT, noted, &b);
+	arena_node_each(&n->arena, lies, &b);
+	for (size_t i = 0; i < b.other.len; i += sizeof o) {
+		memcpy(&o, b.other.data + i, sizeof o);
+		arena_node_keep(&n->arena, o.off, o.gen, false);
 	}
-	while (idmap_next(&f.was, &it))		/* they were on the disk, which is not taken over */
-		free(it.val);
-	idmap_release(&f.was);
-	buf_release(&f.other);
-	buf_release(&b);
-	return e;
+	while (idmap_next(&b.was, &it)) {
+		struct kept *k = it.val;
+
+		if (spill_where(n, k->id, &k->off, &k->gen, &k->size) && kept_put(n, k) == 0)
+			kept_note(n, k);
+		else
+			free(k);
+	}
+	idmap_release(&b.was);
+	buf_release(&b.other);
 }

@@ -1,7 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "node/inner.h"
+#include "node/kept.h"
 #include "store/pin.h"
 #include "wire/le.h"
 
@@ -369,7 +369,7 @@ memory_gone(struct nproc *p)
 {
 	struct node *n = p->n;
 
-	spill_gone(p);
+	spill_disown(n, p->number, NULL);
 	kept_gone(p);
 	arena_node_dead(&n->arena, p->number);
 	for (size_t i = 0; i < p->told.len; i += TOLD)
@@ -434,7 +434,11 @@ memory_start(struct node *n)
 		return e;
 	n->arena.reserve = bytes / 8 < UINT64_C(256) << 20 ? bytes / 8 : UINT64_C(256) << 20;
 	n->arena.hook = (struct arena_hooks){ hook_pins, hook_alive, hook_freed, hook_kept, hook_tell, n };
-	return heir_kept(n);
+	if (n->heir) {
+		spill_inherit(n);
+		kept_inherit(n);
+	}
+	return 0;
 }
 
 void

@@ -131,6 +131,7 @@ on_turn(struct ev_loop *loop, ev_prepare *w, int revents)	/* nothing is left ove
 			proc_gone(p, ERR_CRASHED, "the worker could not be started");
 		}
 		memory_turn(n);
+		estate_sync(n);
 		conn_set_flush(&n->conns);	/* may find that a peer is gone */
 	} while (!list_empty(&n->reap) || n->mem_dirty);
 }
@@ -352,7 +353,7 @@ start(struct node *n, char *why, size_t nwhy)
 		strcpy(n->name, "localhost");
 	if ((e = take_name(n, why, nwhy)) == 0)
 		logs_sweep(n->dir);
-	if (e < 0 || (n->heir && (e = heir_page(n)) < 0) || (e = ctl_start(n, why, nwhy)) < 0)
+	if (e < 0 || (e = estate_start(n)) < 0 || (n->heir && (e = heir_page(n)) < 0) || (e = ctl_start(n, why, nwhy)) < 0)
 		return e;
 	if (!n->heir && ((e = n->np_fd = nodepage_create("rota-node", n->number, (uint32_t)(n->lease.total.v[RES_CPU] / 1000))) < 0 ||
 	    (e = nodepage_map(n->np_fd, &n->np)) < 0))
@@ -372,7 +373,9 @@ start(struct node *n, char *why, size_t nwhy)
 	groups_start(n);
 	if (n->heir)
 		heir_start(n);
-	heir_hand_over(n);
+	estate_taken(n);
+	estate_sync(n);
+	hand_all(n);
 	listener_start(&n->listen);	/* from here on whoever waits in the backlog is served */
 	node_idle(n);
 	return 0;
@@ -390,7 +393,7 @@ node_new(struct node **out, const struct node_opts *o, char *why, size_t nwhy)
 	n->o = *o;
 	n->heir = o->heir.listen >= 0;
 	n->dir = n->lock = n->null = n->np_fd = n->zygote_fd.fd = n->own.fd = -1;
-	n->arena.fd = n->index.fd = n->kept_fd = -1;
+	n->arena.fd = n->index.fd = n->journal.fd = -1;
 	n->since = clock_ns();
 	list_init(&n->procs_list);
 	list_init(&n->fork_queue);
@@ -457,6 +460,10 @@ node_free(struct node *n)
 	ctl_stop(n);
 	kept_stop(n);
 	memory_stop(n);
+	journal_release(&n->journal);
+	journal_read_release(&n->left);
+	if (n->o.keeper >= 0)
+		close(n->o.keeper);
 	actor_release(&n->actor);
 	group_release(&n->group);
 	free(n->group_out.fx);

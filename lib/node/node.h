@@ -18,10 +18,17 @@
 #define NODE_GCS "gcs.sock"
 #define NODE_LOCK "lock"
 
-struct node_heir {			/* what outlives a node daemon that dies: descriptors, -1: none */
-	int listen, np, arena, kept, lock;	/* the socket, node page, arena, what the node keeps; a lasting node's lock */
+struct node_heir_file {			/* with objects that were moved to the disk */
+	uint64_t number;
+	int fd;
 };
-#define NODE_HEIR_NONE { -1, -1, -1, -1, -1 }
+
+struct node_heir {			/* what outlives a node daemon that dies: descriptors, -1: none */
+	int listen, np, arena, journal, lock;	/* the socket, node page, arena, journal; a lasting node's lock */
+	struct node_heir_file *file;
+	unsigned nfile;
+};
+#define NODE_HEIR_NONE { -1, -1, -1, -1, -1, NULL, 0 }
 
 struct node_opts {
 	const char *socket;		/* name in the user's directory */
@@ -40,7 +47,7 @@ struct node_opts {
 	 * come back with REJOIN.  Taken by node_new, also when it fails.
 	 */
 	struct node_heir heir;
-	int keeper;			/* a socket that gets them (node_heir_recv), for the next one; -1 */
+	int keeper;			/* a seqpacket socket that gets them (node_heir_recv), for the next one; taken; -1 */
 };
 
 struct node;
@@ -50,7 +57,8 @@ int	node_new(struct node **n, const struct node_opts *o, char *why, size_t nwhy)
 /* Serves until it is over: 0, or what ended it.  ready, if not -1, gets a newline and is closed once clients can connect. */
 int	node_run(struct node *n, int ready);
 int	node_purge(const char *state);	/* removes the logs of the last lasting node from its state directory: 0 or -errno */
-int	node_heir_recv(int sock, struct node_heir *h);	/* waits; 0, ERR_CLOSED: the daemon ended before it was ready */
+/* One message of the daemon: 0, ERR_CLOSED: there are no more, -errno.  h.listen is >= 0 once the daemon serves. */
+int	node_heir_recv(int sock, struct node_heir *h);
 void	node_heir_close(struct node_heir *h);
 void	node_free(struct node *n);		/* ends workers and waits for them */
 

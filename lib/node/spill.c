@@ -59,7 +59,9 @@ spill_get(struct node *n)
 		if ((s = calloc(1, sizeof *s)) == NULL)
 			return NULL;
 		s->n = n;
-		s->store.dir = -1;
+		spill_init(&s->store);
+		s->store.told = hand_file;
+		s->store.ctx = n;
 		if (spill_io_start(s, done) < 0) {
 			free(s);
 			return NULL;
@@ -90,8 +92,7 @@ spill_stop(struct node *n)
 	idmap_release(&n->moved);
 	idmap_release(&s->asks);
 	idmap_release(&s->refused);
-	if (s->open)
-		spill_close(&s->store);
+	spill_close(&s->store);
 	free(s);
 	n->spill = NULL;
 }
@@ -141,8 +142,10 @@ spill_slot(struct node *n, struct id id)
 void
 spill_store_drop(struct spill *s, struct moved *m)
 {
-	if (m->file)
-		spill_drop(&s->store, m->file, m->at, spill_length(&(struct spill_piece){ .run = m->run }));
+	if (m->file == NULL)
+		return;
+	estate_del(s->n, ESTATE_MOVED, &m->id, sizeof m->id);
+	spill_drop(&s->store, m->file, m->at, spill_length(&(struct spill_piece){ .run = m->run }));
 	m->file = NULL;
 }
 
@@ -176,17 +179,6 @@ spill_forget(struct node *n, struct id id)
 	if (m)
 		moved_free(n, m);
 	return m != NULL;
-}
-
-void
-spill_gone(struct nproc *p)
-{
-	struct idmap_iter it = IDMAP_ITER;
-	struct node *n = p->n;
-
-	while (idmap_next(&n->moved, &it))
-		if (it.key.proc == p->number && it.key.node == n->number && !idmap_get(&n->kept, it.key))
-			moved_free(n, it.val);
 }
 
 /* --- dropping what has a copy on the disk ------------------------------------------------------------------------------------ */
@@ -263,11 +255,14 @@ spill_written(struct spill *s, struct spill_job *j)
 		m->at = j->at + j->piece[i].at;
 		if (j->result < 0)
 			spill_store_drop(s, m);
+		if (j->result >= 0)
+			moved_note(s->n, m);
 		if (m->doomed)
 			moved_free(s->n, m);
 		else
 			j->moved[k++] = m;
 	}
+	estate_sync(s->n);		/* before the other copies go */
 	if (j->result < 0) {
 		troubled(s, j->result);
 		return;
@@ -427,7 +422,7 @@ consider(void *ctx, const struct arena_unit *u)
 	unit(c, u->item.off, u->item.off + u->item.run, kind, last);
 }
 
-static struct moved *
+struct moved *
 moved_new(struct node *n, const struct arena_item *it)
 {
 	struct moved *m = calloc(1, sizeof *m);
@@ -445,7 +440,13 @@ moved_new(struct node *n, const struct arena_item *it)
 bool
 spill_adopt(struct node *n, const struct arena_item *it)
 {
-	return idmap_get(&n->moved, it->id) || moved_new(n, it);
+	struct moved *m = idmap_get(&n->moved, it->id);
+
+	if (m && m->off == 0 && !m->busy) {
+		m->off = it->off;
+		m->gen = it->gen;
+	}
+	return m || moved_new(n, it);
 }
 
 static void

@@ -70,6 +70,8 @@ struct spill {
 
 struct spill *spill_get(struct node *n);	/* makes it, opens the directory; NULL: no memory */
 void	spill_store_drop(struct spill *s, struct moved *m);	/* its copy on the disk */
+struct moved *moved_new(struct node *n, const struct arena_item *it);	/* or NULL: no memory */
+void	moved_note(struct node *n, const struct moved *m);	/* spill_heir.c: for the next daemon */
 void	moved_free(struct node *n, struct moved *m);		/* wherever it is; later if it is busy */
 
 /* spill_io.c: the threads */

@@ -48,11 +48,16 @@ enter(struct spill_store *s)
 	return s->dir = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-int
-spill_open(struct spill_store *s, const char *path)
+void
+spill_init(struct spill_store *s)
 {
 	*s = (struct spill_store){ .dir = -1, .share = 95 };
 	list_init(&s->files);
+}
+
+int
+spill_open(struct spill_store *s, const char *path)
+{
 	snprintf(s->path, sizeof s->path, "%s", path);
 	if (enter(s) < 0)
 		return -errno;
@@ -61,8 +66,10 @@ spill_open(struct spill_store *s, const char *path)
 }
 
 static void
-file_close(struct spill_file *f)
+file_close(struct spill_store *s, struct spill_file *f)
 {
+	if (s->told)
+		s->told(s->ctx, f->number, -1);
 	list_del(&f->link);
 	close(f->fd);
 	free(f);
@@ -72,7 +79,7 @@ void
 spill_close(struct spill_store *s)
 {
 	while (s->files.next && !list_empty(&s->files))
-		file_close(list_entry(s->files.next, struct spill_file, link));
+		file_close(s, list_entry(s->files.next, struct spill_file, link));
 	if (s->dir >= 0)
 		close(s->dir);
 	s->dir = -1;
@@ -132,7 +139,10 @@ spill_place(struct spill_store *s, uint64_t bytes, uint64_t live, struct spill_f
 			free(f);
 			return e;
 		}
+		f->number = ++s->last;
 		list_add_tail(&s->files, &f->link);
+		if (s->told)
+			s->told(s->ctx, f->number, f->fd);
 	}
 	*out = f;
 	*at = f->end;
@@ -150,9 +160,47 @@ spill_drop(struct spill_store *s, struct spill_file *f, uint64_t at, uint64_t by
 	f->live -= bytes;
 	s->bytes -= bytes;
 	if (f->live == 0 && f->busy == 0)
-		file_close(f);
+		file_close(s, f);
 	else if (from < to)
 		fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(to - from));
+}
+
+/* --- of another process ------------------------------------------------------------------------------------- */
+
+struct spill_file *
+spill_file_inherit(struct spill_store *s, uint64_t number, int fd)
+{
+	struct spill_file *f = calloc(1, sizeof *f);
+
+	if (f == NULL) {
+		close(fd);
+		return NULL;
+	}
+	*f = (struct spill_file){ .fd = fd, .number = number };
+	list_add_tail(&s->files, &f->link);
+	if (number > s->last)
+		s->last = number;
+	return f;
+}
+
+void
+spill_claim(struct spill_store *s, struct spill_file *f, uint64_t at, uint64_t bytes)
+{
+	if (f->end < up(at + bytes))
+		f->end = up(at + bytes);
+	f->live += bytes;
+	s->bytes += bytes;
+}
+
+void
+spill_claimed(struct spill_store *s)
+{
+	list_each_safe(l, q, &s->files) {
+		struct spill_file *f = list_entry(l, struct spill_file, link);
+
+		if (f->live == 0)
+			file_close(s, f);
+	}
 }
 
 /* --- writing ------------------------------------------------------------------------------------------------ */

@@ -4,7 +4,8 @@
  * A directory has files without names (O_TMPFILE, else unlinked at once), so that a killed rlet leaves nothing; what an
  * older system could leave in between is removed by spill_open.  A file holds many objects: it grows, up to
  * SPILL_FILE_MAX, its dead ranges are punched out, and it is closed when none of its objects lives.  Nothing is synced: who reads
- * it back is the same process, and without it nobody knows what the bytes are.
+ * it back is the same process, or the one that takes over and was told what lies
+ * where; without both nobody knows what the bytes are.
  *
  * A record is struct spill_rec and the object's block as it lies in the arena, less its first 64 bytes.  The header of a large
  * one has a page of its own, so that the block goes from the arena to the disk without a copy (O_DIRECT where
@@ -42,6 +43,7 @@ static_assert(sizeof(struct spill_rec) == 64, "records are packed at multiples o
 struct spill_file {
 	struct list link;
 	int fd;
+	uint64_t number;		/* never used again by the store */
 	uint64_t end, live;		/* bytes: the next record's place; of records that are not dropped */
 	unsigned busy;			/* rw: the caller's: reads and writes under way */
 };
@@ -52,6 +54,9 @@ struct spill_store {
 	bool own;			/* rw: remove the directory in the end, if it is empty */
 	unsigned share;			/* rw: of the disk in percent that may be in use; 95 */
 	uint64_t bytes;			/* ro: of live records */
+	void (*told)(void *ctx, uint64_t number, int fd);	/* rw: a file was made; fd -1: it is gone.  NULL */
+	void *ctx;			/* rw */
+	uint64_t last;			/* private: number given */
 	struct list files;		/* private; the last one grows */
 };
 
@@ -61,6 +66,7 @@ struct spill_piece {			/* an object to be written, or read */
 	uint64_t at;			/* where its record begins in the file: set by spill_plan */
 };
 
+void	spill_init(struct spill_store *s);
 /* Makes and opens the directory, 0700, removes what killed ones left.  0 or -errno; path is then told all the same. */
 int	spill_open(struct spill_store *s, const char *path);
 void	spill_close(struct spill_store *s);
@@ -71,6 +77,14 @@ uint64_t spill_length(const struct spill_piece *v);	/* bytes of its record */
 /* Room for a batch of bytes whose records have live: *at is a multiple of SPILL_PAGE.  0 or -errno. */
 int	spill_place(struct spill_store *s, uint64_t bytes, uint64_t live, struct spill_file **f, uint64_t *at);
 void	spill_drop(struct spill_store *s, struct spill_file *f, uint64_t at, uint64_t bytes);	/* a record dies; f may be closed */
+
+/*
+ * Of a store that another process had: its files, then its records, then what has none is closed.  spill_file_inherit takes
+ * fd; NULL: no memory.
+ */
+struct spill_file *spill_file_inherit(struct spill_store *s, uint64_t number, int fd);
+void	spill_claim(struct spill_store *s, struct spill_file *f, uint64_t at, uint64_t bytes);
+void	spill_claimed(struct spill_store *s);
 
 int	spill_write(int fd, uint64_t at, const struct spill_piece *v, size_t n);	/* 0 or -errno: no part of it counts then */
 /* Reads a record's header: 0, ERR_LAYOUT if it is damaged, -errno. */

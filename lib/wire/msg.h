@@ -55,7 +55,6 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 #define MSG_BYE(F) F(U, reason, "0: an orderly end")
 #define MSG_REJOIN(F) \
 	F(U, proto, "protocol version that was spoken") \
-	F(U, pid, "process id") \
 	F(U, proc, "process number, as WELCOME had it") \
 	F(U, bell, "its bell") \
 	F(S, name, "as in HELLO") \
