@@ -299,6 +299,7 @@ end
 
 -- scope(f) -> what f(s) returns: tasks submitted meanwhile are cancelled if it raises, and by s:cancel()
 function rota.scope(f)
+	if type(f) ~= "function" then error("rota.scope takes a function, got " .. type(f), 2) end
 	local s <close> = core.scope()
 	return f(s)
 end
@@ -306,11 +307,16 @@ end
 function rota.free(...)
 	for i = 1, select("#", ...) do
 		local x = select(i, ...)
-		if type(x) == "table" then rota.free(table.unpack(x)) else x:free() end
+		if type(x) == "table" then rota.free(table.unpack(x))
+		elseif core.is_ref(x) or core.is_stream(x) then x:free()
+		else error("rota.free: a reference is expected, got " .. type(x), 2) end
 	end
 end
 
-function rota.unpack(list) return table.unpack(list, 1, list.n or #list) end
+function rota.unpack(list)
+	if type(list) ~= "table" then error("rota.unpack: a table is expected, got " .. type(list), 2) end
+	return table.unpack(list, 1, list.n or #list)
+end
 
 --- the key-value store
 

@@ -379,9 +379,10 @@ client_actor_new(struct client *c, const struct actor_spec *s, struct actor **a,
 		size_t at = c->out.len;
 
 		m.req = rq->req;
-		if (msg_put_actor_new(&c->out, &m) == 0) {
+		if ((e = msg_put_actor_new(&c->out, &m)) == 0)
 			link_sent_l(c, rq, at);
-		}
+		else
+			link_unsent(rq, e);
 	}
 	lock_drop(&c->lock);
 	buf_release(&spec);

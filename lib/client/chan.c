@@ -130,7 +130,7 @@ client_chan_open(struct client *c, uint64_t number, bool reader, struct client_c
 
 	lock_take(&c->lock);
 	if ((rq = link_expect_l(c)))
-		LINK_SEND(c, chan_open, .req = rq->req, .chan = number, .end = reader);
+		LINK_CALL(c, rq, chan_open, .req = rq->req, .chan = number, .end = reader);
 	lock_drop(&c->lock);
 	if ((fd = answer(c, rq, &number, why, n)) < 0)
 		return fd;

@@ -388,12 +388,24 @@ struct client {
 	if (msg_put_##name(&(c)->out, &m_) == 0) \
 		link_flush_l(c); \
 } while (0)
-/* a question that may be asked again: of a daemon that takes over, which knows nothing of it */
+/* a question; one that cannot be sent (too long, no memory) is answered by FAIL at once */
+#define LINK_CALL(c, rq, name, ...) do { \
+	struct msg_##name m_ = { __VA_ARGS__ }; \
+	int e_ = msg_put_##name(&(c)->out, &m_); \
+	if (e_ == 0) \
+		link_flush_l(c); \
+	else \
+		link_unsent(rq, e_); \
+} while (0)
+/* one that may be asked again: of a daemon that takes over, which knows nothing of it */
 #define LINK_ASK(c, rq, name, ...) do { \
 	struct msg_##name m_ = { __VA_ARGS__ }; \
 	size_t at_ = (c)->out.len; \
-	if (msg_put_##name(&(c)->out, &m_) == 0) \
+	int e_ = msg_put_##name(&(c)->out, &m_); \
+	if (e_ == 0) \
 		link_sent_l(c, rq, at_); \
+	else \
+		link_unsent(rq, e_); \
 } while (0)
 /* for many small ones in a row: it goes with the next one, with a wait, or when the service thread comes to it */
 #define LINK_CORK(c, name, ...) do { \
@@ -421,6 +433,7 @@ int	link_fail(const struct request *rq, char *why, size_t n);	/* the code of a F
 
 void	link_sent_l(struct client *c, struct request *rq, size_t at);	/* of LINK_ASK: rq's frame, at byte at of c->out, goes */
 void	link_unanswered(struct request *rq, int code, const char *why);
+void	link_unsent(struct request *rq, int code);	/* the question itself: code is what msg_put_* said */
 
 int	home_send(int sock, struct buf *b, const int *fds, int n);	/* open.c: HELLO or REJOIN: 0 or -errno */
 /* rejoin.c: 0: another daemon takes over; negative: there is none, the node is gone */

@@ -35,6 +35,12 @@ link_unanswered(struct request *rq, int code, const char *why)
 }
 
 void
+link_unsent(struct request *rq, int code)
+{
+	link_unanswered(rq, code, code == ERR_VALUE ? "a name of more than 64 KiB, or more than 64 MiB in all, cannot be sent" : err_str(code));
+}
+
+void
 link_lose_l(struct client *c, const char *why)
 {
 	struct map_iter it = MAP_ITER;
@@ -404,7 +410,7 @@ client_stop_node(struct client *c, bool force, char *why, size_t n)
 
 	lock_take(&c->lock);
 	if ((rq = link_expect_l(c)))
-		LINK_SEND(c, stop, .force = force, .req = rq->req);
+		LINK_CALL(c, rq, stop, .force = force, .req = rq->req);
 	lock_drop(&c->lock);
 	if (!rq)
 		return -ENOMEM;
@@ -430,7 +436,7 @@ client_ask_name(struct client *c, char kind, const char *name, size_t n, struct 
 	if (rq)
 		rq->name = true;
 	if (rq && buf_add(&b, &kind, 1) == 0 && buf_add(&b, name, n) == 0)
-		LINK_SEND(c, route, .proc = driver, .kind = ROUTE_NAME, .arg = rq->req, .body = span_of(b.data, b.len));
+		LINK_CALL(c, rq, route, .proc = driver, .kind = ROUTE_NAME, .arg = rq->req, .body = span_of(b.data, b.len));
 	lock_drop(&c->lock);
 	buf_release(&b);
 	if (!rq)

@@ -400,7 +400,7 @@ client_remove(struct client *c, struct id id, char *why, size_t n)
 
 	lock_take(&c->lock);
 	if ((rq = link_expect_l(c)))
-		LINK_SEND(c, remove, .req = rq->req, .id = id);
+		LINK_CALL(c, rq, remove, .req = rq->req, .id = id);
 	lock_drop(&c->lock);
 	if (!rq)
 		return -ENOMEM;

@@ -172,7 +172,7 @@ client_set_new(struct client *c, const struct set_spec *s, uint64_t *number, cha
 		return e;
 	lock_take(&c->lock);
 	if ((e = actor_body_l(c, &actor, &s->actor, args)) == 0 && (rq = link_expect_l(c)))
-		LINK_SEND(c, set_new, .req = rq->req, .name = span_of(s->name, s->name ? strlen(s->name) : 0),
+		LINK_CALL(c, rq, set_new, .req = rq->req, .name = span_of(s->name, s->name ? strlen(s->name) : 0),
 		    .actor = span_of(actor.data, actor.len), .min = s->min, .max = s->max, .gang = s->gang, .strategy = s->strategy,
 		    .detached = s->detached, .drain = s->drain);
 	lock_drop(&c->lock);
@@ -204,7 +204,7 @@ client_set_find(struct client *c, const char *name, uint64_t *number, struct buf
 	*why = '\0';
 	lock_take(&c->lock);
 	if ((rq = link_expect_l(c)))
-		LINK_SEND(c, set_find, .req = rq->req, .name = span_of(name, strlen(name)));
+		LINK_CALL(c, rq, set_find, .req = rq->req, .name = span_of(name, strlen(name)));
 	lock_drop(&c->lock);
 	if (!rq)
 		return -ENOMEM;
@@ -311,7 +311,7 @@ client_set_resize(struct client *c, uint64_t number, unsigned min, unsigned max,
 	*why = '\0';
 	lock_take(&c->lock);
 	if ((rq = link_expect_l(c)))
-		LINK_SEND(c, set_resize, .req = rq->req, .set = number, .min = min, .max = max);
+		LINK_CALL(c, rq, set_resize, .req = rq->req, .set = number, .min = min, .max = max);
 	lock_drop(&c->lock);
 	if (!rq)
 		return -ENOMEM;

@@ -113,6 +113,12 @@ static int
 mark(lua_State *L, const char *name, const char *text)
 {
 	luaL_argcheck(L, lua_gettop(L) == 1 && lua_istable(L, 1), 1, text);
+	if (lua_getmetatable(L, 1)) {		/* an object loses its class to nobody */
+		luaL_getmetatable(L, "rota.array");
+		luaL_getmetatable(L, "rota.map");
+		luaL_argcheck(L, lua_rawequal(L, -3, -1) || lua_rawequal(L, -3, -2), 1, "the table has a metatable of its own");
+		lua_settop(L, 1);
+	}
 	luaL_setmetatable(L, name);
 	return 1;
 }

@@ -581,10 +581,12 @@ actor_open(lua_State *L)
 
 	luaL_newmetatable(L, "rota.actor");
 	luaL_setfuncs(L, meta, 0);
+	script_seal(L);
 	script_of(L)->is_actor = lua_topointer(L, -1);
 	script_of(L)->mt_actor = luaL_ref(L, LUA_REGISTRYINDEX);
 	luaL_newmetatable(L, "rota.method");
 	luaL_setfuncs(L, method, 0);
+	script_seal(L);
 	script_of(L)->is_method = lua_topointer(L, -1);
 	script_of(L)->mt_method = luaL_ref(L, LUA_REGISTRYINDEX);
 }

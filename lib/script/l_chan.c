@@ -144,6 +144,11 @@ l_send(lua_State *L)				/* w:send(v, …) */
 	if (!u->ch || u->reader)
 		end_of(L, u, false);
 	script_payload(L, 2, lua_gettop(L), "value", 0, &p, segs, SCRIPT_SEGS);
+	if (!u->ch) {				/* it was among the values: taken back */
+		enc_forget(L, &s->enc);
+		end_of(L, u, false);
+		return luaL_error(L, "the end of a channel cannot travel through itself");
+	}
 	if (s->enc.flags & ENC_REFS) {
 		enc_forget(L, &s->enc);
 		return luaL_error(L, "references and actor handles cannot travel through a channel");
@@ -297,6 +302,11 @@ l_close(lua_State *L)				/* w:close([err]), r:close() */
 		s->enc.flags = ENC_INLINE;
 		if (enc_values(L, &s->enc, 2, 2, "error") < 0)
 			return lua_error(L);
+		if (!u->ch) {			/* the error holds it: taken back */
+			enc_forget(L, &s->enc);
+			end_of(L, u, u->reader);
+			return luaL_error(L, "the end of a channel cannot travel through itself");
+		}
 	}
 	u->closed = true;
 	client_chan_close(u->ch, error ? s->enc.b.data : NULL, error ? s->enc.b.len : 0);

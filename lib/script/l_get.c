@@ -506,9 +506,10 @@ get(lua_State *L, int protect)
 		return get_one_k(L, LUA_OK, protect);
 	if (!protect && dag_future_test(L, GET_X))
 		return dag_future_get(L, GET_X, deadline);
-	if (lua_isuserdata(L, GET_X))
+	if (luaL_testudata(L, GET_X, "rota.waitset"))
 		set_to_list(L);
-	luaL_checktype(L, GET_X, LUA_TTABLE);
+	if (!lua_istable(L, GET_X))
+		return luaL_typeerror(L, GET_X, "a reference, or a table of them");
 	n = (lua_Integer)lua_rawlen(L, GET_X);
 	lua_createtable(L, (int)(n < INT32_MAX ? n : 0), 1);
 	if (n > 0) {

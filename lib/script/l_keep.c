@@ -57,6 +57,7 @@ l_keep(lua_State *L)				/* keep(ref, {name=, ttl=}) -> id */
 		lua_getfield(L, 2, "ttl");
 		name = luaL_optstring(L, 3, NULL);
 		ttl = luaL_optstring(L, 4, NULL);
+		luaL_argcheck(L, !name || strlen(name) <= 255, 2, "a name has at most 255 bytes");
 		luaL_argcheck(L, !ttl || (num_duration(ttl, &ns) == 0 && ns >= 0), 2, "ttl is a time, as '1h'");
 	}
 	if (!rec_is_ready(r))

@@ -338,6 +338,7 @@ kv_open(lua_State *L)
 	luaL_setfuncs(L, watch, 0);
 	lua_pushvalue(L, -1);
 	lua_setfield(L, -2, "__index");
+	script_seal(L);
 	luaL_newmetatable(L, "rota.kv parts");
 	luaL_setfuncs(L, parts, 0);
 	lua_pop(L, 2);

@@ -247,6 +247,7 @@ ref_open(lua_State *L)
 	luaL_newlib(L, methods);
 	lua_pushcclosure(L, l_index, 1);
 	lua_setfield(L, -2, "__index");
+	script_seal(L);
 	s->is_ref = lua_topointer(L, -1);
 	s->mt_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 	lua_newtable(L);

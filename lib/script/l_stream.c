@@ -248,6 +248,7 @@ stream_open(lua_State *L)
 	luaL_newmetatable(L, "rota.stream");
 	script_of(L)->is_stream = lua_topointer(L, -1);
 	luaL_setfuncs(L, meta, 0);
+	script_seal(L);
 	luaL_newlib(L, methods);
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);

@@ -351,5 +351,6 @@ task_open(lua_State *L)
 
 	luaL_newmetatable(L, "rota.task");
 	luaL_setfuncs(L, meta, 0);
+	script_seal(L);
 	script_of(L)->mt_task = luaL_ref(L, LUA_REGISTRYINDEX);
 }

@@ -101,6 +101,13 @@ collect_all(void *arg)
 }
 
 void
+script_seal(lua_State *L)
+{
+	lua_getfield(L, -1, "__name");
+	lua_setfield(L, -2, "__metatable");
+}
+
+void
 script_collect(struct script *s)
 {
 	drop_once(s);

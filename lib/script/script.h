@@ -61,6 +61,8 @@ void	script_payload(lua_State *L, int first, int last, const char *what, unsigne
 	    struct seg *segs, unsigned maxsegs);
 #define SCRIPT_SEGS 64
 
+/* the metatable on the top of the stack: getmetatable() shows its name, for its functions trust what they are called with */
+void	script_seal(lua_State *L);
 void	script_collect(struct script *s);	/* lets go of all that can be made again, and collects garbage */
 void	script_attach(lua_State *L, struct client *c);	/* a worker: joined already */
 

@@ -121,14 +121,15 @@ Cmd.__index = Cmd
 local function bad(fmt, ...) error(("rota.cmd: " .. fmt):format(...), 3) end
 
 local function spec_of(t)
-	local spec = { argv = {}, ok = {}, dir = t.dir }
 	if type(t) ~= "table" or t[1] == nil then bad "a table with the words of a command expected" end
+	local spec = { argv = {}, ok = {}, dir = t.dir }
 	for i, word in ipairs(t) do
 		if type(word) ~= "string" and type(word) ~= "number" then bad("word %d: a string expected, got %s", i, type(word)) end
 		spec.argv[i] = tostring(word)
 	end
 	for k, v in pairs(t) do
 		if k == "env" then
+			if type(v) ~= "table" then bad "'env' is a table of names and values" end
 			spec.env = {}
 			for name, value in pairs(v) do spec.env[#spec.env + 1] = name .. "=" .. tostring(value) end
 			table.sort(spec.env)

@@ -74,7 +74,7 @@ function Group.state(g)
 end
 
 function Group.__len(g) return g.bundles end
-function Group.__eq(a, b) return a.id == b.id end
+function Group.__eq(a, b) return getmetatable(a) == getmetatable(b) and a.id == b.id end
 function Group.__tostring(g) return ("group %s (%d bundles)"):format(g.name or core.id_text(g.id), g.bundles) end
 
 local function here()			-- the group that this task or actor is in, or nil

@@ -85,6 +85,7 @@ function Watch.__call(w) return w:next(w.timeout) end
 
 -- watch(prefix, { from=, timeout= }): for e in … do, each e = { key=, value=, revision= } or { key=, deleted=true, revision= }
 function kv:watch(prefix, given)
+	if type(prefix) ~= "string" then error("kv:watch(prefix): a string is expected, got " .. type(prefix), 2) end
 	given = given or {}
 	local from = given.from
 	if not from then

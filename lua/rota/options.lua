@@ -48,9 +48,10 @@ local function resources(v, name)
 	if type(v) ~= "table" then return nil, ("'%s' is a table, as {ssd=1}"):format(name) end
 	local names = {}
 	for k, n in pairs(v) do
-		if type(k) ~= "string" or type(n) ~= "number" or n < 0 then
+		if type(k) ~= "string" or type(n) ~= "number" or not (n >= 0 and n <= 1e12) then
 			return nil, ("'%s' is a table of names and numbers, as {ssd=1}"):format(name)
 		end
+		if #k > 255 then return nil, ("'%s': a name has at most 255 bytes"):format(name) end
 		names[#names + 1] = k
 	end
 	table.sort(names)

@@ -166,7 +166,7 @@ end
 -- the end of a local <close>: its own members' handles are given up
 function Pool.__close(p)
 	if not p.make then return end
-	for _, h in ipairs(p.member) do getmetatable(h).__close(h) end
+	for _, h in ipairs(p.member) do local _ <close> = h end
 end
 
 function Pool.__tostring(p) return ("pool of %d actors"):format(#p.member) end
