@@ -196,4 +196,18 @@ v, err = rota.pget(rota.task(function() return require "no_such_module_here" end
 has(err, "module 'no_such_module_here' not found", "a module that is nowhere")
 local fmt, str = string.format, string
 is(rota.get(rota.task(function() return fmt("%03d", 7) .. str.upper "x" end)()), "007X", "functions and tables of the standard library")
+is(tostring(rota.get(rota.task(function()
+	local seen
+	pcall(function()
+		local a <close> = setmetatable({}, { __close = function(_, e) seen = e end })
+		error("boom", 0)
+	end)
+	return seen
+end)())), "boom", "a handler of a to-be-closed variable gets the error, in a pcall")
+local w, r = rota.channel()
+rota.task(function(w)
+	local a <close> = setmetatable({}, { __close = function(_, e) w:send(tostring(e)) w:close() end })
+	error("boom", 0)
+end)(w)
+is(r:recv(), "boom", "and where the error ends the task")
 T.done()

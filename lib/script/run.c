@@ -218,7 +218,8 @@ run_close(struct script *s, lua_State *co)
 	errobj_wrap(co, -2, lua_tostring(co, -1));
 	luaL_checkstack(s->L, 1, NULL);
 	lua_xmove(co, s->L, 1);
-	lua_resetthread(co);
+	lua_pop(co, 1);
+	lua_resetthread(co);			/* its handlers get what is on top: the error */
 	lua_settop(co, 0);
 	lua_xmove(s->L, co, 1);
 }
