@@ -166,6 +166,23 @@ rota.task(function(from) end)(r)
 local good, e = pcall(function() while true do w:send(1) end end)
 is(e.code, "closed", "a reader that was dropped is closed by the collector")
 
+-- a writer that was not closed is no end of the messages
+local w, r = rota.channel()
+rota.task(function(to) to:send(1) error "boom" end)(w)
+is(r:recv(), 1, "messages before the task failed")
+local good, e = pcall(r.recv, r)
+has(e, "was dropped without close()", "a reader does not take a failed task for the end")
+is(e.code, "lost", "with its code")
+local w, r = rota.channel()
+rota.task(function(to) local w <close> = to w:send(1) error "boom" end)(w)
+is(r:recv(), 1, "messages before the block was left")
+local good, e = pcall(r.recv, r)
+has(e, "boom", "the error that leaves the block of a <close> variable goes to the reader")
+local w, r = rota.channel()
+rota.task(function(to) local w <close> = to w:send(1) end)(w)
+is(r:recv(), 1, "messages")
+is(select(2, r:recv()), "closed", "the end of the block alone is the end of the messages")
+
 -- one user at a time
 local w, r = rota.channel()
 local hold = rota.task(function(from) return from:recv() end)

@@ -316,12 +316,33 @@ l_close(lua_State *L)				/* w:close([err]), r:close() */
 }
 
 static int
-l_gc(lua_State *L)
+l_leave(lua_State *L)				/* the end of a <close> variable: an error that leaves the block goes to the reader */
 {
 	struct lchan *u = check(L, 1);
 
-	if (u->ch)
+	if (!u->ch)
+		return 0;
+	if (u->reader)
+		lua_settop(L, 1);
+	return l_close(L);
+}
+
+/* A writer that nobody closed is no end of the messages: its task has failed, or has forgotten it. */
+static int
+l_gc(lua_State *L)
+{
+	struct lchan *u = check(L, 1);
+	struct buf b = BUF_INIT;
+	char text[128];
+
+	if (!u->ch)
+		return 0;
+	snprintf(text, sizeof text, "the writing end of channel %llu was dropped without close()", (unsigned long long)u->number);
+	if (!u->reader && val_error(&b, ERR_LOST, text, NULL, NULL, 0, NULL) == 0)
+		client_chan_close(u->ch, b.data, b.len);
+	else
 		client_chan_close(u->ch, NULL, 0);
+	buf_release(&b);
 	u->ch = NULL;
 	u->closed = true;
 	return 0;
@@ -398,7 +419,7 @@ const luaL_Reg chan_functions[] = { { "channel", l_channel }, { NULL, NULL } };
 void
 chan_open(lua_State *L)
 {
-	static const luaL_Reg meta[] = { { "__gc", l_gc }, { "__close", l_gc }, { "__tostring", l_tostring },
+	static const luaL_Reg meta[] = { { "__gc", l_gc }, { "__close", l_leave }, { "__tostring", l_tostring },
 	    { "__call", l_next }, { NULL, NULL } };
 	static const luaL_Reg methods[] = { { "send", l_send }, { "write", l_write }, { "recv", l_recv }, { "read", l_read },
 	    { "close", l_close }, { NULL, NULL } };
