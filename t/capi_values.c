@@ -214,7 +214,7 @@ parts(void)
 	uint64_t shape[2] = { 3000, 1000 }, off, n;
 	struct rota_fn *total = node_fn(ctx, "total");
 	struct rota_value v = rota_buffer(ROTA_U8, 2, shape, bytes), w;
-	struct rota_ref *whole, *part, *less, *t;
+	struct rota_ref *whole = NULL, *part = NULL, *less = NULL, *t;
 	int fd;
 
 	for (size_t i = 0; i < sizeof bytes; i++)

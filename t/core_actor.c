@@ -233,7 +233,12 @@ main(void)
 	for (unsigned seed = 1; seed <= 20; seed++)
 		bad += random_inputs(seed);
 	ok(bad == 0);
-	actor_release(&c);
+	make(900, 1, 0, false);
+	STEP(.kind = ACTOR_IN_PLACED, .actor = 900, .worker = 3000);
+	STEP(.kind = ACTOR_IN_UP, .actor = 900, .worker = 3000, .ok = true);
+	STEP(.kind = ACTOR_IN_DROP, .actor = 900, .proc = 1);
+	ok(o.at == now + ACTOR_GRACE);
+	actor_release(&c);				/* in the middle of it */
 	free(o.fx);
 	return tap_done();
 }

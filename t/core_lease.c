@@ -448,6 +448,113 @@ threads(void)
 	ok(nheld == 2 && held[1].worker == w && broken == 0);
 }
 
+static unsigned
+called(unsigned level)			/* leases that were called back, at this level at least */
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < nheld; i++)
+		n += held[i].level >= level;
+	return n;
+}
+
+/* each period of lease.h, to the ns */
+static void
+periods(void)
+{
+	fresh(3000);
+	slow = 3600000 * MS;
+	ask(1, 1, 1000, 3);
+	ask(2, 2, 1000, 1);
+	pass(LEASE_HOLD - 1, NULL);
+	ok(called(1) == 0);
+	pass(1, NULL);
+	ok(called(1) == 1);			/* above its share for LEASE_HOLD: as many as are wanted */
+	pass(LEASE_GRACE - 1, NULL);
+	ok(called(2) == 0);
+	pass(1, NULL);
+	ok(called(2) == 1);
+	pass(LEASE_TAKE - 1, NULL);
+	ok(called(3) == 0);
+	pass(1, NULL);
+	ok(called(3) == 1);
+	pass(LEASE_LATE - LEASE_GRACE - LEASE_TAKE - 1, NULL);
+	ok(called(1) == 1);			/* it is on its way */
+	pass(1, NULL);
+	ok(called(1) == 2);			/* it does not come: another one is called back */
+	for (unsigned i = 0; i < nheld; i++)
+		if (held[i].level == 1) {
+			give_back(&held[i]);
+			break;
+		}
+	ok(count(1) == 2 && count(2) == 1 && called(1) == 1);
+	give_back(held[0].level ? &held[0] : held[1].level ? &held[1] : &held[2]);
+	ok(called(1) == 0 && c.free.v[RES_CPU] == 1000);	/* and comes at last: it is free for anybody */
+	ask(3, 3, 1000, 1);
+	ok(count(3) == 1 && broken == 0);
+
+	fresh(1000);				/* as much as its share: turns */
+	slow = 3600000 * MS;
+	ask(1, 1, 1000, 1);
+	ask(2, 2, 1000, 1);
+	pass(LEASE_SLICE - 1, NULL);
+	ok(called(1) == 0);
+	pass(1, NULL);
+	ok(called(1) == 1);
+
+	fresh(2000);				/* a large one: what came back for it is nobody's for LEASE_RESERVE */
+	slow = 3600000 * MS;
+	ask(1, 1, 1000, 2);
+	ask(2, 2, 2000, 1);
+	pass(LEASE_SLICE, NULL);
+	ok(called(1) > 0);
+	give_back(held[0].level ? &held[0] : &held[1]);
+	ask(3, 3, 1000, 1);
+	pass(LEASE_RESERVE - 1, NULL);
+	ok(count(2) == 0 && count(3) == 0 && c.free.v[RES_CPU] == 1000);
+	pass(1, NULL);
+	ok(count(3) == 1 && broken == 0);
+
+	fresh(1000);
+	slow = 3600000 * MS;
+	ask(1, 1, 1000, 1);
+	ask(2, 2, 1000, 1);
+	pass(LEASE_NOTICE - 1, NULL);
+	ok(notices == 0);
+	pass(1, NULL);
+	ok(notices == 1);
+}
+
+/* so many kinds of workers a process may wait for, and no more */
+static void
+kinds(void)
+{
+	struct lease_in in = { .kind = LEASE_IN_ASK, .proc = 1, .job = 1, .req = 1, .need.v[RES_CPU] = 1000, .want = 1 };
+
+	fresh(1000);
+	ask(2, 2, 1000, 1);
+	while (in.shape++ < LEASE_DEMANDS && fails == 0)
+		step(in);
+	ok(fails == 0);
+	step(in);
+	ok(fails == 1 && strcmp(text, "this process waits for 1024 kinds of workers already") == 0);
+	in.shape = 5;
+	in.want = 2;
+	step(in);				/* one of those: not a new one */
+	in.proc = 3;
+	in.shape = 5000;
+	step(in);				/* another process */
+	ok(fails == 1);
+	in.proc = 1;
+	in.shape = 7;
+	in.want = 0;
+	step(in);				/* it waits for one less */
+	in.shape = 5001;
+	in.want = 1;
+	step(in);
+	ok(fails == 1 && broken == 0);
+}
+
 static void
 random_inputs(unsigned seed)
 {
@@ -506,6 +613,8 @@ main(void)
 	waiting();
 	line();
 	threads();
+	periods();
+	kinds();
 	for (unsigned seed = 1; seed <= 20; seed++) {
 		random_inputs(seed);
 		if (broken && !bad)

@@ -137,8 +137,7 @@ ok(rota.wait({ w }, { timeout = 0.3 })[1] == nil, "a creation waits")
 for i = 1, #keep do keep[i], look[i] = nil end
 collectgarbage()
 is(rota.get(w, 10), 30 << 20, "and goes on when there is room")
-w = nil
-h = nil
+w, late, h = nil, nil, nil
 collectgarbage()
 collectgarbage()
 local core, t1, objects = require "rota.core", rota.now(), nil

@@ -481,8 +481,8 @@ actor_release(struct actor_core *c)
 {
 	struct map_iter it = MAP_ITER;
 
+	heap_release(&c->timers);		/* its nodes lie in the actors */
 	while (map_next(&c->actors, &it))
 		life_free(it.val);
 	map_release(&c->actors);
-	heap_release(&c->timers);
 }

@@ -299,9 +299,9 @@ kept_stop(struct node *n)
 
 	while (n->wishes.next && !list_empty(&n->wishes))
 		free(list_entry(list_shift(&n->wishes), struct wish, link));
+	heap_release(&n->kept_timers);		/* its nodes lie in them */
 	while (idmap_next(&n->kept, &it))
 		free(it.val);
 	idmap_release(&n->kept);
 	map_release(&n->kept_names);
-	heap_release(&n->kept_timers);
 }
