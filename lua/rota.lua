@@ -1,23 +1,32 @@
 -- rota - tasks, actors and objects.  The manual is rota-lua(7); the fast half is C, rota.core.
 local core = require "rota.core"
+local blame = require "rota.blame"
 local check = require "rota.options"
 local map = require "rota.map"
 local pool = require "rota.pool"
 local detached = require "rota.detached"
 
 local rota = {
-	null = core.null, init = core.init, get = core.get, pget = core.pget, put = core.put, now = core.now,
+	null = core.null, get = core.get, pget = core.pget, put = core.put, now = core.now,
 	sleep = core.sleep, find = core.find, stop = core.stop, kill = core.kill, keep = core.keep, lookup = core.lookup, class = core.class,
 	array = core.array, buffer = core.buffer, shield = core.shield, cancelled = core.cancelled,
 }
 
+-- init{address=, namespace=, …}: joins now; true, or false if that has been done
+function rota.init(options)
+	return core.init(options and check("init", options))
+end
+
 --- tasks
 
-rota.task = core.task
+function rota.task(f, more)
+	if type(more) == "table" then blame "rota.task takes one function; options go with rota.task(f):with{…}" end
+	return core.task(f)
+end
 
 local function listed(x, call)			-- a table, a buffer, what rota.wait() left
 	if type(x) ~= "table" and not (getmetatable(x) or {}).__len then
-		error(("%s: a list is expected, got %s"):format(call, type(x)), 3)
+		blame(("%s: a list is expected, got %s"):format(call, type(x)))
 	end
 end
 
@@ -50,9 +59,9 @@ function rota.map(f, list, options)
 	listed(list, "rota.map(f, list)")
 	local t = type(f) == "function" and core.task(f) or f
 	local _, had = core.task_parts(t)
-	if (had or {}).stream then error("rota.map: a task that streams has no one result; call it for each", 2) end
+	if (had or {}).stream then blame("rota.map: a task that streams has no one result; call it for each") end
 	local chunk, j, more = map.options(options)
-	if (more or {}).stream then error("rota.map: a map does not stream; call the task for each", 2) end
+	if (more or {}).stream then blame("rota.map: a map does not stream; call the task for each") end
 	if more then t = task.with(t, more) end
 	return map.values(map.refs(t, list, chunk, j), #list, chunk)
 end
@@ -99,8 +108,8 @@ local function outside(c)
 	for i, g in ipairs(o.groups or {}) do names[i], groups[g[1]] = g[1], true end
 	for name, d in pairs(c.declared or {}) do
 		if d.group and not groups[d.group] then
-			error(("method '%s' is in concurrency group '%s', which the actor does not have; give it one with groups={%s=4}")
-			    :format(name, d.group, d.group), 3)
+			blame(("method '%s' is in concurrency group '%s', which the actor does not have; give it one with groups={%s=4}")
+			    :format(name, d.group, d.group))
 		end
 	end
 	local info = { groups = names[1] and names, methods = c.declared, max_pending = o.max_pending, retries = o.retries }
@@ -119,7 +128,7 @@ function Class.pool(c, n, ...) return pool.made(c, n, ...) end
 local set = require "rota.set"
 function rota.set(c, options, ...)
 	if type(c) == "string" then return set.find(c) end
-	if getmetatable(c) ~= Class then error("rota.set takes a class of actors and a table of options", 2) end
+	if getmetatable(c) ~= Class then blame("rota.set takes a class of actors and a table of options") end
 	local o = set.options(c, options or {})
 	local class = o.detached and detached.packed(c.class) or c.class
 	local number, methods = core.actor_new(c.name, o, inside(c), class, c.methods, outside(c), expand(...))
@@ -129,10 +138,11 @@ end
 function Class.__tostring(c) return "actor class " .. c.name end
 
 -- actor{ new = function(self, …) end, method = function(self, …) end, field = default } -> class
-function rota.actor(class)
-	if type(class) ~= "table" then error("rota.actor takes a table of functions", 2) end
+function rota.actor(class, more)
+	if type(class) ~= "table" then blame("rota.actor takes a table of functions") end
+	if type(more) == "table" then blame "rota.actor takes one table; options go with rota.actor(t):with{…}" end
 	if getmetatable(class) ~= nil then
-		error("rota.actor: the table has a metatable; give it plain functions", 2)
+		blame("rota.actor: the table has a metatable; give it plain functions")
 	end
 	local info = debug.getinfo(2, "Sl")
 	local name = info and ("%s:%d"):format(info.short_src:match "[^/]*$", info.currentline) or "actor"
@@ -153,7 +163,7 @@ end
 
 -- method(f, {group=, returns=, retries=, timeout=}): a method of a class, with options for all calls of it
 function rota.method(f, options)
-	if type(f) ~= "function" then error("rota.method takes a function and a table of options", 2) end
+	if type(f) ~= "function" then blame("rota.method takes a function and a table of options") end
 	return setmetatable({ f = f, options = check("method", options) }, Declared)
 end
 
@@ -188,9 +198,9 @@ local function has_ready(x)			-- a reference stands for it: a placement group, a
 	return mt == group.Group or mt == set.Set
 end
 
-local function members(xs)
+local function members(xs, call)
 	if is_set(xs) then return xs end
-	if type(xs) ~= "table" then error("a list of references is expected", 3) end
+	if type(xs) ~= "table" then blame(("rota.%s: a list of refs is expected, got %s"):format(call, type(xs))) end
 	local set = core.waitset()
 	for i = 1, #xs do
 		local x = xs[i]
@@ -212,7 +222,7 @@ function rota.wait(xs, options)
 		return { ref and stands_for[ref] or ref }, xs
 	end
 	if (type(xs) == "userdata" and not is_set(xs)) or has_ready(xs) then xs = { xs } end	-- a reference, handle, stream, future
-	local set = members(xs)
+	local set = members(xs, "wait")
 	local n, timeout = 1, nil
 	if type(options) == "table" then
 		check("wait", options)
@@ -234,7 +244,7 @@ end
 -- for i, value in rota.each(refs): in the order in which they become ready; i is the place in the list
 function rota.each(refs)
 	if core.is_stream(refs) then return refs:each() end
-	local set = members(refs)
+	local set = members(refs, "each")
 	return function()
 		local ref, i = set:next()
 		if not ref then return end
@@ -245,7 +255,7 @@ end
 
 -- for ref in rota.ready(refs): the references themselves, as they become ready
 function rota.ready(refs)
-	local set = members(refs)
+	local set = members(refs, "ready")
 	return function() return (set:next()) end
 end
 
@@ -265,7 +275,7 @@ end
 
 -- on(ref, f): f(ref) once ref is ready, while the program waits in rota or in poll()
 function rota.on(ref, f)
-	if type(f) ~= "function" then error("rota.on(ref, f): a function is expected", 2) end
+	if type(f) ~= "function" then blame("rota.on(ref, f): a function is expected") end
 	if not watched then
 		local set = core.waitset()
 		core.watch(set, run)
@@ -299,7 +309,7 @@ end
 
 -- scope(f) -> what f(s) returns: tasks submitted meanwhile are cancelled if it raises, and by s:cancel()
 function rota.scope(f)
-	if type(f) ~= "function" then error("rota.scope takes a function, got " .. type(f), 2) end
+	if type(f) ~= "function" then blame("rota.scope takes a function, got " .. type(f)) end
 	local s <close> = core.scope()
 	return f(s)
 end
@@ -309,12 +319,12 @@ function rota.free(...)
 		local x = select(i, ...)
 		if type(x) == "table" then rota.free(table.unpack(x))
 		elseif core.is_ref(x) or core.is_stream(x) then x:free()
-		else error("rota.free: a reference is expected, got " .. type(x), 2) end
+		else blame("rota.free: a reference is expected, got " .. type(x)) end
 	end
 end
 
 function rota.unpack(list)
-	if type(list) ~= "table" then error("rota.unpack: a table is expected, got " .. type(list), 2) end
+	if type(list) ~= "table" then blame("rota.unpack: a table is expected, got " .. type(list)) end
 	return table.unpack(list, 1, list.n or #list)
 end
 
@@ -354,4 +364,12 @@ function rota.resources()
 	return sum
 end
 
-return rota
+local names = {}
+for k in pairs(rota) do names[#names + 1] = k end
+table.sort(names)
+
+-- a name that is misspelt is told where it is read, with the one that was meant
+return setmetatable(rota, { __index = function(_, k)
+	local near = type(k) == "string" and core.near(k, names)
+	blame(("rota has no '%s'%s"):format(tostring(k), near and ("; did you mean '%s'?"):format(near) or ""))
+end })

@@ -131,7 +131,7 @@ raises("the nodes' own", "system keys", kv.put, kv, "rota/x", 1)
 raises("at most 1048576 bytes", "a large value", kv.put, kv, "x", ("x"):rep(2 << 20))
 raises("has a ref in it", "a ref", kv.put, kv, "x", { rota.put(1) })
 raises("no option 'ttl'", "an unknown option", kv.put, kv, "x", 1, { ttl = 1 })
-raises("session is true", "an unknown session", kv.put, kv, "x", 1, { session = "node" })
+raises("'session' is true", "an unknown session", kv.put, kv, "x", 1, { session = "node" })
 raises("a key is a string", "a key of another kind", kv.txn, kv, { put = { [1] = 1 } })
 
 -- a bounded log: a watch that comes too late is told to list again

@@ -173,8 +173,9 @@ l_index(lua_State *L)
 	name = lua_tolstring(L, 2, &n);
 	if (!actor_has(u->a, name, n)) {
 		push_names(L, actor_methods(u->a));
-		return luaL_error(L, "actor '%s' has no method '%s' (it has %s); its fields cannot be read from outside",
+		lua_pushfstring(L, "actor '%s' has no method '%s' (it has %s); its fields cannot be read from outside",
 		    actor_class(u->a), name, lua_tostring(L, -1));
+		script_blame(L);
 	}
 	task_opts_init(&o);
 	o.retries = actor_retries(u->a);

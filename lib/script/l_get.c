@@ -230,6 +230,25 @@ script_options(lua_State *L, int idx, const char *call, const char *const known[
 	}
 }
 
+/* the error of a wait for r that was too short */
+static void
+push_late(lua_State *L, struct rec *r)
+{
+	const char *name = client_task_name(script_of(L)->c, r);
+
+	lua_pushfstring(L, name ? "timed out: task %s has not ended" : "timed out", name);
+	errobj_push(L, ERR_TIMEOUT, lua_tostring(L, -1));
+	lua_remove(L, -2);
+}
+
+static _Noreturn void
+raise_late(lua_State *L, struct rec *r)
+{
+	push_late(L, r);
+	lua_error(L);
+	__builtin_unreachable();
+}
+
 /* raises for what a wait may end with but readiness */
 void
 script_wait_failed(lua_State *L, int e)
@@ -295,7 +314,7 @@ void
 script_wait(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k)
 {
 	if (script_wait_until(L, r, deadline, ctx, k) < 0)
-		script_wait_failed(L, -ETIMEDOUT);
+		raise_late(L, r);
 }
 
 /* --- get, pget --------------------------------------------------------------------------------------------------- */
@@ -361,7 +380,7 @@ get_one_k(lua_State *L, int status, lua_KContext protect)
 	}
 	if (script_wait_until(L, r, deadline_at(L), protect, get_one_k) < 0) {
 		lua_pushnil(L);
-		errobj_push(L, ERR_TIMEOUT, "timed out");
+		push_late(L, r);
 		return 2;
 	}
 	if (ref_error(L, r)) {
@@ -381,7 +400,7 @@ failed(lua_State *L, struct rec *r)
 {
 	if (rec_is_ready(r))
 		return ref_error(L, r);
-	errobj_push(L, ERR_TIMEOUT, "timed out");
+	push_late(L, r);
 	return true;
 }
 
@@ -400,7 +419,7 @@ one(lua_State *L, bool protect)
 		return;
 	}
 	if (script_wait_until(L, r, deadline_at(L), protect, get_all_k) < 0 && !protect)
-		script_wait_failed(L, -ETIMEDOUT);
+		raise_late(L, r);
 	if (!protect || !failed(L, r)) {
 		bool fine = true;
 
@@ -509,7 +528,7 @@ get(lua_State *L, int protect)
 	if (luaL_testudata(L, GET_X, "rota.waitset"))
 		set_to_list(L);
 	if (!lua_istable(L, GET_X))
-		return luaL_typeerror(L, GET_X, "a reference, or a table of them");
+		return luaL_typeerror(L, GET_X, "a ref or a table of refs");
 	n = (lua_Integer)lua_rawlen(L, GET_X);
 	lua_createtable(L, (int)(n < INT32_MAX ? n : 0), 1);
 	if (n > 0) {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/near.h"
 #include "base/num.h"
 #include "ring/rec.h"
 #include "script/buffer.h"
@@ -36,6 +37,17 @@ script_raise(lua_State *L, int e, const char *fmt, ...)
 	errobj_push(L, e, text);
 	lua_error(L);
 	__builtin_unreachable();	/* lua_error does not return */
+}
+
+void
+script_blame(lua_State *L)
+{
+	lua_getglobal(L, "require");
+	lua_pushliteral(L, "rota.blame");
+	lua_call(L, 1, 1);
+	lua_insert(L, -2);
+	lua_call(L, 1, 0);
+	__builtin_unreachable();
 }
 
 void
@@ -435,13 +447,29 @@ program_name(lua_State *L, char *name, size_t n)
 	lua_pop(L, 1);
 }
 
+static int
+l_near(lua_State *L)				/* near(word, list of words) -> the one that was meant, or nil */
+{
+	const char *word = luaL_checkstring(L, 1), **words;
+	size_t n = lua_rawlen(L, 2);
+
+	words = lua_newuserdatauv(L, (n + 1) * sizeof *words, 0);
+	for (size_t i = 0; i < n; i++) {
+		lua_rawgeti(L, 2, (lua_Integer)i + 1);
+		words[i] = luaL_checkstring(L, -1);	/* the list keeps it alive */
+		lua_pop(L, 1);
+	}
+	lua_pushstring(L, near_word(word, words, n));
+	return 1;
+}
+
 int
 luaopen_rota_core(lua_State *L)
 {
 	static const luaL_Reg fns[] = { { "init", l_init }, { "get", l_get }, { "pget", l_pget }, { "put", l_put },
 	    { "now", l_now }, { "keep", l_keep }, { "lookup", l_lookup }, { "identity", l_identity }, { "duration", l_duration }, { "size", l_size },
 	    { "list", l_list }, { "pending", l_pending }, { "array", codec_l_array },
-	    { "map", codec_l_map }, { "class", class_l_class }, { "is_ref", ref_l_is }, { NULL, NULL } };
+	    { "map", codec_l_map }, { "near", l_near }, { "class", class_l_class }, { "is_ref", ref_l_is }, { NULL, NULL } };
 	struct script *s;
 
 	s = lua_newuserdatauv(L, sizeof *s, 0);

@@ -55,6 +55,7 @@ int	script_fail(lua_State *L, int e);	/* pushes nil, text, code word: 3 */
 void	script_interrupted(lua_State *L);
 void	script_callbacks(lua_State *L);		/* l_wait.c: before a wait: runs callbacks that are due */
 _Noreturn void script_raise(lua_State *L, int e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+_Noreturn void script_blame(lua_State *L);	/* raises the message on top at the line of the script, see lua/rota/blame.lua */
 
 /* encodes slots first..last into S->enc and fills p with them; raises what cannot travel */
 void	script_payload(lua_State *L, int first, int last, const char *what, unsigned flags, struct payload *p,

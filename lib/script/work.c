@@ -159,7 +159,7 @@ resume(struct script *s, struct task_in *t, lua_State *co, int ref, int narg)
 		status = LUA_ERRMEM;
 	} else if (status == LUA_YIELD) {
 		lua_settop(co, 0);
-		lua_pushliteral(co, "coroutine.yield in a task that is no stream");
+		lua_pushliteral(co, "coroutine.yield in a task that is no stream; with{stream=true} makes it one");
 	}
 	if (t->raised || (t->cancel && status != LUA_OK)) {	/* whatever it made of that */
 		cancel_outcome(t, co);

@@ -12,6 +12,7 @@
 -- In the table: the words of the command; env = { NAME = value }, dir = directory, ok = list of statuses that are success.
 
 local core = require "rota.core"
+local blame = require "rota.blame"
 local M = {}
 
 local signals = { [1] = "HUP", [2] = "INT", [6] = "ABRT", [9] = "KILL", [11] = "SEGV", [13] = "PIPE", [15] = "TERM" }
@@ -118,7 +119,7 @@ end
 local Cmd = {}
 Cmd.__index = Cmd
 
-local function bad(fmt, ...) error(("rota.cmd: " .. fmt):format(...), 3) end
+local function bad(fmt, ...) blame(("rota.cmd: " .. fmt):format(...)) end
 
 local function spec_of(t)
 	if type(t) ~= "table" or t[1] == nil then bad "a table with the words of a command expected" end

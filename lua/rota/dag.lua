@@ -1,9 +1,10 @@
 -- dag - rota.dag(f): f is called once with symbols; its method calls become nodes; compile() gives each actor its steps
 local core = require "rota.core"
+local blame = require "rota.blame"
 
 local Symbol = { __name = "rota.dag symbol" }
 local function refuse(what)
-	return function() error(what .. " of a symbol: only methods of actors can take what a graph's function is given", 2) end
+	return function() blame(what .. " of a symbol: only methods of actors can take what a graph's function is given") end
 end
 for name, what in pairs { add = "arithmetic", sub = "arithmetic", mul = "arithmetic", div = "arithmetic", mod = "arithmetic",
     pow = "arithmetic", unm = "arithmetic", idiv = "arithmetic", concat = "concatenation", len = "the length", lt = "comparison",
@@ -29,17 +30,17 @@ Dag.__index = Dag
 
 local function trace(f)
 	local info = debug.getinfo(f, "u")
-	if info.isvararg then error("rota.dag: the function takes a fixed number of arguments, not '...'", 3) end
+	if info.isvararg then blame("rota.dag: the function takes a fixed number of arguments, not '...'") end
 	local dag = { params = info.nparams, calls = {}, name = {} }
 	local inputs = {}
 	for i = 1, info.nparams do inputs[i] = symbol { input = i } end
 	core.trace(function(handle, method, returns, ...)
 		local call = { actor = handle, method = method, args = table.pack(...), number = #dag.calls + 1 }
-		if returns > 1 then error("rota.dag: a method in a graph is called without 'returns'", 3) end
+		if returns > 1 then blame("rota.dag: a method in a graph is called without 'returns'") end
 		for i = 1, call.args.n do
 			local a = call.args[i]
 			if not is_symbol(a) and scan(a, {}) then
-				error(("rota.dag: argument %d of '%s' has a symbol inside a table; pass it by itself"):format(i, method), 3)
+				blame(("rota.dag: argument %d of '%s' has a symbol inside a table; pass it by itself"):format(i, method))
 			end
 		end
 		dag.calls[call.number] = call
@@ -49,11 +50,11 @@ local function trace(f)
 	core.trace(nil)
 	if not res[1] then error(res[2], 0) end
 	dag.outs = table.move(res, 2, res.n, 1, { n = res.n - 1 })
-	if dag.outs.n == 0 then error("rota.dag: the function returns nothing; return what the graph is to give", 3) end
+	if dag.outs.n == 0 then blame("rota.dag: the function returns nothing; return what the graph is to give") end
 	for i = 1, dag.outs.n do
 		local o = dag.outs[i]
 		if not is_symbol(o) or not raw(o, "call") then
-			error(("rota.dag: value %d that the function returns is not the result of a method"):format(i), 3)
+			blame(("rota.dag: value %d that the function returns is not the result of a method"):format(i))
 		end
 	end
 	return setmetatable(dag, Dag)
@@ -65,15 +66,15 @@ local function options(given)
 		if k == "inflight" then
 			o.inflight = math.tointeger(v)
 			if not o.inflight or o.inflight < 1 or o.inflight > 65536 then
-				error("compile: 'inflight' is a whole number from 1 to 65536", 3)
+				blame("compile: 'inflight' is a whole number from 1 to 65536")
 			end
 		elseif k == "bytes" then
 			o.bytes = (type(v) == "number" or type(v) == "string") and core.size(v)
 			if not o.bytes or o.bytes < 1 or o.bytes > 1 << 30 then
-				error("compile: 'bytes' is a size from 1 to 1G, of each channel", 3)
+				blame("compile: 'bytes' is a size from 1 to 1G, of each channel")
 			end
 		else
-			error(("compile: no option '%s' (it has inflight, bytes)"):format(tostring(k)), 3)
+			blame(("compile: no option '%s' (it has inflight, bytes)"):format(tostring(k)))
 		end
 	end
 	return o
@@ -178,6 +179,6 @@ end
 
 -- dag(function(x, …) return b:g(a:f(x)) end)
 return function(f)
-	if type(f) ~= "function" then error("rota.dag takes a function, as rota.dag(function(x) return b:g(a:f(x)) end)", 2) end
+	if type(f) ~= "function" then blame("rota.dag takes a function, as rota.dag(function(x) return b:g(a:f(x)) end)") end
 	return trace(f)
 end

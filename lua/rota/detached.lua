@@ -2,6 +2,7 @@
 -- Its functions' bytecode names the globals that they read and the modules that they require; whatever of it comes from
 -- the script is packed beside the class, with what it needs in its turn, and put in place by the constructor.
 local core = require "rota.core"
+local blame = require "rota.blame"
 local M = {}
 
 local standard = {}
@@ -135,7 +136,7 @@ function M.packed(class)
 	if not globals and not modules then return class end
 	for name, v in pairs(globals or {}) do
 		local ok, why = core.can_travel(v)
-		if not ok then error(("a detached actor needs the global '%s', which cannot travel: %s"):format(name, why), 3) end
+		if not ok then blame(("a detached actor needs the global '%s', which cannot travel: %s"):format(name, why)) end
 	end
 	local out, new = {}, class.new
 	for k, v in pairs(class) do out[k] = v end

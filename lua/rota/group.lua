@@ -1,5 +1,6 @@
 -- group - rota.group, placement groups: resources set aside together.  The manual is rota-lua(7).
 local core = require "rota.core"
+local blame = require "rota.blame"
 local check = require "rota.options"
 
 local Group = { __name = "rota.group" }
@@ -12,12 +13,12 @@ local pack = string.pack
 
 local function encode(bundles)
 	if type(bundles) ~= "table" or #bundles == 0 then
-		error("rota.group: a list of bundles is expected, as {{cpus=1}, {cpus=1}}", 3)
+		blame("rota.group: a list of bundles is expected, as {{cpus=1}, {cpus=1}}")
 	end
 	local out = {}
 	for i = 1, #bundles do
 		local b = check("bundle", bundles[i], nil, "rota.group: bundle " .. i)
-		if not next(b) then error(("rota.group: bundle %d asks for nothing"):format(i), 3) end
+		if not next(b) then blame(("rota.group: bundle %d asks for nothing"):format(i)) end
 		out[i] = pack(">BBI8BI8BI8Bs4", 0x94, 0xcf, (b.cpus or 0) * 1000 // 1 | 0, 0xcf, (b.gpus or 0) * 1000 // 1 | 0, 0xcf,
 		    (b.memory or 0) // 1 | 0, 0xc6, b.resources or "")
 	end
@@ -33,7 +34,7 @@ local function make(bundles, strategy, options)
 	end
 	local s = strategies[strategy or "pack"]
 	if not s then
-		error(("rota.group: no strategy '%s'; there are pack, spread, strict_pack and strict_spread"):format(tostring(strategy)), 2)
+		blame(("rota.group: no strategy '%s'; there are pack, spread, strict_pack and strict_spread"):format(tostring(strategy)))
 	end
 	local o = options and check("group", options, nil, "rota.group") or {}
 	local id, ref = core.group_new(encode(bundles), s, o.name, o.detached, o.timeout)

@@ -1,20 +1,21 @@
 -- kv - rota.kv, the key-value store: revisions, transactions, watches.  The manual is rota-lua(7).
 local core = require "rota.core"
+local blame = require "rota.blame"
+local check = require "rota.options"
 
 local kv = {}
 
 local sessions = { [false] = 0, [true] = 1, process = 1, job = 2 }
-local known = { if_rev = true, session = true }
+
+local function key_of(self, key, call)
+	if self ~= kv then blame(("call it with a colon: kv:%s(…)"):format(call)) end
+	if type(key) ~= "string" then blame(("kv:%s: a key is a string, got %s"):format(call, type(key))) end
+	return key
+end
 
 local function options(given, call)
-	given = given or {}
-	if type(given) ~= "table" then error(("kv:%s: a table of options is expected"):format(call), 3) end
-	for k in pairs(given) do
-		if not known[k] then error(("kv:%s: no option '%s'; it has if_rev and session"):format(call, tostring(k)), 3) end
-	end
-	local session = sessions[given.session or false]
-	if not session then error(("kv:%s: session is true, 'process' or 'job'"):format(call), 3) end
-	return given.if_rev, session
+	given = check("kv", given or {}, nil, "kv:" .. call)
+	return given.if_rev, sessions[given.session or false]
 end
 
 local function conflict(key, have, want)
@@ -24,12 +25,13 @@ local function conflict(key, have, want)
 end
 
 -- the value and its revision; nil if it is absent
-function kv:get(key) return core.kv_get(key) end
+function kv:get(key) return core.kv_get(key_of(self, key, "get")) end
 
 -- the new revision; with if_rev, and another one there: nil, why, the one that is there
 function kv:put(key, value, given)
+	key_of(self, key, "put")
 	local if_rev, session = options(given, "put")
-	if value == nil then error("kv:put: nil is no value; kv:del(key) removes one", 2) end
+	if value == nil then blame("kv:put: nil is no value; kv:del(key) removes one") end
 	local ok, rev, _, at, have = core.kv_txn(if_rev and { [key] = if_rev } or {}, { [key] = value }, {}, session)
 	if ok then return rev end
 	return conflict(at, have, if_rev)
@@ -37,6 +39,7 @@ end
 
 -- was it there?  with if_rev, and another one there: nil, why, the one that is there
 function kv:del(key, given)
+	key_of(self, key, "del")
 	local if_rev = options(given, "del")
 	local ok, _, changed, at, have = core.kv_txn(if_rev and { [key] = if_rev } or {}, {}, { key })
 	if ok then return changed > 0 end
@@ -44,13 +47,14 @@ function kv:del(key, given)
 end
 
 -- a list of { key=, value=, revision=, made=, session= } in order of the keys, and the revision of the store
-function kv:list(prefix) return core.kv_list(prefix or "") end
+function kv:list(prefix) return core.kv_list(key_of(self, prefix or "", "list")) end
 
 -- txn{ if_rev = { k = revision }, put = { k = value }, del = { k }, session = }: the new revision; else nil, why, revision, key
 function kv:txn(t)
+	if type(t) ~= "table" then blame("kv:txn: a table is expected, as {put={k=v}}, got " .. type(t)) end
 	for k in pairs(t) do
 		if k ~= "if_rev" and k ~= "put" and k ~= "del" and k ~= "session" then
-			error(("kv:txn: no field '%s'; it has if_rev, put, del and session"):format(tostring(k)), 2)
+			blame(("kv:txn: no field '%s'; it has if_rev, put, del and session"):format(tostring(k)))
 		end
 	end
 	local _, session = options({ session = t.session }, "txn")
@@ -85,8 +89,8 @@ function Watch.__call(w) return w:next(w.timeout) end
 
 -- watch(prefix, { from=, timeout= }): for e in … do, each e = { key=, value=, revision= } or { key=, deleted=true, revision= }
 function kv:watch(prefix, given)
-	if type(prefix) ~= "string" then error("kv:watch(prefix): a string is expected, got " .. type(prefix), 2) end
-	given = given or {}
+	key_of(self, prefix, "watch")
+	given = check("watch", given or {}, nil, "kv:watch")
 	local from = given.from
 	if not from then
 		local _, rev = core.kv_list(prefix .. "\0\0")		-- nothing is there: the revision alone

@@ -1,5 +1,6 @@
 -- map - a task over a list: in bulk (batch elements to a task, also called chunk), at most j at once
 local core = require "rota.core"
+local blame = require "rota.blame"
 local M = {}
 
 -- one task for several elements: f of each, one after the other; of each the first value, as rota.get of a list has it
@@ -28,7 +29,7 @@ local MANY = 1000
 local function integer(options, name)
 	local v = options[name]
 	if v == nil then return nil end
-	if math.type(v) ~= "integer" or v < 1 then error(("map: '%s' is a whole number, 1 or more"):format(name), 4) end
+	if math.type(v) ~= "integer" or v < 1 then blame(("map: '%s' is a whole number, 1 or more"):format(name)) end
 	return v
 end
 
@@ -37,14 +38,14 @@ function M.options(options, only)
 	local rest
 	for k in pairs(options or {}) do
 		if k ~= "batch" and k ~= "chunk" and k ~= "j" then
-			if only then error(("map: no option '%s'; it takes batch and j"):format(tostring(k)), 3) end
+			if only then blame(("map: no option '%s'; it takes batch and j"):format(tostring(k))) end
 			rest = rest or {}
 			rest[k] = options[k]
 		end
 	end
 	if not options then return end
 	local batch, chunk = integer(options, "batch"), integer(options, "chunk")
-	if batch and chunk then error("map: 'batch' and 'chunk' are the same", 3) end
+	if batch and chunk then blame("map: 'batch' and 'chunk' are the same") end
 	return batch or chunk, integer(options, "j"), rest
 end
 
@@ -66,11 +67,11 @@ function M.refs(t, list, chunk, j)
 		return calls(#list, j, function(i) return (t(list[i])) end)
 	end
 	local f, had = core.task_parts(t)
-	if type(f) ~= "function" then error("map: a C function is not called in batches; give it a buffer", 3) end
+	if type(f) ~= "function" then blame("map: a C function is not called in batches; give it a buffer") end
 	local o = {}
 	for k, v in pairs(had or {}) do o[k] = v end
-	if o.stream then error("map: batch and stream do not go together", 3) end
-	if (o.returns or 1) > 1 then error("map: batch and returns do not go together", 3) end
+	if o.stream then blame("map: batch and stream do not go together") end
+	if (o.returns or 1) > 1 then blame("map: batch and returns do not go together") end
 	o.name = o.name or tostring(t):match "^task (.*)"
 	local bulk, n = core.task(chunk > MANY and of_all(f) or of_each(f), o), #list
 	return calls((n + chunk - 1) // chunk, j, function(i)

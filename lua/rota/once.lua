@@ -1,13 +1,14 @@
 -- once - rota.once(key, f): what is made once in each process and kept there: a connection, a model, a table read from disk
 local core = require "rota.core"
+local blame = require "rota.blame"
 local kept = core.once()		-- key -> { n =, values of f }, or true while f runs
 
 return function(key, f)
-	if key == nil or key ~= key then error("rota.once(key, f): the key is nil or no number", 2) end
+	if key == nil or key ~= key then blame("rota.once(key, f): the key is nil or no number") end
 	local v = kept[key]
 	while v == true do		-- another task of this worker makes it, and waits for something meanwhile
 		if not coroutine.isyieldable() then
-			error(("rota.once(%s): it is being made by another task of this worker"):format(tostring(key)), 2)
+			blame(("rota.once(%s): it is being made by another task of this worker"):format(tostring(key)))
 		end
 		core.sleep(0.001)
 		v = kept[key]

@@ -1,5 +1,6 @@
 -- options - what :with{} takes: names, types and hints.  Returns one function that checks and normalises.
 local core = require "rota.core"
+local blame = require "rota.blame"
 
 local function number(lo, hi)
 	return function(v, name)
@@ -98,6 +99,11 @@ local function group(v, name)
 	return v.id
 end
 
+local function session(v, name)
+	if type(v) == "boolean" or v == "process" or v == "job" then return v end
+	return nil, ("'%s' is true, 'process' or 'job'"):format(name)
+end
+
 local common = {
 	cpus = number(0, 1e5), gpus = number(0, 1e4), memory = size, resources = resources, timeout = time,
 	returns = integer(1, 255), name = text, priority = integer(-128, 127), wait = yes,
@@ -120,65 +126,54 @@ local function anything(v) return v end			-- checked where it is used
 local known = { task = task, actor = actor, method = method, cancel = { force = yes, recursive = yes },
     keep = { name = text, ttl = time }, wait = { n = anything, timeout = time }, get = { timeout = time, as = anything, errors = anything }, bundle = bundle,
     group = { name = text, timeout = time, detached = yes },
+    init = { address = text, namespace = text, store = size, cpus = integer(0, 1e5), gpus = anything, output = text,
+	queued = integer(1, 2^53) },
+    kv = { if_rev = integer(0, 2^53), session = session },
+    watch = { from = integer(1, 2^53), timeout = time },
     set = { n = anything, gang = yes, strategy = text, name = text, drain = time, detached = yes } }
 
--- what users of other systems type
+-- what users of other systems type, by the kind of options where it differs
 local elsewhere = {
 	num_cpus = "cpus", num_gpus = "gpus", num_returns = "returns", max_retries = "retries", max_restarts = "restarts",
 	max_task_retries = "retries", max_concurrency = "concurrency", concurrency_groups = "groups", concurrency_group = "group",
 	placement_group = "group", placement_group_bundle_index = "bundle", placement_group_capture_child_tasks = "capture",
 	max_pending_calls = "max_pending", lifetime = "detached", get_if_exists = "reuse",
+	wait = { num_returns = "n" }, kv = { revision = "if_rev", rev = "if_rev" },
 }
 -- options of rota that this release does not have
 local later = {}
 for w in ([[labels node strategy fallback env isolate]]):gmatch "%S+" do later[w] = true end
 
-local function distance(a, b)
-	local row = {}
-	for j = 0, #b do row[j] = j end
-	for i = 1, #a do
-		local left, diagonal = i, i - 1
-		for j = 1, #b do
-			local d = diagonal + (a:byte(i) == b:byte(j) and 0 or 1)
-			diagonal = row[j]
-			row[j - 1] = left
-			left = math.min(d, diagonal + 1, left + 1)
-		end
-		row[#b] = left
-	end
-	return row[#b]
-end
-
-local function nearest(name, from)
-	local best, at = nil, 3
-	for k in pairs(from) do
-		local d = distance(name, k)
-		if d < at or (d == at and best and k < best) then best, at = k, d end
-	end
-	return best
+-- what was meant by a name that is not known, or, where the list is short, what there is
+local function hint(kind, name, from)
+	local names, there = {}, elsewhere[kind] and elsewhere[kind][name] or elsewhere[name]
+	for k in pairs(from) do names[#names + 1] = k end
+	table.sort(names)
+	local near = from[there] and there or core.near(name, names)
+	if near then return ("; did you mean '%s'?"):format(near) end
+	return #names <= 8 and (" (it has %s)"):format(table.concat(names, ", ")) or ""
 end
 
 -- check("task", given, base, call): a new table with base's options and the given ones; raises at the caller's caller
 return function(kind, given, base, call)
 	local from, out = known[kind], {}
 	call = call or (from == task or from == actor or from == method) and "with" or kind
-	if type(given) ~= "table" then error(call .. ": a table of options is expected", 3) end
+	if type(given) ~= "table" then blame(call .. ": a table of options is expected") end
 	for k, v in pairs(base or {}) do out[k] = v end
 	for k, v in pairs(given) do
-		if type(k) ~= "string" then error(("%s: options have names, %s is none"):format(call, tostring(k)), 3) end
+		if type(k) ~= "string" then blame(("%s: options have names, %s is none"):format(call, tostring(k))) end
 		local check = from[k]
 		if not check then
-			local hint = elsewhere[k] or nearest(k, from)
 			if later[k] and call == "with" then
-				error(("with: option '%s' is not there yet in this release"):format(k), 3)
+				blame(("with: option '%s' is not there yet in this release"):format(k))
 			end
-			error(("%s: no option '%s'%s"):format(call, k, hint and ("; did you mean '%s'?"):format(hint) or ""), 3)
+			blame(("%s: no option '%s'%s"):format(call, k, hint(kind, k, from)))
 		end
 		local n, why = check(v, k)
-		if n == nil then error(call .. ": " .. why, 3) end
+		if n == nil then blame(call .. ": " .. why) end
 		out[k] = n
 	end
-	if out.stream and (out.returns or 1) > 1 then error(call .. ": a stream has no 'returns'", 3) end
-	if out.backlog and not out.stream then error(call .. ": 'backlog' goes with stream=true", 3) end
+	if out.stream and (out.returns or 1) > 1 then blame(call .. ": a stream has no 'returns'") end
+	if out.backlog and not out.stream then blame(call .. ": 'backlog' goes with stream=true") end
 	return out
 end

@@ -1,5 +1,6 @@
 -- pool - several actors as one: each call goes to the member of which fewest of this process's calls are under way
 local core = require "rota.core"
+local blame = require "rota.blame"
 local check = require "rota.options"
 local M = {}
 
@@ -21,7 +22,7 @@ local function renew(p)
 			end
 		end
 	end
-	if #member == 0 then error("pool: all of its members are dead" .. (why and ": " .. why or ""), 4) end
+	if #member == 0 then blame("pool: all of its members are dead" .. (why and ": " .. why or "")) end
 end
 
 -- the member with the fewest calls; of equals one that is up, and then the next one in turn
@@ -40,7 +41,7 @@ local function choose(p)
 end
 
 local function call(p, name, options, ...)
-	if type(name) ~= "string" then error("pool: the name of a method is expected, got " .. type(name), 3) end
+	if type(name) ~= "string" then blame("pool: the name of a method is expected, got " .. type(name)) end
 	local h = choose(p)
 	if options then return h[name]:with(options)(...) end
 	return h[name](h, ...)
@@ -52,7 +53,7 @@ function Pool.call(p, name, ...) return call(p, name, nil, ...) end
 -- submit("method", ...): the same, and next() or any() will take it
 function Pool.submit(p, name, ...)
 	local ref = call(p, name, nil, ...)
-	if not core.is_ref(ref) then error("pool:submit: a method that streams has no one value; use pool:call", 2) end
+	if not core.is_ref(ref) then blame("pool:submit: a method that streams has no one value; use pool:call") end
 	p.last = p.last + 1
 	p.sent[p.last] = ref
 	p.left = p.left + 1
@@ -78,7 +79,7 @@ local function take(p, i)
 end
 
 local function oldest(p, call)
-	if p.left == 0 then error(call .. ": nothing that was submitted is left", 3) end
+	if p.left == 0 then blame(call .. ": nothing that was submitted is left") end
 	while not p.sent[p.first] do p.first = p.first + 1 end
 	return p.sent[p.first]
 end
@@ -118,10 +119,10 @@ local function run(p, call_name, name, list, options)
 		if k == "j" then j = v else o[k] = v end
 	end
 	if j ~= nil and (math.type(j) ~= "integer" or j < 1) then
-		error(call_name .. ": 'j' is a whole number, 1 or more", 3)
+		blame(call_name .. ": 'j' is a whole number, 1 or more")
 	end
 	if type(list) ~= "table" and not (getmetatable(list) or {}).__len then
-		error(("%s: a list is expected, got %s"):format(call_name, type(list)), 3)
+		blame(("%s: a list is expected, got %s"):format(call_name, type(list)))
 	end
 	o = next(o) and check("method", o) or nil
 	local set, at, n = core.waitset(), 0, #list
@@ -130,7 +131,7 @@ local function run(p, call_name, name, list, options)
 		while at < n and (at == 0 or #set < j * #p.member) do
 			at = at + 1
 			local ref = call(p, name, o, list[at])
-			if not core.is_ref(ref) then error(call_name .. ": a method that streams has no one value", 3) end
+			if not core.is_ref(ref) then blame(call_name .. ": a method that streams has no one value") end
 			set:add(ref, at)
 		end
 		local ref, i = set:next()
@@ -177,8 +178,8 @@ end
 
 -- made(class, n, constructor arguments...): n actors of the class
 function M.made(c, n, ...)
-	if math.type(n) ~= "integer" or n < 1 then error("pool: how many members, 1 or more?", 3) end
-	if c.options.name then error("pool: members cannot share the name '" .. c.options.name .. "'", 3) end
+	if math.type(n) ~= "integer" or n < 1 then blame("pool: how many members, 1 or more?") end
+	if c.options.name then blame("pool: members cannot share the name '" .. c.options.name .. "'") end
 	local args, member = table.pack(...), {}
 	local function make() return c(table.unpack(args, 1, args.n)) end
 	for i = 1, n do member[i] = make() end
@@ -187,9 +188,9 @@ end
 
 -- of(handles): a pool of actors that others made
 function M.of(list)
-	if type(list) ~= "table" or #list == 0 then error("rota.pool takes a list of actors", 2) end
+	if type(list) ~= "table" or #list == 0 then blame("rota.pool takes a list of actors") end
 	for i, h in ipairs(list) do
-		if not core.is_actor(h) then error(("rota.pool: %d is no actor but a %s"):format(i, type(h)), 2) end
+		if not core.is_actor(h) then blame(("rota.pool: %d is no actor but a %s"):format(i, type(h))) end
 	end
 	return new(table.move(list, 1, #list, 1, {}), nil, 2)
 end

@@ -1,5 +1,6 @@
 -- set - rota.set, like actors made, watched, replaced, resized and drained by the node.  The manual is rota-lua(7).
 local core = require "rota.core"
+local blame = require "rota.blame"
 local check = require "rota.options"
 
 local Set = { __name = "rota.set" }
@@ -17,7 +18,7 @@ local function sizes(n, call)
 		max = math.tointeger(tonumber(max)) or min
 	end
 	if not min or min < 0 or max < min then
-		error(("%s: 'n' is a number of members, or the least and the most of them as '2:8'"):format(call), 3)
+		blame(("%s: 'n' is a number of members, or the least and the most of them as '2:8'"):format(call))
 	end
 	return min, max
 end
@@ -73,7 +74,7 @@ local function pick(s)
 			k.at = at
 			return list[at]
 		end
-		if k.state == "dead" then error(failed(k), 3) end
+		if k.state == "dead" then blame(failed(k)) end
 		changed(s, k)
 	end
 end
@@ -110,7 +111,7 @@ end
 
 -- a reference that is ready once n members are up, without n once it is alive; it fails if the set is dead
 function own.ready(s, n)
-	if n ~= nil and (math.type(n) ~= "integer" or n < 1) then error("ready: a number of members is expected", 2) end
+	if n ~= nil and (math.type(n) ~= "integer" or n < 1) then blame("ready: a number of members is expected") end
 	return core.set_ready(s.number, n or 0)
 end
 
@@ -163,7 +164,7 @@ function Set.__index(s, name)
 	f = k[name .. "()"]
 	if not f then
 		f = function(self, ...)
-			if self ~= s then error(("call it with a colon: s:%s(…)"):format(name), 2) end
+			if self ~= s then blame(("call it with a colon: s:%s(…)"):format(name)) end
 			return own.call(s, name, ...)
 		end
 		k[name .. "()"] = f
@@ -183,9 +184,9 @@ local function options(class, given)
 	for k, v in pairs(class.options) do out[k] = v end
 	local min, max = sizes(o.n or 1, "rota.set")
 	local strategy = strategies[o.strategy or "pack"]
-	if not strategy then error(("rota.set: no strategy '%s'; there are pack, spread, strict_pack and strict_spread"):format(o.strategy), 3) end
-	if o.gang and min ~= max then error("rota.set: a gang has one number of members", 3) end
-	if out.name or out.reuse then error("rota.set: the members have no name; give the set one: rota.set(class, {name=…})", 3) end
+	if not strategy then blame(("rota.set: no strategy '%s'; there are pack, spread, strict_pack and strict_spread"):format(o.strategy)) end
+	if o.gang and min ~= max then blame("rota.set: a gang has one number of members") end
+	if out.name or out.reuse then blame("rota.set: the members have no name; give the set one: rota.set(class, {name=…})") end
 	out.name, out.detached = o.name, o.detached
 	out.restarts = o.gang and 0 or out.restarts or -1
 	out.set = { min = min, max = max, gang = o.gang, strategy = strategy, drain = o.drain or 30 }
