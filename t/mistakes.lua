@@ -17,8 +17,8 @@ told("rota.task takes one function; options go with rota.task(f):with{…}", "op
 told("rota.actor takes one table; options go with", "options as a second argument of actor",
     function() local x = rota.actor({}, { cpus = 2 }) return x end)
 told("with: no option 'num_gpus'; did you mean 'gpus'?", "an option of another system", function() local x = id:with { num_gpus = 1 } return x end)
-told("a ref or a table of refs expected, got number", "get of what is no ref", function() local x = rota.get(3) return x end)
-told("a ref or a table of refs expected, got FILE*", "get of a file", function() local x = rota.get(io.stdout) return x end)
+told("a reference, or a table of them expected, got number", "get of what is no ref", function() local x = rota.get(3) return x end)
+told("a reference, or a table of them expected, got FILE*", "get of a file", function() local x = rota.get(io.stdout) return x end)
 told("rota.wait: a list of refs is expected, got number", "wait for what is no list", function() local x = rota.wait(3) return x end)
 told("rota.each: a list of refs is expected, got nil", "each", function() local x = rota.each() return x end)
 told("wait: no option 'num_returns'; did you mean 'n'?", "wait has n", function() local x = rota.wait({}, { num_returns = 2 }) return x end)

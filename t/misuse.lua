@@ -21,7 +21,7 @@ raises("a reference, or a table of them", "get takes no task", rota.get, echo)
 raises("a reference is expected", "free takes no task", rota.free, echo)
 raises("takes a function", "scope takes a function", rota.scope, 1)
 raises("a table is expected", "unpack takes a table", rota.unpack, 1)
-raises("a string is expected", "watch takes a string", rota.kv.watch, rota.kv)
+raises("a key is a string, got nil", "watch takes a string", rota.kv.watch, rota.kv)
 raises("words of a command", "cmd takes words", rota.cmd)
 raises("metatable of its own", "map marks no object", rota.map, setmetatable({}, {}))
 local w, r = rota.channel {}

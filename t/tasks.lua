@@ -138,7 +138,7 @@ for text, f in pairs {
 	local e = raises(text, text, f, square(1))
 	has(e, "take its value with rota.get(ref)", "and the remedy")
 end
-raises("a ref or a table of refs expected", "get of no ref", rota.get, 5)
+raises("a reference, or a table of them expected", "get of no ref", rota.get, 5)
 
 -- timeouts
 t0 = rota.now()

@@ -528,7 +528,7 @@ get(lua_State *L, int protect)
 	if (luaL_testudata(L, GET_X, "rota.waitset"))
 		set_to_list(L);
 	if (!lua_istable(L, GET_X))
-		return luaL_typeerror(L, GET_X, "a ref or a table of refs");
+		return luaL_typeerror(L, GET_X, "a reference, or a table of them");
 	n = (lua_Integer)lua_rawlen(L, GET_X);
 	lua_createtable(L, (int)(n < INT32_MAX ? n : 0), 1);
 	if (n > 0) {
