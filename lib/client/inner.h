@@ -22,6 +22,7 @@
 #include "client/serve.h"
 #include "client/lock.h"
 #include "core/retry.h"
+#include "os/giveway.h"
 #include "ring/bell.h"
 #include "ring/page.h"
 #include "ring/ring.h"
@@ -309,6 +310,7 @@ struct client {
 
 	/* spinning */
 	uint32_t spin_ns;
+	struct giveway way;
 	unsigned here, here_max;	/* waits on one CPU with a peer; how many before we move */
 	uint32_t cpu;			/* as our bell tells it */
 	bool listening;			/* a worker that waits for tasks */

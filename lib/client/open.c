@@ -326,6 +326,8 @@ adopt(struct client *c, const int fds[WELCOME_FDS])
 	if (spin && strcmp(spin, "auto") != 0)
 		c->me.spin = strtoul(spin, NULL, 10) * 1000;
 	c->spin_ns = c->me.spin > SPIN_MAX_NS ? SPIN_MAX_NS : (uint32_t)c->me.spin;
+	c->way.most = GIVEWAY_SPIN * c->spin_ns;
+	giveway_slept(&c->way, 0);
 	return fd_nonblock(c->sock);
 }
 

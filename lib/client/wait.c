@@ -1,5 +1,6 @@
 /*
- * wait - the main thread waits: first by looking, then by spinning where it can pay (M7), then on the bell.
+ * wait - the main thread waits: first by looking, then by spinning or letting others run where it can pay (M7), then on
+ * the bell.
  */
 #include <sched.h>
 #include <stdio.h>
@@ -45,9 +46,9 @@ crowd_ok(const struct client *c)	/* no more processes are awake than there are C
 
 /*
  * May waiting pay, and how: ELSEWHERE, a peer ran last on another CPU and no more processes are awake than CPUs: spin.
- * HERE, all peers share our CPU.
+ * HERE, all peers share our CPU; CROWDED, they may need it: give way.
  */
-static UNLOCKED enum where { NOWHERE, HERE, ELSEWHERE }
+static UNLOCKED enum where { NOWHERE, HERE, CROWDED, ELSEWHERE }
 peers(struct client *c)
 {
 	uint32_t mine = proc_cpu() + 1;
@@ -62,7 +63,7 @@ peers(struct client *c)
 	if ((!c->nwatch || !chans_elsewhere(c, mine)) && (!(c->listening || c->rooming) || !serve_elsewhere(c, mine)))
 		return HERE;
 elsewhere:
-	return c->spin_ns && c->np->cpus > 1 && crowd_ok(c) ? ELSEWHERE : NOWHERE;
+	return c->np->cpus < 2 || !crowd_ok(c) ? CROWDED : c->spin_ns ? ELSEWHERE : NOWHERE;
 }
 
 /*
@@ -91,39 +92,59 @@ wait_here_l(struct client *c)
 		part(c);
 }
 
-/* true: something came, to a ring or a channel that is watched.  A miss halves the time that is given next, a hit doubles it. */
-UNLOCKED bool
-wait_spin(struct client *c)
+static bool
+something(void *c)
 {
-	enum where w = peers(c);
-	uint64_t until;
+	return glance(c);
+}
 
-	if (w == HERE)
-		wait_here_l(c);
-	if (w != ELSEWHERE)
-		return false;
-	page_count(c->page, CNT_SPINS, 1);
-	for (unsigned i = 0; i < 64; i++) {		/* the peer is fast, mostly: no clock yet */
+/*
+ * A peer on another CPU that is fast, mostly: no clock yet.  Beyond that others are let run, unless strangers were in the
+ * way of late: then this goes on for as long as it paid.  A miss halves the time that is given next, a hit doubles it.
+ */
+static UNLOCKED bool
+spin(struct client *c)
+{
+	uint64_t now, until;
+
+	for (unsigned i = 0; i < 64; i++) {
 		if (glance(c))
-			goto hit;
+			return true;
 		relax();
 	}
-	until = clock_ns() + c->spin_ns;
+	now = clock_ns();
+	if (now >= c->way.from)
+		return false;
+	until = now + c->spin_ns;
 	do
 		for (unsigned i = 0; i < 32; i++) {
-			if (glance(c))
-				goto hit;
+			if (glance(c)) {
+				c->spin_ns = 2 * (uint64_t)c->spin_ns < c->me.spin ? 2 * c->spin_ns : (uint32_t)c->me.spin;
+				return true;
+			}
 			relax();
 		}
 	while (crowd_ok(c) && clock_ns() < until);
 	c->spin_ns /= 2;
 	return false;
-hit:
+}
+
+/* true: something came, to a ring or a channel that is watched */
+UNLOCKED bool
+wait_spin(struct client *c)
+{
+	enum where w = peers(c);
+
+	if (w == NOWHERE)
+		return false;
+	if (w == HERE)
+		wait_here_l(c);
+	page_count(c->page, CNT_SPINS, 1);
+	if (!(w == ELSEWHERE && spin(c)) && !giveway_wait(&c->way, something, c))
+		return false;
 	page_count(c->page, CNT_SPIN_HITS, 1);
-	if (c->here)
+	if (w != HERE && c->here)
 		c->here--;
-	if (c->spin_ns < c->me.spin)
-		c->spin_ns = c->spin_ns * 2 < c->me.spin ? c->spin_ns * 2 : (uint32_t)c->me.spin;
 	return true;
 }
 
@@ -136,6 +157,7 @@ slept(struct client *c, uint64_t ns)
 {
 	if (ns < 2 * c->me.spin)
 		c->spin_ns = (uint32_t)c->me.spin;
+	giveway_slept(&c->way, ns);
 }
 
 /* one look at everything, lock not held; true if ready() says so */

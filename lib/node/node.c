@@ -337,7 +337,7 @@ spin_of(void)
 
 	if (s && num_u64(s, &us) == 0)
 		return us > 1000 ? 1000000 : us * 1000;
-	return proc_cpus() > 1 ? SPIN_NS : 0;
+	return SPIN_NS;
 }
 
 static int

@@ -25,6 +25,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "base/clock.h"
+#include "os/giveway.h"
 #include "os/proc.h"
 #include "script/buffer.h"
 #include "script/script.h"
@@ -40,6 +42,7 @@ struct process {
 	pid_t pid;			/* 0: reaped, or never started */
 	int in, out, err, sock;		/* ours of its pipes, or of the socket; -1 */
 	struct buf got;			/* read and not yet taken: lines and frames */
+	struct giveway way;		/* frames: it answers soon, mostly */
 };
 
 /* raises text that begins with no place: it is the program's, or about it */
@@ -211,6 +214,8 @@ l_process(lua_State *L)
 	mode = luaL_checkoption(L, 2, "once", modes);
 	p = lua_newuserdatauv(L, sizeof *p, 0);
 	*p = (struct process){ .in = -1, .out = -1, .err = -1, .sock = -1 };
+	p->way.most = (uint32_t)(GIVEWAY_SPIN * client_welcome(script_of(L)->c)->spin);
+	giveway_slept(&p->way, 0);
 	luaL_setmetatable(L, "rota.process");
 	top = lua_gettop(L);
 	s.argv = strings(L, 1, "argv");
@@ -522,6 +527,29 @@ push_message(lua_State *L, const struct frame *f)
 	return fail(L, "the program sent a message that makes no sense (type %d)", (int)f->type);
 }
 
+static bool
+readable(void *arg)
+{
+	struct pollfd fd = { .fd = *(int *)arg, .events = POLLIN };
+
+	return poll(&fd, 1, 0) != 0;
+}
+
+/* waits for the next part of a frame: first where it comes at once, then asleep */
+static ssize_t
+recv_part(struct process *p, unsigned char *to, size_t n)
+{
+	uint64_t start;
+	ssize_t k;
+
+	if (giveway_wait(&p->way, readable, &p->sock))
+		return recv(p->sock, to, n, 0);
+	start = clock_ns();
+	k = recv(p->sock, to, n, 0);
+	giveway_slept(&p->way, clock_ns() - start);
+	return k;
+}
+
 static int
 l_recv(lua_State *L)
 {
@@ -533,7 +561,7 @@ l_recv(lua_State *L)
 	while ((k = frame_parse(&f, p->got.data, p->got.len, FRAME_MAX)) == ERR_PARTIAL && p->sock >= 0) {
 		if (buf_reserve(&p->got, PART) < 0)
 			return fail(L, "not enough memory");
-		k = recv(p->sock, p->got.data + p->got.len, PART, 0);
+		k = recv_part(p, p->got.data + p->got.len, PART);
 		if (k > 0)
 			p->got.len += (size_t)k;
 		else if (k < 0 && errno == EINTR)
