@@ -28,7 +28,7 @@ size
 name
 age
 ttl
-state' robj ls -o help
+state' sh -c 'robj ls -o help | head -6'
 
 rota up -q -c 2 >/dev/null || exit 1
 
@@ -75,8 +75,9 @@ check 'ls' prints "$(cat "$TMP/id")	22	n1
 $(cat "$TMP/id2")	21	-" robj ls -o id,size,name
 check 'ls -r' prints "$(robj ls -o id | tac)" robj ls -r -o id
 check 'ls --header' prints 'name	ttl' sh -c 'robj ls --header -o name,ttl | head -1'
-check 'ls -J' sh -c 'robj ls -J | grep -q "^{\"id\":\"[0-9a-f]\{32\}\",\"size\":22,\"name\":\"n1\",\"age\":[0-9.]*,\"ttl\":null,\"state\":\"sealed\"}$"'
-check 'ls takes no operand' exits 2 robj ls n1
+check 'ls -J' sh -c 'robj ls -J | grep -q "^{\"id\":\"[0-9a-f]\{32\}\",\"size\":22,\"name\":\"n1\",\"age\":[0-9.]*,\"ttl\":null,\"state\":\"sealed\","'
+check 'ls takes filters' prints n1 robj ls 'name~^n' size=22 -o name
+check 'and nothing else' exits 2 robj ls n1
 check 'rm of what is gone is said' says "no object 'nix'; nothing to remove" robj rm nix
 check 'and is no failure' exits 0 robj rm nix
 check 'not with -q' prints '' sh -c 'robj rm -q nix 2>&1'
@@ -93,7 +94,7 @@ check 'the time that is left' sh -c 'echo x | robj put --ttl 1h --name hour; rob
 # --- all about one, how much in all, until it is there
 about() { robj show -o name,size,state,where,owner,kept,ttl n1 | tr '\n\t' ' ='; }
 check 'show' prints 'name=n1 size=18 state=sealed where=arena owner=node kept=true ttl=- ' about
-check 'show by id, as JSON' sh -c 'robj show -J $(robj ls -J | sed -n "s/^{\"id\":\"\([0-9a-f]*\)\".*\"name\":\"n1\".*/\1/p") | grep -q "\"name\":\"n1\",\"size\":18,"'
+check 'show by id, as JSON' sh -c 'robj show -J $(robj ls -J | sed -n "s/^{\"id\":\"\([0-9a-f]*\)\".*\"name\":\"n1\".*/\1/p") | grep -q "\"size\":18,\"name\":\"n1\","'
 check 'show of what is not there' says "robj: no object 'nix'" robj show nix
 check 'is 1' exits 1 robj show nix n1
 check 'show -o: nearest column' says "no column 'were'; did you mean 'where'?" robj show -o were n1

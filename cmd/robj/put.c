@@ -20,7 +20,6 @@ enum { PIECE = 1 << 20, OOB_BODY = 13 };
 
 static const struct opt opts[] = {
 	{ OPT_TTL, "ttl", "TIME", "forget it after TIME" },
-	{ 't', NULL, "TIME", NULL },
 	{ OPT_NAME, "name", "NAME", "a name for it" },
 	COMMON_OPTS,
 	{ 0 }
@@ -198,7 +197,7 @@ cmd_put(int argc, char *argv[])
 
 	while ((c = opt_next(&o, argc, argv)) != -1)
 		switch (c) {
-		case OPT_TTL: case 't':
+		case OPT_TTL:
 			if (num_duration(o.arg, &ttl) < 0)
 				opt_bad("--ttl", o.arg, "a time, as 90, 10m or 1h");
 			break;

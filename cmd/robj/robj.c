@@ -17,16 +17,16 @@ const char help[] =
 "       robj get [ID ...]     values: bytes as they are, others as a line of JSON\n"
 "       robj cat [ID ...]     bytes, one after the other\n"
 "       robj exec ID COMMAND [ARG ...]  with the bytes at $ROTA_OFFSET of fd 3\n"
-"       robj ls [options]     what the node keeps\n"
+"       robj ls [FILTER ...]  what the node keeps, as COL=VALUE or COL~REGEX say\n"
 "       robj show [ID ...]    all about one\n"
 "       robj wait [-t TIME] [ID ...]  until they are there\n"
-"       robj du [options]     how much there is, by owner\n"
+"       robj du [FILTER ...]  how much there is, by owner\n"
 "       robj rm [ID ...]      forget objects\n"
 "ID is a name, or 4 or more hex digits that begin only one id. Without ID the ids\n"
 "are read from stdin, one a line; put without FILE keeps stdin.\n"
 "put:    --ttl TIME   forget it after TIME, as 90, 10m, 1h; default: never\n"
 "        --name NAME  a name, which no other object has\n"
-"ls du:  -J  JSON lines   -o COL,...  columns   -r  reverse   --header\n"
+"ls show du: -J JSON lines  -o COL,... columns  -r reverse  -w watch  --header\n"
 "        -w  keep watching: redraws a terminal, a line an event in a pipe\n"
 "all:    -A ADDR  the cluster, --address      -N NAME  namespace\n"
 "        -q  -v  -h  -V   quiet, verbose, help, version\n"
@@ -159,6 +159,8 @@ main(int argc, char *argv[])
 	while ((c = opt_next(&o, argc, argv)) != -1)
 		common_opt(c, o.arg);
 	argc -= o.index, argv += o.index;
+	if (argc && strcmp(argv[0], "status") == 0)
+		argv[0] = (char *)"show";
 	if (argc == 0)
 		die(2, 0, "a verb is missing: put, get, cat, exec, ls, show, wait, du or rm; see robj -h");
 	for (int i = 0; verbs[i]; i++)

@@ -1,24 +1,12 @@
-/* show, wait - all about one object; until it is there */
+/* show - all about one object */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/clock.h"
 #include "base/die.h"
 #include "base/err.h"
-#include "base/num.h"
-#include "client/listing.h"
 #include "robj.h"
 
-static const struct opt show_opts[] = { { 'J', "json", NULL, "JSON lines" }, { 'o', "columns", "COL,...", "columns" },
-	COMMON_OPTS, { 0 } };
-static const struct opt wait_opts[] = { { 't', "timeout", "TIME", "wait no longer" }, COMMON_OPTS, { 0 } };
-
-static const struct table_col object[] = {
-	{ "id", TABLE_STRING }, { "name", TABLE_STRING }, { "size", TABLE_BYTES }, { "state", TABLE_STRING },
-	{ "where", TABLE_STRING }, { "kind", TABLE_STRING }, { "owner", TABLE_STRING }, { "job", TABLE_UINT },
-	{ "refs", TABLE_UINT }, { "holders", TABLE_UINT }, { "pinned", TABLE_UINT }, { "kept", TABLE_BOOL },
-	{ "age", TABLE_AGE }, { "ttl", TABLE_AGE }, { 0 }
-};
+static const struct opt opts[] = { LIST_OPTS, COMMON_OPTS, { 0 } };
 
 static bool
 is(const struct listing *l, size_t row, const char *col, const char *text, bool prefix)
@@ -48,113 +36,77 @@ find(const struct listing *l, const char *text, size_t *row)
 	return found;
 }
 
-int
-columns_of(struct table *t, const char *columns)
+/* the one that is meant, alone in l; how many are, if that is not 1 */
+static unsigned
+read_one(struct listing *l, const struct asked *a)
 {
-	char why[512];
-	int e = columns ? table_select(t, columns, why, sizeof why) : 0;
-
-	if (e == -EINVAL)
-		die(2, 0, "%s", why);
-	return e != 0;
-}
-
-static int
-show(struct client *cl, const char *name, const char *columns, bool json)
-{
-	struct listing l, one;
-	struct table t;
+	static char *const none[] = { NULL };
 	char why[512];
 	size_t row = 0;
 	unsigned n;
 	int e;
 
-	if (listing_read(&l, cl, "objects", object, why, sizeof why) < 0)
+	*l = (struct listing){ 0 };
+	if (lists_add(a->kind, l, a->client, why, sizeof why) < 0)
 		die(125, 0, "%s", why);
-	listing_blank(&l, "job");
-	if ((n = find(&l, name, &row)) != 1) {
+	if ((e = lists_order(a->kind, l, none, false, why, sizeof why)) < 0)
+		die(125, 0, "%s", why);
+	if ((n = find(l, a->name, &row)) == 1)
+		memmove(l->cell, &l->cell[row * l->ncol], l->ncol * sizeof *l->cell);
+	l->len = n == 1;
+	return n;
+}
+
+static void
+read_again(struct listing *l, void *arg)	/* it may be gone */
+{
+	read_one(l, arg);
+}
+
+static int
+show(struct asked *a, const char *name)
+{
+	struct listing l;
+	struct table t;
+	unsigned n;
+	int e;
+
+	a->name = name;
+	n = read_one(&l, a);
+	listing_free(&l);
+	if (n != 1) {
 		warn(0, n ? "'%s' is ambiguous: %u objects begin so" : "no object '%s'", name, n);
-		listing_free(&l);
 		return 1;
 	}
-	one = l;
-	one.cell = &l.cell[row * l.ncol];
-	one.len = 1;
-	table_init(&t, object, stdout);
-	t.json = json;
-	t.show = true;
-	columns_of(&t, columns);
-	listing_print(&one, &t);
+	if (a->watch)
+		watch_list(a);
+	table_open(&t, a, stdout);
+	print_list(&t, a);
 	if ((e = table_end(&t)) < 0)
 		die(125, e, "cannot write to stdout");
-	listing_free(&l);
 	return 0;
 }
 
 int
 cmd_show(int argc, char *argv[])
 {
-	struct opt_state o = { .opts = show_opts, .help = help, .verb = "show", .words = kept_words };
-	const char *columns = NULL, *name;
-	bool json = false;
-	struct client *cl;
+	struct opt_state o = { .opts = opts, .help = help, .verb = "show", .words = kept_words };
+	struct asked a = { .kind = lists_find("objects"), .read = read_again, .show = true };
+	const char *name;
 	struct table t;
 	struct ids ids;
 	int c, status = 0;
 
 	while ((c = opt_next(&o, argc, argv)) != -1)
-		switch (c) {
-		case 'J': json = true; break;
-		case 'o': columns = o.arg; break;
-		default: common_opt(c, o.arg);
-		}
-	table_init(&t, object, stdout);
-	if (columns_of(&t, columns))
+		list_opt(&a, c, o.arg);
+	if (table_open(&t, &a, stdout))
 		return 0;
-	cl = join(false);
+	if (a.watch && argc - o.index != 1)
+		die(2, 0, "-w watches one object: robj show -w ID");
+	a.client = join(false);
 	ids_init(&ids, argc - o.index, argv + o.index);
 	while ((name = ids_next(&ids)) != NULL)
-		status |= show(cl, name, columns, json);
-	client_close(cl);
-	return status;
-}
-
-int
-cmd_wait(int argc, char *argv[])
-{
-	struct opt_state o = { .opts = wait_opts, .help = help, .verb = "wait", .words = kept_words };
-	uint64_t deadline = WAIT_FOREVER;
-	struct client *cl;
-	const char *name;
-	struct ids ids;
-	int64_t ns;
-	int c, e, status = 0;
-
-	while ((c = opt_next(&o, argc, argv)) != -1)
-		switch (c) {
-		case 't':
-			if (num_duration(o.arg, &ns) < 0)
-				opt_bad("-t", o.arg, "a time, as 90, 10m or 1h");
-			deadline = clock_ns() + (uint64_t)ns;
-			break;
-		default: common_opt(c, o.arg);
-		}
-	cl = join(false);
-	ids_init(&ids, argc - o.index, argv + o.index);
-	while ((name = ids_next(&ids)) != NULL) {
-		char why[512] = "";
-		struct id id;
-
-		if ((e = client_lookup_wait(cl, name, deadline, &id, why, sizeof why)) == 0)
-			continue;
-		if (e == ERR_NO_CLUSTER)
-			die(125, 0, "%s", client_lost(cl) ? client_lost(cl) : "the node is gone");
-		if (e == -ETIMEDOUT && !common.quiet)
-			warn(0, "no object '%s' came within the time", name);
-		else if (e != -ETIMEDOUT)
-			warn(0, "%s", *why ? why : err_str(e));
-		status = e == -ETIMEDOUT ? 124 : 1;
-	}
-	client_close(cl);
+		status |= show(&a, name);
+	client_close(a.client);
 	return status;
 }

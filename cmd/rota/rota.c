@@ -1,7 +1,6 @@
 /*
  * rota - the front door: starts, lists and stops this user's lasting node; alone it says what the suite is and what runs.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -14,7 +13,6 @@
 #include "base/die.h"
 #include "base/err.h"
 #include "base/opt.h"
-#include "base/table.h"
 #include "client/client.h"
 #include "node/gcs.h"
 #include "node/node.h"
@@ -23,9 +21,8 @@
 #include "os/proc.h"
 #include "os/sock.h"
 #include "rota.h"
-#include "wire/mp.h"
 
-enum { OPT_STORE = 256, OPT_FORCE, OPT_PURGE, OPT_HEADER, ARGS = 64, END_MS = 20000 };
+enum { OPT_STORE = 256, OPT_FORCE, OPT_PURGE, OPT_DRY, ARGS = 64, END_MS = 20000 };
 
 const char rota_help[] =
 "usage: rota                 what the suite is and what runs here\n"
@@ -36,8 +33,9 @@ const char rota_help[] =
 "       rota env             variables for a shell: eval \"$(rota env)\"\n"
 "       rota help [WORD]     the pages that speak of WORD\n"
 "up:     -c CPUS -g GPUS -m MEM -R NAME=N --store SIZE: what it offers\n"
+"        --dry-run: say what would be started, start nothing\n"
 "down:   --force although work runs    --purge forget all state too\n"
-"ls, doctor: -J JSON lines   -o COL,...   --header\n"
+"ls, doctor: -J JSON lines   -o COL,...   --header    ls: -r  -w keep watching\n"
 "        -q  -v  -h  -V  quiet, verbose, help, version\n"
 "Examples:\n"
 "        rota up -c 4 && ls *.log | rmap gzip\n"
@@ -50,6 +48,7 @@ static const struct opt up_opts[] = {
 	{ 'm', "memory", "MEM", "memory offered" },
 	{ 'R', "resource", "NAME=N", "custom resource offered" },
 	{ OPT_STORE, "store", "SIZE", "size of the object store" },
+	{ OPT_DRY, "dry-run", NULL, "say what would be started" },
 	{ 'q', "quiet", NULL, "no notices" },
 	{ 'v', "verbose", NULL, "say what is being done" },
 	{ 0 }
@@ -61,14 +60,6 @@ static const struct opt down_opts[] = {
 	{ 'v', "verbose", NULL, "say what is being done" },
 	{ 0 }
 };
-static const struct opt ls_opts[] = {
-	{ 'J', "json", NULL, "JSON lines" },
-	{ 'o', "columns", "COL,...", "columns" },
-	{ OPT_HEADER, "header", NULL, "a heading in a pipe too" },
-	{ 'q', "quiet", NULL, "no notices" },
-	{ 'v', "verbose", NULL, "say what is being done" },
-	{ 0 }
-};
 static const struct opt no_opts[] = {
 	{ 'q', "quiet", NULL, "no notices" },
 	{ 'v', "verbose", NULL, "say what is being done" },
@@ -76,123 +67,7 @@ static const struct opt no_opts[] = {
 };
 static const char *const verbs[] = { "up", "down", "ls", "doctor", "env", "help", NULL };
 
-static bool quiet;
-
-/* --- what a node says of itself ------------------------------------------------------------------------------------ */
-
-static const struct table_col cols[] = {
-	{ "name", TABLE_STRING }, { "state", TABLE_STRING }, { "cpus", TABLE_FLOAT }, { "cpus_free", TABLE_FLOAT },
-	{ "gpus", TABLE_FLOAT }, { "memory", TABLE_BYTES }, { "arena", TABLE_BYTES }, { "arena_used", TABLE_BYTES },
-	{ "workers", TABLE_UINT }, { "drivers", TABLE_UINT }, { "pid", TABLE_UINT }, { "uptime", TABLE_AGE },
-	{ "address", TABLE_STRING }, { 0 }
-};
-enum { NCOLS = sizeof cols / sizeof *cols - 1 };
-
-struct about {
-	char name[256];
-	double cpus, gpus, drivers;
-	pid_t pid;
-	struct table *t;
-};
-
-static double
-number(const struct mp_tok *t)
-{
-	return t->kind == MP_FLOAT ? t->d : t->kind == MP_INT ? (double)t->i : 0;
-}
-
-static int
-on_row(void *arg, struct span row)
-{
-	struct about *a = arg;
-	struct mp m = mp_read(row.p, row.n);
-	struct mp_tok map, key, v[NCOLS] = { 0 };
-
-	if (mp_next(&m, &map) < 0 || map.kind != MP_MAP)
-		return ERR_PROTO;
-	for (int i = 0; i < NCOLS; i++)
-		v[i].kind = MP_NIL;
-	for (; map.n > 0; map.n--) {
-		struct mp at;
-		int i = 0;
-
-		if (mp_next(&m, &key) < 0 || key.kind != MP_STR)
-			return ERR_PROTO;
-		at = m;
-		if (mp_skip(&m) < 0)
-			return ERR_PROTO;
-		while (i < NCOLS && !span_is(span_of(key.p, key.n), cols[i].name))
-			i++;
-		if (i < NCOLS && mp_next(&at, &v[i]) < 0)
-			return ERR_PROTO;
-	}
-	snprintf(a->name, sizeof a->name, "%.*s", v[0].kind == MP_STR ? (int)v[0].n : 0, (const char *)v[0].p);
-	a->cpus = number(&v[2]);
-	a->gpus = number(&v[4]);
-	a->drivers = number(&v[9]);
-	a->pid = (pid_t)number(&v[10]);
-	for (int i = 0; a->t && i < NCOLS; i++)
-		if (v[i].kind == MP_NIL)
-			table_none(a->t);
-		else if (cols[i].kind == TABLE_STRING)
-			table_bytes(a->t, v[i].p, v[i].n);
-		else if (cols[i].kind == TABLE_FLOAT)
-			table_float(a->t, number(&v[i]));
-		else
-			table_uint(a->t, (uint64_t)number(&v[i]));
-	if (a->t)
-		table_row(a->t);
-	return 0;
-}
-
-/* 0 and *a; ERR_NO_CLUSTER if none runs there */
-static int
-ask(const char *address, struct about *a, struct client **keep, char *why, size_t n)
-{
-	struct client_opts o = { .address = address, .name = "rota", .tool = true, .err = -1 };
-	struct client *c;
-	int e;
-
-	if ((e = client_open(&c, &o, why, n)) < 0)
-		return e;
-	e = client_list(c, "nodes", on_row, a, why, n);
-	if (keep && e == 0)
-		*keep = c;
-	else
-		client_close(c);
-	return e;
-}
-
-/* calls fn for each node of this user here: its address and what it says */
-static int
-each_node(void (*fn)(void *arg, const char *address, struct about *a), void *arg, struct table *t)
-{
-	char path[512], address[1024], why[1024];
-	int dir = dir_open(path, sizeof path), n = 0;
-	struct about a;
-	DIR *d;
-
-	if (dir < 0)
-		die(125, 0, "%s", dir_why());
-	if ((d = fdopendir(dir)) == NULL)
-		die(125, -errno, "cannot read '%s'", path);
-	for (struct dirent *de; (de = readdir(d)) != NULL;) {
-		size_t len = strlen(de->d_name);
-
-		if (strcmp(de->d_name, NODE_LOCAL) != 0 && strcmp(de->d_name, NODE_SHARED) != 0 &&
-		    !(strncmp(de->d_name, "own-", 4) == 0 && len > 5 && strcmp(de->d_name + len - 5, ".sock") == 0))
-			continue;
-		snprintf(address, sizeof address, "unix:%s/%s", path, de->d_name);
-		a = (struct about){ .t = t };
-		if (ask(address, &a, NULL, why, sizeof why) < 0)
-			continue;		/* stale, or it ended just now */
-		n++;
-		if (fn)
-			fn(arg, de->d_name, &a);
-	}
-	closedir(d);
-	return n;
-}
+static bool quiet, verbose;
 
 /* --- up ------------------------------------------------------------------------------------------------------------------ */
 
@@ -245,6 +120,26 @@ start(char **args, unsigned nargs)
 	close(null);
 }
 
+static void
+print_start(FILE *f, char **args, unsigned n)
+{
+	fputs("rlet -l", f);
+	for (unsigned i = 0; i < n; i++)
+		fprintf(f, " %s", args[i]);
+	fputs("\n", f);
+}
+
+static int
+would(bool start_it, char **args, unsigned n)	/* --dry-run */
+{
+	if (!start_it) {
+		puts("a node runs already: nothing to start");
+		return 0;
+	}
+	print_start(stdout, args, n);
+	return 0;
+}
+
 static int
 cmd_up(int argc, char *argv[])
 {
@@ -252,7 +147,8 @@ cmd_up(int argc, char *argv[])
 	static const char *const flag[] = { ['c'] = "-c", ['g'] = "-g", ['m'] = "-m", ['R'] = "-R" };
 	char *args[ARGS], why[1024];
 	unsigned n = 0;
-	struct about a = { .t = NULL };
+	struct listing l = { 0 };
+	bool dry = false;
 	int c, e;
 
 	while ((c = opt_next(&o, argc, argv)) != -1) {
@@ -267,21 +163,28 @@ cmd_up(int argc, char *argv[])
 			args[n++] = (char *)"--store";
 			args[n++] = (char *)o.arg;
 			break;
+		case OPT_DRY: dry = true; break;
 		case 'q': quiet = true; break;
+		case 'v': verbose = true; break;
 		}
 	}
 	if (o.index < argc)
 		die(2, 0, "cannot start '%s': this release runs on one machine; without operands 'rota up' starts it", argv[o.index]);
-	e = ask("local", &a, NULL, why, sizeof why);
+	e = ask("local", &l, NULL, why, sizeof why);
+	if (dry && (e == 0 || e == ERR_NO_CLUSTER))
+		return would(e == ERR_NO_CLUSTER, args, n);
 	if (e == 0 && n && !quiet)
 		warn(0, "a node runs already: its resources stay as they are");
 	if (e == ERR_NO_CLUSTER) {
+		if (verbose)
+			print_start(stderr, args, n);
 		start(args, n);
-		e = ask("local", &a, NULL, why, sizeof why);
+		e = ask("local", &l, NULL, why, sizeof why);
 	}
-	if (e < 0)
-		die(125, 0, "%s", why);
-	printf("%s\t1 nodes\t%g cpus\t%g gpus\n", a.name, a.cpus, a.gpus);
+	if (e < 0 || l.len == 0)
+		die(125, 0, "%s", e < 0 ? why : "the node says nothing of itself");
+	printf("%.*s\t1 nodes\t%g cpus\t%g gpus\n", (int)listing_at(&l, 0, "name")->len,
+	    (const char *)l.text.data + listing_at(&l, 0, "name")->off, listing_at(&l, 0, "cpus")->f, listing_at(&l, 0, "gpus")->f);
 	return 0;
 }
 
@@ -343,21 +246,26 @@ cmd_down(int argc, char *argv[])
 {
 	struct opt_state o = { .opts = down_opts, .help = rota_help, .verb = "down" };
 	bool force = false, all = false;
-	struct about a = { .t = NULL };
+	struct listing l = { 0 };
 	struct client *c = NULL;
 	char why[1024];
 	int ch, e, pidfd;
+	pid_t pid;
 
 	while ((ch = opt_next(&o, argc, argv)) != -1)
 		switch (ch) {
 		case OPT_FORCE: force = true; break;
 		case OPT_PURGE: all = true; break;
 		case 'q': quiet = true; break;
+		case 'v': verbose = true; break;
 		}
 	if (o.index < argc)
 		die(2, 0, "unexpected operand '%s'; see rota -h", argv[o.index]);
-	if ((e = ask("local", &a, &c, why, sizeof why)) == 0) {
-		pidfd = proc_pidfd(a.pid);
+	if ((e = ask("local", &l, &c, why, sizeof why)) == 0) {
+		pid = l.len ? (pid_t)listing_at(&l, 0, "pid")->u : -1;
+		pidfd = proc_pidfd(pid);
+		if (verbose)
+			warn(0, "ending the node, process %d", (int)pid);
 		e = client_stop_node(c, force, why, sizeof why);
 		client_close(c);
 		if (e == -EBUSY)
@@ -365,7 +273,7 @@ cmd_down(int argc, char *argv[])
 		if (e < 0)
 			die(125, 0, "%s", why);
 		if (wait_end(pidfd) < 0)
-			die(125, 0, "the node (process %d) does not end", (int)a.pid);
+			die(125, 0, "the node (process %d) does not end", (int)pid);
 	} else if (e != ERR_NO_CLUSTER)
 		die(125, 0, "%s", why);
 	else if (!quiet)
@@ -376,45 +284,19 @@ cmd_down(int argc, char *argv[])
 	return 0;
 }
 
-/* --- ls, and the suite --------------------------------------------------------------------------------------------------------- */
-
-static int
-cmd_ls(int argc, char *argv[])
-{
-	struct opt_state o = { .opts = ls_opts, .help = rota_help, .verb = "ls" };
-	const char *columns = NULL;
-	struct table t;
-	char why[256];
-	int c, e;
-
-	table_init(&t, cols, stdout);
-	while ((c = opt_next(&o, argc, argv)) != -1)
-		switch (c) {
-		case 'J': t.json = true; break;
-		case 'o': columns = o.arg; break;
-		case OPT_HEADER: t.header = true; break;
-		case 'q': quiet = true; break;
-		}
-	if (o.index < argc)
-		die(2, 0, "unexpected operand '%s'; see rota -h", argv[o.index]);
-	if (columns && (e = table_select(&t, columns, why, sizeof why)) != 0) {
-		if (e < 0)
-			die(2, 0, "%s", why);
-		return 0;
-	}
-	each_node(NULL, NULL, &t);
-	if ((e = table_end(&t)) < 0)
-		die(125, e, "cannot write to stdout");
-	return 0;
-}
+/* --- the suite ----------------------------------------------------------------------------------------------------------------- */
 
 static void
-on_node(void *arg, const char *socket, struct about *a)
+print_node(const struct listing *l, size_t i)
 {
-	(void)arg;
-	printf("  %s: %s, process %d, %g cpus, %g program%s\n", a->name,
-	    strcmp(socket, NODE_LOCAL) == 0 ? "lasting node" : "private node", (int)a->pid, a->cpus, a->drivers,
-	    a->drivers == 1 ? "" : "s");
+	const struct listing_cell *name = listing_at(l, i, "name"), *at = listing_at(l, i, "address");
+	double programs = listing_at(l, i, "drivers")->f;
+	bool lasting = at->len > strlen(NODE_LOCAL) &&
+	    memcmp(l->text.data + at->off + at->len - strlen(NODE_LOCAL), NODE_LOCAL, strlen(NODE_LOCAL)) == 0;
+
+	printf("  %.*s: %s, process %d, %g cpus, %g program%s\n", (int)name->len, (const char *)l->text.data + name->off,
+	    lasting ? "lasting node" : "private node", (int)listing_at(l, i, "pid")->u, listing_at(l, i, "cpus")->f, programs,
+	    programs > 1 || programs < 1 ? "s" : "");
 }
 
 static int
@@ -429,10 +311,14 @@ suite(void)
 	"  rstat   what is there and what it does\n"
 	"  rlet    the node daemon; started by itself\n"
 	"  rgcs    the control store daemon; started by itself\n";
+	struct listing l;
 
+	ask_all(&l);
 	fputs(text, stdout);
 	puts("running here:");
-	if (each_node(on_node, NULL, NULL) == 0)
+	for (size_t i = 0; i < l.len; i++)
+		print_node(&l, i);
+	if (l.len == 0)
 		puts("  nothing; programs start a node of their own, 'rota up' a lasting one");
 	puts("man 7 rota");
 	return 0;
@@ -448,8 +334,10 @@ main(int argc, char *argv[])
 	progname = "rota";
 	fd_standard();
 	while ((c = opt_next(&o, argc, argv)) != -1)
-		quiet |= c == 'q';
+		quiet |= c == 'q', verbose |= c == 'v';
 	argc -= o.index, argv += o.index;
+	if (argc && strcmp(argv[0], "status") == 0)
+		argv[0] = (char *)"ls";
 	if (argc == 0)
 		e = suite();
 	for (int i = 0; e < 0 && verbs[i]; i++)

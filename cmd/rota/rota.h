@@ -6,9 +6,16 @@
 
 #include <stddef.h>
 #include "base/opt.h"
+#include "client/lists.h"
 
 extern const char rota_help[];		/* of -h */
 void	beside(char *path, size_t n, const char *program);	/* where a program of the suite lies */
+
+/* ls.c: what nodes say of themselves, rows as rstat nodes has them */
+/* appends the row of the node at address, whose client is closed or goes to *keep; ERR_NO_CLUSTER if none runs there */
+int	ask(const char *address, struct listing *l, struct client **keep, char *why, size_t n);
+void	ask_all(struct listing *l);		/* the nodes of this user on this machine */
+int	cmd_ls(int argc, char *argv[]);
 
 /* doctor.c: what of this machine rota needs, a line each; 1 if something is not there */
 extern const struct opt doctor_opts[];

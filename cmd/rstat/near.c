@@ -10,7 +10,7 @@
 #include "base/die.h"
 #include "base/err.h"
 #include "base/num.h"
-#include "client/listing.h"
+#include "client/lists.h"
 #include "os/dir.h"
 #include "rstat.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/table.h"
 #include "client/client.h"
-#include "client/listing.h"
+#include "client/lists.h"
 
 /* near.c: joins, or ends the program with 125 and one line that says what there is instead */
 struct client *join(const char *address, const char *namespace);

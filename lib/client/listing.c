@@ -94,19 +94,31 @@ on_row(void *arg, struct span row)
 }
 
 int
-listing_read(struct listing *l, struct client *c, const char *what, const struct table_col *cols, char *why, size_t n)
+listing_add(struct listing *l, struct client *c, const char *what, const struct table_col *cols, char *why, size_t n)
 {
+	size_t before = l->len;
 	int e;
 
-	*l = (struct listing){ .cols = cols };
-	while (cols[l->ncol].name)
+	l->cols = cols;
+	for (l->ncol = 0; cols[l->ncol].name;)
 		l->ncol++;
 	*why = '\0';
 	if ((e = client_list(c, what, on_row, l, why, n)) < 0) {
 		if (!*why)
 			snprintf(why, n, "%s", err_str(e));
-		listing_free(l);
+		l->len = before;
 	}
+	return e;
+}
+
+int
+listing_read(struct listing *l, struct client *c, const char *what, const struct table_col *cols, char *why, size_t n)
+{
+	int e;
+
+	*l = (struct listing){ 0 };
+	if ((e = listing_add(l, c, what, cols, why, n)) < 0)
+		listing_free(l);
 	return e;
 }
 
@@ -136,14 +148,6 @@ listing_blank(struct listing *l, const char *col)
 }
 
 /* --- printing ------------------------------------------------------------------------------------------------ */
-
-void
-listing_narrow(struct listing *l)
-{
-	for (size_t i = 0; i < l->len; i++)
-		memmove(&l->cell[i * (l->ncol - 1)], &l->cell[i * l->ncol], (l->ncol - 1) * sizeof *l->cell);
-	l->ncol--;
-}
 
 void
 listing_print(const struct listing *l, struct table *t)

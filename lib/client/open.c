@@ -180,13 +180,20 @@ home(struct home *h, int fd, const char *dir, const char *name)
 static int
 connect_to(const char *address, const struct client_opts *o, struct home *h, char *why, size_t n)
 {
+	const char *key = getenv("ROTA_KEY");
 	char path[PATH_MAX], name[64];
 	int dir, fd;
 
 	*why = '\0';
+	if (key && *key && !strchr(key, '/') && access(key, F_OK) < 0) {
+		snprintf(why, n, "ROTA_KEY is the name of a file, not the key itself");
+		return -EACCES;
+	}
 	if (address && strncmp(address, "unix:", 5) == 0) {
 		fd = home(h, sock_connect(AT_FDCWD, address + 5), "", address + 5);
-		return fd < 0 ? say(why, n, fd, "cannot connect to '%s'", address + 5) : fd;
+		if (fd < 0)
+			say(why, n, fd, "cannot connect to '%s'", address + 5);
+		return fd == -ENOENT || fd == -ECONNREFUSED ? ERR_NO_CLUSTER : fd;
 	}
 	if ((dir = dir_open(path, sizeof path)) < 0)
 		return say(why, n, dir, "cannot use ROTA_DIR: %s", dir_why());

@@ -1,50 +1,55 @@
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include "base/clock.h"
-#include "base/err.h"
+#include <time.h>
 #include "client/watch.h"
 
-#define DRAW_NS UINT64_C(1000000000)
-#define LOOK_NS UINT64_C(250000000)
+#define DRAW_NS 1000000000
+#define LOOK_NS 250000000
 
 static volatile sig_atomic_t came;
-static struct client *watched;
 
 static void
 on_signal(int sig)
 {
+	if (came) {				/* the second one: no waiting */
+		signal(sig, SIG_DFL);
+		raise(sig);
+	}
 	came = sig;
-	client_poke(watched);
 }
 
 static void
 catch_signals(void)
 {
 	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction sa = { .sa_handler = on_signal }, old;
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_NODEFER }, old;
 
 	for (size_t i = 0; i < sizeof sigs / sizeof *sigs; i++)
-		if (sigaction(sigs[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+		if (sigaction(sigs[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)	/* nohup */
 			sigaction(sigs[i], &sa, NULL);
 }
 
-static int
-pause_for(uint64_t ns)			/* 0, or ERR_NO_CLUSTER */
+static void
+pause_for(long ns)				/* or until a signal came */
 {
-	uint64_t until = clock_ns() + ns;
+	struct timespec t = { ns / 1000000000, ns % 1000000000 };
+	sigset_t all, old;
 
-	while (!came && !client_lost(watched) && client_nap(watched, until) == -EINTR)
-		;
-	return !came && client_lost(watched) ? ERR_NO_CLUSTER : 0;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	if (!came)
+		ppoll(NULL, 0, &t, &old);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
 static int
-flush(FILE *f)
+flushed(FILE *f)
 {
-	return fflush(f) ? -errno : ferror(f) ? -EIO : 0;
+	return fflush(f) || ferror(f) ? -errno : 0;
 }
 
 /* --- a terminal ------------------------------------------------------------------------------------------------------ */
@@ -60,51 +65,30 @@ draw(FILE *f, const char *text)
 	for (const char *end; *text && rows > 1 && (end = strchr(text, '\n')); text = end + 1, rows--)
 		fprintf(f, "%.*s\033[K\n", (int)(end - text), text);
 	fputs("\033[J", f);
-	return flush(f);
-}
-
-static void
-print_screen(const struct watch *w, FILE *f, unsigned width)
-{
-	struct listing l;
-	struct table t;
-
-	w->open(&t, f, w->arg);
-	t.tty = true;
-	t.width = width;
-	if (w->print) {
-		w->print(watched, &t, w->arg);
-	} else {
-		w->read(watched, &l, w->arg);
-		listing_print(&l, &t);
-		listing_free(&l);
-	}
-	table_end(&t);
+	return flushed(f);
 }
 
 static int
-on_terminal(const struct watch *w, unsigned width)
+on_terminal(const struct watch *w, FILE *f)
 {
 	int e = 0;
 
-	fputs("\033[?1049h\033[?25l", w->f);		/* the screen beside the scrolled one, no cursor */
+	fputs("\033[?1049h\033[?25l", f);		/* the screen beside the scrolled one, no cursor */
 	while (!came && e == 0) {
 		char *text = NULL;
 		size_t n = 0;
-		FILE *f = open_memstream(&text, &n);
+		FILE *mem = open_memstream(&text, &n);
 
-		if (!f) {
-			e = -errno;
-			break;
+		if (mem) {
+			w->print(mem, w->arg);
+			fclose(mem);
 		}
-		print_screen(w, f, width);
-		fclose(f);
-		if ((e = draw(w->f, text)) == 0)
-			e = pause_for(DRAW_NS);
+		e = text ? draw(f, text) : -ENOMEM;
 		free(text);
+		pause_for(DRAW_NS);
 	}
-	fputs("\033[?25h\033[?1049l", w->f);
-	fflush(w->f);
+	fputs("\033[?25h\033[?1049l", f);
+	fflush(f);
 	return e;
 }
 
@@ -123,13 +107,29 @@ same(const struct listing *a, size_t i, const struct listing *b, size_t k, unsig
 }
 
 static unsigned
-state_column(const struct listing *l)
+column(const struct listing *l, const char *name)	/* ncol: there is none */
 {
 	unsigned c = 0;
 
-	while (c < l->ncol && strcmp(l->cols[c].name, "state") != 0)
+	while (c < l->ncol && (!name || strcmp(l->cols[c].name, name) != 0))
 		c++;
 	return c;
+}
+
+/* the row of l that is row i of other, or l->len */
+static size_t
+find(const struct watch *w, const struct listing *l, const struct listing *other, size_t i)
+{
+	unsigned key = column(other, w->kind->key[0]), next = column(other, w->kind->key[1]);
+	size_t k = 0;
+
+	if (other->cell[i * other->ncol + key].none)
+		while (k < l->len && !(same(other, i, l, k, key) && (next == l->ncol || same(other, i, l, k, next))))
+			k++;
+	else
+		while (k < l->len && !same(other, i, l, k, key))
+			k++;
+	return k;
 }
 
 static void
@@ -142,26 +142,19 @@ print_row(struct listing *l, size_t i, struct table *t)
 	listing_print(&one, t);
 }
 
-/* both are sorted by the first column */
 static void
-differences(struct listing *old, struct listing *new, struct table *t)
+differences(const struct watch *w, struct listing *old, struct listing *new, struct table *t)
 {
-	unsigned state = state_column(new);
+	unsigned state = column(new, "state");
 
 	for (size_t i = 0; i < new->len; i++) {
-		size_t k = 0;
+		size_t k = find(w, old, new, i);
 
-		while (k < old->len && !same(new, i, old, k, 0))
-			k++;
 		if (k == old->len || (state < new->ncol && !same(new, i, old, k, state)))
 			print_row(new, i, t);
 	}
-	for (size_t k = 0; k < old->len; k++) {
-		size_t i = 0;
-
-		while (i < new->len && !same(new, i, old, k, 0))
-			i++;
-		if (i < new->len || state == new->ncol)
+	for (size_t k = 0; k < old->len && state < new->ncol; k++) {
+		if (find(w, new, old, k) < new->len)
 			continue;
 		old->cell[k * old->ncol + state] = (struct listing_cell){ .off = old->text.len, .len = 4 };
 		if (buf_add(&old->text, "gone", 4) == 0)
@@ -176,26 +169,23 @@ in_pipe(const struct watch *w, struct table *t)
 	int e = 0;
 
 	while (!came && e == 0) {
-		w->read(watched, &new, w->arg);
-		differences(&old, &new, t);
-		if (old.cols)
-			listing_free(&old);
-		old = new;
-		if ((e = flush(w->f)) == 0)
-			e = pause_for(LOOK_NS);
-	}
-	if (old.cols)
+		w->read(&new, w->arg);
+		differences(w, &old, &new, t);
+		e = flushed(t->f);
 		listing_free(&old);
+		old = new;
+		pause_for(LOOK_NS);
+	}
+	listing_free(&old);
 	return e;
 }
 
 int
-watch(struct client *c, const struct watch *w, struct table *t)
+watch(const struct watch *w, struct table *t)
 {
 	int e;
 
-	watched = c;
 	catch_signals();
-	e = t->tty && !t->json ? on_terminal(w, t->width) : in_pipe(w, t);
-	return e < 0 ? e : came;
+	e = t->tty && !t->json ? on_terminal(w, t->f) : in_pipe(w, t);
+	return came ? came : e;
 }

@@ -1,26 +1,24 @@
 /*
- * watch - a listing that is kept up to date, the option -w: a terminal is redrawn each second, a pipe gets a line for each
- * row that comes, changes its state or goes (its state is "gone" then).
+ * watch - a listing that is kept up to date, -w: a terminal is redrawn each second, a pipe gets a line for each row that
+ * comes, changes its state or goes (its state is "gone" then).
  */
 #ifndef CLIENT_WATCH_H
 #define CLIENT_WATCH_H
 
 #include <stdio.h>
-#include "client/client.h"
-#include "client/listing.h"
+#include "client/lists.h"
 
 struct watch {
-	FILE *f;			/* where to */
-	void (*open)(struct table *t, FILE *f, void *arg);		/* makes a table as the one given to watch */
-	void (*read)(struct client *c, struct listing *l, void *arg);	/* rows, sorted by the first column; the caller frees l */
-	void (*print)(struct client *c, struct table *t, void *arg);	/* for a terminal; NULL: what read reads */
+	const struct list_kind *kind;			/* of the rows: what tells them apart */
+	void (*print)(FILE *f, void *arg);		/* all of it, as on the terminal that the table is for */
+	void (*read)(struct listing *l, void *arg);	/* they are freed here */
 	void *arg;
 };
 
 /*
- * Until a signal comes that is not ignored, INT, TERM or HUP: its number, for sig_reraise; the terminal is as it was.
- * ERR_NO_CLUSTER: the node is gone, client_lost says why; -errno: nothing can be written to f.
+ * Writes to the stream of t until INT, TERM or HUP comes, and returns its number: the caller ends and raises it again.
+ * -errno: the stream cannot be written.  A second signal ends the program at once.
  */
-int	watch(struct client *c, const struct watch *w, struct table *t);
+int	watch(const struct watch *w, struct table *t);
 
 #endif

@@ -182,7 +182,7 @@ join(lua_State *L, int opts)
 	o.output = field(L, opts, "output");
 	if ((e = client_open(&s->c, &o, why, sizeof why)) < 0) {
 		s->c = NULL;
-		script_raise(L, e, "%s", why);
+		script_raise(L, e > -1000 && e != -EINVAL ? ERR_NO_CLUSTER : e, "%s", why);	/* whatever kept us from it */
 	}
 	set_hooks(s);
 	leaving = s->c;

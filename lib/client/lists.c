@@ -1,0 +1,111 @@
+#include <string.h>
+#include "client/lists.h"
+
+static const struct table_col nodes[] = {
+	{ "name", TABLE_STRING }, { "state", TABLE_STRING }, { "cpus", TABLE_FLOAT }, { "cpus_free", TABLE_FLOAT },
+	{ "gpus", TABLE_FLOAT }, { "memory", TABLE_BYTES }, { "arena", TABLE_BYTES }, { "arena_used", TABLE_BYTES },
+	{ "workers", TABLE_UINT }, { "drivers", TABLE_UINT }, { "pid", TABLE_UINT }, { "uptime", TABLE_AGE },
+	{ "address", TABLE_STRING }, { 0 }
+};
+static const struct table_col workers[] = {
+	{ "pid", TABLE_UINT }, { "state", TABLE_STRING }, { "fn", TABLE_STRING }, { "task", TABLE_STRING },
+	{ "since", TABLE_TIME }, { "job", TABLE_UINT }, { "cpus", TABLE_FLOAT }, { "actor", TABLE_UINT },
+	{ "rss", TABLE_BYTES }, { "blocked", TABLE_BOOL }, { 0 }
+};
+static const struct table_col tasks[] = {
+	{ "id", TABLE_STRING }, { "name", TABLE_STRING }, { "state", TABLE_STRING }, { "count", TABLE_UINT },
+	{ "worker", TABLE_UINT }, { "since", TABLE_TIME }, { "attempt", TABLE_UINT }, { "job", TABLE_UINT }, { 0 }
+};
+static const struct table_col actors[] = {
+	{ "actor", TABLE_UINT }, { "name", TABLE_STRING }, { "class", TABLE_STRING }, { "state", TABLE_STRING },
+	{ "incarnation", TABLE_UINT }, { "restarts", TABLE_STRING }, { "pid", TABLE_UINT }, { "pending", TABLE_UINT },
+	{ "job", TABLE_UINT }, { "namespace", TABLE_STRING }, { 0 }
+};
+static const struct table_col objects[] = {		/* first what a narrow terminal is to show */
+	{ "id", TABLE_STRING }, { "size", TABLE_BYTES }, { "name", TABLE_STRING }, { "age", TABLE_AGE }, { "ttl", TABLE_AGE },
+	{ "state", TABLE_STRING }, { "where", TABLE_STRING }, { "kind", TABLE_STRING }, { "owner", TABLE_STRING },
+	{ "holders", TABLE_UINT }, { "pinned", TABLE_UINT }, { "kept", TABLE_BOOL }, { "refs", TABLE_UINT },
+	{ "job", TABLE_UINT }, { 0 }
+};
+static const struct table_col mem[] = {		/* the same, for the question who holds the memory */
+	{ "size", TABLE_BYTES }, { "id", TABLE_STRING }, { "where", TABLE_STRING }, { "owner", TABLE_STRING },
+	{ "refs", TABLE_UINT }, { "holders", TABLE_UINT }, { "pinned", TABLE_UINT }, { "age", TABLE_AGE },
+	{ "kind", TABLE_STRING }, { "name", TABLE_STRING }, { "state", TABLE_STRING }, { 0 }
+};
+static const struct table_col groups[] = {
+	{ "id", TABLE_STRING }, { "name", TABLE_STRING }, { "state", TABLE_STRING }, { "strategy", TABLE_STRING },
+	{ "bundles", TABLE_UINT }, { "cpus", TABLE_FLOAT }, { "cpus_free", TABLE_FLOAT }, { "gpus", TABLE_FLOAT },
+	{ "job", TABLE_UINT }, { "namespace", TABLE_STRING }, { "age", TABLE_AGE }, { "why", TABLE_STRING }, { 0 }
+};
+static const struct table_col sets[] = {
+	{ "set", TABLE_UINT }, { "name", TABLE_STRING }, { "class", TABLE_STRING }, { "state", TABLE_STRING },
+	{ "up", TABLE_UINT }, { "min", TABLE_UINT }, { "max", TABLE_UINT }, { "gang", TABLE_BOOL },
+	{ "generation", TABLE_UINT }, { "job", TABLE_UINT }, { "namespace", TABLE_STRING }, { "age", TABLE_AGE },
+	{ "why", TABLE_STRING }, { 0 }
+};
+static const struct table_col owners[] = {
+	{ "bytes", TABLE_BYTES }, { "objects", TABLE_UINT }, { "arena", TABLE_BYTES }, { "disk", TABLE_BYTES },
+	{ "pinned", TABLE_BYTES }, { "lent", TABLE_BYTES }, { "lineage", TABLE_BYTES }, { "lineage_dropped", TABLE_UINT },
+	{ "owner", TABLE_STRING }, { "job", TABLE_UINT }, { "name", TABLE_STRING }, { 0 }
+};
+
+const struct list_kind lists[] = {
+	{ .name = "nodes", .cols = nodes, .key = { "pid" } },
+	{ .name = "workers", .cols = workers, .key = { "pid" }, .blank = { "since", "job", "actor" } },
+	{ .name = "tasks", .cols = tasks, .key = { "id", "worker" }, .blank = { "since", "attempt", "worker", "job" } },
+	{ .name = "actors", .cols = actors, .key = { "actor" }, .blank = { "pid", "job" } },
+	{ .name = "objects", .cols = objects, .key = { "id" }, .blank = { "job" } },
+	{ .name = "mem", .cols = mem, .key = { "id" }, .of = "objects", .down = true },
+	{ .name = "groups", .cols = groups, .key = { "id" }, .blank = { "job" } },
+	{ .name = "sets", .cols = sets, .key = { "set" }, .blank = { "job" } },
+	{ .name = NULL }
+};
+const char *const lists_names[] = { "nodes", "workers", "tasks", "actors", "objects", "mem", "groups", "sets", NULL };
+const struct list_kind lists_kept = { .name = "objects", .cols = objects, .key = { "id" }, .blank = { "job" }, .only = "kept=true" };
+const struct list_kind lists_owners = { .name = "memory", .cols = owners, .key = { "owner" }, .blank = { "job" }, .down = true };
+
+const struct list_kind *
+lists_find(const char *name)
+{
+	const struct list_kind *k = lists;
+
+	while (k->name && strcmp(k->name, name) != 0)
+		k++;
+	return k->name ? k : NULL;
+}
+
+int
+lists_add(const struct list_kind *k, struct listing *l, struct client *c, char *why, size_t n)
+{
+	return listing_add(l, c, k->of ? k->of : k->name, k->cols, why, n);
+}
+
+int
+lists_order(const struct list_kind *k, struct listing *l, char *const *filters, bool reverse, char *why, size_t n)
+{
+	int e = k->only ? listing_filter(l, k->only, why, n) : 0;
+
+	for (const char *const *b = k->blank; *b; b++)
+		listing_blank(l, *b);
+	for (; e == 0 && *filters; filters++)
+		e = listing_filter(l, *filters, why, n);
+	if (e < 0) {
+		listing_free(l);
+		return e;
+	}
+	listing_sort(l, 0, reverse != k->down);
+	return 0;
+}
+
+int
+lists_check(const struct list_kind *k, char *const *filters, char *why, size_t n)
+{
+	struct listing none = { .cols = k->cols };
+	int e = 0;
+
+	while (none.cols[none.ncol].name)
+		none.ncol++;
+	for (; e == 0 && *filters; filters++)
+		e = listing_filter(&none, *filters, why, n);
+	return e;
+}
