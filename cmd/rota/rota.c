@@ -201,6 +201,32 @@ wait_end(int pidfd)			/* 0, or -ETIMEDOUT */
 	return e == 1 ? 0 : -ETIMEDOUT;
 }
 
+static int
+parent_of(pid_t pid, char name[16])	/* 0: there is none */
+{
+	char path[64];
+	int parent = 0;
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	if ((f = fopen(path, "re")) == NULL)
+		return 0;
+	if (fscanf(f, "%*d (%15[^)]) %*c %d", name, &parent) != 2)
+		parent = 0;
+	fclose(f);
+	return parent;
+}
+
+/* a descriptor of the daemon's parent, if that is its keeper, which ends a little later and holds the lock until then; -1 */
+static int
+keeper_of(pid_t pid)
+{
+	char daemon[16], name[16];
+	pid_t parent = parent_of(pid, daemon);
+
+	return parent > 1 && parent_of(parent, name) && strcmp(name, daemon) == 0 ? proc_pidfd(parent) : -1;
+}
+
 static void
 end_store(void)				/* the control store, known by its socket */
 {
@@ -249,7 +275,7 @@ cmd_down(int argc, char *argv[])
 	struct listing l = { 0 };
 	struct client *c = NULL;
 	char why[1024];
-	int ch, e, pidfd;
+	int ch, e, daemon, keeper;
 	pid_t pid;
 
 	while ((ch = opt_next(&o, argc, argv)) != -1)
@@ -263,7 +289,8 @@ cmd_down(int argc, char *argv[])
 		die(2, 0, "unexpected operand '%s'; see rota -h", argv[o.index]);
 	if ((e = ask("local", &l, &c, why, sizeof why)) == 0) {
 		pid = l.len ? (pid_t)listing_at(&l, 0, "pid")->u : -1;
-		pidfd = proc_pidfd(pid);
+		daemon = proc_pidfd(pid);
+		keeper = keeper_of(pid);
 		if (verbose)
 			warn(0, "ending the node, process %d", (int)pid);
 		e = client_stop_node(c, force, why, sizeof why);
@@ -272,7 +299,7 @@ cmd_down(int argc, char *argv[])
 			die(1, 0, "%s", why);
 		if (e < 0)
 			die(125, 0, "%s", why);
-		if (wait_end(pidfd) < 0)
+		if (wait_end(daemon) < 0 || wait_end(keeper) < 0)
 			die(125, 0, "the node (process %d) does not end", (int)pid);
 	} else if (e != ERR_NO_CLUSTER)
 		die(125, 0, "%s", why);
