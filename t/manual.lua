@@ -10,7 +10,9 @@ local slow = rota.task(function(s) rota.sleep(s) return "done" end):with { cpus 
 -- pget never raises
 local v, err = rota.pget(slow(60), 0.02)
 ok(v == nil and err.code == "timeout", "pget of a late ref: nil and an error", err)
-local vals, errs = rota.pget({ a = slow(60), b = id(2), c = 3 }, "50ms")
+local two = id(2)
+rota.wait({ two }, { timeout = 60 })
+local vals, errs = rota.pget({ a = slow(60), b = two, c = 3 }, "50ms")
 ok(vals.a == nil and vals.b == 2 and vals.c == 3 and errs.a.code == "timeout" and errs.b == nil, "pget of a table: what is late is among the errors")
 
 -- limits inside a task
