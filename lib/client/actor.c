@@ -17,6 +17,8 @@
 #include "wire/le.h"
 #include "wire/mp.h"
 
+static const char stopped[] = "the actor was stopped", killed[] = "the actor was killed";
+
 static unsigned
 groups_of(struct span methods)
 {
@@ -498,9 +500,26 @@ client_actor_end(struct client *c, struct actor *a, bool stop, bool restart)
 	if (restart && !stop && a->state == ACTOR_ALIVE)
 		a->state = ACTOR_RESTARTING;	/* calls that are made from now on are the next one's */
 	if (!restart)
-		a->ended = stop ? "the actor was stopped" : "the actor was killed";
+		a->ended = stop ? stopped : killed;
 	lock_drop(&c->lock);
 	return 0;
+}
+
+void
+actor_rejoin_l(struct client *c, struct actor *a)
+{
+	if (a->state == ACTOR_DEAD)
+		return;
+	found_forget_l(c, a);			/* nobody would tell us */
+	if (a->handles++ > 0) {
+		LINK_SEND(c, actor_hold, .actor = a->number);
+		for (unsigned i = 0; i < a->nlane; i++)
+			if (a->lane[i].opened)
+				LINK_SEND(c, actor_open, .req = 0, .actor = a->number, .group = i);
+		if (a->ended && !a->stop)
+			LINK_SEND(c, actor_kill, .req = 0, .actor = a->number, .stop = a->ended == stopped);
+	}
+	actor_unref_l(c, a);
 }
 
 static bool

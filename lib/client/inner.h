@@ -595,6 +595,7 @@ int	actors_retain_l(struct client *c, const unsigned char *p, size_t n, unsigned
 void	actors_release_l(struct client *c, const unsigned char *p, size_t n, unsigned nvals);
 void	actors_give_l(struct client *c, const struct payload *p, uint32_t proc);	/* proc will have them */
 void	actor_state_l(struct client *c, const struct msg_actor_state *m);
+void	actor_rejoin_l(struct client *c, struct actor *a);	/* another daemon: it is told what we hold and call */
 void	found_put_l(struct client *c, struct actor *a, const char *namespace, const char *name);	/* find.c */
 void	found_forget_l(struct client *c, struct actor *a);
 bool	found_keep_l(struct client *c, struct actor *a);	/* its last handle is gone: is it worth remembering? */

@@ -115,21 +115,14 @@ requests_again_l(struct client *c)
 	}
 }
 
+/* those that can be are made again; we say which ones we hold, and are told */
 static void
-actors_die_l(struct client *c)
+actors_again_l(struct client *c)
 {
 	struct map_iter it = MAP_ITER;
-	struct buf numbers = BUF_INIT;
 
-	while (map_next(&c->actor, &it))	/* the map changes when one of them is told */
-		buf_add(&numbers, &it.key, sizeof it.key);
-	for (size_t i = 0; i < numbers.len; i += sizeof it.key) {
-		struct msg_actor_state m = { .state = ACTOR_DEAD, .incarnation = UINT32_MAX, .text = span_of(gone, sizeof gone - 1) };
-
-		memcpy(&m.actor, numbers.data + i, sizeof it.key);
-		actor_state_l(c, &m);
-	}
-	buf_release(&numbers);
+	while (map_next(&c->actor, &it))
+		actor_rejoin_l(c, it.val);
 }
 
 /* nobody but us is known to live; other programs that held something of ours ask again */
@@ -167,10 +160,10 @@ all_die_l(struct client *c)
 	for (unsigned i = 0; i < c->nlease; i++)
 		if (c->lease[i])
 			lease_dead_l(c, c->lease[i], ERR_CRASHED, false, gone);
-	actors_die_l(c);			/* also the calls that were to be tried again */
 	holders_die_l(c);
 	c->out.len = 0;				/* ABANDON, FREE: of the last daemon's processes; OWNED says it all */
 	owned_l(c);
+	actors_again_l(c);
 	requests_again_l(c);
 	for (unsigned i = 0; i < c->nshape; i++)
 		c->shape[i]->asked = 0;

@@ -270,6 +270,17 @@ life_free(struct actor_life *a)
 	free(a);
 }
 
+static void
+inherit(struct actor_core *c, struct actor_life *a, const struct actor_in *in)
+{
+	a->restarts = in->restarts;
+	a->incarnation = in->incarnation;
+	a->state = ACTOR_RESTARTING;
+	snprintf(a->text, sizeof a->text, "%s", in->text);
+	if (!a->detached && !a->set && heap_set(&c->timers, &a->timer, in->until) == 0)
+		a->orphan = true;
+}
+
 static int
 in_new(struct actor_core *c, const struct actor_in *in, struct actor_out *o)
 {
@@ -285,12 +296,14 @@ in_new(struct actor_core *c, const struct actor_in *in, struct actor_out *o)
 	    .bundle = m->bundle < UINT32_MAX ? (unsigned)m->bundle : UINT32_MAX, .capture = m->capture != 0,
 	    .set = in->set, .rank = in->rank };
 	if (set(&a->name, m->name) < 0 || set(&a->class, m->class) < 0 || set(&a->methods, m->methods) < 0 ||
-	    set(&a->spec, m->spec) < 0 || set(&a->namespace, in->namespace) < 0 || (in->proc && hold(a, in->proc) < 0) ||
+	    set(&a->spec, m->spec) < 0 || set(&a->namespace, in->namespace) < 0 || (in->proc && in->kind == ACTOR_IN_NEW && hold(a, in->proc) < 0) ||
 	    map_put(&c->actors, a->number, a) < 0) {
 		life_free(a);
 		return -ENOMEM;
 	}
-	if (in->proc == 0 && !a->detached && !a->set)	/* its creator died meanwhile */
+	if (in->kind == ACTOR_IN_HEIR)
+		inherit(c, a, in);
+	else if (in->proc == 0 && !a->detached && !a->set)	/* its creator died meanwhile */
 		die(c, a, "its creator died", o);
 	else
 		place(a, o);
@@ -384,6 +397,19 @@ in_job_end(struct actor_core *c, uint32_t job, struct actor_out *o)
 }
 
 static void
+in_resume(struct actor_core *c, uint32_t job, struct actor_out *o)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&c->actors, &it)) {
+		struct actor_life *a = it.val;
+
+		if (a->job == job && a->state == ACTOR_RESTARTING && a->stage == STAGE_NONE)
+			place(a, o);
+	}
+}
+
+static void
 in_tick(struct actor_core *c, uint64_t now, struct actor_out *o)
 {
 	struct heap_node *n;
@@ -408,7 +434,8 @@ actor_step(struct actor_core *c, uint64_t now, const struct actor_in *in, struct
 
 	c->now = now;
 	switch (in->kind) {
-	case ACTOR_IN_NEW: e = in_new(c, in, o); break;
+	case ACTOR_IN_NEW: case ACTOR_IN_HEIR: e = in_new(c, in, o); break;
+	case ACTOR_IN_RESUME: in_resume(c, in->job, o); break;
 	case ACTOR_IN_OPEN: e = in_open(a, in, o); break;
 	case ACTOR_IN_GONE: in_gone(c, now, in, o); break;
 	case ACTOR_IN_JOB_END: in_job_end(c, in->job, o); break;

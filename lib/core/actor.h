@@ -65,6 +65,9 @@ struct actor_core {
 
 enum actor_in_kind {
 	ACTOR_IN_NEW,		/* proc, job, namespace, new, set, rank: registered under number actor */
+	ACTOR_IN_HEIR,		/* as NEW, and restarts, incarnation, text, until: it died with the daemon before this one, and is made
+				   again at RESUME; who holds it says so by `until`, or it ends */
+	ACTOR_IN_RESUME,	/* job: those of it are placed */
 	ACTOR_IN_PLACED,	/* actor, worker: a process was forked for it */
 	ACTOR_IN_NOPLACE,	/* actor, text: infeasible */
 	ACTOR_IN_UP,		/* actor, worker, ok, error */
@@ -81,8 +84,8 @@ enum actor_in_kind {
 
 struct actor_in {
 	enum actor_in_kind kind;
-	uint64_t actor, req, set;
-	uint32_t proc, worker, job, group, rank;
+	uint64_t actor, req, set, until;
+	uint32_t proc, worker, job, group, rank, restarts, incarnation;
 	bool ok, stop, restart;
 	const char *text;
 	struct span error, namespace;

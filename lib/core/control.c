@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "core/control_fx.h"
+#include "wire/le.h"
 #include "wire/mp.h"
 
 struct node {
@@ -189,6 +190,32 @@ node_over(struct control *c, const struct node *n, struct control_out *o)	/* not
 	kv_node_gone(&c->kv, n->number, o);
 }
 
+static bool
+lists(struct span list, uint64_t u)
+{
+	size_t i = 0;
+
+	while (i + 8 <= list.n && le_get64(list.p + i) != u)
+		i += 8;
+	return i + 8 <= list.n;
+}
+
+/* another daemon of n: what it does not name runs no more */
+static void
+node_heir(struct control *c, const struct node *n, const struct msg_node_join *m, struct control_out *o)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&c->actors, &it))
+		if (((struct act *)it.val)->node == n->number && !lists(m->actors, it.key))
+			act_del(c, it.val, o);
+	it = (struct map_iter)MAP_ITER;
+	while (map_next(&c->jobs, &it))
+		if (((struct job *)it.val)->node == n->number && !lists(m->jobs, it.key))
+			free(map_del(&c->jobs, it.key));
+	kv_node_heir(&c->kv, n->number, m->procs, m->jobs, o);
+}
+
 static int
 on_join(struct control *c, uint64_t peer, const struct frame *f, struct control_out *o)
 {
@@ -215,7 +242,7 @@ on_join(struct control *c, uint64_t peer, const struct frame *f, struct control_
 		node_key(key, n->number);
 		put_number(o, key, n->number);
 	} else if (m.heir)
-		node_over(c, n, o);
+		node_heir(c, n, &m, o);
 	n->peer = peer;
 	SEND(o, peer, node_joined, .node = n->number, .epoch = c->epoch);
 	return 0;
@@ -379,11 +406,11 @@ control_gone(struct control *c, uint64_t now, uint64_t peer, struct control_out 
 {
 	struct node *n = node_of(c, peer);
 
-	if (n == NULL)
+	kv_peer_gone(&c->kv, peer);
+	if (n == NULL)			/* another daemon of it has joined */
 		return;
 	n->peer = 0;
 	n->lost = now + CONTROL_LOST;
-	kv_peer_gone(&c->kv, peer);
 	control_tick(c, now, o);
 }
 
@@ -423,12 +450,6 @@ control_init(struct control *c, uint64_t epoch)
 {
 	*c = (struct control){ .epoch = epoch };
 	kv_init(&c->kv);
-}
-
-void
-control_begin(struct control *c, uint64_t from)
-{
-	c->next_job = c->next_actor = from;
 }
 
 static int

@@ -6,7 +6,7 @@
  * and get frames back.  Numbers of nodes, jobs and actors are never used again.  A name is taken as long as its actor is
  * not dead.  What must survive a restart goes out as PUT and DEL effects with the number of their commit, and every
  * frame names the commit that it depends on: it may leave once that is durable (M16).  A daemon without a disk
- * ignores both.
+ * writes both down for the one that follows it.
  *
  * Sans I/O: frames and the time come in, effects go out; it calls nobody.
  */
@@ -54,7 +54,6 @@ struct control_out {
 };
 
 void	control_init(struct control *c, uint64_t epoch);
-void	control_begin(struct control *c, uint64_t from);	/* a new one's jobs and actors get numbers above from */
 void	control_release(struct control *c);
 int	control_load(struct control *c, const void *key, size_t nkey, const void *val, size_t nval); /* at start: 0, ERR_PROTO, -ENOMEM */
 /* One frame from peer, the caller's number of it.  0; < 0: it broke the protocol and is to be dropped. */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/err.h"
 #include "core/control_fx.h"
+#include "wire/le.h"
 #include "wire/mp.h"
 
 struct session {
@@ -498,6 +499,30 @@ kv_node_gone(struct kv *k, uint32_t node, struct control_out *o)
 	while (map_next(&k->sessions, &it))
 		if (((struct session *)it.val)->node == node)
 			session_end(k, it.val, o);
+}
+
+static bool
+lists(struct span list, uint64_t u)
+{
+	size_t i = 0;
+
+	while (i + 8 <= list.n && le_get64(list.p + i) != u)
+		i += 8;
+	return i + 8 <= list.n;
+}
+
+void
+kv_node_heir(struct kv *k, uint32_t node, struct span procs, struct span jobs, struct control_out *o)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&k->sessions, &it)) {
+		struct session *s = it.val;
+		bool job = s->id >> 63;
+
+		if (s->node == node && !lists(job ? jobs : procs, job ? s->id << 1 >> 1 : (uint32_t)s->id))
+			session_end(k, s, o);
+	}
 }
 
 void

@@ -66,6 +66,8 @@ int	kv_load(struct kv *k, struct span key, struct span val);	/* at start: 0, ERR
 int	kv_step(struct kv *k, uint64_t peer, uint32_t node, const struct frame *f, struct control_out *o);
 void	kv_peer_gone(struct kv *k, uint64_t peer);		/* its watches are dropped; it asks again when it is back */
 void	kv_node_gone(struct kv *k, uint32_t node, struct control_out *o);
+/* Another daemon of node: its sessions end, but those of these processes and jobs (u64 each, little endian). */
+void	kv_node_heir(struct kv *k, uint32_t node, struct span procs, struct span jobs, struct control_out *o);
 void	kv_job_end(struct kv *k, uint64_t job, struct control_out *o);
 int	kv_check(const struct kv *k);		/* tests: 0, or the line that found the fault */
 

@@ -36,6 +36,10 @@ fx_note(struct node *n, const struct actor_life *a)
 	struct njob *j;
 
 	CTL(n, actor_note, .actor = a->number, .state = a->state, .incarnation = a->incarnation, .text = span_str(a->text));
+	if (a->state == ACTOR_DEAD)
+		actor_unnote(n, a->number);
+	else if (a->state == ACTOR_RESTARTING)
+		actor_note_life(n, a);
 	if (a->state == ACTOR_DEAD && (j = map_get(&n->jobs, a->job)) != NULL)
 		job_unref(n, j);	/* counted in actors_made; a dead one is noted once */
 	if (a->set)
@@ -109,6 +113,8 @@ actors_step(struct node *n, const struct actor_in *in)
 	if (n->stopping)
 		return;
 	actor_step(&n->actor, clock_ns(), in, o);
+	if (in->kind == ACTOR_IN_KILL && !in->restart)	/* it may take a while, but it is not made again */
+		actor_unnote(n, in->actor);
 	if (n->actor_at != o->at) {
 		n->actor_at = o->at;
 		node_timer(n);
@@ -163,6 +169,7 @@ actors_made(struct node *n, const struct ask *a, const struct msg_actor *m)
 		new.bundle = a->rank + 1;
 	}
 	a->job->refs++;			/* as long as it is not dead */
+	actor_note(n, a, &new, m->actor);
 	if (p)
 		SEND(p, actor, .req = a->req, .actor = m->actor, .class = m->class, .methods = m->methods);
 	if (a->set)
@@ -353,6 +360,13 @@ on_kill(struct nproc *p, const struct frame *f)
 	return 0;
 }
 
+static void
+gone(struct nproc *p, uint64_t actor)
+{
+	SEND(p, actor_state, .actor = actor, .state = ACTOR_DEAD, .incarnation = UINT32_MAX,
+	    .text = span_str(p->n->heir ? "the node's daemon died, and its workers with it" : "the actor is gone"));
+}
+
 static int
 on_hold(struct nproc *p, const struct frame *f, enum actor_in_kind kind)
 {
@@ -370,7 +384,7 @@ on_hold(struct nproc *p, const struct frame *f, enum actor_in_kind kind)
 	if (actor_get(&p->n->actor, m.actor))
 		actors_step(p->n, &(struct actor_in){ .kind = kind, .actor = m.actor, .proc = who->number });
 	else if (kind == ACTOR_IN_HOLD)
-		SEND(p, actor_state, .actor = m.actor, .state = ACTOR_DEAD, .text = span_str("the actor is gone"));
+		gone(p, m.actor);
 	return 0;
 }
 
@@ -392,7 +406,7 @@ actors_frame(struct nproc *p, const struct frame *f)
 		if ((e = msg_get_actor_open(&open, f->body, f->len)) < 0)
 			return e;
 		if (actor_get(&p->n->actor, open.actor) == NULL)
-			SEND(p, actor_state, .actor = open.actor, .state = ACTOR_DEAD, .text = span_str("the actor is gone"));
+			gone(p, open.actor);
 		in.kind = ACTOR_IN_OPEN;
 		in.actor = open.actor;
 		in.req = open.req;

@@ -147,6 +147,24 @@ ctl_frame(struct node *n, const struct frame *f)
 /* --- the store inside -------------------------------------------------------------------------------------------------- */
 
 static void
+write_down(struct node *n, const struct control_fx *fx, const unsigned char *bytes)
+{
+	if (fx->kind == CONTROL_FX_PUT)
+		estate_put(n, ESTATE_CONTROL, bytes + fx->key, fx->nkey, span_of(bytes + fx->val, fx->nval));
+	else
+		estate_del(n, ESTATE_CONTROL, bytes + fx->key, fx->nkey);
+}
+
+static void
+read_back(void *node, struct span key, struct span val)
+{
+	struct node *n = node;
+
+	if (control_load(n->control, key.p, key.n, val.p, val.n) == 0)
+		estate_put(n, ESTATE_CONTROL, key.p, key.n, val);
+}
+
+static void
 run_inside(struct node *n)
 {
 	struct control_out *o = &n->control_out;
@@ -156,6 +174,9 @@ run_inside(struct node *n)
 		struct frame f;
 
 		*o = (struct control_out){ .at = now.at };
+		for (size_t i = 0; i < now.n; i++)
+			if (now.fx[i].kind != CONTROL_FX_SEND)
+				write_down(n, &now.fx[i], now.bytes.data);
 		for (size_t i = 0; i < now.n; i++)
 			if (now.fx[i].kind == CONTROL_FX_SEND && frame_parse(&f, now.bytes.data + now.fx[i].val,
 			    now.fx[i].nval, FRAME_MAX) > 0)
@@ -190,10 +211,29 @@ ctl_send(struct node *n)
 static void
 join(struct node *n)
 {
-	SEND_CONN(n->gcs, node_join, .name = span_str(n->name), .cpus = (uint64_t)n->lease.total.v[RES_CPU],
+	struct buf procs = BUF_INIT, jobs = BUF_INIT, actors = BUF_INIT;
+	struct msg_node_join m = { .name = span_str(n->name), .cpus = (uint64_t)n->lease.total.v[RES_CPU],
 	    .memory = (uint64_t)n->lease.total.v[RES_MEM], .pid = (uint64_t)getpid(), .node = n->number,
-	    .heir = n->heir && !n->joined_once);
+	    .heir = n->heir && !n->joined_once };
+
+	if (m.heir) {
+		heir_lists(n, &procs, &jobs, &actors);
+		m.procs = span_buf(&procs);
+		m.jobs = span_buf(&jobs);
+		m.actors = span_buf(&actors);
+	}
 	n->joined_once = true;
+	if (n->gcs == NULL) {
+		if (msg_put_node_join(&n->ctl, &m) == 0)
+			ctl_send(n);
+	} else {
+		size_t at = conn_out(n->gcs)->len;
+
+		conn_done(n->gcs, at, msg_put_node_join(conn_out(n->gcs), &m), NULL, 0, 0);
+	}
+	buf_release(&procs);
+	buf_release(&jobs);
+	buf_release(&actors);
 }
 
 static int
@@ -319,9 +359,8 @@ ctl_start(struct node *n, char *why, size_t nwhy)
 	if ((n->control = malloc(sizeof *n->control)) == NULL)
 		return -ENOMEM;
 	control_init(n->control, 1);
-	if (n->heir)			/* programs remember numbers of what is dead; there were fewer of each than of processes */
-		control_begin(n->control, n->next_proc);
-	CTL(n, node_join, .name = span_str(n->name), .pid = (uint64_t)getpid());
+	estate_each(n, ESTATE_CONTROL, read_back, n);
+	join(n);
 	return n->joined ? 0 : ERR_PROTO;
 }
 

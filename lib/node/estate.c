@@ -1,7 +1,7 @@
 /* estate - what a daemon writes down for the one after it, and how that one reads it. */
 #include "node/inner.h"
 
-enum { KEY = 1 + 16 };			/* bytes of the longest key */
+enum { KEY = 1 + 3 + KV_KEY_MAX };	/* bytes of the longest key */
 
 static struct span
 key_of(unsigned char k[KEY], enum estate kind, const void *key, size_t n)

@@ -17,7 +17,6 @@
 #include "os/fd.h"
 #include "wire/le.h"
 
-#define GRACE (3 * CLOCK_SEC)
 #define MARGIN 1024u			/* process numbers that the last one may have given out without our knowing */
 
 /* --- taking over ----------------------------------------------------------------------------------------------------- */
@@ -57,7 +56,39 @@ heir_page(struct node *n)
 	n->next_proc = atomic_load(&n->np->procs) + MARGIN;
 	n->next_chan = n->set.last = n->next_proc;	/* numbers that programs may remember are not given again */
 	atomic_store(&n->np->awake, 0);
+	for (unsigned i = 0; i < NODEPAGE_BELLS; i++) {
+		uint32_t proc = atomic_load(&n->np->bell[i].proc);
+
+		if (proc && atomic_load(&n->np->bell[i].stays))
+			map_put(&n->awaited, proc, (void *)(uintptr_t)(i + 1));
+	}
 	return 0;
+}
+
+static void
+number(void *list, struct span key, struct span val)
+{
+	unsigned char b[8];
+	uint32_t job;
+
+	(void)val;
+	memcpy(&job, key.p, sizeof job);
+	le_put64(b, job);
+	buf_add(list, b, sizeof b);
+}
+
+void
+heir_lists(struct node *n, struct buf *procs, struct buf *jobs, struct buf *actors)
+{
+	struct map_iter it = MAP_ITER;
+	unsigned char b[8];
+
+	while (map_next(&n->awaited, &it)) {
+		le_put64(b, it.key);
+		buf_add(procs, b, sizeof b);
+	}
+	estate_each(n, ESTATE_JOB, number, jobs);
+	actors_list(n, actors);
 }
 
 int
@@ -119,7 +150,7 @@ heir_start(struct node *n)
 		struct bell *bell = &n->np->bell[i];
 		uint32_t proc = atomic_load(&bell->proc);
 
-		if (proc && atomic_load(&bell->stays) && map_put(&n->awaited, proc, (void *)(uintptr_t)(i + 1)) == 0)
+		if (proc && (uintptr_t)map_get(&n->awaited, proc) == i + 1)
 			continue;
 		atomic_store(&bell->proc, 0);
 		n->bells[n->nbells++] = (uint16_t)i;
@@ -133,8 +164,9 @@ heir_start(struct node *n)
 		if (im.key.node == n->number && !map_get(&n->awaited, im.key.proc) && !idmap_get(&n->kept, im.key))
 			spill_forget(n, im.key);
 	n->mem_dirty = true;
-	n->heir_at = clock_ns() + (n->awaited.n ? GRACE : 0);
+	n->heir_at = clock_ns() + (n->awaited.n ? HEIR_GRACE : 0);
 	node_timer(n);
+	jobs_inherit(n);
 }
 
 void
@@ -142,6 +174,7 @@ heir_tick(struct node *n)
 {
 	struct map_iter it = MAP_ITER;
 	struct map late = n->awaited;
+	struct njob *j;
 
 	n->heir_at = 0;
 	n->awaited = (struct map)MAP_INIT;	/* so that they do not count as alive */
@@ -151,6 +184,9 @@ heir_tick(struct node *n)
 		atomic_store(&n->np->bell[i].proc, 0);
 		n->bells[n->nbells++] = (uint16_t)i;
 		bury(n, (uint32_t)it.key);
+		CTL(n, kv_gone, .proc = it.key);
+		if ((j = job_driven(n, (uint32_t)it.key)) != NULL)
+			job_late(n, j);
 	}
 	map_release(&late);
 }

@@ -45,6 +45,8 @@ enum {
 	NODE_MESSAGE = 256,		/* bytes of a line for people */
 };
 
+#define HEIR_GRACE (3 * CLOCK_SEC)	/* for programs to come back to the next daemon */
+
 struct njob {
 	uint32_t number;
 	unsigned refs;			/* its processes */
@@ -271,6 +273,7 @@ uint64_t node_memory(void);			/* bytes of RAM that we may use */
 int	heir_name(struct node *n);		/* its socket: instead of listening anew */
 int	heir_page(struct node *n);		/* its node page; the node's number */
 int	heir_arena(struct node *n);		/* its arena, after memory.c has set the hooks; 0, or 1: there is none */
+void	heir_lists(struct node *n, struct buf *procs, struct buf *jobs, struct buf *actors);	/* of NODE_JOIN */
 void	heir_start(struct node *n);		/* who is dead is buried, who lives is waited for */
 void	heir_tick(struct node *n);
 int	heir_rejoin(struct nproc *p, const struct frame *f, int *fds, unsigned nfd);	/* REJOIN */
@@ -289,6 +292,12 @@ void	hand_file(void *node, uint64_t number, int fd);	/* of moved objects; fd -1:
 enum estate {
 	ESTATE_KEPT = 'k',		/* id: struct kept without its place */
 	ESTATE_MOVED = 'm',		/* id: where on the disk */
+	ESTATE_CONTROL = 'c',		/* what the control store inside would put on a disk, by its keys */
+	ESTATE_JOB = 'j',		/* u32 number: struct njob */
+	ESTATE_ACTOR = 'a',		/* u64 number: what it was made with, if it can be made again */
+	ESTATE_LIFE = 'l',		/* the same, once it has died: its restarts left and incarnation */
+	ESTATE_GROUP = 'g',		/* id: a placement group */
+	ESTATE_SET = 's',		/* u64 number: a set */
 };
 int	estate_start(struct node *n);
 void	estate_put(struct node *n, enum estate kind, const void *key, size_t nkey, struct span val);
@@ -297,6 +306,21 @@ void	estate_sync(struct node *n);
 /* each of a kind that the last daemon left, in the order in which they were put */
 void	estate_each(struct node *n, enum estate kind, void (*fn)(void *ctx, struct span key, struct span val), void *ctx);
 void	estate_taken(struct node *n);		/* all of them were looked at: n->left is freed */
+
+/* heir_jobs.c: jobs, and what goes on in them */
+void	job_note(struct node *n, const struct njob *j);	/* for the next daemon: it is new, or over */
+void	job_unnote(struct node *n, const struct njob *j);
+void	jobs_inherit(struct node *n);
+struct njob *job_driven(const struct node *n, uint32_t proc);	/* the job of this driver, or NULL */
+void	job_resume(struct node *n, struct njob *j);	/* its driver is back, or will never be: what died with the daemon is made again */
+void	job_late(struct node *n, struct njob *j);	/* its driver did not come back */
+
+/* heir_actors.c */
+void	actor_note(struct node *n, const struct ask *a, const struct msg_actor_new *new, uint64_t number);
+void	actor_note_life(struct node *n, const struct actor_life *a);
+void	actor_unnote(struct node *n, uint64_t number);
+void	actors_inherit(struct node *n);
+void	actors_list(struct node *n, struct buf *list);	/* those of the last daemon that can be made again: u64 each */
 
 /* proc.c */
 struct nproc *proc_new(struct node *n, enum msg_role role, int fd);	/* takes fd on success */

@@ -138,10 +138,22 @@ on_hello(struct nproc *p, const struct frame *f, int *fds, unsigned nfd)
 	return ERR_PROTO;
 }
 
+/* to a job that goes on */
+static void
+join_back(struct nproc *p, struct njob *j)
+{
+	p->job = j;
+	j->out = logs_job(p->n, j->number, p->err, p->output);
+	p->err = -1;
+	proc_equip(p);				/* it has all that it needs */
+	job_resume(p->n, j);
+}
+
 int
 join_driver(struct nproc *p, struct span name, struct span namespace, uint64_t output)
 {
 	struct node *n = p->n;
+	struct njob *j;
 	uint64_t req;
 	int e;
 
@@ -150,7 +162,12 @@ join_driver(struct nproc *p, struct span name, struct span namespace, uint64_t o
 	if ((e = admit(p)) < 0)
 		return e;
 	p->role = ROLE_DRIVER;
+	p->kv = p->page != NULL;		/* it came back: who knows what it did */
 	p->output = output <= OUTPUT_NONE ? (enum msg_output)output : OUTPUT_COLLAPSE;
+	if (p->page && (j = job_driven(n, p->number)) != NULL) {
+		join_back(p, j);
+		return 0;
+	}
 	if ((p->hello = req = ctl_ask(n, p, 0, MSG_JOB_NEW_T, span_of(NULL, 0))) == 0)
 		return -ENOMEM;
 	CTL(n, job_new, .req = req, .name = span_buf(&p->name), .namespace = span_buf(&p->namespace));
@@ -175,6 +192,7 @@ join_job(struct nproc *p, uint32_t job)
 	if (e < 0)
 		goto fail;
 	read_surroundings(j, p->pid);
+	job_note(p->n, j);
 	if ((e = proc_equip(p)) == 0)
 		return;
 	proc_fail(p, 0, e, "the node has no room for another process: %s", err_str(e));

@@ -289,6 +289,7 @@ job_unref(struct node *n, struct njob *j)
 	if (--j->refs)
 		return;
 	map_del(&n->jobs, j->number);
+	job_unnote(n, j);
 	logs_job_end(n, j->out);
 	if (j->cwd >= 0)
 		close(j->cwd);
@@ -305,6 +306,7 @@ job_over(struct node *n, struct njob *j)
 		return;
 	j->over = true;
 	j->refs++;
+	job_note(n, j);
 	sets_step(n, &(struct set_in){ .kind = SET_IN_JOB_END, .job = j->number });
 	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_JOB_END, .job = j->number });
 	list_each_safe(l, q, &n->procs_list) {
