@@ -183,6 +183,12 @@ rota.task(function(to) local w <close> = to w:send(1) end)(w)
 is(r:recv(), 1, "messages")
 is(select(2, r:recv()), "closed", "the end of the block alone is the end of the messages")
 
+local p <close> = io.popen([[rlua -l rota -e '
+	local w, r = rota.channel()
+	local ref = rota.task(function(w) w:send(1) end):with { resources = { nothing = 1 } }(w)
+	r:recv(5.5)' 2>&1]])
+has(p:read "a", "waiting for channel 1: no process has its other end", "an end on its way to a task that cannot run is told after 5 s")
+
 -- one user at a time
 local w, r = rota.channel()
 local hold = rota.task(function(from) return from:recv() end)

@@ -108,8 +108,8 @@ hog:remove()
 for _, c in ipairs {
 	{ { { cpus = 1 }, { cpus = 1 } }, "strict_spread", "strict_spread needs a node for each of the 2 bundles, and there is 1" },
 	{ { { cpus = 3 }, { cpus = 3 } }, "strict_pack", "no node can hold all 2 bundles" },
-	{ { { cpus = 3 }, { cpus = 3 } }, "pack", "cannot hold the 2 bundles" },
-	{ { { cpus = 64 } }, "spread", "cannot hold the 1 bundle" },
+	{ { { cpus = 3 }, { cpus = 3 } }, "pack", "cannot hold the 2 bundles: they need 6 cpus, there are 4" },
+	{ { { cpus = 64 } }, "spread", "cannot hold the 1 bundle: bundle 1 needs 64 cpus, a node has 4" },
 	{ { { cpus = 1, resources = { ssd = 1 } } }, "pack", "needs 1 ssd; this node has 0" },
 } do
 	local g = rota.group(c[1], c[2])

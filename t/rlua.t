@@ -91,6 +91,11 @@ check 'and is 125' exits 125 sh -c 'rlua -e "print(1)" >/dev/full'
 check 'nothing is started without need' sh -c 'rlua -l rota -e "print(rota.task)" && test ! -e "$ROTA_DIR"'
 check 'tasks run' prints 9 rlua -l rota -e 'print(rota.get(rota.task(function(x) return x * x end)(3)))'
 check 'no cluster is an error' exits 125 rlua -A local -l rota -e 'rota.put(1)'
+check 'and a socket that is not there' exits 125 rlua -A unix:/nonexistent -l rota -e 'rota.put(1)'
+check 'a directory that cannot be: once why' says "cannot create '/dev/null/x': Not a directory" env ROTA_DIR=/dev/null/x rmap true ::: a
+check 'and not twice' sh -c '! ROTA_DIR=/dev/null/x rmap true ::: a 2>&1 | grep "directory.*directory"'
+check 'a failure that nobody fetched names its task' sh -c "rlua -l rota -e 'rota.task(function() error \"boom\" end):with{name=\"bang\"}() rota.sleep(0.2)' 2>&1 |
+	grep 'rota: task bang failed and its result was never fetched: (command line):1: boom'"
 check 'an error of a task: where it was, then who waited' prints 'rlua: (command line):2: odd
 in task t, stack traceback:
 	(command line):2: in function <(command line):1>

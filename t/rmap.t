@@ -108,6 +108,7 @@ check '--delay' exits 0 sh -c 'rmap --delay 1ms true ::: 1 2 3'
 
 # --- usage
 check 'no command' says 'no command; see rmap -h' rmap
+check 'one list of items' says "a second ':::': there is one list of items" rmap echo ::: a ::: b
 check 'unknown option' says "unknown option '--tagg'; did you mean '--tag'?" rmap --tagg true
 check 'no name is near: no guess' says "rmap: unknown option '--foo'; see rmap -h" rmap --foo
 check 'usage is 2' exits 2 sh -c 'rmap -n x true 2>/dev/null'

@@ -126,7 +126,8 @@ check 'and nowhere else' quiet
 wanted() { bar 'rmap --bar sleep ::: 1.6' || return 0; grep -q 'rmap  0/1' "$TMP/o" || { od -c "$TMP/o"; return 1; }; }
 check '--bar: where stdout is the terminal too' wanted
 hints() {
-	bar 'timeout --foreground 3 rmap gzip; timeout --foreground 3 robj put' || return 0
+	bar 'timeout --foreground 3 rmap gzip; timeout --foreground 3 rmap wc Makefile README; timeout --foreground 3 robj put' || return 0
+	grep -q 'Ctrl-D (or: rmap wc ::: Makefile README)' "$TMP/o" || { cat "$TMP/o"; return 1; }
 	grep -q 'rmap: reading items from the terminal, one a line; end with Ctrl-D (or: rmap gzip ::: ' "$TMP/o" && grep -q 'robj: reading' "$TMP/o" ||
 		{ cat "$TMP/o"; return 1; }
 }

@@ -7,17 +7,36 @@
 #include "base/die.h"
 #include "rmap.h"
 
+/* the words behind the command, if all are files: they were meant as items */
+static bool
+files_of(const struct options *o, char *names, size_t n)
+{
+	size_t at = 0;
+
+	for (int i = 1; i < o->argc; i++) {
+		if (access(o->argv[i], F_OK) < 0)
+			return false;
+		at += (size_t)snprintf(names + at, n - at, "%s%s", i > 1 ? " " : "", o->argv[i]);
+		if (at >= n) {
+			strcpy(names, "FILE ...");
+			return true;
+		}
+	}
+	return o->argc > 1;
+}
+
 static void
 terminal_hint(const struct options *o)
 {
+	char names[80];
+
 	if (o->quiet)
 		return;
 	if (o->lua_name || o->pipe || o->argc == 0)
 		fprintf(stderr, "%s: reading lines from the terminal; end with Ctrl-D\n", progname);
 	else
-		fprintf(stderr, "%s: reading items from the terminal, one a line; end with Ctrl-D (or: %s %.40s ::: %.60s)\n",
-		    progname, progname, o->argv[0],
-		    o->argc > 1 && access(o->argv[o->argc - 1], F_OK) == 0 ? o->argv[o->argc - 1] : "a b c");
+		fprintf(stderr, "%s: reading items from the terminal, one a line; end with Ctrl-D (or: %s %.40s ::: %s)\n",
+		    progname, progname, o->argv[0], files_of(o, names, sizeof names) ? names : "a b c");
 }
 
 int

@@ -386,6 +386,9 @@ options_parse(struct options *o, int argc, char *argv[])
 			o->nargs = o->argc - i - 1;
 			o->argc = i;
 		}
+	for (int i = 0; i < o->nargs; i++)
+		if (strcmp(o->args[i], ":::") == 0)
+			die(2, 0, "a second ':::': there is one list of items; for pairs give lines with columns, -C");
 	if (o->has_args && o->file)
 		die(2, 0, "-a and ::: both give items");
 	combine(o);

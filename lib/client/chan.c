@@ -151,6 +151,12 @@ client_chan_number(const struct client_chan *ch)
 	return ch->number;
 }
 
+bool
+client_chan_alone(const struct client_chan *ch)
+{
+	return atomic_load(&peer_side(ch)->owner) == 0;
+}
+
 int
 client_chan_pass(struct client_chan *ch)
 {

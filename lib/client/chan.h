@@ -51,6 +51,7 @@ int	client_chan_put(struct client_chan *ch, const struct payload *p, unsigned ta
 int	client_chan_send(struct client_chan *ch, const struct payload *p, unsigned tag,
 	    int (*wait)(struct client_chan *ch, void *arg), void *arg);
 bool	client_chan_partial(const struct client_chan *ch);
+bool	client_chan_alone(const struct client_chan *ch);	/* the other end is on its way, with no process */
 
 /* 1 and *m, good until client_chan_done; 0 nothing there; what client_chan_peer says, when all messages were taken */
 int	client_chan_get(struct client_chan *ch, struct chan_in *m);

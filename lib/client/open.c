@@ -196,7 +196,7 @@ connect_to(const char *address, const struct client_opts *o, struct home *h, cha
 		return fd == -ENOENT || fd == -ECONNREFUSED ? ERR_NO_CLUSTER : fd;
 	}
 	if ((dir = dir_open(path, sizeof path)) < 0)
-		return say(why, n, dir, "cannot use ROTA_DIR: %s", dir_why());
+		return say(why, n, ERR_NO_CLUSTER, "cannot use ROTA_DIR: %s", dir_why()), dir;	/* that has the reason */
 	if (!address || !*address) {
 		if ((fd = home(h, sock_connect(dir, "local.sock"), path, "local.sock")) < 0 &&
 		    (fd = home(h, shared(dir, o, why, n), path, "shared.sock")) < 0 && !*why)

@@ -81,10 +81,53 @@ attempt(const struct group_node *const *nodes, unsigned nnode, bool empty, enum 
 	return done;
 }
 
-static void
-why_not(unsigned nnode, enum group_strategy s, unsigned n, char text[200])
+static const char *
+amount(unsigned r, int64_t v, char text[32])
 {
-	const char *nodes = nnode == 1 ? "the one node that there is" : "the nodes that there are";
+	if (r == RES_MEM)
+		snprintf(text, 32, "%.1fG memory", (double)v / (1 << 30));
+	else
+		snprintf(text, 32, "%g %s", (double)v / 1000, r == RES_CPU ? "cpus" : "gpus");
+	return text;
+}
+
+/* appends what there is too little of, if one resource alone shows it; the names of custom ones are not known here */
+static void
+too_little(const struct group_node *const *nodes, unsigned nnode, enum group_strategy s, const struct res *bundle, unsigned n,
+    char *text, size_t size)
+{
+	static const unsigned known[] = { RES_CPU, RES_GPU, RES_MEM };
+	char need[32], have[32];
+
+	for (unsigned k = 0; k < sizeof known / sizeof *known; k++) {
+		unsigned r = known[k];
+		int64_t most = 0, all = 0, sum = 0;
+
+		for (unsigned i = 0; i < nnode; i++) {
+			most = nodes[i]->total.v[r] > most ? nodes[i]->total.v[r] : most;
+			all += nodes[i]->total.v[r];
+		}
+		for (unsigned i = 0; i < n; i++) {
+			sum += bundle[i].v[r];
+			if (bundle[i].v[r] <= most)
+				continue;
+			snprintf(text, size, ": bundle %u needs %s, a node has %s", i + 1, amount(r, bundle[i].v[r], need),
+			    amount(r, most, have));
+			return;
+		}
+		if (sum > (s == GROUP_STRICT_PACK ? most : all)) {
+			snprintf(text, size, ": they need %s, there %s %s", amount(r, sum, need), r == RES_MEM ? "is" : "are",
+			    amount(r, s == GROUP_STRICT_PACK ? most : all, have));
+			return;
+		}
+	}
+}
+
+static void
+why_not(const struct group_node *const *nodes, unsigned nnode, enum group_strategy s, const struct res *bundle, unsigned n, char text[200])
+{
+	const char *there = nnode == 1 ? "the one node that there is" : "the nodes that there are";
+	size_t len;
 
 	if (s == GROUP_STRICT_SPREAD && n > nnode)
 		snprintf(text, 200, "strict_spread needs a node for each of the %u bundles, and there %s %u", n, nnode == 1 ? "is" : "are",
@@ -92,7 +135,9 @@ why_not(unsigned nnode, enum group_strategy s, unsigned n, char text[200])
 	else if (s == GROUP_STRICT_PACK)
 		snprintf(text, 200, "no node can hold all %u bundles", n);
 	else
-		snprintf(text, 200, "%s cannot hold the %u bundle%s", nodes, n, n == 1 ? "" : "s");
+		snprintf(text, 200, "%s cannot hold the %u bundle%s", there, n, n == 1 ? "" : "s");
+	len = strlen(text);
+	too_little(nodes, nnode, s, bundle, n, text + len, 200 - len);
 }
 
 int
@@ -106,6 +151,6 @@ group_plan(const struct group_node *const *nodes, unsigned nnode, enum group_str
 		return 0;
 	}
 	memset(node, 0, n * sizeof *node);
-	why_not(nnode, s, n, text);
+	why_not(nodes, nnode, s, bundle, n, text);
 	return ERR_INFEASIBLE;
 }

@@ -14,6 +14,7 @@
 #include "wire/le.h"
 
 #define PATIENCE_NS 1000000u		/* a worker that waits longer gives its CPUs back */
+#define LONG_NS 5000000000u		/* after which it is told that nobody is at the other end */
 
 struct lchan {
 	struct client_chan *ch;		/* NULL: passed on, or closed */
@@ -78,8 +79,18 @@ chan_wait(lua_State *L, struct client_chan *const *v, unsigned n, uint64_t deadl
 			return e;
 	}
 	blocked = s->sched && sched_block_here(L);
-	while ((e = client_chan_wait(s->c, v, n, deadline, upsets, set)) == -EINTR)
-		script_interrupted(L);
+	soon = clock_ns() + LONG_NS;
+	while ((e = client_chan_wait(s->c, v, n, deadline < soon ? deadline : soon, upsets, set)) == -EINTR ||
+	    (e == -ETIMEDOUT && soon < deadline)) {
+		if (e == -EINTR) {
+			script_interrupted(L);
+			continue;
+		}
+		if (n == 1 && client_chan_alone(v[0]))
+			fprintf(stderr, "rota: waiting for channel %llu: no process has its other end; it was sent to a task that did not start, "
+			    "or failed before it used it\n", (unsigned long long)client_chan_number(v[0]));
+		soon = WAIT_FOREVER;
+	}
 	if (blocked)
 		sched_blocking(s, false);
 	return e;

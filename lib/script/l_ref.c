@@ -85,6 +85,7 @@ ref_failed_notice(lua_State *L, struct rec *r)
 {
 	struct script *s = script_of(L);
 	struct value v;
+	const char *name;
 	char text[512];
 
 	if (s->sched || !rec_is_ready(r) || (r->flags & (REC_ERROR|REC_SEEN|REC_BORROWED)) != REC_ERROR || client_lost(s->c))
@@ -93,7 +94,8 @@ ref_failed_notice(lua_State *L, struct rec *r)
 	    val_error_text(v.p, v.n, text, sizeof text, NULL) < 0)
 		return;
 	/* the one place where a library speaks: nobody else is left to tell */
-	fprintf(stderr, "rota: a task failed and its result was never fetched: %s\n", text);
+	name = client_task_name(s->c, r);
+	fprintf(stderr, "rota: %s%s failed and its result was never fetched: %s\n", name ? "task " : "a task", name ? name : "", text);
 }
 
 static int
