@@ -240,8 +240,12 @@ on_stop(struct nproc *p, const struct frame *f)
 	list_each(l, &n->procs_list) {
 		struct nproc *q = list_entry(l, struct nproc, link);
 
-		if (q->role == ROLE_DRIVER && q->job && !q->lost && q != p)
+		if (q->role != ROLE_DRIVER || q->lost || q == p)
+			continue;
+		if (q->job)
 			buf_printf(&text, "%s%u %s", jobs++ ? ", " : "", (unsigned)q->job->number, q->job->name);
+		else
+			buf_printf(&text, "%sone that just joins", jobs++ ? ", " : "");
 	}
 	if (jobs && !m.force)
 		proc_fail(p, m.req, -EBUSY, "%u job%s on %s (%.*s); --force ends %s", jobs, jobs == 1 ? " runs" : "s run", n->name,
