@@ -9,8 +9,15 @@
     rota_program.serve(Counter())
 
 A method gets the arguments of the call and returns its value; a tuple is several values.  An exception is the call's error.
-Strings that are UTF-8 come as str, others as bytes; tables come as list or dict.
+Strings that are UTF-8 come as str, others as bytes; tables come as list or dict; a rota.buffer, but of bytes, comes as a
+memoryview of its elements, and a memoryview or an array.array becomes one (of bytes: a string).
+
+Long values do not go through the socket but as descriptors of memory.  With serve(..., views=True) those that come are
+read-only memoryviews of that memory, also where they are strings, and nothing is copied; they end with the call.
 """
+import array
+import fcntl
+import mmap
 import os
 import socket
 import struct
@@ -23,14 +30,20 @@ START, CALL, REPLY, ERROR, CANCEL, PING, PONG = range(120, 127)
 HEAD = struct.Struct("<IHBBQIHHQ")      # body bytes, type, version, flags, request, credit, buffers, descriptors, session
 LIMIT = 64 << 20
 TURNS = 16                              # that a wait lets others run before it sleeps
+LENT = struct.Struct("<IQQ")            # a long value: which descriptor, offset, bytes
+LONG = 64 << 10                         # bytes from which on a value that is returned is long
+BUFFER, OOB = 6, 15                     # exts of rota-values(7)
+FORMATS = {1: "B", 2: "b", 3: "H", 4: "h", 5: "I", 6: "i", 7: "Q", 8: "q", 9: "f", 10: "d", 13: "?"}
+TYPES = {"u1": 1, "i1": 2, "u2": 3, "i2": 4, "u4": 5, "i4": 6, "u8": 7, "i8": 8, "f4": 9, "f8": 10, "f2": 11, "b1": 13}
+KINDS = {f: k for k, all in (("u", "cBHILQ"), ("i", "bhilq"), ("f", "efd"), ("b", "?")) for f in all}
 
 # --- msgpack, as much as rota speaks -----------------------------------------------------------------------------------
 
 _float, _u16, _u32, _u64, _i64 = (struct.Struct(f) for f in (">d", ">H", ">I", ">Q", ">q"))
 
 
-def pack(v, out):
-    """appends v to the bytearray out"""
+def pack(v, out, long=None):
+    """appends v to the bytearray out; with a list, bytes that are long go there"""
     if v is None:
         out.append(0xC0)
     elif v is True or v is False:
@@ -50,23 +63,52 @@ def pack(v, out):
         out += _float.pack(v)
     elif isinstance(v, str):
         b = v.encode("utf-8", "surrogateescape")
-        _head(out, len(b), 0xA0, 32, (0xD9, 0xDA, 0xDB))
-        out += b
-    elif isinstance(v, (bytes, bytearray, memoryview)):
-        b = bytes(v)
-        _head(out, len(b), 0, 0, (0xC4, 0xC5, 0xC6))
-        out += b
+        if not _lend(b, out, long, 0):
+            _head(out, len(b), 0xA0, 32, (0xD9, 0xDA, 0xDB))
+            out += b
+    elif isinstance(v, (bytes, bytearray, memoryview, array.array)):
+        _pack_bytes(memoryview(v), out, long)
     elif isinstance(v, (list, tuple)):
         _head(out, len(v), 0x90, 16, (None, 0xDC, 0xDD))
         for x in v:
-            pack(x, out)
+            pack(x, out, long)
     elif isinstance(v, dict):
         _head(out, len(v), 0x80, 16, (None, 0xDE, 0xDF))
         for k, x in v.items():
-            pack(k, out)
-            pack(x, out)
+            pack(k, out, long)
+            pack(x, out, long)
     else:
         raise TypeError("a %s does not travel" % type(v).__name__)
+
+
+def _pack_bytes(v, out, long):
+    form = v.format.lstrip("@=<")
+    dtype = TYPES.get("%s%d" % (KINDS.get(form, ""), v.itemsize))
+    if dtype is None:
+        raise TypeError("elements of format '%s' do not travel" % v.format)
+    b = v.cast("B") if v.nbytes and v.c_contiguous and form == v.format.lstrip("@") else v.tobytes()
+    if dtype == 1 and v.ndim == 1:
+        if not _lend(b, out, long, 1):
+            _head(out, len(b), 0, 0, (0xC4, 0xC5, 0xC6))
+            out += b
+        return
+    body = struct.pack("<BB%dQ" % v.ndim, dtype, v.ndim, *v.shape)
+    if long is not None and len(b) >= LONG:
+        long.append(b)
+        body += struct.pack("<BI", 1, len(long) - 1)
+    else:
+        body += b"\0" + b
+    _head(out, len(body), 0, 0, (0xC7, 0xC8, 0xC9))
+    out.append(BUFFER)
+    out += body
+
+
+def _lend(b, out, long, raw):
+    if long is None or len(b) < LONG:
+        return False
+    long.append(b)
+    out += struct.pack("<BBBIQB", 0xC7, 13, OOB, len(long) - 1, len(b), raw)
+    return True
 
 
 def _head(out, n, fix, below, codes):
@@ -82,8 +124,8 @@ def _head(out, n, fix, below, codes):
         out += _u32.pack(n)
 
 
-def unpack(b, at=0):
-    """the value at b[at], and where the next one begins"""
+def unpack(b, at=0, lent=()):
+    """the value at b[at], and where the next one begins; lent: the bytes that lie elsewhere"""
     c = b[at]
     at += 1
     if c < 0x80:
@@ -91,11 +133,11 @@ def unpack(b, at=0):
     if c >= 0xE0:
         return c - 256, at
     if c < 0x90:
-        return _map(b, at, c & 15)
+        return _map(b, at, c & 15, lent)
     if c < 0xA0:
-        return _list(b, at, c & 15)
+        return _list(b, at, c & 15, lent)
     if c < 0xC0:
-        return _text(b, at, c & 31)
+        return _text(b, at, c & 31, lent)
     if c in _simple:
         return _simple[c], at
     if c in _number:
@@ -103,117 +145,205 @@ def unpack(b, at=0):
         return s.unpack_from(b, at)[0], at + s.size
     if c in _sized:
         size, what = _sized[c]
-        return what(b, at + size, int.from_bytes(b[at:at + size], "big"))
+        return what(b, at + size, int.from_bytes(b[at:at + size], "big"), lent)
     raise ValueError("type 0x%02x does not go to a program" % c)
 
 
-def _map(b, at, n):
+def _map(b, at, n, lent):
     d = {}
     for _ in range(n):
-        k, at = unpack(b, at)
-        d[k], at = unpack(b, at)
+        k, at = unpack(b, at, lent)
+        d[k], at = unpack(b, at, lent)
     return d, at
 
 
-def _list(b, at, n):
+def _list(b, at, n, lent):
     v = []
     for _ in range(n):
-        x, at = unpack(b, at)
+        x, at = unpack(b, at, lent)
         v.append(x)
     return v, at
 
 
-def _bytes(b, at, n):
+def _bytes(b, at, n, lent):
     if at + n > len(b):
         raise ValueError("cut short")
     return bytes(b[at:at + n]), at + n
 
 
-def _text(b, at, n):
-    v, at = _bytes(b, at, n)
+def _text(b, at, n, lent):
+    v, at = _bytes(b, at, n, lent)
+    return _str(v), at
+
+
+def _str(v):
+    if isinstance(v, memoryview):       # a view: it stays what it is
+        return v
     try:
-        return v.decode(), at
+        return v.decode()
     except UnicodeDecodeError:
-        return v, at
+        return v
+
+
+def _ext(b, at, n, lent):
+    kind, at = b[at], at + 1
+    body, at = _bytes(b, at, n, lent)
+    if kind == OOB:
+        return _str(lent[struct.unpack_from("<I", body)[0]]), at
+    if kind != BUFFER:
+        raise ValueError("ext %d does not go to a program" % kind)
+    dtype, ndim = body[0], body[1]
+    shape = struct.unpack_from("<%dQ" % ndim, body, 2)
+    rest = body[2 + 8 * ndim:]
+    v = lent[struct.unpack_from("<I", rest, 1)[0]] if rest[0] else rest[1:]
+    if dtype == 1 and ndim == 1:
+        return _str(v), at
+    v = memoryview(v)
+    return v.cast(FORMATS[dtype], shape) if v.nbytes and dtype in FORMATS else v, at
 
 
 _simple = {0xC0: None, 0xC2: False, 0xC3: True}
 _number = {c: struct.Struct(f) for c, f in ((0xCA, ">f"), (0xCB, ">d"), (0xCC, ">B"), (0xCD, ">H"), (0xCE, ">I"), (0xCF, ">Q"),
                                             (0xD0, ">b"), (0xD1, ">h"), (0xD2, ">i"), (0xD3, ">q"))}
 _sized = {0xC4: (1, _bytes), 0xC5: (2, _bytes), 0xC6: (4, _bytes), 0xD9: (1, _text), 0xDA: (2, _text), 0xDB: (4, _text),
-          0xDC: (2, _list), 0xDD: (4, _list), 0xDE: (2, _map), 0xDF: (4, _map)}
+          0xC7: (1, _ext), 0xC8: (2, _ext), 0xC9: (4, _ext), 0xDC: (2, _list), 0xDD: (4, _list), 0xDE: (2, _map), 0xDF: (4, _map)}
+
+# --- long values -------------------------------------------------------------------------------------------------------
+
+
+class _Lent:
+    """the long values of a call: mapped, or copied; closed when it has been answered"""
+
+    def __init__(self, entries, fds, views):
+        self.maps, self.values = [], []
+        for at in range(0, len(entries), LENT.size):
+            which, off, n = LENT.unpack_from(entries, at)
+            skip = off % mmap.ALLOCATIONGRANULARITY
+            m = mmap.mmap(fds[which], skip + n, access=mmap.ACCESS_READ, offset=off - skip)
+            self.maps.append(m)
+            with memoryview(m) as whole:
+                v = whole[skip:skip + n]
+            self.values.append(v if views else bytes(v))
+
+    def close(self):
+        for x in [v.release for v in self.values if isinstance(v, memoryview)] + [m.close for m in self.maps]:
+            try:
+                x()
+            except BufferError:         # somebody still looks at it: it is unmapped with the last view
+                pass
+
+
+def _memory(parts):
+    """a descriptor of memory with the parts in it, and the entries that say where"""
+    fd, at, entries = os.memfd_create("rota-reply", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), 0, bytearray()
+    for b in parts:
+        entries += LENT.pack(0, at, len(b))
+        left = memoryview(b)
+        while left:
+            left = left[os.write(fd, left):]
+        at += len(b)
+        at += os.write(fd, bytes(-at % 64))
+    fcntl.fcntl(fd, getattr(fcntl, "F_ADD_SEALS", 1033), 7)     # no seals to come, it cannot shrink, it cannot grow
+    return fd, bytes(entries)
+
 
 # --- frames ------------------------------------------------------------------------------------------------------------
 
 
-def _send(sock, kind, request, *fields):
+def _send(sock, kind, request, *fields, fds=()):
     out = bytearray(HEAD.size)
     pack(list(fields), out)
-    HEAD.pack_into(out, 0, len(out) - HEAD.size, kind, PROTO, 0, request, 0, 0, 0, 0)
+    HEAD.pack_into(out, 0, len(out) - HEAD.size, kind, PROTO, 0, request, 0, 0, len(fds), 0)
+    if fds:
+        n = sock.sendmsg([out], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
+        out = memoryview(out)[n:]
     sock.sendall(out)
 
 
 class _Frames:
     def __init__(self, sock):
-        self.sock, self.got, self.turns = sock, bytearray(), TURNS
+        self.sock, self.got, self.fds, self.turns = sock, bytearray(), [], TURNS
+
+    def _recv(self, flags):
+        part, more, _, _ = self.sock.recvmsg(1 << 16, socket.CMSG_SPACE(16 * 4), flags | socket.MSG_CMSG_CLOEXEC)
+        for _, _, data in more:
+            self.fds += array.array("i", data)
+        return part
 
     def _part(self):
         """what comes next: at once, mostly, when others are let run; more such turns after a hit, fewer after a miss"""
         for _ in range(self.turns):
             os.sched_yield()
             try:
-                part = self.sock.recv(1 << 16, socket.MSG_DONTWAIT)
+                part = self._recv(socket.MSG_DONTWAIT)
                 self.turns = min(2 * self.turns, TURNS)
                 return part
             except BlockingIOError:
                 pass
         start = time.monotonic()
-        part = self.sock.recv(1 << 16)
+        part = self._recv(0)
         self.turns = TURNS if time.monotonic() - start < 1e-4 else max(self.turns // 2, 1)
         return part
 
     def next(self):
-        """(type, request, fields) or None at the end"""
+        """(type, request, fields, descriptors) or None at the end"""
         while True:
             if len(self.got) >= HEAD.size:
-                n, kind, _, _, request = HEAD.unpack_from(self.got)[:5]
+                n, kind, _, _, request, _, _, nfd = HEAD.unpack_from(self.got)[:8]
                 if n > LIMIT:
                     raise ValueError("a frame of %d bytes" % n)
                 if len(self.got) >= HEAD.size + n:
                     fields, _ = unpack(self.got, HEAD.size)
                     del self.got[:HEAD.size + n]
-                    return kind, request, fields
+                    fds, self.fds = self.fds[:nfd], self.fds[nfd:]
+                    return kind, request, fields, fds
             part = self._part()
             if not part:
                 return None
             self.got += part
 
 
-def serve(target, name=None):
+def serve(target, name=None, views=False):
     """answers calls with the methods of target, or with the functions of a dict, until nobody asks any more"""
     sock = socket.socket(fileno=int(os.environ.get("ROTA_FD", "3")))
-    _send(sock, START, 0, PROTO, PROTO, name or os.path.basename(sys.argv[0]))
+    _send(sock, START, 0, PROTO, PROTO, name or os.path.basename(sys.argv[0]), 1)
     frames = _Frames(sock)
     while True:
         m = frames.next()
         if m is None:
             return
-        kind, request, fields = m
+        kind, request, fields, fds = m
         if kind == PING:
             _send(sock, PONG, request, 0)
         elif kind == CALL:
-            _answer(sock, target, request, fields)
+            _answer(sock, target, request, fields, fds, views)
+        for fd in fds:
+            os.close(fd)
 
 
-def _answer(sock, target, request, fields):
+def _answer(sock, target, request, fields, fds, views):
+    lent = v = args = None
     try:
-        method, args = fields[0], unpack(fields[1])[0]
+        method = fields[0]
+        lent = _Lent(fields[2] if len(fields) > 2 else b"", fds, views)
+        args = unpack(fields[1], 0, lent.values)[0]
         f = target.get(method) if isinstance(target, dict) else None if method.startswith("_") else getattr(target, method, None)
         if f is None:
             raise AttributeError("no method '%s'" % method)
         v = f(*args)
-        values = bytearray()
-        pack(list(v) if isinstance(v, tuple) else [v], values)
-        _send(sock, REPLY, request, bytes(values))
+        values, long = bytearray(), []
+        pack(list(v) if isinstance(v, tuple) else [v], values, long)
+        if long:
+            fd, entries = _memory(long)
+            try:
+                _send(sock, REPLY, request, bytes(values), entries, fds=[fd])
+            finally:
+                os.close(fd)
+        else:
+            _send(sock, REPLY, request, bytes(values))
     except Exception as e:              # the call's, not ours
         _send(sock, ERROR, request, "%s: %s" % (type(e).__name__, e), traceback.format_exc())
+    finally:
+        del args, v
+        if lent:
+            lent.close()

@@ -16,7 +16,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -25,29 +24,16 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "base/clock.h"
-#include "os/giveway.h"
 #include "os/proc.h"
 #include "script/buffer.h"
-#include "script/script.h"
-#include "wire/frame.h"
-#include "wire/mp.h"
-#include "wire/msg.h"
+#include "script/process.h"
 
-enum { PART = 64 << 10, ARGS = 4096, LINE_MAX_BYTES = 64 << 20 };
+enum { ARGS = 4096, LINE_MAX_BYTES = 64 << 20 };
 
 extern char **environ;
 
-struct process {
-	pid_t pid;			/* 0: reaped, or never started */
-	int in, out, err, sock;		/* ours of its pipes, or of the socket; -1 */
-	struct buf got;			/* read and not yet taken: lines and frames */
-	struct giveway way;		/* frames: it answers soon, mostly */
-};
-
-/* raises text that begins with no place: it is the program's, or about it */
-static int __attribute__((format(printf, 2, 3)))
-fail(lua_State *L, const char *fmt, ...)
+int
+process_fail(lua_State *L, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -57,14 +43,14 @@ fail(lua_State *L, const char *fmt, ...)
 	return lua_error(L);
 }
 
-static struct process *
-check(lua_State *L)
+struct process *
+process_check(lua_State *L)
 {
 	return luaL_checkudata(L, 1, "rota.process");
 }
 
-static void
-shut(int *fd)
+void
+process_shut(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
@@ -80,20 +66,22 @@ finish(struct process *p)		/* nothing of it is left */
 			;
 	}
 	p->pid = 0;
-	shut(&p->in);
-	shut(&p->out);
-	shut(&p->err);
-	shut(&p->sock);
+	process_shut(&p->in);
+	process_shut(&p->out);
+	process_shut(&p->err);
+	process_shut(&p->sock);
+	process_shut(&p->store);
+	process_shut(&p->lent);
+	while (p->nfd)
+		close(p->fd[--p->nfd]);
 	buf_release(&p->got);
 }
 
-/* after a wait was interrupted: raises if the task was cancelled, or by Ctrl-C in a driver */
-static void
-interrupted(lua_State *L, struct process *p)
+void
+process_interrupted(lua_State *L)
 {
 	struct script *s = script_of(L);
 
-	(void)p;
 	if (s->sched)
 		cancel_check(L);
 	else
@@ -120,10 +108,10 @@ strings(lua_State *L, int idx, const char *field)
 	v = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *v, 0);
 	for (lua_Integer i = 1; i <= n; i++) {
 		if (lua_rawgeti(L, -2, i) != LUA_TSTRING)
-			fail(L, "%s[%d]: a string expected, got %s", field, (int)i, luaL_typename(L, -1));
+			process_fail(L, "%s[%d]: a string expected, got %s", field, (int)i, luaL_typename(L, -1));
 		v[k++] = (char *)lua_tostring(L, -1);
 		if (strlen(v[k - 1]) != lua_rawlen(L, -1))
-			fail(L, "%s[%d]: holds a NUL byte, which no argument can", field, (int)i);
+			process_fail(L, "%s[%d]: holds a NUL byte, which no argument can", field, (int)i);
 		lua_pop(L, 1);
 	}
 	v[k] = NULL;
@@ -174,10 +162,10 @@ pipes(struct process *p, struct proc_spawn *s, bool frames, bool once)
 		int e = -errno;
 
 		for (int i = 0; i < 2; i++) {
-			shut(&in[i]);
-			shut(&out[i]);
-			shut(&err[i]);
-			shut(&sock[i]);
+			process_shut(&in[i]);
+			process_shut(&out[i]);
+			process_shut(&err[i]);
+			process_shut(&sock[i]);
 		}
 		return e;
 	}
@@ -212,8 +200,8 @@ l_process(lua_State *L)
 	lua_settop(L, 1);
 	lua_getfield(L, 1, "mode");
 	mode = luaL_checkoption(L, 2, "once", modes);
-	p = lua_newuserdatauv(L, sizeof *p, 0);
-	*p = (struct process){ .in = -1, .out = -1, .err = -1, .sock = -1 };
+	p = lua_newuserdatauv(L, sizeof *p, 1);
+	*p = (struct process){ .in = -1, .out = -1, .err = -1, .sock = -1, .store = -1, .lent = -1 };
 	p->way.most = (uint32_t)(GIVEWAY_SPIN * client_welcome(script_of(L)->c)->spin);
 	giveway_slept(&p->way, 0);
 	luaL_setmetatable(L, "rota.process");
@@ -227,7 +215,7 @@ l_process(lua_State *L)
 	s.env = environment(L, more, var);
 	lua_getfield(L, 1, "dir");
 	if ((dir = lua_tostring(L, -1)) != NULL && (s.cwd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
-		return fail(L, "cannot use directory '%s': %s", dir, strerror(errno));
+		return process_fail(L, "cannot use directory '%s': %s", dir, strerror(errno));
 	s.group = s.pdeath = true;
 	if ((e = pipes(p, &s, mode == 2, mode == 0)) == 0) {
 		e = proc_spawn(&s);
@@ -244,7 +232,7 @@ l_process(lua_State *L)
 		close(s.cwd);
 	if (e < 0) {
 		finish(p);
-		return fail(L, "cannot run '%s': %s", s.argv[0], err_str(e));
+		return process_fail(L, "cannot run '%s': %s", s.argv[0], err_str(e));
 	}
 	p->pid = e;
 	lua_settop(L, top);
@@ -253,14 +241,13 @@ l_process(lua_State *L)
 
 /* --- waiting ----------------------------------------------------------------------------------------------------------- */
 
-/* one wait for any of the descriptors; raises when interrupted for a reason */
-static void
-await(lua_State *L, struct process *p, struct pollfd *fd, nfds_t n)
+void
+process_await(lua_State *L, struct pollfd *fd, unsigned n)
 {
 	while (poll(fd, n, -1) < 0) {
 		if (errno != EINTR)
-			fail(L, "cannot wait for the program: %s", strerror(errno));
-		interrupted(L, p);
+			process_fail(L, "cannot wait for the program: %s", strerror(errno));
+		process_interrupted(L);
 	}
 }
 
@@ -269,9 +256,9 @@ take(lua_State *L, int fd, struct buf *b)
 {
 	ssize_t n;
 
-	if (buf_reserve(b, PART) < 0)
-		fail(L, "not enough memory");
-	if ((n = read(fd, b->data + b->len, PART)) > 0)
+	if (buf_reserve(b, PROCESS_PART) < 0)
+		process_fail(L, "not enough memory");
+	if ((n = read(fd, b->data + b->len, PROCESS_PART)) > 0)
 		b->len += (size_t)n;
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
@@ -319,7 +306,7 @@ input(lua_State *L, int idx, size_t *n)
 static int
 l_run(lua_State *L)
 {
-	struct process *p = check(L);
+	struct process *p = process_check(L);
 	size_t left;
 	const char *at = input(L, 2, &left);
 	struct buf *out = lua_newuserdatauv(L, 2 * sizeof *out, 0), *err = out + 1;
@@ -327,20 +314,20 @@ l_run(lua_State *L)
 	out[0] = out[1] = (struct buf)BUF_INIT;
 	luaL_setmetatable(L, "rota.process bytes");
 	if (left == 0)
-		shut(&p->in);
+		process_shut(&p->in);
 	while (p->out >= 0 || p->err >= 0 || p->in >= 0) {
 		struct pollfd fd[3] = { { .fd = p->out, .events = POLLIN }, { .fd = p->err, .events = POLLIN },
 		    { .fd = p->in, .events = POLLOUT } };
 
-		await(L, p, fd, 3);
+		process_await(L, fd, 3);
 		if (fd[0].revents && !take(L, p->out, out))
-			shut(&p->out);
+			process_shut(&p->out);
 		if (fd[1].revents && !take(L, p->err, err))
-			shut(&p->err);
+			process_shut(&p->err);
 		if (fd[2].revents && !give(p, &at, &left))
-			shut(&p->in);
+			process_shut(&p->in);
 		if (p->out < 0 && p->err < 0)	/* it reads no more, whatever is left */
-			shut(&p->in);
+			process_shut(&p->in);
 	}
 	lua_pushlstring(L, (const char *)out->data, out->len);
 	lua_pushlstring(L, (const char *)err->data, err->len);
@@ -360,7 +347,7 @@ l_bytes_gc(lua_State *L)
 static int
 l_line(lua_State *L)
 {
-	struct process *p = check(L);
+	struct process *p = process_check(L);
 	size_t left, seen = 0;
 	const char *at;
 	const unsigned char *nl;
@@ -374,21 +361,21 @@ l_line(lua_State *L)
 	while (left && p->in >= 0) {
 		struct pollfd fd[2] = { { .fd = p->in, .events = POLLOUT }, { .fd = p->out, .events = POLLIN } };
 
-		await(L, p, fd, 2);
+		process_await(L, fd, 2);
 		if (fd[1].revents && !take(L, p->out, &p->got))
-			shut(&p->out);
+			process_shut(&p->out);
 		if (fd[0].revents && !give(p, &at, &left) && left)
-			shut(&p->in);
+			process_shut(&p->in);
 	}
 	while (!(nl = p->got.len > seen ? memchr(p->got.data + seen, '\n', p->got.len - seen) : NULL) && p->out >= 0) {
 		struct pollfd fd = { .fd = p->out, .events = POLLIN };
 
 		seen = p->got.len;
 		if (seen > LINE_MAX_BYTES)
-			return fail(L, "the program's line is longer than %d bytes", LINE_MAX_BYTES);
-		await(L, p, &fd, 1);
+			return process_fail(L, "the program's line is longer than %d bytes", LINE_MAX_BYTES);
+		process_await(L, &fd, 1);
 		if (!take(L, p->out, &p->got))
-			shut(&p->out);
+			process_shut(&p->out);
 	}
 	if (!nl && p->got.len == 0) {
 		luaL_pushfail(L);
@@ -400,201 +387,21 @@ l_line(lua_State *L)
 	return 1;
 }
 
-/* --- frames ------------------------------------------------------------------------------------------------------------ */
-
-static bool
-send_all(lua_State *L, struct process *p, const struct buf *b)
-{
-	for (size_t at = 0; at < b->len && p->sock >= 0;) {
-		ssize_t k = send(p->sock, b->data + at, b->len - at, MSG_NOSIGNAL);
-
-		if (k > 0)
-			at += (size_t)k;
-		else if (errno == EINTR)
-			interrupted(L, p);
-		else
-			shut(&p->sock);
-	}
-	return p->sock >= 0;
-}
-
-static int
-l_call(lua_State *L)
-{
-	struct process *p = check(L);
-	uint64_t req = (uint64_t)luaL_checkinteger(L, 2);
-	size_t n;
-	const char *method = luaL_checklstring(L, 3, &n);
-	struct buf *b = lua_newuserdatauv(L, 2 * sizeof *b, 0), *args = b + 1;
-	int last = lua_gettop(L) - 1, e;
-	struct enc enc = ENC_INIT;
-
-	b[0] = b[1] = (struct buf)BUF_INIT;
-	luaL_setmetatable(L, "rota.process bytes");
-	for (int i = 4; i <= last; i++)
-		if (buffer_test(L, i)) {		/* a long string of the caller came as one: bytes to a program */
-			size_t len;
-			const char *bytes = buffer_bytes(L, i, &len);
-
-			lua_pushlstring(L, bytes, len);
-			lua_replace(L, i);
-		}
-	enc.flags = ENC_INLINE;
-	if (enc_values(L, &enc, 4, last, "argument") < 0) {
-		enc_release(L, &enc);
-		return lua_error(L);
-	}
-	e = enc.flags & (ENC_REFS | ENC_CODE) ? -EINVAL : mp_put_array(args, last > 3 ? (size_t)last - 3 : 0);
-	if (e == 0 && enc.b.len)
-		e = buf_add(args, enc.b.data, enc.b.len);
-	enc_release(L, &enc);
-	if (e == -EINVAL)
-		return fail(L, "references, functions and handles do not go to a program; give it values");
-	if (e == 0)
-		e = msg_put_call(b, &(struct msg_call){ .method = span_of(method, n), .args = span_of(args->data, args->len) });
-	if (e < 0)
-		return fail(L, e == ERR_VALUE ? "too many bytes for a frame (64 MiB)" : "not enough memory");
-	frame_set_req(b->data, req);
-	lua_pushboolean(L, send_all(L, p, b));
-	return 1;
-}
-
-static int
-l_tell(lua_State *L)			/* p:tell("ping"|"cancel", req) */
-{
-	static const char *const words[] = { "ping", "cancel", NULL };
-	struct process *p = check(L);
-	int what = luaL_checkoption(L, 2, NULL, words);
-	struct buf b = BUF_INIT;
-	int e = what ? msg_put_cancel_call(&b, &(struct msg_cancel_call){ 0 }) : msg_put_ping(&b, &(struct msg_ping){ 0 });
-	bool sent = false;
-
-	if (e == 0) {
-		frame_set_req(b.data, (uint64_t)luaL_checkinteger(L, 3));
-		sent = send_all(L, p, &b);
-	}
-	buf_release(&b);
-	lua_pushboolean(L, sent);
-	return 1;
-}
-
-/* what a frame says, pushed: the number of values; raises what makes no sense */
-static int
-push_message(lua_State *L, const struct frame *f)
-{
-	struct msg_reply r;
-	struct msg_error er;
-	struct msg_start st;
-	struct mp_tok list;
-
-	switch (f->type) {
-	case MSG_REPLY_T:
-		if (msg_get_reply(&r, f->body, f->len) < 0)
-			break;
-		struct mp m = mp_read(r.values.p, r.values.n);
-
-		if (mp_next(&m, &list) < 0 || list.kind != MP_ARRAY || list.n > 1 << 20)
-			break;
-		lua_pushliteral(L, "reply");
-		lua_pushinteger(L, (lua_Integer)f->req);
-		luaL_checkstack(L, (int)list.n + 4, "too many values");
-		if (dec_values(L, m.p, (size_t)(m.end - m.p), (unsigned)list.n, NULL, DEC_STRINGS) < 0)
-			fail(L, "the program's reply: %s", lua_tostring(L, -1));
-		return 2 + (int)list.n;
-	case MSG_ERROR_T:
-		if (msg_get_error(&er, f->body, f->len) < 0)
-			break;
-		lua_pushliteral(L, "error");
-		lua_pushinteger(L, (lua_Integer)f->req);
-		lua_pushlstring(L, (const char *)er.text.p, er.text.n);
-		lua_pushlstring(L, (const char *)er.traceback.p, er.traceback.n);
-		return 4;
-	case MSG_PONG_T:
-		lua_pushliteral(L, "pong");
-		lua_pushinteger(L, (lua_Integer)f->req);
-		return 2;
-	case MSG_START_T:
-		if (msg_get_start(&st, f->body, f->len) < 0)
-			break;
-		if (st.proto_min > MSG_PROTO || st.proto_max < MSG_PROTO)
-			fail(L, "the program speaks protocol %d to %d, this is %d", (int)st.proto_min, (int)st.proto_max,
-			    (int)MSG_PROTO);
-		lua_pushliteral(L, "start");
-		lua_pushinteger(L, 0);
-		lua_pushlstring(L, (const char *)st.name.p, st.name.n);
-		return 3;
-	}
-	return fail(L, "the program sent a message that makes no sense (type %d)", (int)f->type);
-}
-
-static bool
-readable(void *arg)
-{
-	struct pollfd fd = { .fd = *(int *)arg, .events = POLLIN };
-
-	return poll(&fd, 1, 0) != 0;
-}
-
-/* waits for the next part of a frame: first where it comes at once, then asleep */
-static ssize_t
-recv_part(struct process *p, unsigned char *to, size_t n)
-{
-	uint64_t start;
-	ssize_t k;
-
-	if (giveway_wait(&p->way, readable, &p->sock))
-		return recv(p->sock, to, n, 0);
-	start = clock_ns();
-	k = recv(p->sock, to, n, 0);
-	giveway_slept(&p->way, clock_ns() - start);
-	return k;
-}
-
-static int
-l_recv(lua_State *L)
-{
-	struct process *p = check(L);
-	struct frame f;
-	ssize_t k;
-	int n;
-
-	while ((k = frame_parse(&f, p->got.data, p->got.len, FRAME_MAX)) == ERR_PARTIAL && p->sock >= 0) {
-		if (buf_reserve(&p->got, PART) < 0)
-			return fail(L, "not enough memory");
-		k = recv_part(p, p->got.data + p->got.len, PART);
-		if (k > 0)
-			p->got.len += (size_t)k;
-		else if (k < 0 && errno == EINTR)
-			interrupted(L, p);
-		else
-			shut(&p->sock);
-	}
-	if (k == ERR_PARTIAL || k == 0 || p->got.len == 0) {
-		luaL_pushfail(L);
-		return 1;
-	}
-	if (k < 0)
-		return fail(L, "the program sent what is no frame");
-	n = push_message(L, &f);
-	buf_drop(&p->got, (size_t)k);
-	return n;
-}
-
 /* --- the end -------------------------------------------------------------------------------------------------------------- */
 
 static int
 l_wait(lua_State *L)
 {
-	struct process *p = check(L);
+	struct process *p = process_check(L);
 	int st = 0;
 
-	shut(&p->in);
-	shut(&p->sock);
+	process_shut(&p->in);
+	process_shut(&p->sock);
 	if (p->pid > 0) {
 		pid_t k;
 
 		while ((k = waitpid(p->pid, &st, 0)) < 0 && errno == EINTR)
-			interrupted(L, p);
+			process_interrupted(L);
 		kill(-p->pid, SIGKILL);		/* what it left behind in its group */
 		p->pid = 0;
 	}
@@ -607,14 +414,14 @@ l_wait(lua_State *L)
 static int
 l_kill(lua_State *L)
 {
-	finish(check(L));
+	finish(process_check(L));
 	return 0;
 }
 
 static int
 l_alive(lua_State *L)
 {
-	struct process *p = check(L);
+	struct process *p = process_check(L);
 
 	lua_pushboolean(L, p->pid > 0 && proc_pid_alive(p->pid));
 	return 1;
@@ -625,8 +432,7 @@ const luaL_Reg process_functions[] = { { "process", l_process }, { NULL, NULL } 
 void
 process_open(lua_State *L)
 {
-	static const luaL_Reg method[] = { { "run", l_run }, { "line", l_line }, { "call", l_call }, { "tell", l_tell }, { "recv", l_recv },
-	    { "wait", l_wait }, { "kill", l_kill }, { "alive", l_alive }, { "__gc", l_kill }, { "__close", l_kill },
+	static const luaL_Reg method[] = { { "run", l_run }, { "line", l_line }, { "wait", l_wait }, { "kill", l_kill }, { "alive", l_alive }, { "__gc", l_kill }, { "__close", l_kill },
 	    { NULL, NULL } };
 	static const luaL_Reg bytes[] = { { "__gc", l_bytes_gc }, { NULL, NULL } };
 
@@ -634,6 +440,7 @@ process_open(lua_State *L)
 	luaL_setfuncs(L, method, 0);
 	lua_pushvalue(L, -1);
 	lua_setfield(L, -2, "__index");
+	frames_methods(L);
 	luaL_newmetatable(L, "rota.process bytes");
 	luaL_setfuncs(L, bytes, 0);
 	lua_pop(L, 2);

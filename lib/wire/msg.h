@@ -438,11 +438,15 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 #define MSG_START(F) \
 	F(U, proto_min, "lowest protocol version understood") \
 	F(U, proto_max, "highest") \
-	F(S, name, "what the program calls itself")
+	F(S, name, "what the program calls itself") \
+	F(U, buffers, "1: it takes the buffers of CALL")
 #define MSG_CALL(F) \
 	F(S, method, "what to do") \
-	F(B, args, "msgpack array of the arguments")
-#define MSG_REPLY(F) F(B, values, "msgpack array of what the call returns")
+	F(B, args, "msgpack array of the arguments") \
+	F(B, buffers, "out-of-band buffers, 20 bytes each: u32 descriptor of the frame, u64 offset in it, u64 bytes")
+#define MSG_REPLY(F) \
+	F(B, values, "msgpack array of what the call returns") \
+	F(B, buffers, "as in CALL")
 #define MSG_ERROR(F) \
 	F(S, text, "one line for people") \
 	F(S, traceback, "where, may be empty")
