@@ -118,7 +118,6 @@ struct lease {				/* a worker that is ours for a while, or an actor's ring */
 	unsigned active;		/* place in client.active + 1; 0: nothing in flight */
 	bool freed;			/* told to free something while it had nothing to run */
 	bool returning, blocked, rung;	/* rung: pushed to since its bell was last rung */
-	uint64_t seen_dhead;		/* completions when it was last found full */
 	bool slow;			/* its task runs longer than the means said: nothing is put behind it */
 	bool mute;			/* slow because its worker did not even begin: until its bell says that it lives */
 	unsigned patience;		/* ticks of SILENCE_NS that it is given; doubled each time */

@@ -48,7 +48,8 @@ lease_ring_l(struct client *c, struct lease *l)
 
 /*
  * Of the leases of s with room, the one with least before it, and how much room; the first one while its work is next
- * to nothing.  Tasks so short that giving them out takes as long stay with one worker, as long as that makes progress.
+ * to nothing.  Tasks so short that giving them out takes as long stay with one worker, as long as that makes
+ * progress from tick to tick.
  */
 static struct lease *
 choose_l(struct client *c, const struct shape *s, uint32_t est, unsigned *room)
@@ -75,10 +76,8 @@ choose_l(struct client *c, const struct shape *s, uint32_t est, unsigned *room)
 			c->starved = true;
 		}
 		if (n >= d) {
-			if (est < SHORT_NS && l->ring.dhead != l->seen_dhead) {
-				l->seen_dhead = l->ring.dhead;
+			if (est < SHORT_NS && !c->stuck)
 				return NULL;
-			}
 			continue;
 		}
 		if (est != EST_UNKNOWN && (uint64_t)est * l->inflight < SPIN_MAX_NS) {
