@@ -18,6 +18,13 @@ check 'and says so' says 'no lasting node runs here' rota down
 check 'ls of nothing' prints '' rota ls
 check 'up prints where' prints "$host${tab}1 nodes${tab}3 cpus${tab}0 gpus" rota up -c 3
 check 'again: the same' prints "$host${tab}1 nodes${tab}3 cpus${tab}0 gpus" rota up
+crowd() {		# none of them minds the others, and at the end there is one node or none
+	for i in 1 2 3 4 5; do rota up & [ $((i % 2)) = 1 ] || rota -q down & done >"$TMP/crowd" 2>&1
+	wait
+	[ "$(grep -vcx "$host${tab}1 nodes${tab}[0-9.]* cpus${tab}0 gpus" "$TMP/crowd")" = 0 ] && [ "$(wc -l <"$TMP/crowd")" = 5 ] || { cat "$TMP/crowd"; return 1; }
+	rota -q down && rota up -c 3
+}
+check 'several up and down at once' crowd
 check 'options of a running one' says 'its resources stay as they are' rota up -c 4
 ls_row() { rota ls | cut -f1-3,13 | grep -qx "$host${tab}alive${tab}3.0${tab}unix:$ROTA_DIR/local.sock"; }
 check 'ls in a pipe' ls_row

@@ -176,7 +176,7 @@ main(int argc, char *argv[])
 		die(2, 0, "unexpected operand '%s'; see rlet -h", argv[o.index]);
 	if (private == no.lasting)
 		die(2, 0, "one of -p and -l is needed; see rlet -h");
-	if (no.socket && strchr(no.socket, '/'))
+	if (no.socket && (!*no.socket || strchr(no.socket, '/')))
 		die(2, 0, "the socket is a name in the user's directory, not a path: '%s'", no.socket);
 	if (env && *env && no.store == 0 && num_size(env, &no.store) < 0)
 		die(2, 0, "ROTA_STORE is '%s': expected a size", env);

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -70,6 +71,19 @@ static const char *const verbs[] = { "up", "down", "ls", "doctor", "env", "help"
 static bool quiet, verbose;
 
 /* --- up ------------------------------------------------------------------------------------------------------------------ */
+
+/* until we end: several up and down at once are one after the other */
+static void
+one_at_a_time(void)
+{
+	char path[512];
+	int dir = dir_open(path, sizeof path);
+
+	if (dir < 0)
+		die(125, 0, "%s", dir_why());
+	if (flock(dir, LOCK_EX) < 0)
+		die(125, -errno, "cannot lock '%s'", path);
+}
 
 void
 beside(char *path, size_t n, const char *program)
@@ -170,6 +184,8 @@ cmd_up(int argc, char *argv[])
 	}
 	if (o.index < argc)
 		die(2, 0, "cannot start '%s': this release runs on one machine; without operands 'rota up' starts it", argv[o.index]);
+	if (!dry)
+		one_at_a_time();
 	e = ask("local", &l, NULL, why, sizeof why);
 	if (dry && (e == 0 || e == ERR_NO_CLUSTER))
 		return would(e == ERR_NO_CLUSTER, args, n);
@@ -287,6 +303,7 @@ cmd_down(int argc, char *argv[])
 		}
 	if (o.index < argc)
 		die(2, 0, "unexpected operand '%s'; see rota -h", argv[o.index]);
+	one_at_a_time();
 	if ((e = ask("local", &l, &c, why, sizeof why)) == 0) {
 		pid = l.len ? (pid_t)listing_at(&l, 0, "pid")->u : -1;
 		daemon = proc_pidfd(pid);

@@ -193,10 +193,10 @@ connect_to(const char *address, const struct client_opts *o, struct home *h, cha
 		fd = home(h, sock_connect(AT_FDCWD, address + 5), "", address + 5);
 		if (fd < 0)
 			say(why, n, fd, "cannot connect to '%s'", address + 5);
-		return fd == -ENOENT || fd == -ECONNREFUSED ? ERR_NO_CLUSTER : fd;
+		return fd < 0 ? ERR_NO_CLUSTER : fd;
 	}
 	if ((dir = dir_open(path, sizeof path)) < 0)
-		return say(why, n, ERR_NO_CLUSTER, "cannot use ROTA_DIR: %s", dir_why()), dir;	/* that has the reason */
+		return say(why, n, ERR_NO_CLUSTER, "cannot use ROTA_DIR: %s", dir_why());
 	if (!address || !*address) {
 		if ((fd = home(h, sock_connect(dir, "local.sock"), path, "local.sock")) < 0 &&
 		    (fd = home(h, shared(dir, o, why, n), path, "shared.sock")) < 0 && !*why)
@@ -217,7 +217,7 @@ connect_to(const char *address, const struct client_opts *o, struct home *h, cha
 		say(why, n, fd, "no cluster '%s' is known here: use local, private, pid:N or unix:/path", address);
 	}
 	close(dir);
-	return fd == -ENOENT || fd == -ECONNREFUSED ? ERR_NO_CLUSTER : fd;
+	return fd < 0 ? ERR_NO_CLUSTER : fd;
 }
 
 /* --- hello ------------------------------------------------------------------------------------------------------ */
