@@ -1,13 +1,14 @@
 #!/bin/sh
-# crash_full.t - memory, the store, its disk, descriptors and processes run out: a clear error or waiting, then all is well again
+# crash_full.t - memory, the store, its disk, descriptors, processes and the disk of logs run out: a clear error or waiting, then all is well again
 . "${0%/*}/lib.sh"
 command -v rlua >/dev/null || skip_all 'needs rlua'
 umask 077
 mkdir -p "$ROTA_DIR" "$TMP/disk"
-group='' mounted=''
+group='' mounted='' mounted2=''
 away() {
 	test -z "$pid" || kill "$pid" 2>/dev/null
 	[ -z "$mounted" ] || umount "$TMP/disk"
+	[ -z "$mounted2" ] || umount -l "$TMP/logs"
 	[ -z "$group" ] || for i in 1 2 3 4 5; do rmdir "$group" 2>/dev/null && break; timeout 0.2 tail -f /dev/null; done
 	rm -rf "$TMP"
 }
@@ -31,6 +32,22 @@ if mount -t tmpfs -o size=20M none "$TMP/disk" 2>/dev/null; then
 	node env ROTA_SPILL="$TMP/disk" && check 'the store and its disk' run disk
 	tell disk
 	check 'the disk is empty again' test -z "$(ls -A "$TMP/disk")"
+else
+	echo '# a small disk needs the right to mount one: left out'
+fi
+mkdir -m 700 "$TMP/logs"
+if mount -t tmpfs -o size=400k,mode=700 none "$TMP/logs" 2>/dev/null; then
+	mounted2=1 dir=$ROTA_DIR ROTA_DIR=$TMP/logs
+	logs() { run logs 2>"$TMP/lines"; }
+	whole() {		# the end of a line may be lost, but none is mixed with another, and once there was room they came again
+		! grep -vaE '^[^ ]+ [0-9]+\| (r[0-9.]+|again[0-9.]*)?( [0-9]+)? ?x*$|^[^ ]+ [0-9]+\| [ra][a-z0-9.]*$|^rota: lines of worker [0-9]+ are lost: .*No space left on device$' "$TMP/lines" |
+			head -5 | grep . || return
+		[ "$(grep -c 'again\.[0-9]* 1 x*$' "$TMP/lines")" -ge 4 ] || { grep -a again "$TMP/lines"; return 1; }
+	}
+	node env && check 'the disk of what tasks print' logs
+	tell logs
+	check 'each line is one of its own' whole
+	ROTA_DIR=$dir
 else
 	echo '# a small disk needs the right to mount one: left out'
 fi

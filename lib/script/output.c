@@ -1,11 +1,22 @@
 #include <errno.h>
 #include <lauxlib.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 #include "client/serve.h"
 #include "script/output.h"
 
 static struct client *client;			/* NULL in the process that forks workers */
+static _Atomic bool within, cut;		/* what was written ends within a line; and the rest of that is lost */
+
+static void
+lost(size_t n, int error)
+{
+	cut = within;
+	if (client)
+		serve_lost_print(client, n, error);
+}
 
 static ssize_t
 put(void *cookie, const char *p, size_t n)
@@ -13,6 +24,13 @@ put(void *cookie, const char *p, size_t n)
 	int fd = *(const int *)cookie;
 	size_t left = n;
 
+	if (cut) {			/* what comes next is a line of its own */
+		if (write(fd, "\n", 1) != 1) {
+			lost(n, errno);
+			return (ssize_t)n;
+		}
+		within = cut = false;
+	}
 	if (client)
 		serve_prints(client, n);
 	while (left) {
@@ -21,11 +39,11 @@ put(void *cookie, const char *p, size_t n)
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k <= 0) {
-			if (client)
-				serve_lost_print(client, left, k < 0 ? errno : EIO);
+			lost(left, k < 0 ? errno : EIO);
 			break;
 		}
 		p += k;
+		within = p[-1] != '\n';
 		left -= (size_t)k;
 	}
 	return (ssize_t)n;		/* a task does not fail because nobody can read what it says */

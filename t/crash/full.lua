@@ -1,4 +1,4 @@
--- full.lua WHAT [SEED] - memory, the store and its disk, descriptors or processes run out under load: a clear error or waiting, and then all is well again
+-- full.lua WHAT [SEED] - memory, the store and its disk, descriptors, processes or the disk of logs run out under load: a clear error or waiting, and then all is well again
 table.insert(arg, 1, table.remove(arg, 2) or tostring(os.time()))	-- common.lua takes the seed first
 package.path = arg[0]:match "^.*/" .. "?.lua;" .. package.path
 local C = require "common"
@@ -129,7 +129,33 @@ end
 function mode.descriptors(round) actors(round) programs(round) load(round) end
 mode.processes = actors
 
-for round = 1, C.rounds(store == mode[what] and 1 or 2, 40) do
+-- the disk of what tasks print: lines are lost, which is said, and nothing else; once there is room they come again
+local noisy = rota.task(function(k, n)
+	for i = 1, n do assert(io.write(k, " ", i, " ", ("x"):rep(100), "\n")) end
+	return n
+end)
+function mode.logs(round)
+	local filler = os.getenv "ROTA_DIR" .. "/filler"
+	local fill = ("head -c 1000000 /dev/zero >'%s' 2>/dev/null"):format(filler)
+	local empty = ("rm -f '%s'"):format(filler)
+	local refs, sizes = {}, {}
+	if math.random(2) == 1 then os.execute(fill) end
+	local others = io.popen(("for i in 1 2 3; do sleep %.3f; %s; sleep %.3f; %s; done; echo"):format(math.random() * 0.05, fill, math.random() * 0.1, empty))
+	for i = 1, 6 do
+		sizes[i] = math.random(4000)
+		refs[i] = noisy:with(again)("r" .. round .. "." .. i, sizes[i])
+	end
+	load(round)
+	for i, r in ipairs(refs) do
+		local v, e = rota.pget(r, 60)
+		if v ~= sizes[i] then wrong("a task that prints", sizes[i], v, e and e.code, e) end
+	end
+	others:read "a"
+	others:close()
+	rota.get(noisy("again." .. round, 1))
+end
+
+for round = 1, C.rounds(store == mode[what] and 1 or what == "logs" and 4 or 2, 40) do
 	mode[what](round)
 	if bad > 0 then break end
 end
