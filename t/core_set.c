@@ -119,6 +119,88 @@ gang(void)
 }
 
 static void
+health(void)
+{
+	uint64_t n, round;
+	struct set *s;
+
+	step((struct set_in){ .kind = SET_IN_NEW, .proc = 1, .job = 1, .min = 1, .max = 1, .period = 100, .patience = 30,
+	    .method = span_of("ping", 4), .spec = span_of("x", 1) });
+	s = set_get(&c, n = o.number);
+	up(n, 0);
+	ok(o.at == now + 100 && s->health.method.len == 4);	/* one that is up is checked after a period */
+	now = o.at;
+	step((struct set_in){ .kind = SET_IN_TICK });
+	ok(fx(SET_FX_CHECK) == 1 && o.fx[0].actor == actors && o.at == now + 30);	/* it is asked */
+	round = o.fx[0].round;
+	step((struct set_in){ .kind = SET_IN_HEALTH, .set = n, .actor = actors, .round = round + 1, .up = true });
+	ok(o.at == now + 30);	/* an answer to something else does not count */
+	step((struct set_in){ .kind = SET_IN_HEALTH, .set = n, .actor = actors, .round = round, .up = true });
+	ok(o.n == 0 && o.at == now + 100);	/* it is well: again after a period */
+	now = o.at;
+	step((struct set_in){ .kind = SET_IN_TICK });
+	now = o.at;
+	step((struct set_in){ .kind = SET_IN_TICK });
+	ok(fx(SET_FX_ILL) == 1 && o.at == 0);	/* no answer in time */
+	step((struct set_in){ .kind = SET_IN_NOTE, .set = n, .text = "it was silent" });
+	ok(fx(SET_FX_STATE) == 1 && strcmp(s->text, "it was silent") == 0);	/* watchers are told why */
+	step((struct set_in){ .kind = SET_IN_HEALTH, .set = n, .actor = actors, .round = round + 1, .up = true });
+	ok(o.n == 0 && o.at == 0);	/* too late */
+	step((struct set_in){ .kind = SET_IN_ACTOR, .set = n, .actor = actors });
+	step((struct set_in){ .kind = SET_IN_ACTOR, .set = n, .actor = actors, .up = true });
+	ok(o.at == now + 100 && set_check(&c) == 0);	/* it was started again, and is checked again */
+	now = o.at;
+	step((struct set_in){ .kind = SET_IN_TICK });
+	step((struct set_in){ .kind = SET_IN_HEALTH, .set = n, .actor = actors, .round = s->member[0]->round });
+	ok(fx(SET_FX_ILL) == 1);	/* it says itself that it is ill */
+	step((struct set_in){ .kind = SET_IN_END, .set = n, .kill = true });
+	dead(n, actors);
+	forget();
+}
+
+static void
+renewal(unsigned surge)
+{
+	struct set *s;
+	uint64_t n;
+	unsigned most = 0, least = 3, made = 0;
+
+	step((struct set_in){ .kind = SET_IN_NEW, .proc = 1, .job = 1, .min = 1, .max = 3, .surge = surge, .spec = span_of("x", 1) });
+	s = set_get(&c, n = o.number);
+	for (unsigned i = 0; i < 3; i++)
+		up(n, i);
+	step((struct set_in){ .kind = SET_IN_RENEW, .set = n });
+	for (unsigned i = 0; i < 100 && set_check(&c) == 0; i++) {
+		struct set_fx f = { .kind = SET_FX_FORGET };
+
+		most = s->n > most ? s->n : most;
+		least = set_up(s) < least ? set_up(s) : least;
+		if (o.n == 0) {
+			if (o.at == 0)
+				break;
+			now = o.at;
+			step((struct set_in){ .kind = SET_IN_TICK });
+			continue;
+		}
+		for (size_t k = 0; k < o.n && f.kind == SET_FX_FORGET; k++)
+			if (o.fx[k].kind == SET_FX_MAKE || o.fx[k].kind == SET_FX_STOP)
+				f = o.fx[k];
+		if (f.kind == SET_FX_MAKE)
+			up(n, f.rank), made++;
+		else if (f.kind == SET_FX_STOP)
+			dead(n, f.actor);
+		else
+			o.n = 0;
+	}
+	ok(made == 3 && s->n == 3 && set_up(s) == 3 && set_check(&c) == 0);	/* all three are new */
+	ok(surge ? least == 3 && most == 4 : least == 2 && most == 3);	/* never fewer, or never more */
+	for (unsigned i = 0; i < 3; i++)
+		ok(!s->member[i]->old && !s->member[i]->leaving);
+	step((struct set_in){ .kind = SET_IN_JOB_END, .job = 1 });
+	forget();
+}
+
+static void
 chance(void)
 {
 	int bad = 0;
@@ -131,7 +213,9 @@ chance(void)
 
 		now += (unsigned)rand() % 50000000;
 		if (c.sets.n < 4) {
-			make(1 + k % 2, 1 + k % 2 + (k % 3 ? 0 : 2), k % 3 != 0);
+			step((struct set_in){ .kind = SET_IN_NEW, .proc = 1, .job = 1, .min = 1 + k % 2, .max = 1 + k % 2 + (k % 3 ? 0 : 2),
+			    .gang = k % 3 != 0, .drain = 1000, .period = k % 4 * 20000000, .patience = 30000000, .surge = k % 5 % 3,
+			    .spec = span_of("x", 1) });
 		} else if (k < 30) {
 			in.kind = SET_IN_MADE;
 			in.actor = rand() % 20 ? ++actors : 0;
@@ -144,9 +228,14 @@ chance(void)
 			in.bad = k < 31;
 			step(in);
 		} else {
-			static const enum set_in_kind kinds[] = { SET_IN_GROUP, SET_IN_RESIZE, SET_IN_TICK, SET_IN_WATCH, SET_IN_GONE };
+			static const enum set_in_kind kinds[] = { SET_IN_GROUP, SET_IN_RESIZE, SET_IN_TICK, SET_IN_WATCH, SET_IN_GONE,
+			    SET_IN_HEALTH, SET_IN_RENEW, SET_IN_NOTE, SET_IN_TICK };
 
-			in.kind = k == 99 ? SET_IN_END : kinds[k % 5];
+			in.kind = k == 99 ? SET_IN_END : kinds[(unsigned)rand() % 9];
+			if (s && s->n) {
+				in.actor = s->member[(unsigned)rand() % s->n]->actor;
+				in.round = s->member[0]->round;
+			}
 			in.up = rand() % 8 != 0;
 			in.kill = rand() % 2;
 			in.proc = 1 + (unsigned)rand() % 5;
@@ -165,6 +254,9 @@ main(void)
 {
 	plain();
 	gang();
+	health();
+	renewal(0);
+	renewal(1);
 	chance();
 	set_release(&c);
 	free(o.fx);

@@ -1,4 +1,5 @@
--- sets.lua - rota.set: members made, calls spread, deaths replaced, resizing, draining, gangs, bad constructors, names, travelling
+-- sets.lua - rota.set: members made, calls spread, deaths replaced, resizing, draining, gangs, bad constructors, names,
+-- travelling, health checks, renewal
 package.path = arg[0]:match "^.*/" .. "?.lua;" .. package.path
 local T = require "tap"
 local rota = require "rota"
@@ -36,11 +37,14 @@ raises("call it with a colon", "without the colon", function() s.add(1) end)
 -- a member is killed: the same actor is made again
 local pid = rota.get(s:pid())
 os.execute("kill -9 " .. pid)
-until_(s, function(i) return i.up < 3 end)
-is(until_(s, function(i) return i.up == 3 end).up, 3, "a killed member is made again")
-local alive = true
-for _, p in ipairs(rota.get(s:all("pid"))) do alive = alive and p ~= pid end
-ok(alive, "as another process")
+local function replaced()
+	local all = s:info().up == 3 and rota.pget(s:all("pid"), 20) or {}
+	for _, p in pairs(all) do if p == pid then return false end end
+	return #all == 3
+end
+local till = rota.now() + 20
+repeat until replaced() or rota.now() > till
+ok(replaced(), "a killed member is made again, as another process")
 -- an actor of it is ended for good: another one takes its rank
 local before = s:info().members[2].actor
 rota.kill(before)
@@ -85,6 +89,75 @@ is(late:wait(20), true, "then it has")
 late:kill()
 late:join(20)
 
+-- health: by the worker's main thread, or by a method
+local H = rota.actor {
+	pid = function() local f = io.open "/proc/self/stat" local p = f:read "n" f:close() return p end,
+	spin = function(self, s) local t = os.clock() while os.clock() - t < s do end return "spun" end,
+	stuck = function(self, s) os.execute("sleep " .. s) return "slept" end,
+	nap = function(self, s) rota.sleep(s) return "napped" end,
+	spoil = function(self, how) self.how = how return how end,
+	ping = function(self)
+		self.pings = (self.pings or 0) + 1
+		if self.how == "raise" then error "a broken heart" end
+		if self.how == "false" then return false end
+		if self.how == "why" then return nil, "no pulse" end
+	end,
+	pings_ = function(self) return self.pings end,
+}
+local function ill(s, text)			-- a member was replaced, for that
+	local i = until_(s, function(i) return i.why and i.why:find(text, 1, true) and i.up == 2 end)
+	ok(i.up == 2 and i.why and i.why:find "rank %d, worker %d+", text, i.why)
+end
+local h = rota.set(H, { n = 2, health = "20ms", patience = "500ms" })
+is(h:wait(20), true, "members that are checked")
+local busy = { h:spin(1), h:nap(1) }
+is({ rota.get(busy[1], 20), rota.get(busy[2], 20) }, { "spun", "napped" }, "one that computes or waits is well")
+is(h:info().why, nil, "and is left alone")
+pid = rota.get(h:pid(), 20)
+os.execute("kill -STOP " .. pid)
+ill(h, "did not answer its health check within 0.5 s: it is stopped by a signal")
+local _, e = rota.pget(h:stuck(5), 20)
+has(e, "did not answer its health check within 0.5 s: it runs 'stuck' since", "one that is stuck: its call says why")
+ill(h, "it runs 'stuck' since")
+h:kill()
+h = rota.set(H, { n = 2, health = "10ms", patience = "20s", check = "ping" })
+is(h:wait(20), true, "checked by a method")
+repeat until (rota.get(h:pings_(), 20) or 0) > 3
+for how, text in pairs { raise = "is not well: 'ping': ", ["false"] = "'ping': it returned false", why = "'ping': no pulse" } do
+	rota.get(h:spoil(how), 20)
+	ill(h, text)
+end
+h:kill()
+raises("no method 'pong'", "a method that the class lacks", rota.set, H, { check = "pong" })
+raises("'health' is a time", "no period", rota.set, H, { health = "often" })
+
+-- renewal
+for surge = 0, 1 do
+	local r = rota.set(H, { n = 3, surge = surge })
+	r:wait(20)
+	until_(r, function(i) return i.up == 3 end)
+	local had, least, most = {}, 3, 3
+	for _, m in ipairs(r:info().members) do had[m.actor] = true end
+	local calls = {}
+	for i = 1, 6 do calls[i] = r:nap(0.05) end
+	r:renew()
+	info = until_(r, function(i)
+		local old = 0
+		least, most = math.min(least, i.up), math.max(most, #i.members)
+		for _, m in ipairs(i.members) do old = old + (had[m.actor] and 1 or 0) end
+		return old == 0 and i.up == 3
+	end)
+	ok(info.up == 3 and #info.members == 3, "renewed, surge " .. surge, info)
+	ok(surge == 0 and most == 3 and least >= 2 or surge == 1 and least == 3 and most <= 4, "never fewer, or never more", least, most)
+	is(#rota.get(calls, 20), 6, "and every call was answered")
+	r:kill()
+end
+local gg = rota.set(H, { n = 2, gang = true })
+gg:wait(20)
+gg:renew()
+is(until_(gg, function(i) return i.generation == 2 and i.up == 2 end).up, 2, "a gang is renewed as one")
+gg:kill()
+
 -- what can never be
 local bad = rota.set(rota.actor { new = function() error "no such model" end }, { n = 2 })
 local _, err = bad:wait(20)
@@ -112,7 +185,7 @@ do
 	late = scoped
 end
 is(late:join(20), true, "<close> stops it")
-local till = rota.now() + 10
+till = rota.now() + 10
 local function left()
 	local n = 0
 	for _, a in ipairs(core.list "actors") do n = n + (a.state ~= "dead" and 1 or 0) end

@@ -208,6 +208,13 @@ ON(chan)				/* the segment goes to who asked */
 	return 0;
 }
 
+ON(health)
+{
+	UNUSED;
+	health_asked_l(c, m);
+	return 0;
+}
+
 ON(set_state)
 {
 	UNUSED;
@@ -241,7 +248,7 @@ ANSWER(kv_events)
 	X(LENT, lent) X(FREE, free) X(COLLECT, collect) X(ROUTE, route) X(ACTOR_STATE, actor_state) \
 	X(ACTOR_START, actor_start) X(ACTOR_STOP, actor_stop) X(ROWS, rows) X(OK, ok) X(FOUND, found) X(ACTOR, actor) X(CHAN, chan) \
 	X(KV_ROWS, kv_rows) X(KV_DONE, kv_done) X(KV_EVENTS, kv_events) \
-	X(GROUP, group) X(GROUP_STATE, group_state) X(SET, set) X(SET_STATE, set_state) X(CANCEL, cancel)
+	X(GROUP, group) X(GROUP_STATE, group_state) X(SET, set) X(SET_STATE, set_state) X(HEALTH, health) X(CANCEL, cancel)
 
 #define X(NAME, name) \
 static int \

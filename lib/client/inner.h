@@ -330,6 +330,11 @@ struct client {
 	unsigned in_bundles;
 	struct id pgroup;		/* of the running task, if it captures */
 	struct map sets;		/* number -> struct cset * (set.c) */
+	struct {			/* a check that is not answered yet (health.c) */
+		uint64_t actor, round;
+		bool due;
+		char method[256];
+	} health;
 	uint64_t in_set;		/* worker: the set that its actor is a member of, and which */
 	uint32_t rank;
 	bool captures, capturing;	/* some ring does; the running task does */
@@ -548,6 +553,13 @@ struct fn *fn_captured_l(struct client *c, struct fn *fn);
 
 /* set.c */
 int	set_state_l(struct client *c, const struct msg_set_state *m, const struct frame *f);
+void	health_asked_l(struct client *c, const struct msg_health *m);
+void	health_look(struct client *c);		/* main thread: the answer, unless a method is to be called for it */
+static inline bool
+health_due(const struct client *c)
+{
+	return c->health.due && !c->health.method[0];
+}
 void	sets_lost_l(struct client *c);
 void	sets_die_l(struct client *c, const char *why);
 int	actor_body_l(struct client *c, struct buf *b, const struct actor_spec *s, struct rec *args);	/* of an ACTOR_NEW; actor.c */

@@ -79,6 +79,10 @@ void	serve_named(struct client *c, const char *name);	/* what runs now is no tas
 void	serve_flush(void);		/* stdout and stderr, if something waits in them */
 void	serve_block(struct client *c, bool on);		/* this worker waits (M6); ends with on = false */
 void	serve_enter(struct client *c, const struct task_in *t);	/* status page: it runs now; NULL: idle */
+/* health.c: main thread in the middle of user code: takes what came from rlet, and answers a HEALTH that asks for no more */
+void	serve_look(struct client *c);
+const char *serve_health(struct client *c);	/* the method that is to be called for one; NULL: none is */
+void	serve_healthy(struct client *c, bool ok, const char *text);	/* text: what ails it */
 bool	serve_stopping(struct client *c);		/* the actor was told to stop and its rings are empty */
 
 enum { SERVE_CALLS = 1, SERVE_LARGE };

@@ -174,7 +174,8 @@ client_set_new(struct client *c, const struct set_spec *s, uint64_t *number, cha
 	if ((e = actor_body_l(c, &actor, &s->actor, args)) == 0 && (rq = link_expect_l(c)))
 		LINK_CALL(c, rq, set_new, .req = rq->req, .name = span_of(s->name, s->name ? strlen(s->name) : 0),
 		    .actor = span_of(actor.data, actor.len), .min = s->min, .max = s->max, .gang = s->gang, .strategy = s->strategy,
-		    .detached = s->detached, .drain = s->drain);
+		    .detached = s->detached, .drain = s->drain, .period = s->period, .patience = s->patience,
+		    .method = span_of(s->method, s->method ? strlen(s->method) : 0), .surge = s->surge);
 	lock_drop(&c->lock);
 	buf_release(&actor);
 	if (!c->serving)
@@ -302,17 +303,13 @@ client_set_ready(struct client *c, uint64_t number, unsigned up)
 	return r;
 }
 
-int
-client_set_resize(struct client *c, uint64_t number, unsigned min, unsigned max, char *why, size_t n)
+/* the answer OK of a request that was sent */
+static int
+confirmed(struct client *c, struct request *rq, char *why, size_t n)
 {
-	struct request *rq;
 	int e;
 
 	*why = '\0';
-	lock_take(&c->lock);
-	if ((rq = link_expect_l(c)))
-		LINK_CALL(c, rq, set_resize, .req = rq->req, .set = number, .min = min, .max = max);
-	lock_drop(&c->lock);
 	if (!rq)
 		return -ENOMEM;
 	if ((e = link_request(c, rq->req, WAIT_FOREVER, &rq)) == 0 && rq->type == MSG_FAIL_T)
@@ -321,6 +318,30 @@ client_set_resize(struct client *c, uint64_t number, unsigned min, unsigned max,
 		snprintf(why, n, "%s", err_str(e));
 	link_done(c, rq);
 	return e;
+}
+
+int
+client_set_resize(struct client *c, uint64_t number, unsigned min, unsigned max, char *why, size_t n)
+{
+	struct request *rq;
+
+	lock_take(&c->lock);
+	if ((rq = link_expect_l(c)))
+		LINK_CALL(c, rq, set_resize, .req = rq->req, .set = number, .min = min, .max = max);
+	lock_drop(&c->lock);
+	return confirmed(c, rq, why, n);
+}
+
+int
+client_set_renew(struct client *c, uint64_t number, char *why, size_t n)
+{
+	struct request *rq;
+
+	lock_take(&c->lock);
+	if ((rq = link_expect_l(c)))
+		LINK_CALL(c, rq, set_renew, .req = rq->req, .set = number);
+	lock_drop(&c->lock);
+	return confirmed(c, rq, why, n);
 }
 
 void

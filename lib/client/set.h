@@ -17,6 +17,9 @@ struct set_spec {
 	unsigned min, max, strategy;
 	bool gang, detached;
 	uint64_t drain;			/* ns; 0 no limit */
+	uint64_t period, patience;	/* ns between checks of members, 0 none; until the answer */
+	const char *method;		/* called for them; NULL: the worker answers */
+	unsigned surge;			/* members above max while it is renewed */
 };
 int	client_set_new(struct client *c, const struct set_spec *s, uint64_t *number, char *why, size_t n);
 /* class and methods: appended, as a string with its 0, and as in ACTOR_NEW */
@@ -27,6 +30,7 @@ struct rec *client_set_next(struct client *c, uint64_t number, uint64_t revision
 /* ready once so many members are up, 0: once it is alive; an error if it is dead.  Counted; NULL: no memory */
 struct rec *client_set_ready(struct client *c, uint64_t number, unsigned up);
 int	client_set_resize(struct client *c, uint64_t number, unsigned min, unsigned max, char *why, size_t n);
+int	client_set_renew(struct client *c, uint64_t number, char *why, size_t n);	/* all members, one after the other */
 void	client_set_end(struct client *c, uint64_t number, bool kill);
 
 #endif

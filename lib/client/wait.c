@@ -222,6 +222,8 @@ chores(struct client *c)
 		link_answer_names(c);
 	if (c->notice[0])
 		tell_notice(c);
+	if (health_due(c))
+		health_look(c);
 	if (c->collect && !c->collecting) {
 		c->collecting = true;
 		mem_collect(c);
@@ -262,7 +264,7 @@ wait_on_bell(struct client *c, bool (*ready)(struct client *, void *), void *arg
 			atomic_store(&c->waiting, false);
 			return 0;
 		}
-		if (c->ndeferred || !list_empty(&c->asks) || (c->collect && !c->collecting) || c->lost || c->notice[0] ||
+		if (c->ndeferred || !list_empty(&c->asks) || (c->collect && !c->collecting) || c->lost || c->notice[0] || health_due(c) ||
 		    atomic_load(&c->poked) || (!list_empty(&c->drains) && chans_drainable(c))) {
 			bell_disarm(c->bell);
 			atomic_store(&c->waiting, false);

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/set.h"
+#include "core/set_inner.h"
 
 const char *
 set_state_word(enum set_state s)
@@ -42,24 +42,6 @@ set_up(const struct set *s)
 	return n;
 }
 
-static struct set_fx *
-fx_add(struct set_out *o, enum set_fx_kind kind, const struct set *s)
-{
-	static struct set_fx lost;	/* no memory: the effect is dropped */
-
-	if (o->n == o->cap) {
-		size_t cap = o->cap ? 2 * o->cap : 16;
-		struct set_fx *p = realloc(o->fx, cap * sizeof *p);
-
-		if (p == NULL)
-			return &lost;
-		o->fx = p;
-		o->cap = cap;
-	}
-	o->fx[o->n] = (struct set_fx){ .kind = kind, .set = s ? s->number : 0 };
-	return &o->fx[o->n++];
-}
-
 static void
 tell(struct set *s, struct set_out *o)
 {
@@ -68,107 +50,7 @@ tell(struct set *s, struct set_out *o)
 	s->changed = false;
 	s->revision++;
 	for (unsigned i = 0; i < s->nwatcher; i++)
-		fx_add(o, SET_FX_STATE, s)->proc = s->watcher[i];
-}
-
-/* ns before it is made for the 2nd, 3rd … time in a row */
-static uint64_t
-pause_of(unsigned fails)
-{
-	static const uint64_t pause[] = { 0, 100000000, 1000000000, 5000000000 };
-
-	return pause[fails < 3 ? fails : 3];
-}
-
-/* --- members ------------------------------------------------------------------------------------------------- */
-
-static struct set_member *
-member_of(const struct set *s, uint64_t actor)
-{
-	for (unsigned i = 0; actor && i < s->n; i++)
-		if (s->member[i]->actor == actor)
-			return s->member[i];
-	return NULL;
-}
-
-static struct set_member *
-seat(const struct set *s, uint32_t rank)
-{
-	for (unsigned i = 0; i < s->n; i++)
-		if (s->member[i]->rank == rank && !s->member[i]->leaving)
-			return s->member[i];
-	return NULL;
-}
-
-static void
-member_free(struct set_core *c, struct set_member *m)
-{
-	struct set *s = m->set;
-
-	heap_del(&c->timers, &m->timer);
-	for (unsigned i = 0; i < s->n; i++)
-		if (s->member[i] == m) {
-			memmove(s->member + i, s->member + i + 1, (--s->n - i) * sizeof *s->member);
-			break;
-		}
-	free(m);
-	s->changed = true;
-}
-
-static void
-make(struct set_core *c, struct set_member *m, struct set_out *o)
-{
-	heap_del(&c->timers, &m->timer);
-	m->state = MEMBER_ASKED;
-	fx_add(o, SET_FX_MAKE, m->set)->rank = m->rank;
-}
-
-static int
-member_new(struct set_core *c, struct set *s, uint32_t rank, struct set_out *o)
-{
-	struct set_member *m = calloc(1, sizeof *m), **v = realloc(s->member, (s->n + 1) * sizeof *v);
-
-	if (v)
-		s->member = v;
-	if (m == NULL || v == NULL) {
-		free(m);
-		return -ENOMEM;
-	}
-	*m = (struct set_member){ .set = s, .rank = rank };
-	v[s->n++] = m;
-	make(c, m, o);
-	return 0;
-}
-
-/* true: it is gone already */
-static bool
-leave(struct set_core *c, struct set_member *m, uint64_t now, bool kill, struct set_out *o)
-{
-	struct set *s = m->set;
-
-	s->changed = true;
-	if (m->state == MEMBER_AWAY) {
-		member_free(c, m);
-		return true;
-	}
-	m->leaving = true;
-	if (m->state == MEMBER_ASKED)
-		return false;			/* it is killed as soon as it has a number */
-	if (kill) {
-		heap_del(&c->timers, &m->timer);
-		fx_add(o, SET_FX_KILL, s)->actor = m->actor;
-	} else if (m->timer.index == 0 && !m->stopped && heap_set(&c->timers, &m->timer, now + SET_NOTICE) < 0) {
-		m->stopped = true;
-		fx_add(o, SET_FX_STOP, s)->actor = m->actor;
-	}
-	return false;
-}
-
-static void
-leave_all(struct set_core *c, struct set *s, uint64_t now, bool kill, struct set_out *o)
-{
-	for (unsigned i = s->n; i-- > 0;)
-		leave(c, s->member[i], now, kill, o);
+		set_fx_add(o, SET_FX_STATE, s)->proc = s->watcher[i];
 }
 
 /* --- a set ----------------------------------------------------------------------------------------------------- */
@@ -180,16 +62,16 @@ die(struct set_core *c, struct set *s, const char *text, struct set_out *o)
 		return;
 	heap_del(&c->gangs, &s->timer);
 	while (s->n)
-		member_free(c, s->member[s->n - 1]);
+		set_member_free(c, s->member[s->n - 1]);
 	if (s->grouping)
-		fx_add(o, SET_FX_UNGROUP, s);
+		set_fx_add(o, SET_FX_UNGROUP, s);
 	s->grouping = s->placed = false;
 	s->state = SET_DEAD;
 	if (text != s->text)
 		snprintf(s->text, sizeof s->text, "%s", text);
 	s->changed = true;
 	tell(s, o);
-	fx_add(o, SET_FX_FORGET, s);
+	set_fx_add(o, SET_FX_FORGET, s);
 }
 
 static void
@@ -199,8 +81,17 @@ end(struct set_core *c, struct set *s, uint64_t now, bool kill, const char *text
 		snprintf(s->text, sizeof s->text, "%s", text);
 	s->state = SET_ENDING;
 	heap_del(&c->gangs, &s->timer);
-	leave_all(c, s, now, kill, o);
+	set_leave_all(c, s, now, kill, o);
 	s->changed = true;
+}
+
+static struct set_member *
+seat(const struct set *s, uint32_t rank)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->member[i]->rank == rank && !s->member[i]->leaving)
+			return s->member[i];
+	return NULL;
 }
 
 /* towards what it should be */
@@ -218,21 +109,22 @@ settle(struct set_core *c, struct set *s, uint64_t now, struct set_out *o)
 	}
 	for (unsigned i = s->n; i-- > 0;)
 		if (s->member[i]->rank >= s->max && !s->member[i]->leaving)
-			leave(c, s->member[i], now, false, o);
+			set_leave(c, s->member[i], now, false, o);
 	if (s->resetting && s->n == 0) {
 		s->resetting = false;
 		s->generation++;
-		if (heap_set(&c->gangs, &s->timer, now + pause_of(s->fails++)) < 0)
+		if (heap_set(&c->gangs, &s->timer, now + set_pause(s->fails++)) < 0)
 			s->timer.index = 0;
 	}
 	if (s->gang && !s->grouping) {
 		s->grouping = true;
-		fx_add(o, SET_FX_GROUP, s);
+		set_fx_add(o, SET_FX_GROUP, s);
 	}
 	if (!s->resetting && (!s->gang || s->placed) && s->timer.index == 0)
 		for (uint32_t rank = 0; rank < s->max; rank++)
-			if (seat(s, rank) == NULL && member_new(c, s, rank, o) < 0)
+			if (seat(s, rank) == NULL && set_member_new(c, s, rank, o) < 0)
 				break;
+	set_renew(c, s, now, o);
 	s->state = set_up(s) >= s->min ? SET_ALIVE : SET_PENDING;
 	if (s->state == SET_ALIVE) {
 		s->ever = true;
@@ -257,13 +149,14 @@ static void
 set_free(struct set_core *c, struct set *s)
 {
 	while (s->n)
-		member_free(c, s->member[s->n - 1]);
+		set_member_free(c, s->member[s->n - 1]);
 	heap_del(&c->gangs, &s->timer);
 	map_del(&c->sets, s->number);
 	buf_release(&s->name);
 	buf_release(&s->namespace);
 	buf_release(&s->spec);
 	buf_release(&s->error);
+	buf_release(&s->health.method);
 	free(s->member);
 	free(s->watcher);
 	free(s);
@@ -309,8 +202,10 @@ in_new(struct set_core *c, uint64_t now, const struct set_in *in, struct set_out
 	if ((s = calloc(1, sizeof *s)) == NULL)
 		return -ENOMEM;
 	*s = (struct set){ .number = ++c->last, .job = in->job, .min = in->min, .max = in->max, .gang = in->gang, .strategy = in->strategy,
-	    .detached = in->detached, .drain = in->drain, .since = now, .state = SET_PENDING, .generation = 1, .changed = true };
-	if (buf_add(&s->spec, in->spec.p, in->spec.n) < 0 || (in->name.n && buf_add(&s->name, in->name.p, in->name.n) < 0) ||
+	    .detached = in->detached, .drain = in->drain, .surge = in->surge, .health = { .period = in->period, .patience = in->patience },
+	    .since = now, .state = SET_PENDING, .generation = 1, .changed = true };
+	if (buf_add(&s->spec, in->spec.p, in->spec.n) < 0 || (in->method.n && buf_add(&s->health.method, in->method.p, in->method.n) < 0) ||
+	    (in->name.n && buf_add(&s->name, in->name.p, in->name.n) < 0) ||
 	    (in->namespace.n && buf_add(&s->namespace, in->namespace.p, in->namespace.n) < 0) || watch(s, in->proc) < 0 ||
 	    map_put(&c->sets, s->number, s) < 0) {
 		set_free(c, s);
@@ -335,8 +230,8 @@ in_made(struct set_core *c, struct set *s, uint64_t now, const struct set_in *in
 	if (in->actor == 0) {			/* as if it had died at once */
 		m->state = MEMBER_AWAY;
 		m->fails++;
-		if (m->leaving || heap_set(&c->timers, &m->timer, now + pause_of(m->fails)) < 0)
-			member_free(c, m);
+		if (m->leaving || heap_set(&c->timers, &m->timer, now + set_pause(m->fails)) < 0)
+			set_member_free(c, m);
 		settle(c, s, now, o);
 		return;
 	}
@@ -344,7 +239,7 @@ in_made(struct set_core *c, struct set *s, uint64_t now, const struct set_in *in
 	m->state = MEMBER_STARTING;
 	s->changed = true;
 	if (m->leaving)
-		leave(c, m, now, true, o);
+		set_leave(c, m, now, true, o);
 }
 
 /* one of a gang is dead: all are */
@@ -352,13 +247,23 @@ static void
 reset(struct set_core *c, struct set *s, uint64_t now, struct set_out *o)
 {
 	s->resetting = true;
-	leave_all(c, s, now, true, o);
+	set_leave_all(c, s, now, true, o);
+}
+
+/* it is renewed, and who takes its place is on the way */
+static bool
+replaced(const struct set *s, const struct set_member *old)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->member[i] != old && s->member[i]->rank == old->rank && !s->member[i]->leaving)
+			return true;
+	return false;
 }
 
 static void
 in_actor(struct set_core *c, struct set *s, uint64_t now, const struct set_in *in, struct set_out *o)
 {
-	struct set_member *m = s ? member_of(s, in->actor) : NULL;
+	struct set_member *m = s ? set_member_of(s, in->actor) : NULL;
 
 	if (m == NULL)
 		return;
@@ -366,19 +271,22 @@ in_actor(struct set_core *c, struct set *s, uint64_t now, const struct set_in *i
 	if (!in->dead) {
 		if (in->up && m->state != MEMBER_UP)
 			m->up = now;
-		m->state = in->up ? MEMBER_UP : MEMBER_STARTING;
+		if (in->up != (m->state == MEMBER_UP)) {
+			m->state = in->up ? MEMBER_UP : MEMBER_STARTING;
+			set_checked(c, m, now);
+		}
 		settle(c, s, now, o);
 		return;
 	}
 	if (!m->leaving && s->state != SET_ENDING && in->bad && !s->ever) {	/* it would be so for ever */
 		if (in->error.n)
 			buf_add(&s->error, in->error.p, in->error.n);
-		member_free(c, m);
+		set_member_free(c, m);
 		end(c, s, now, true, in->text, o);
-	} else if (m->leaving || s->gang) {
-		bool all = !m->leaving;
+	} else if (m->leaving || s->gang || (m->old && replaced(s, m))) {
+		bool all = s->gang && !m->leaving;
 
-		member_free(c, m);
+		set_member_free(c, m);
 		if (all)
 			reset(c, s, now, o);
 	} else {
@@ -386,8 +294,9 @@ in_actor(struct set_core *c, struct set *s, uint64_t now, const struct set_in *i
 			m->fails = 0;
 		m->actor = 0;
 		m->state = MEMBER_AWAY;
-		if (m->fails++ == 0 || heap_set(&c->timers, &m->timer, now + pause_of(m->fails - 1)) < 0)
-			make(c, m, o);
+		m->old = m->asked = m->ill = false;
+		if (m->fails++ == 0 || heap_set(&c->timers, &m->timer, now + set_pause(m->fails - 1)) < 0)
+			set_make(c, m, o);
 	}
 	settle(c, s, now, o);
 }
@@ -397,20 +306,8 @@ in_tick(struct set_core *c, uint64_t now, struct set_out *o)
 {
 	struct heap_node *t;
 
-	while ((t = heap_top(&c->timers)) != NULL && t->at <= now) {
-		struct set_member *m = (struct set_member *)(void *)((char *)t - offsetof(struct set_member, timer));
-		struct set *s = m->set;
-
-		heap_del(&c->timers, t);
-		if (m->state == MEMBER_AWAY) {
-			make(c, m, o);
-		} else if (m->leaving) {
-			fx_add(o, m->stopped ? SET_FX_KILL : SET_FX_STOP, s)->actor = m->actor;
-			if (!m->stopped && s->drain)
-				heap_set(&c->timers, &m->timer, now + s->drain);
-			m->stopped = true;
-		}
-	}
+	while ((t = heap_top(&c->timers)) != NULL && t->at <= now)
+		set_member_timer(c, (struct set_member *)(void *)((char *)t - offsetof(struct set_member, timer)), now, o);
 	while ((t = heap_top(&c->gangs)) != NULL && t->at <= now) {
 		struct set *s = (struct set *)(void *)((char *)t - offsetof(struct set, timer));
 
@@ -438,6 +335,7 @@ each(struct set_core *c, const struct set_in *in, struct set_out *o)
 static int
 on_set(struct set_core *c, struct set *s, uint64_t now, const struct set_in *in, struct set_out *o, char text[200])
 {
+	struct set_member *m;
 	int e = 0;
 
 	switch (in->kind) {
@@ -458,12 +356,35 @@ on_set(struct set_core *c, struct set *s, uint64_t now, const struct set_in *in,
 		s->max = in->max;
 		s->changed = true;
 		break;
+	case SET_IN_HEALTH:
+		if ((m = set_member_of(s, in->actor)) != NULL)
+			set_health(c, m, now, in, o);
+		return 0;
+	case SET_IN_NOTE:
+		if (s->state != SET_ENDING)
+			snprintf(s->text, sizeof s->text, "%s", in->text);
+		s->changed = true;
+		return 0;
+	case SET_IN_RENEW:
+		if (s->state == SET_ENDING) {
+			snprintf(text, 200, "the set is ending");
+			return -EINVAL;
+		}
+		s->kept_up = set_up(s);
+		for (unsigned i = 0; i < s->n && !s->gang; i++)	/* who starts just now is new already */
+			if (s->member[i]->state == MEMBER_UP && !s->member[i]->leaving && !replaced(s, s->member[i]))
+				s->member[i]->old = true;
+		if (s->gang && s->n) {
+			s->resetting = true;
+			set_leave_all(c, s, now, false, o);
+		}
+		break;
 	case SET_IN_END:
 		end(c, s, now, in->kill, in->kill ? "it was killed" : "it was stopped", o);
 		break;
 	case SET_IN_WATCH:
 		if ((e = watch(s, in->proc)) == 0)
-			fx_add(o, SET_FX_STATE, s)->proc = in->proc;
+			set_fx_add(o, SET_FX_STATE, s)->proc = in->proc;
 		return e;
 	case SET_IN_UNWATCH:
 		unwatch(s, in->proc);
@@ -543,8 +464,10 @@ set_check(const struct set_core *c)
 			CHECK((m->actor != 0) == (m->state >= MEMBER_STARTING));
 			CHECK(s->state != SET_ENDING || m->leaving);
 			CHECK(m->state != MEMBER_AWAY || (!m->leaving && m->timer.index));
-			for (unsigned k = 0; k < i; k++)
-				CHECK(m->leaving || s->member[k]->leaving || m->rank != s->member[k]->rank);
+			CHECK(!m->asked || m->leaving || (m->state == MEMBER_UP && m->timer.index));
+			CHECK(m->state != MEMBER_UP || m->leaving || s->health.period == 0 || m->timer.index || m->ill);
+			for (unsigned k = 0; k < i; k++)		/* a renewed one and who takes its place, no more */
+				CHECK(m->leaving || s->member[k]->leaving || m->rank != s->member[k]->rank || m->old != s->member[k]->old);
 		}
 	}
 	return 0;

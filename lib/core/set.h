@@ -5,7 +5,9 @@
  * them are up.  A member whose actor is dead for good is made again after a pause, as another actor of that rank.  A
  * member that is to go is first out of what watchers are told, then stopped after the calls already sent, and killed
  * when its time to drain is up.  A gang is placed as one (a placement group), and when one of it dies all end and start
- * again: the next generation.  A set whose specification was never good, no member having come up, is dead with that
+ * again: the next generation.  A member that is up may be checked now and then: one that does not answer in time, or
+ * answers that it is ill, is killed with what is known of it, and made again.  A set is renewed member by member: the
+ * new one is there before the old one goes, or the other way round.  A set whose specification was never good, no member having come up, is dead with that
  * error.  It ends when it is told to, or with its job, unless it is detached.
  *
  * Sans I/O: inputs and the time come in, effects go out; it calls nobody.
@@ -33,9 +35,17 @@ struct set_member {
 	uint32_t rank;
 	enum member_state state;
 	bool leaving, stopped;
+	bool old;			/* the set is renewed: it goes once another of its rank is up */
+	bool asked, ill;		/* how it is: the answer is due at timer; it did not come, and its worker is killed */
+	uint64_t round;			/* of the last check */
 	unsigned fails;			/* in a row */
 	uint64_t up;			/* since when */
-	struct heap_node timer;		/* AWAY: when it is made again; leaving: when it is stopped, then killed */
+	struct heap_node timer;		/* AWAY: when it is made again; UP: its next check; leaving: when it is stopped, then killed */
+};
+
+struct set_health {			/* how members that are up are checked */
+	uint64_t period, patience;	/* ns from one check to the next, 0: never; until the answer must be there */
+	struct buf method;		/* that is called; empty: the worker is to take a message */
 };
 
 struct set {				/* ro for all but set.c */
@@ -47,6 +57,9 @@ struct set {				/* ro for all but set.c */
 	unsigned strategy;		/* of a gang, the caller's */
 	bool gang, detached;
 	uint64_t drain, since, revision;
+	struct set_health health;
+	unsigned kept_up;		/* while it is renewed: as many as were up when that began */
+	unsigned surge;			/* members more than max while it is renewed; 0: the old one goes first */
 	enum set_state state;
 	bool ever;			/* it was alive once */
 	bool grouping, placed;		/* gang: asked for a placement group, has it */
@@ -68,11 +81,15 @@ struct set_core {
 };
 
 enum set_in_kind {
-	SET_IN_NEW,		/* proc, job, min, max, gang, strategy, detached, drain, name, namespace, spec; set_step gives the number */
+	SET_IN_NEW,		/* proc, job, min, max, gang, strategy, detached, drain, name, namespace, spec, period, patience,
+				   method, surge; set_step gives the number */
 	SET_IN_MADE,		/* set, rank, actor: registered; 0: it could not be */
 	SET_IN_ACTOR,		/* set, actor, up, dead, bad, text, error: its state; bad: not what it is, but its specification */
 	SET_IN_GROUP,		/* set, up: the gang's group is placed; else text: it never will be, or was removed */
 	SET_IN_RESIZE,		/* set, min, max */
+	SET_IN_HEALTH,		/* set, actor, round, up: the answer to CHECK; else text: what ails it */
+	SET_IN_NOTE,		/* set, text: what ailed a member that is killed for it */
+	SET_IN_RENEW,		/* set: all members one after the other; a gang at once */
 	SET_IN_END,		/* set, kill: members at once, or after the calls already sent */
 	SET_IN_WATCH,		/* set, proc: STATE now and at each change */
 	SET_IN_UNWATCH,		/* set, proc */
@@ -83,18 +100,20 @@ enum set_in_kind {
 
 struct set_in {
 	enum set_in_kind kind;
-	uint64_t set, actor, drain;
+	uint64_t set, actor, drain, period, patience, round;
 	uint32_t proc, job, rank;
-	unsigned min, max, strategy;
+	unsigned min, max, strategy, surge;
 	bool gang, detached, up, dead, bad, kill;
 	const char *text;
-	struct span name, namespace, spec, error;
+	struct span name, namespace, spec, error, method;
 };
 
 enum set_fx_kind {
 	SET_FX_MAKE,		/* set, rank: an actor, MADE once it has a number */
 	SET_FX_STOP,		/* actor: after the calls already sent */
 	SET_FX_KILL,		/* actor */
+	SET_FX_CHECK,		/* set, actor, round: ask it how it is */
+	SET_FX_ILL,		/* set, actor: no answer; with what is known of it NOTE, and kill its worker */
 	SET_FX_GROUP,		/* set: a placement group of max bundles */
 	SET_FX_UNGROUP,		/* set */
 	SET_FX_STATE,		/* set, proc: tell it */
@@ -103,7 +122,7 @@ enum set_fx_kind {
 
 struct set_fx {
 	enum set_fx_kind kind;
-	uint64_t set, actor;
+	uint64_t set, actor, round;
 	uint32_t proc, rank;
 };
 

@@ -109,6 +109,8 @@ struct nproc {
 	char text[NODE_MESSAGE];	/* how it died */
 	char *evidence;			/* it was stopped to save memory: why it; or NULL */
 	bool alone;			/* and would not have fit alone */
+	bool ill;			/* it was killed for what its text says: a member of a set that is not well */
+	bool asked;			/* it is sent HEALTH: its main thread, if it is in Lua, is to look at the socket */
 	int code;
 };
 

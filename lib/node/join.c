@@ -289,6 +289,7 @@ join_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 	case MSG_CHAN_NEW_T: case MSG_CHAN_OPEN_T: case MSG_CHAN_CLOSE_T:
 		return chans_frame(p, f);
 	case MSG_SET_NEW_T: case MSG_SET_FIND_T: case MSG_SET_WATCH_T: case MSG_SET_RESIZE_T: case MSG_SET_END_T:
+	case MSG_SET_RENEW_T: case MSG_HEALTHY_T:
 		return sets_frame(p, f);
 	case MSG_GROUP_NEW_T: case MSG_GROUP_ASK_T: case MSG_GROUP_DEL_T: case MSG_GROUP_FIND_T:
 		return groups_frame(p, f);

@@ -33,6 +33,9 @@ on_sent(struct conn *c)
 
 	if (p->page)			/* one without a service thread sleeps on its bell only */
 		bell_ring(p->n->np, &p->n->np->bell[p->bell]);
+	if (p->asked)
+		proc_signal(p, SIGURG);
+	p->asked = false;
 }
 
 static void

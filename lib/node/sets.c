@@ -87,6 +87,95 @@ fx_state(struct node *n, const struct set_fx *fx)
 	buf_release(&members);
 }
 
+/* --- checks of members ---------------------------------------------------------------------------------------- */
+
+static struct nproc *
+worker_of(struct node *n, uint64_t actor)
+{
+	const struct actor_life *a = actor_get(&n->actor, actor);
+
+	return a && a->worker ? proc_find(n, a->worker) : NULL;
+}
+
+static void
+fx_check(struct node *n, const struct set_fx *fx)
+{
+	const struct set *s = set_get(&n->set, fx->set);
+	struct nproc *p = worker_of(n, fx->actor);
+
+	if (s == NULL || p == NULL)
+		return;				/* it is dying */
+	p->asked = true;
+	SEND(p, health, .actor = fx->actor, .round = fx->round, .method = span_buf(&s->health.method));
+}
+
+/* what is known of one that did not answer */
+static void
+silence(const struct nproc *p, const struct set *s, char *text, size_t size)
+{
+	uint64_t since = atomic_load(&p->page->since), now = clock_ns();
+	uint32_t state = atomic_load(&p->page->state);
+	char fn[33];
+
+	memcpy(fn, p->page->fn, 32);		/* its writer may be in the middle of it */
+	fn[32] = '\0';
+	snprintf(text, size, "did not answer its health check within %.3g s: ", (double)s->health.patience / 1e9);
+	text += strlen(text);
+	size = size > 64 ? size - 64 : 0;	/* of that line */
+	if (p->stopped)
+		snprintf(text, size, "it is stopped by a signal");
+	else if (state == PAGE_RUN || state == PAGE_BLOCKED)
+		snprintf(text, size, "it %s '%s' since %.3g s", state == PAGE_RUN ? "runs" : "waits in", fn,
+		    (double)(now > since ? now - since : 0) / 1e9);
+	else
+		snprintf(text, size, "it runs no call");
+}
+
+static void
+fx_ill(struct node *n, const struct set_fx *fx)
+{
+	const struct actor_life *a = actor_get(&n->actor, fx->actor);
+	const struct set *s = set_get(&n->set, fx->set);
+	struct nproc *p = worker_of(n, fx->actor);
+	char what[NODE_MESSAGE], text[NODE_MESSAGE];
+
+	if (a == NULL || s == NULL || p == NULL)
+		return;
+	if (p->ill)
+		snprintf(what, sizeof what, "%s", p->text);	/* it said so itself */
+	else
+		silence(p, s, what, sizeof what);
+	p->ill = true;
+	snprintf(p->text, sizeof p->text, "worker %d %.180s", (int)p->pid, what);
+	proc_kill(p);
+	snprintf(text, sizeof text, "rank %u, worker %d %.180s", a->rank, (int)p->pid, what);
+	sets_step(n, &(struct set_in){ .kind = SET_IN_NOTE, .set = fx->set, .text = text });
+}
+
+static int
+on_healthy(struct nproc *p, const struct frame *f)
+{
+	struct set_in in = { .kind = SET_IN_HEALTH };
+	struct msg_healthy m;
+	const struct actor_life *a;
+	int e = msg_get_healthy(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	if ((a = actor_get(&p->n->actor, m.actor)) == NULL || a->worker != p->number)
+		return 0;
+	if (!m.ok && !p->ill) {
+		snprintf(p->text, sizeof p->text, "is not well: %.*s", (int)(m.text.n < 160 ? m.text.n : 160), (const char *)m.text.p);
+		p->ill = true;
+	}
+	in.set = a->set;
+	in.actor = m.actor;
+	in.round = m.round;
+	in.up = m.ok != 0;
+	sets_step(p->n, &in);
+	return 0;
+}
+
 static void
 fx_forget(struct node *n, const struct set_fx *fx)
 {
@@ -106,6 +195,8 @@ fx_do(struct node *n, const struct set_fx *fx)
 	case SET_FX_STOP: case SET_FX_KILL:
 		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_KILL, .actor = fx->actor, .stop = fx->kind == SET_FX_STOP });
 		break;
+	case SET_FX_CHECK: fx_check(n, fx); break;
+	case SET_FX_ILL: fx_ill(n, fx); break;
 	case SET_FX_GROUP: fx_group(n, fx); break;
 	case SET_FX_UNGROUP:
 		groups_step(n, &(struct group_in){ .kind = GROUP_IN_REMOVE, .id = group_id(n, fx->set) });
@@ -204,6 +295,10 @@ on_new(struct nproc *p, const struct frame *f)
 	in.strategy = (unsigned)m.strategy;
 	in.detached = m.detached != 0;
 	in.drain = m.drain;
+	in.period = m.period;
+	in.patience = m.patience;
+	in.method = m.method;
+	in.surge = count(m.surge);
 	in.name = m.name;
 	in.namespace = span_buf(&p->job->namespace);
 	in.spec = m.actor;
@@ -259,6 +354,25 @@ on_resize(struct nproc *p, const struct frame *f)
 	return 0;
 }
 
+static int
+on_renew(struct nproc *p, const struct frame *f)
+{
+	struct msg_set_renew m;
+	uint64_t number;
+	char text[200];
+	int e = msg_get_set_renew(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	if (set_get(&p->n->set, m.set) == NULL)
+		proc_fail(p, m.req, ERR_NOTFOUND, "the set is gone");
+	else if ((e = step(p->n, &(struct set_in){ .kind = SET_IN_RENEW, .set = m.set }, &number, text)) < 0)
+		proc_fail(p, m.req, e, "%s", text);
+	else
+		SEND(p, ok, .req = m.req);
+	return 0;
+}
+
 int
 sets_frame(struct nproc *p, const struct frame *f)
 {
@@ -270,6 +384,8 @@ sets_frame(struct nproc *p, const struct frame *f)
 	case MSG_SET_NEW_T: return on_new(p, f);
 	case MSG_SET_FIND_T: return on_find(p, f);
 	case MSG_SET_RESIZE_T: return on_resize(p, f);
+	case MSG_SET_RENEW_T: return on_renew(p, f);
+	case MSG_HEALTHY_T: return on_healthy(p, f);
 	case MSG_SET_WATCH_T:
 		if ((e = msg_get_set_watch(&w, f->body, f->len)) < 0)
 			return e;

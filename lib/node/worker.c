@@ -126,6 +126,8 @@ worker_exited(struct nproc *p)
 	if (p->evicted) {
 		snprintf(p->text, sizeof p->text, "its placement group was removed");
 		p->code = ERR_CANCELLED;
+	} else if (p->ill) {
+		;				/* its text was written then */
 	} else if (p->deaf) {
 		snprintf(p->text, sizeof p->text, "worker %d did not read its messages and was killed", (int)p->pid);
 	} else if (WIFSIGNALED(s)) {

@@ -110,8 +110,10 @@ on_hook(lua_State *L, lua_Debug *ar)
 
 	if (d->overdrawn)
 		limit_collect(s, L);
-	if (d->asked)
+	if (d->asked) {
+		serve_look(s->c);
 		cancel_look(s);
+	}
 	if (!t || !t->cancel || t->shield) {
 		lua_sethook(L, NULL, 0, 0);
 		return;

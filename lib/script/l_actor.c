@@ -291,25 +291,45 @@ l_method_gc(lua_State *L)
 
 /* --- making and finding ---------------------------------------------------------------------------------------- */
 
-/* options.set on the top of the stack: min, max, gang, strategy, drain */
+static uint64_t
+ns_field(lua_State *L, const char *name)	/* seconds in the table on top */
+{
+	uint64_t v;
+
+	lua_getfield(L, -1, name);
+	v = (uint64_t)(lua_tonumber(L, -1) * 1e9);
+	lua_pop(L, 1);
+	return v;
+}
+
+static unsigned
+count_field(lua_State *L, const char *name)
+{
+	unsigned v;
+
+	lua_getfield(L, -1, name);
+	v = (unsigned)lua_tointeger(L, -1);
+	lua_pop(L, 1);
+	return v;
+}
+
+/* options.set on the top of the stack */
 static int
 set_new(lua_State *L, struct client *c, const struct actor_spec *actor, uint64_t *number, char why[512])
 {
-	struct set_spec s = { .actor = *actor, .name = actor->name, .detached = actor->detached };
+	struct set_spec s = { .actor = *actor, .name = actor->name, .detached = actor->detached, .min = count_field(L, "min"),
+	    .max = count_field(L, "max"), .strategy = count_field(L, "strategy"), .surge = count_field(L, "surge"),
+	    .drain = ns_field(L, "drain"), .period = ns_field(L, "health"), .patience = ns_field(L, "patience") };
+	int e;
 
 	s.actor.name = NULL;
-	lua_getfield(L, -1, "min");
-	lua_getfield(L, -2, "max");
-	lua_getfield(L, -3, "strategy");
-	lua_getfield(L, -4, "gang");
-	lua_getfield(L, -5, "drain");
-	s.min = (unsigned)lua_tointeger(L, -5);
-	s.max = (unsigned)lua_tointeger(L, -4);
-	s.strategy = (unsigned)lua_tointeger(L, -3);
-	s.gang = lua_toboolean(L, -2);
-	s.drain = (uint64_t)(lua_tonumber(L, -1) * 1e9);
-	lua_pop(L, 5);
-	return client_set_new(c, &s, number, why, 512);
+	lua_getfield(L, -1, "gang");
+	s.gang = lua_toboolean(L, -1);
+	lua_getfield(L, -2, "check");
+	s.method = lua_tostring(L, -1);
+	e = client_set_new(c, &s, number, why, 512);
+	lua_pop(L, 2);
+	return e;
 }
 
 /* With options.set a set of them: its number, and the methods as they travel.

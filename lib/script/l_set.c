@@ -5,6 +5,7 @@
  *	set_look(number, revision) -> revision, state, min, max, text, error, members, generation; nothing if it is the same
  *	set_next(number, revision) -> ref that is ready once it is another
  *	set_ready(number, up) -> ref that is ready once so many members are up, 0: once it is alive	set_resize(number, min, max) raises
+ *	set_renew(number) raises
  *	set_end(number, kill)	actor_of(number, class, methods) -> handle
  *	actor_least(list, n, from) -> the place of the handle with fewest calls of ours under way, from that place on
  */
@@ -96,6 +97,17 @@ l_resize(lua_State *L)
 }
 
 static int
+l_renew(lua_State *L)
+{
+	char why[512];
+	int e = client_set_renew(script_client(L), (uint64_t)luaL_checkinteger(L, 1), why, sizeof why);
+
+	if (e < 0)
+		script_raise(L, e, "%s", *why ? why : err_str(e));
+	return 0;
+}
+
+static int
 l_end(lua_State *L)
 {
 	client_set_end(script_client(L), (uint64_t)luaL_checkinteger(L, 1), lua_toboolean(L, 2));
@@ -135,5 +147,5 @@ l_least(lua_State *L)
 	return 1;
 }
 
-const luaL_Reg set_functions[] = { { "set_find", l_find }, { "set_look", l_look }, { "set_next", l_next }, { "set_ready", l_ready }, { "set_resize", l_resize },
+const luaL_Reg set_functions[] = { { "set_find", l_find }, { "set_look", l_look }, { "set_next", l_next }, { "set_ready", l_ready }, { "set_resize", l_resize }, { "set_renew", l_renew },
     { "set_end", l_end }, { "actor_of", l_actor_of }, { "actor_least", l_least }, { NULL, NULL } };

@@ -66,6 +66,8 @@ struct sched {
 
 bool	sched_tagged(lua_State *co, int nres);	/* is that yield ours? */
 
+void	health_run(struct script *s);		/* health.c: calls the method that serve_health named, and answers */
+
 /* cancel.c */
 void	cancel_start(struct script *s);			/* a worker: from now on SIGURG is heard */
 int	cancel_resume(struct script *s, lua_State *co, lua_State *from, int narg, int *nres);	/* lua_resume for a task's code */

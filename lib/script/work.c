@@ -490,8 +490,12 @@ loop(struct script *s)
 
 		if (serve_actor(s->c, &spec, &incarnation) && spec.n)
 			start_actor(s, spec);
-		if (s->sched->asked)
+		if (s->sched->asked) {
+			serve_look(s->c);
 			cancel_look(s);
+		}
+		if (serve_health(s->c) && (!s->sched->nring || s->sched->several))
+			health_run(s);
 		if (resume_ready(s) && !s->sched->turn)
 			continue;
 		turn = s->sched->turn;

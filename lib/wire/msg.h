@@ -402,7 +402,11 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	F(U, gang, "1: placed as one, and started again as one") \
 	F(U, strategy, "of a gang, as in GROUP_NEW") \
 	F(U, detached, "1: outlives its job") \
-	F(U, drain, "ns from stopping a member to killing it; 0 no limit")
+	F(U, drain, "ns from stopping a member to killing it; 0 no limit") \
+	F(U, period, "ns from one check of a member that is up to the next; 0 never") \
+	F(U, patience, "ns until its answer must be there") \
+	F(S, method, "that is called for it, or empty: its worker is to answer") \
+	F(U, surge, "members above max while it is renewed; 0: the old ones go first")
 #define MSG_SET(F) \
 	F(U, req, "request number") \
 	F(U, set, "number of the set, never used again on this node") \
@@ -433,6 +437,18 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 #define MSG_SET_END(F) \
 	F(U, set, "number of the set") \
 	F(U, kill, "1: at once; 0: after the calls already sent")
+#define MSG_SET_RENEW(F) \
+	F(U, req, "request number; answered by OK or FAIL") \
+	F(U, set, "number of a set whose members are to be made anew")
+#define MSG_HEALTH(F) \
+	F(U, actor, "a worker: how is it?  Answered by HEALTHY, between calls if a method is to be called") \
+	F(U, round, "of this check") \
+	F(S, method, "that is called without arguments, or empty")
+#define MSG_HEALTHY(F) \
+	F(U, actor, "of HEALTH") \
+	F(U, round, "of HEALTH") \
+	F(U, ok, "1: it is well") \
+	F(S, text, "what ails it")
 
 /* --- a kept-running program, rota-program(7): the request number is that of the header ------------ */
 #define MSG_START(F) \
@@ -542,6 +558,9 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(SET_STATE, set_state, 134, 0, "n>c") \
 	X(SET_RESIZE, set_resize, 135, 0, "c>n") \
 	X(SET_END, set_end, 136, 0, "c>n") \
+	X(SET_RENEW, set_renew, 137, 0, "c>n") \
+	X(HEALTH, health, 138, 0, "n>c") \
+	X(HEALTHY, healthy, 139, 0, "c>n") \
 	X(START, start, 120, 0, "p>w") \
 	X(CALL, call, 121, 0, "w>p") \
 	X(REPLY, reply, 122, 0, "p>w") \

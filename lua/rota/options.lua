@@ -130,7 +130,8 @@ local known = { task = task, actor = actor, method = method, cancel = { force = 
 	queued = integer(1, 2^53) },
     kv = { if_rev = integer(0, 2^53), session = session },
     watch = { from = integer(1, 2^53), timeout = time },
-    set = { n = anything, gang = yes, strategy = text, name = text, drain = time, detached = yes } }
+    set = { n = anything, gang = yes, strategy = text, name = text, drain = time, detached = yes,
+		health = time, patience = time, check = text, surge = integer(0, 4096) } }
 
 -- what users of other systems type, by the kind of options where it differs
 local elsewhere = {

@@ -152,6 +152,11 @@ function own.resize(s, n)
 	core.set_resize(s.number, sizes(n, "resize"))
 end
 
+-- all members are made anew, one after the other; of a gang, all at once
+function own.renew(s)
+	core.set_renew(s.number)
+end
+
 function own.stop(s) core.set_end(s.number, false) end
 function own.kill(s) core.set_end(s.number, true) end
 Set.__close = own.stop
@@ -189,7 +194,12 @@ local function options(class, given)
 	if out.name or out.reuse then blame("rota.set: the members have no name; give the set one: rota.set(class, {name=…})") end
 	out.name, out.detached = o.name, o.detached
 	out.restarts = o.gang and 0 or out.restarts or -1
-	out.set = { min = min, max = max, gang = o.gang, strategy = strategy, drain = o.drain or 30 }
+	local health = o.health or (o.check and 10) or 0
+	if o.check and type(class.class) == "table" and type(class.class[o.check]) ~= "function" then
+		error(("rota.set: the class has no method '%s' to check its members by"):format(o.check), 3)
+	end
+	out.set = { min = min, max = max, gang = o.gang, strategy = strategy, drain = o.drain or 30, surge = o.surge or 1,
+		health = health, check = o.check, patience = o.patience or 30 }
 	return out
 end
 
