@@ -147,9 +147,10 @@ $(O)/include/rota.h: lib/capi/rota.h
 # pc DIR RPATH: the text of rota.pc
 pc = printf '%s\n' 'prefix=$(1)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' 'Name: rota' \
 	'Description: tasks, actors and shared objects' "Version: $$(sed -n 's/.*ROTA_VERSION "\(.*\)"/\1/p' lib/base/version.h)" \
-	'Cflags: -I$${includedir}' 'Libs: -L$${libdir}$(2) -lrota' 'Libs.private: -lpthread -ldl -lm'
+	'Cflags: -I$${includedir}' 'Libs: -L$${libdir} $(2) -lrota' 'Libs.private: -lpthread -ldl -lm'
+RPATH = -Wl$(COMMA)-rpath$(COMMA)$${libdir}
 $(O)/lib/pkgconfig/rota.pc: Makefile lib/base/version.h
-	@mkdir -p $(@D) && $(call pc,$(HERE), -Wl$(COMMA)-rpath$(COMMA)$${libdir}) >$@
+	@mkdir -p $(@D) && $(call pc,$(HERE),$(RPATH)) >$@
 
 # The module for other Lua interpreters: it brings no Lua of its own and shows nothing but its doors.
 $(O)/lua/rota.so: $(patsubst %.c,$(O)/%.o,$(wildcard lib/script/*.c)) $(O)/librota.a
@@ -158,7 +159,7 @@ $(O)/lua/rota.so: $(patsubst %.c,$(O)/%.o,$(wildcard lib/script/*.c)) $(O)/libro
 	$(call say,ld $@)$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,--version-script=$(O)/lua/rota.map -o $@ $^ $(filter-out -llua%,$(LDLIBS))
 
 # build/env, and the tree that it and the programs point to: man/manN, share/lua/5.4 as after an installation.
-$(O)/env: Makefile $(PAGES) | $(O)/share/lua/5.4
+$(O)/env: Makefile $(PAGES) | $(O)/share/lua/5.4 $(O)/share/rota
 	@rm -rf $(O)/man && mkdir -p $(O)/man
 	@for p in $(PAGES); do mkdir -p $(O)/man/man$${p##*.} && ln -s $(CURDIR)/$$p $(O)/man/man$${p##*.}/; done
 	@{ echo '# . $(O)/env - rota in place: programs, pages, Lua modules, completion'; \
@@ -173,6 +174,8 @@ $(O)/env: Makefile $(PAGES) | $(O)/share/lua/5.4
 	echo 'if [ -n "$${BASH_VERSION-}$${ZSH_VERSION-}" ]; then . "$(CURDIR)/contrib/completion/rota.bash"; fi'; } >$@
 $(O)/share/lua/5.4:
 	@mkdir -p $(@D) && ln -sfn $(CURDIR)/lua $@
+$(O)/share/rota:
+	@mkdir -p $(@D) && ln -sfn $(CURDIR)/contrib/program $@
 
 # What is missing of PACKAGES.  Nothing is asked of dpkg where there is no dpkg.
 missing = dpkg-query -W -f '$${db:Status-Status} $${Package}\n' $(PACKAGES) 2>/dev/null | \
@@ -224,18 +227,19 @@ install: all
 	for f in $(MODULE); do put 755 lib/lua/5.4/rota.so $$f; done; \
 	put 644 include/rota.h lib/capi/rota.h; put 755 lib/librota.so.0 $(O)/lib/librota.so.0; put 644 lib/librota.a $(O)/lib/librota.a; \
 	ln -sfn librota.so.0 "$(D)/lib/librota.so"; echo lib/librota.so >>$$list; \
-	$(call pc,$(PREFIX),) >$(O)/rota.pc; put 644 lib/pkgconfig/rota.pc $(O)/rota.pc; \
+	$(call pc,$(PREFIX),$(if $(filter /usr,$(PREFIX)),,$(RPATH))) >$(O)/rota.pc; put 644 lib/pkgconfig/rota.pc $(O)/rota.pc; \
 	for p in $(PAGES); do put 644 share/man/man$${p##*.}/$${p##*/} $$p; done; \
 	for p in $(PROGRAMS); do put 644 share/bash-completion/completions/$$p contrib/completion/rota.bash; \
 		put 644 share/fish/vendor_completions.d/$$p.fish contrib/completion/rota.fish; done; \
-	for f in LICENSE $(wildcard README); do put 644 share/doc/rota/$$f $$f; done; \
+	for f in contrib/program/*.py contrib/program/*.sh; do put 644 share/rota/$${f##*/} $$f; done; \
+	for f in LICENSE $(wildcard README) $(wildcard examples/*); do put 644 share/doc/rota/$$f $$f; done; \
 	echo lib/rota/manifest >>$$list; install -D -m 644 $$list "$(D)/lib/rota/manifest"; \
-	echo "installed in $(D); make uninstall removes it"
+	echo "installed in $(D); to use it: eval \"\$$($(PREFIX)/bin/rota env)\"; to remove it: make uninstall PREFIX=$(PREFIX)"
 uninstall:
-	@[ -r "$(D)/lib/rota/manifest" ] || { echo "make: no rota in '$(D)'" >&2; exit 1; }; \
+	@[ -r "$(D)/lib/rota/manifest" ] || { echo "make: no rota in '$(D)'; elsewhere: make uninstall PREFIX=DIR" >&2; exit 1; }; \
 	while read -r f; do echo "$(D)/$$f"; done <"$(D)/lib/rota/manifest" | tr '\n' '\0' | xargs -0 rm -f --; \
 	cd "$(D)" && for d in lib/rota libexec/rota libexec share/lua/5.4/rota share/lua/5.4 share/lua lib/lua/5.4 lib/lua \
-		lib/pkgconfig share/doc/rota; do rmdir "$$d" 2>/dev/null || :; done
+		lib/pkgconfig share/doc/rota/examples share/doc/rota share/rota; do rmdir "$$d" 2>/dev/null || :; done
 clean:
 	rm -rf $(O)
 .PHONY: all check check-long demo bench fuzz soak deps have lint install uninstall clean

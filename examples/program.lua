@@ -17,4 +17,4 @@ print(select(2, rota.pget(rota.cmd{ "sh", "-c", "echo no such thing >&2; exit 3"
 local twice = rota.cmd{ "sh", "-c", "while read x; do echo $((x * 2)); done" }:actor{ restarts = 1 }
 print(rota.get(twice:call "21"), rota.get(twice:call "4"))
 --> 42	8
--- mode = "frames" carries values and method calls, see rota-program(7): clients for Python and sh are in contrib/program
+-- mode = "frames" carries values and method calls, see python.lua and rota-program(7)

@@ -67,6 +67,7 @@ for f in examples/*; do
 	case $f in examples/README) continue ;; esac
 	check "$f is in the list" grep -q "^    ${f#examples/} \|(${f#examples/})" examples/README
 	case $f in examples/wordindex.*|examples/demo|*.py) continue ;; esac
+	if grep -q python3 "$f" && ! command -v python3 >/dev/null; then echo "# python3 is not here: $f is not run"; continue; fi
 	check "$f" example "$f"
 	check "$f is short" short "$f"
 done

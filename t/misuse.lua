@@ -1,4 +1,4 @@
--- misuse.lua [SEED] - nonsense to every public function and method: an error of one line or a result, never a crash or a hang
+-- misuse.lua - nonsense to every public function and method: an error of one line or a result, never a crash or a hang
 package.path = arg[0]:match "^.*/" .. "?.lua;" .. package.path
 local T = require "tap"
 local ok, is, has, raises = T.ok, T.is, T.has, T.raises

@@ -87,11 +87,16 @@ shell() {		# what rota env prints makes another shell find the same
 	env -i HOME="$HOME" sh -c "PATH=/usr/bin:/bin; $(rota env); command -v rlua && echo \"\$ROTA_DIR\"" >"$TMP/env" &&
 	[ "$(sed -n 2p "$TMP/env")" = "$ROTA_DIR" ]
 }
+modules() {		# and any Lua, and a C compiler
+	env -i HOME="$HOME" sh -c "PATH=/usr/bin:/bin; $(rota env); lua5.4 -e 'print(require \"rota\".now() > 0)'; pkg-config --libs rota" >"$TMP/env" &&
+	[ "$(sed -n 1p "$TMP/env")" = true ] && grep -q -e -lrota "$TMP/env" || { cat "$TMP/env"; return 1; }
+}
 check 'doctor' doctor
 check 'doctor finds an open key file' bad_key
 check 'doctor -J' sh -c 'rota doctor -J | grep -q "\"check\":\"kernel\""'
 check 'doctor takes no hosts yet' exits 2 rota doctor n1
 check 'env' shell
+check 'env: modules and librota' modules
 check 'help finds pages' sh -c 'rota help actor | grep -q "^rota-lua(7)	"'
 check 'help finds none' exits 1 rota help xyzzy-nothing
 done_testing

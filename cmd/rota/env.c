@@ -32,13 +32,13 @@ quoted(const char *text)
 	putchar('\'');
 }
 
-/* export NAME='first':"$NAME", so that what was there stays */
+/* export NAME='first':"${NAME-}", so that what was there stays; els: what stands for none, as "-" or ":-;" */
 static void
-ahead(const char *name, const char *first, const char *sep)
+ahead(const char *name, const char *first, const char *sep, const char *els)
 {
 	printf("export %s=", name);
 	quoted(first);
-	printf("\"%s${%s-}\"\n", sep, name);
+	printf("\"%s${%s%s}\"\n", sep, name, els);
 }
 
 static void
@@ -71,6 +71,25 @@ pages(char *path, size_t n, const char *root)
 		snprintf(path, n, "%s/man", root);
 }
 
+/* modules for any lua5.4, and librota for pkg-config: where those of the system are they need no word */
+static void
+modules(const char *root)
+{
+	char path[2 * PATH_MAX + 64];
+
+	if (strcmp(root, "/usr") == 0)
+		return;
+	snprintf(path, sizeof path, "%s/lib/pkgconfig", root);
+	ahead("PKG_CONFIG_PATH", path, ":", "-");
+	if (strcmp(root, "/usr/local") == 0)
+		return;
+	snprintf(path, sizeof path, "%s/share/lua/5.4/?.lua;%s/share/lua/5.4/?/init.lua", root, root);
+	ahead("LUA_PATH", path, ";", ":-;");
+	snprintf(path, sizeof path, "%s/lib/lua/5.4/rota.so", root);
+	snprintf(path, sizeof path, access(path, R_OK) == 0 ? "%s/lib/lua/5.4/?.so" : "%s/lua/?.so", root);
+	ahead("LUA_CPATH", path, ";", ":-;");
+}
+
 int
 cmd_env(int argc, char *argv[])
 {
@@ -85,9 +104,10 @@ cmd_env(int argc, char *argv[])
 		die(2, 0, "unexpected operand '%s'; see rota -h", argv[o.index]);
 	prefix(root, sizeof root);
 	snprintf(path, sizeof path, "%s/bin", root);
-	ahead("PATH", path, ":");
+	ahead("PATH", path, ":", "-");
 	pages(path, sizeof path, root);
-	ahead("MANPATH", path, ":");
+	ahead("MANPATH", path, ":", "-");
+	modules(root);
 	if ((dir = dir_open(path, sizeof path)) < 0)
 		warn(0, "%s", dir_why());
 	else

@@ -1,6 +1,6 @@
 # rota-program.sh - a shell program as an actor of rota: a line in, a line out (mode lines), see rota-program(7).
 #
-#	. rota-program.sh
+#	. "$ROTA_SHARE/rota-program.sh"
 #	answer() { echo "$(($1 * 2))"; }	# gets the line as $1, prints one line
 #	rota_serve answer
 # shellcheck shell=sh

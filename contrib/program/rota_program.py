@@ -78,7 +78,7 @@ def pack(v, out, long=None):
             pack(k, out, long)
             pack(x, out, long)
     else:
-        raise TypeError("a %s does not travel" % type(v).__name__)
+        raise TypeError("a value of type %s cannot travel" % type(v).__name__)
 
 
 def _pack_bytes(v, out, long):

@@ -33,6 +33,9 @@ paths_open(lua_State *L)
 			lua_getfield(L, -2, "path");
 			lua_concat(L, 2);
 			lua_setfield(L, -2, "path");
+			snprintf(file, sizeof file, "%s%.*s/rota", self, (int)(strlen(at[i]) - strlen("/lua/5.4")), at[i]);
+			lua_pushstring(L, file);
+			lua_setfield(L, LUA_REGISTRYINDEX, "rota.share");
 			break;
 		}
 	}

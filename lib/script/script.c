@@ -448,6 +448,13 @@ program_name(lua_State *L, char *name, size_t n)
 }
 
 static int
+l_share(lua_State *L)				/* share() -> the directory of what programs as actors use, or nil */
+{
+	lua_getfield(L, LUA_REGISTRYINDEX, "rota.share");
+	return 1;
+}
+
+static int
 l_near(lua_State *L)				/* near(word, list of words) -> the one that was meant, or nil */
 {
 	const char *word = luaL_checkstring(L, 1), **words;
@@ -469,7 +476,7 @@ luaopen_rota_core(lua_State *L)
 	static const luaL_Reg fns[] = { { "init", l_init }, { "get", l_get }, { "pget", l_pget }, { "put", l_put },
 	    { "now", l_now }, { "keep", l_keep }, { "lookup", l_lookup }, { "identity", l_identity }, { "duration", l_duration }, { "size", l_size },
 	    { "list", l_list }, { "pending", l_pending }, { "array", codec_l_array },
-	    { "map", codec_l_map }, { "near", l_near }, { "class", class_l_class }, { "is_ref", ref_l_is }, { NULL, NULL } };
+	    { "map", codec_l_map }, { "near", l_near }, { "share", l_share }, { "class", class_l_class }, { "is_ref", ref_l_is }, { NULL, NULL } };
 	struct script *s;
 
 	s = lua_newuserdatauv(L, sizeof *s, 0);

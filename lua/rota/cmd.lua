@@ -52,8 +52,20 @@ function M.Program:new(spec, options)
 	self:start()
 end
 
+-- the program finds rota's side of it: rota-program.sh in ROTA_SHARE, rota_program.py as a module of Python
+local function environment(given)
+	local env, share, python = {}, core.share() or ".", os.getenv "PYTHONPATH" or ""
+	for _, e in ipairs(given or {}) do
+		local path = e:match "^PYTHONPATH=(.*)"
+		if path then python = path else env[#env + 1] = e end
+	end
+	env[#env + 1] = "ROTA_SHARE=" .. share
+	env[#env + 1] = "PYTHONPATH=" .. (python ~= "" and python .. ":" or "") .. share
+	return env
+end
+
 function M.Program:start()
-	self.process = core.process { argv = self.spec.argv, env = self.spec.env, dir = self.spec.dir, mode = self.mode }
+	self.process = core.process { argv = self.spec.argv, env = environment(self.spec.env), dir = self.spec.dir, mode = self.mode }
 	if self.mode == "frames" then
 		local kind, _, name = self.process:recv()
 		if kind ~= "start" then
@@ -67,6 +79,7 @@ function M.Program:over(text)			-- it has ended: raises
 	local status, signal = self.process:wait()
 	self.process = nil
 	self.why = (text and text .. "; " or "") .. ended(self.spec.argv[1], status, signal)
+	if status == 0 and signal == 0 and not text then self.why = self.why .. ", without an answer" end
 	error { message = self.why, status = status, signal = signal }
 end
 
@@ -78,7 +91,11 @@ function M.Program:call(...)
 	end
 	local p = self.process
 	if self.mode == "lines" then
-		local answer = p:line((...))
+		local line = ...
+		if type(line) ~= "string" and type(line) ~= "number" or tostring(line):find "\n" then
+			error { message = ("'%s' is called with one line, without its end"):format(self.spec.argv[1]) }
+		end
+		local answer = p:line(line)
 		if not answer then self:over() end
 		return answer
 	end
