@@ -472,6 +472,8 @@ load_act(struct control *c, struct mp *r)
 			return ERR_PROTO;
 		s[i] = span_of(t.p, t.n);
 	}
+	if (map_get(&c->actors, u[0]))
+		return ERR_PROTO;		/* two of one number: the store is damaged */
 	if ((a = calloc(1, sizeof *a)) == NULL)
 		return -ENOMEM;
 	*a = (struct act){ .number = u[0], .job = u[1], .node = (uint32_t)u[2], .detached = u[3] != 0, .state = ACTOR_ALIVE };
@@ -490,7 +492,7 @@ load_node(struct control *c, struct mp *r)
 	struct node *n;
 	struct mp_tok t;
 
-	if (mp_next(r, &t) < 0 || t.kind != MP_INT || t.u > UINT32_MAX)
+	if (mp_next(r, &t) < 0 || t.kind != MP_INT || t.u > UINT32_MAX || map_get(&c->nodes, t.u))
 		return ERR_PROTO;
 	if ((n = calloc(1, sizeof *n)) == NULL || map_put(&c->nodes, t.u, n) < 0) {
 		free(n);
