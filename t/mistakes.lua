@@ -24,8 +24,8 @@ told("rota.each: a list of refs is expected, got nil", "each", function() local 
 told("wait: no option 'num_returns'; did you mean 'n'?", "wait has n", function() local x = rota.wait({}, { num_returns = 2 }) return x end)
 told("init: no option 'adress'; did you mean 'address'?", "options of init", function() local x = rota.init { adress = "local" } return x end)
 told("rota.group: bundle 1: no option 'cpu'; did you mean 'cpus'?", "a bundle", function() local x = rota.group { { cpu = 1 } } return x end)
-told("rota.set: no option 'size' (it has detached, drain, gang, n, name, strategy)", "an option far from all: what there is",
-    function() local x = rota.set(Echo, { size = 2 }) return x end)
+told("rota.group: no option 'size' (it has detached, name, timeout)", "an option far from all: what there is",
+    function() local x = rota.group({ { cpus = 1 } }, "pack", { size = 2 }) return x end)
 told("call it with a colon: kv:put(…)", "kv with a dot", function() rota.kv.put("k", 1) end)
 told("kv:get: a key is a string, got nil", "kv without a key", function() local x = rota.kv:get() return x end)
 told("kv:watch: no option 'tmeout'; did you mean 'timeout'?", "options of a watch",

@@ -152,7 +152,7 @@ local function hint(kind, name, from)
 	table.sort(names)
 	local near = from[there] and there or core.near(name, names)
 	if near then return ("; did you mean '%s'?"):format(near) end
-	return #names <= 8 and (" (it has %s)"):format(table.concat(names, ", ")) or ""
+	return #names <= 12 and (" (it has %s)"):format(table.concat(names, ", ")) or ""
 end
 
 -- check("task", given, base, call): a new table with base's options and the given ones; raises at the caller's caller
