@@ -51,6 +51,15 @@ if mount -t tmpfs -o size=400k,mode=700 none "$TMP/logs" 2>/dev/null; then
 else
 	echo '# a small disk needs the right to mount one: left out'
 fi
+if [ "$mounted" ]; then
+	export XDG_STATE_HOME="$TMP/disk"
+	state() {
+		rota up -q -c 2 && head -c 19000000 /dev/zero >"$TMP/disk/fill" || return
+		timeout 60 rlua t/crash/fullstate.lua "$TMP/disk/fill"
+		left=$? && rota down -q --force && [ "$left" = 0 ]
+	}
+	check 'the disk of the control store' state
+fi
 opts='--store 64M'
 node few && check 'descriptors' run descriptors
 tell descriptors

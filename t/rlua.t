@@ -197,6 +197,6 @@ check 'its parent sees a death by the signal' prints 'signal	2' rlua "$w/how.lua
 check 'ignored stays ignored' prints 1 sh -c 'trap "" INT; exec rlua $TMP/w/dies.lua'
 
 page_examples man/rlua.1
-unusable() { mkdir -m 755 "$TMP/open"; ROTA_DIR=$TMP/open exits 125 rlua -e 'require "rota".init()' 2>err && grep -q "has mode 0755, expected 0700$" err; }
+unusable() { mkdir -m 755 "$TMP/open"; ROTA_DIR=$TMP/open exits 125 rlua -e 'require "rota".init()' 2>"$TMP/err" && grep -q "has mode 0755, expected 0700$" "$TMP/err"; }
 check 'a directory that cannot be used: no cluster' unusable
 done_testing

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "node/inner.h"
 #include "os/proc.h"
@@ -68,6 +69,11 @@ on_fail(struct node *n, const struct frame *f)
 	struct ask *a;
 	int e = msg_get_fail(&m, f->body, f->len);
 
+	if (e == 0 && m.req == 0) {	/* it ends, and says why */
+		snprintf(n->gcs_why, sizeof n->gcs_why, "%.*s", (int)m.text.n, (const char *)m.text.p);
+		node_log(n, 0, "%s", n->gcs_why);
+		return 0;
+	}
 	if (e < 0 || (a = map_del(&n->asks, m.req)) == NULL)
 		return e;
 	if ((p = map_get(&n->procs, a->proc)) != NULL && !p->lost)
@@ -260,8 +266,11 @@ gcs_close(struct conn *c, int e)
 	struct node *n = c->owner;
 	struct map_iter it = MAP_ITER;
 	struct map old = n->asks;
+	char why[sizeof n->gcs_why + 64];
 
 	(void)e;
+	snprintf(why, sizeof why, "%s: it may or may not have been done", n->gcs_why[0] ? n->gcs_why : "the control store went away");
+	n->gcs_why[0] = '\0';
 	n->gcs = NULL;
 	n->joined = false;
 	if (n->stopping)
@@ -275,7 +284,7 @@ gcs_close(struct conn *c, int e)
 			p->hello = ctl_ask(n, p, 0, MSG_JOB_NEW_T, span_of(NULL, 0));
 			CTL(n, job_new, .req = p->hello, .name = span_buf(&p->name), .namespace = span_buf(&p->namespace));
 		} else if (p && !p->lost && !kv_again(n, p, a))
-			proc_fail(p, a->req, ERR_CLOSED, "the control store went away: it may or may not have been done");
+			proc_fail(p, a->req, ERR_CLOSED, "%s", why);
 		ctl_ask_free(n, a);
 	}
 	map_release(&old);
@@ -299,6 +308,11 @@ gcs_connect(struct node *n, char *why, size_t nwhy)
 		snprintf(why, nwhy, "cannot connect to '%s/" NODE_GCS "': %s", n->dirname, err_str(fd));
 		return fd;
 	}
+	if (n->gcs_pid > 0 && waitpid(n->gcs_pid, NULL, WNOHANG) == 0) {
+		snprintf(why, nwhy, "the last control store, process %d, has not ended yet", (int)n->gcs_pid);
+		return -EBUSY;
+	}
+	n->gcs_pid = 0;
 	if ((len = readlink("/proc/self/exe", self, sizeof self - 1)) < 0 || pipe2(pipefd, O_CLOEXEC) < 0)
 		return -errno;
 	self[len] = '\0';
@@ -312,7 +326,8 @@ gcs_connect(struct node *n, char *why, size_t nwhy)
 	s.argv = argv;
 	s.in = n->null;
 	s.out = s.err = 2;
-	e = proc_spawn(&s);
+	if ((e = proc_spawn(&s)) > 0)
+		n->gcs_pid = e;
 	close(pipefd[1]);
 	if (e < 0)
 		snprintf(why, nwhy, "cannot start '%s': %s", path, err_str(e));

@@ -164,6 +164,25 @@ pause_all(struct gcs *g, bool on)
 		conn_pause(it.val, on);
 }
 
+/* Request 0: to all nodes, before the end; what waits for the failed commit is not answered. */
+static void
+tell_all(struct gcs *g, int e)
+{
+	char text[256];
+	struct msg_fail m = { .code = e };
+	struct map_iter it = MAP_ITER;
+
+	snprintf(text, sizeof text, "cannot write the control store: %s", err_str(e));
+	m.text = span_of(text, strlen(text));
+	while (map_next(&g->peers, &it)) {
+		struct buf *b = conn_out(it.val);
+		size_t at = b->len;
+
+		conn_done(it.val, at, msg_put_fail(b, &m), NULL, 0, 0);
+	}
+	conn_set_flush(&g->conns);
+}
+
 static void
 on_committed(struct ev_loop *loop, ev_async *w, int revents)
 {
@@ -184,6 +203,7 @@ on_committed(struct ev_loop *loop, ev_async *w, int revents)
 	if (failed) {			/* nothing that depended on it has left: a restart finds the last good state */
 		if (g->o.log)
 			g->o.log(failed, "cannot write the control store");
+		tell_all(g, failed);
 		g->result = failed;
 		ev_break(g->loop, EVBREAK_ALL);
 		return;

@@ -217,6 +217,8 @@ struct node {
 	struct control *control;	/* ephemeral: inside */
 	struct control_out control_out;
 	struct conn *gcs;		/* lasting: outside */
+	pid_t gcs_pid;			/* if this daemon started it; 0 */
+	char gcs_why[256];		/* what it said before it ended, or empty */
 	bool joined;
 	bool heir, joined_once;		/* heir: another daemon served this node before */
 	struct buf ctl;			/* a frame for the control store being made */

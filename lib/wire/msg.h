@@ -48,7 +48,7 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(U, spin, "longest spin in ns; 0 never spin") \
 	F(U, driver, "process number of the job's driver, whom a worker asks for names; 0: we are it")
 #define MSG_FAIL(F) \
-	F(U, req, "the request that failed") \
+	F(U, req, "the request that failed; 0 of the control store: it ends, for this reason") \
 	F(I, code, "negative error code, base/err.h") \
 	F(S, text, "one line for people")
 #define MSG_OK(F) F(U, req, "the request that was done")
