@@ -69,6 +69,21 @@ large() {
 }
 check 'an object larger than the store' large
 
+notified() {		# READY=1 to NOTIFY_SOCKET, as services are started; a task does not find the variable
+	command -v perl >/dev/null || return 0
+	mkfifo "$TMP/listens"
+	perl -MIO::Socket::UNIX -MSocket -e '$s = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => "$ENV{TMP}/notify") or die $!;
+		open F, ">", "$ENV{TMP}/listens"; close F; $SIG{ALRM} = sub { exit 1 }; alarm 20; recv($s, $b, 4096, 0); print $b' >"$TMP/said" & s=$!
+	read -r _ <"$TMP/listens"
+	NOTIFY_SOCKET=$TMP/notify "$@" & d=$!
+	wait $s || { kill $d; return 1; }
+	grep -qx READY=1 "$TMP/said" && grep -qx "MAINPID=$d" "$TMP/said" || { cat "$TMP/said"; kill $d; return 1; }
+	kill $d
+	exits 0 wait $d
+	rm -f "$TMP/notify" "$TMP/listens"
+}
+check 'NOTIFY_SOCKET is told that rlet serves; TERM ends it with 0' notified rlet -p --socket n.sock
+check 'and rgcs' notified rgcs --dir "$TMP/gcs"
 env_of_driver() { cd "$TMP" && FOO=bar prints "bar $TMP" rlua pid.lua env; }
 check "a task has its driver's environment and directory" env_of_driver
 crash() {

@@ -11,6 +11,7 @@
 #include "base/opt.h"
 #include "node/gcs.h"
 #include "os/fd.h"
+#include "os/notify.h"
 
 enum { OPT_READY = 256, OPT_DIR, OPT_DETACHED };
 
@@ -21,7 +22,9 @@ static const char help[] =
 "  --detached       let go of stderr then\n"
 "  -q  -v  -h  -V   quiet, verbose, help, version\n"
 "It ends on TERM and INT.  'rota up' starts it together with a node.\n"
-"Example: rgcs --dir /var/lib/rota &\n"
+"Examples:\n"
+"  rgcs --dir /var/lib/rota &\n"
+"  rgcs --ready-fd 3 3>ready\n"
 "See man rgcs.\n";
 
 static const struct opt opts[] = {
@@ -52,6 +55,7 @@ main(int argc, char *argv[])
 
 	progname = "rgcs";
 	fd_standard();
+	notify_take();
 	prctl(PR_SET_DUMPABLE, 0);
 	while ((c = opt_next(&o, argc, argv)) != -1)
 		switch (c) {
@@ -81,6 +85,7 @@ main(int argc, char *argv[])
 			dup2(null, i);
 		close(null);
 	}
+	notify_ready();
 	e = gcs_run(g, ready);
 	gcs_free(g);
 	return e < 0 ? 125 : 0;

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "os/fd.h"
 #include "os/mem.h"
+#include "os/notify.h"
 #include "os/proc.h"
 #include "keeper.h"
 
@@ -94,6 +95,7 @@ serves(const struct node_opts *o, int *ready)
 		close(*ready);
 	*ready = -1;
 	served = true;
+	notify_ready();
 	keeper_let_go(o->detached);
 }
 

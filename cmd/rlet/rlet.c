@@ -18,6 +18,7 @@
 #include "core/pressure.h"
 #include "node/node.h"
 #include "os/fd.h"
+#include "os/notify.h"
 #include "keeper.h"
 
 enum { OPT_READY = 256, OPT_SOCKET, OPT_OWN, OPT_STORE, OPT_DETACHED, OPT_THRESHOLD, OPT_INTERVAL, RESOURCES = 13 };
@@ -35,7 +36,9 @@ static const char help[] =
 "  --own PID        -p: end with process PID\n"
 "  -q  -v  -h  -V   quiet, verbose, help, version\n"
 "Programs start 'rlet -p' themselves; 'rota up' starts 'rlet -l'.\n"
-"Example: rlet -l -c 4 -R ssd=1 --store 2G &\n"
+"Examples:\n"
+"  rlet -l -c 4 -R ssd=1 --store 2G &\n"
+"  rlet -p --socket lab.sock --ready-fd 3 3>ready\n"
 "See man rlet.\n";
 
 static const struct opt opts[] = {
@@ -138,6 +141,7 @@ main(int argc, char *argv[])
 
 	progname = "rlet";
 	fd_standard();
+	notify_take();
 	prctl(PR_SET_DUMPABLE, 0);
 	while ((c = opt_next(&o, argc, argv)) != -1)
 		switch (c) {

@@ -173,7 +173,7 @@ struct node {
 	struct map awaited;		/* of the daemon before this one: number -> its bell + 1 (as pointer), heir.c */
 	struct list procs_list;
 	uint32_t next_proc;
-	unsigned clients, workers;	/* drivers and tools; worker processes */
+	unsigned clients, drivers, workers;	/* drivers and tools; drivers alone; worker processes */
 	unsigned clients_max, nstrangers;
 	struct list strangers;
 	uint64_t said_at;		/* node_log: when the present ten seconds began, and what was said in them */

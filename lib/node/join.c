@@ -162,6 +162,8 @@ join_driver(struct nproc *p, struct span name, struct span namespace, uint64_t o
 	if ((e = admit(p)) < 0)
 		return e;
 	p->role = ROLE_DRIVER;
+	n->drivers++;
+	node_idle(n);
 	p->kv = p->page != NULL;		/* it came back: who knows what it did */
 	p->output = output <= OUTPUT_NONE ? (enum msg_output)output : OUTPUT_COLLAPSE;
 	if (p->page && (j = job_driven(n, p->number)) != NULL) {

@@ -171,7 +171,7 @@ node_idle(struct node *n)
 	if (n->o.lasting || n->loop == NULL)
 		return;
 	n->stood |= n->clients > 0;
-	if (n->clients)
+	if (n->drivers)
 		ev_timer_stop(n->loop, &n->idle);
 	else if (!ev_is_active(&n->idle)) {
 		ev_now_update(n->loop);
@@ -181,8 +181,9 @@ node_idle(struct node *n)
 }
 
 /*
- * Nobody was here for a second.  Who looks for a node holds the lock while it does: without it we might vanish
- * between its look and its HELLO.  With the lock taken, whoever waits in the backlog still gets in.
+ * No program was here for a second; one that only looks, again and again, does not keep the node.  Who looks for a node
+ * to join holds the lock while it does: without it we might vanish between its look and its HELLO.  With the lock taken,
+ * whoever waits in the backlog still gets in.
  */
 static void
 on_idle(struct ev_loop *loop, ev_timer *w, int revents)
@@ -198,7 +199,10 @@ on_idle(struct ev_loop *loop, ev_timer *w, int revents)
 		return;
 	}
 	listener_poll(&n->listen);
-	if (n->clients == 0) {
+	if (n->clients) {			/* somebody looks just now, or is about to join */
+		ev_timer_set(w, 0.1, 0.);
+		ev_timer_start(loop, w);
+	} else {
 		unlink_socket(n);
 		listener_stop(&n->listen);
 		n->listening = false;

@@ -216,6 +216,7 @@ proc_lost(struct nproc *p)
 		n->workers--;
 	else {
 		n->clients--;
+		n->drivers -= p->role == ROLE_DRIVER;
 		node_idle(n);
 	}
 	grant_step(n, &(struct lease_in){ .kind = LEASE_IN_GONE, .proc = p->number });

@@ -85,17 +85,16 @@ ref_failed_notice(lua_State *L, struct rec *r)
 {
 	struct script *s = script_of(L);
 	struct value v;
-	const char *name;
-	char text[512];
+	char text[512], task[128];
 
 	if (s->sched || !rec_is_ready(r) || (r->flags & (REC_ERROR|REC_SEEN|REC_BORROWED)) != REC_ERROR || client_lost(s->c))
 		return;
 	if (++s->notices > NOTICES || client_value(s->c, r, &v) < 0 || v.arena ||
-	    val_error_text(v.p, v.n, text, sizeof text, NULL) < 0)
+	    val_error_text(v.p, v.n, text, sizeof text, NULL) < 0 ||
+	    val_error_field(v.p, v.n, "task", task, sizeof task) < 0)
 		return;
 	/* the one place where a library speaks: nobody else is left to tell */
-	name = client_task_name(s->c, r);
-	fprintf(stderr, "rota: %s%s failed and its result was never fetched: %s\n", name ? "task " : "a task", name ? name : "", text);
+	fprintf(stderr, "rota: %s%s failed and its result was never fetched: %s\n", *task ? "task " : "a task", task, text);
 }
 
 static int

@@ -251,12 +251,11 @@ val_error(struct buf *b, int code, const char *message, const char *task, const 
 }
 
 int
-val_error_text(const unsigned char *p, size_t n, char *out, size_t cap, int *code)
+val_error_field(const unsigned char *p, size_t n, const char *name, char *out, size_t cap)
 {
 	struct mp m = mp_read(p, n);
-	struct mp_tok t, key, msg = { .n = 0 };
+	struct mp_tok t, key, found = { .n = 0 };
 	size_t left;
-	int c = ERR_TASK;
 
 	if (mp_next(&m, &t) < 0)
 		return ERR_PROTO;
@@ -275,21 +274,28 @@ val_error_text(const unsigned char *p, size_t n, char *out, size_t cap, int *cod
 		value = m;
 		if (walk_skip(&m) < 0)
 			return ERR_PROTO;
-		if (mp_next(&value, &t) < 0 || (t.kind != MP_STR && t.kind != MP_BIN))
-			continue;
-		if (key.n == 7 && memcmp(key.p, "message", 7) == 0)
-			msg = t;
-		else if (key.n == 4 && memcmp(key.p, "code", 4) == 0)
-			c = err_of_word((const char *)t.p, t.n);
+		if (mp_next(&value, &t) == 0 && (t.kind == MP_STR || t.kind == MP_BIN) && span_is(span_of(key.p, key.n), name))
+			found = t;
 	}
 	if (cap) {
-		if (msg.n > cap - 1)
-			msg.n = cap - 1;
-		if (msg.n)
-			memcpy(out, msg.p, msg.n);
-		out[msg.n] = '\0';
+		if (found.n > cap - 1)
+			found.n = cap - 1;
+		if (found.n)
+			memcpy(out, found.p, found.n);
+		out[found.n] = '\0';
 	}
+	return 0;
+}
+
+int
+val_error_text(const unsigned char *p, size_t n, char *out, size_t cap, int *code)
+{
+	char word[32];
+	int e, c;
+
+	if ((e = val_error_field(p, n, "message", out, cap)) < 0 || (e = val_error_field(p, n, "code", word, sizeof word)) < 0)
+		return e;
 	if (code)
-		*code = c ? c : ERR_TASK;
+		*code = *word && (c = err_of_word(word, strlen(word))) != 0 ? c : ERR_TASK;
 	return 0;
 }

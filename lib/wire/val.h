@@ -196,6 +196,7 @@ int	val_error(struct buf *b, int code, const char *message, const char *task, co
  * the ERROR that is the first value at p.  0; ERR_PROTO; ERR_NOTFOUND if that value is something else.
  * Then out and code are untouched.  code may be NULL.
  */
+int	val_error_field(const unsigned char *p, size_t n, const char *name, char *out, size_t cap);	/* a text of it, or "" */
 int	val_error_text(const unsigned char *p, size_t n, char *out, size_t cap, int *code);
 
 /*
