@@ -72,6 +72,16 @@ check 'up once more' exits 0 rota up
 check 'an actor does not survive its node' exits 1 env ROTA_NAMESPACE=x timeout 20 rlua -e "$find"
 check 'down --purge' exits 0 rota down --purge
 check 'leaves no state' [ ! -e "$XDG_STATE_HOME/rota" ]
+spoilt() {		# a state file that is none, or a part of one: a line that says so, and no node
+	db=$XDG_STATE_HOME/rota/gcs.db
+	rota up -q && rota down -q && cp "$db" "$TMP/good" || return
+	for text in 'head -c 30000 /dev/zero' 'yes garbage' "cat $TMP/good" 'echo x'; do
+		$text | head -c 12288 >"$db"
+		exits 125 rota up 2>"$TMP/err" && grep -q '^rgcs: cannot .*gcs.db' "$TMP/err" || { echo "$text"; cat "$TMP/err"; return 1; }
+	done
+	cp "$TMP/good" "$db" && rota up -q && rota down -q --purge
+}
+check 'a state that cannot be read' spoilt
 check 'full stdout' sh -c 'rota >/dev/full 2>/dev/null; [ $? -eq 125 ]'
 doctor() {		# a check a line: state, name, text; 1 when one is bad
 	rota doctor >"$TMP/doc" || { cat "$TMP/doc"; return 1; }

@@ -42,6 +42,17 @@ notice(int e, const char *text)
 	warn(e, "%s", text);
 }
 
+/* the state is mapped: of a file that was cut, or a disk that fails, there is no other word than the signal */
+static void
+on_bus(int sig)
+{
+	static const char text[] = "rgcs: cannot read gcs.db: the file was cut, or its disk fails\n";
+
+	(void)sig;
+	(void)!write(2, text, sizeof text - 1);
+	_exit(125);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -74,6 +85,7 @@ main(int argc, char *argv[])
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGBUS, on_bus);
 	setsid();
 	if ((e = gcs_new(&g, &go, why, sizeof why)) < 0)
 		die(125, 0, "%s", why);

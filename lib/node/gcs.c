@@ -470,7 +470,7 @@ load(struct gcs *g, const char *path, char *why, size_t nwhy)
 		db_abort(g->db);
 	else
 		e = db_commit(g->db);
-	control_init(&g->core, epoch);
+	g->core.epoch = epoch;
 	if (e == 0)
 		e = db_each(g->db, "", 0, load_one, &g->core);
 out:
@@ -548,6 +548,7 @@ gcs_new(struct gcs **out, const struct gcs_opts *o, char *why, size_t nwhy)
 		return e;
 	g->o = *o;
 	g->dir = g->lock = -1;
+	control_init(&g->core, 0);
 	g->todo_end = &g->todo;
 	g->waiting_end = &g->waiting;
 	pthread_mutex_init(&g->mutex, NULL);
