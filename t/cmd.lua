@@ -43,6 +43,19 @@ rota.wait({ cat "x" }, { timeout = 30 })
 rota.cancel(ref)
 v, e = pget(ref, 30)
 T.is(e and e.code, "cancelled", "cancelled", e)
+for _ = 1, 30 do			-- also when the word comes just before the worker sleeps
+	ref = slow()
+	rota.wait({ cat "x" }, { timeout = 30 })
+	rota.cancel(ref)
+	v, e = pget(ref, 10)
+	if e.code ~= "cancelled" then break end
+end
+T.is(e.code, "cancelled", "at any moment", e)
+ref = rota.cmd { "sh", "-c", "exec >&- 2>&-; exec sleep 1000" } ()
+rota.wait({ cat "x" }, { timeout = 30 })
+rota.cancel(ref)
+v, e = pget(ref, 10)
+T.is(e and e.code, "cancelled", "also a program that writes nothing any more", e)
 T.is(table.concat(get(rota.map(function(i) return rota.get(rota.cmd { "echo" } (nil, i)) end, { 1, 2, 3 }))), "1\n2\n3\n", "within tasks")
 
 --- lines

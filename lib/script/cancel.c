@@ -143,6 +143,14 @@ cancel_hook(struct script *s, lua_State *L)
 		set_hook(s->sched->running, L);
 }
 
+bool
+cancel_due(lua_State *L)
+{
+	struct sched *d = script_of(L)->sched;
+
+	return d && d->running && (d->asked || (d->running->cancel && !d->running->shield));
+}
+
 void
 cancel_check(lua_State *L)
 {

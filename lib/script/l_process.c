@@ -241,14 +241,26 @@ l_process(lua_State *L)
 
 /* --- waiting ----------------------------------------------------------------------------------------------------------- */
 
+/* A signal that came before poll() slept would be slept over: it is held back until then. */
 void
 process_await(lua_State *L, struct pollfd *fd, unsigned n)
 {
-	while (poll(fd, n, -1) < 0) {
-		if (errno != EINTR)
-			process_fail(L, "cannot wait for the program: %s", strerror(errno));
+	sigset_t hold, was;
+	int k, e;
+
+	sigemptyset(&hold);
+	sigaddset(&hold, SIGURG);
+	do {
+		pthread_sigmask(SIG_BLOCK, &hold, &was);
+		k = cancel_due(L) ? -EINTR : ppoll(fd, n, NULL, &was);
+		e = k == -1 ? errno : -k;
+		pthread_sigmask(SIG_SETMASK, &was, NULL);
+		if (k >= 0)
+			return;
+		if (e != EINTR)
+			process_fail(L, "cannot wait for the program: %s", strerror(e));
 		process_interrupted(L);
-	}
+	} while (true);
 }
 
 static bool				/* false: it has ended */
@@ -398,9 +410,12 @@ l_wait(lua_State *L)
 	process_shut(&p->in);
 	process_shut(&p->sock);
 	if (p->pid > 0) {
-		pid_t k;
+		struct pollfd end = { .fd = proc_pidfd(p->pid), .events = POLLIN };
 
-		while ((k = waitpid(p->pid, &st, 0)) < 0 && errno == EINTR)
+		p->sock = end.fd < 0 ? -1 : end.fd;	/* so that finish() closes it, whatever ends the wait */
+		if (p->sock >= 0)
+			process_await(L, &end, 1);
+		while (waitpid(p->pid, &st, 0) < 0 && errno == EINTR)
 			process_interrupted(L);
 		kill(-p->pid, SIGKILL);		/* what it left behind in its group */
 		p->pid = 0;

@@ -130,6 +130,7 @@ void	context_open_worker(lua_State *L);		/* l_context.c: the environment as each
 /* sched.c: suspension of tasks; in a driver these block the thread */
 bool	sched_can_suspend(lua_State *L);		/* raises if the task was cancelled; runs callbacks that are due */
 void	cancel_check(lua_State *L);			/* cancel.c: in a worker: raises if the task was cancelled */
+bool	cancel_due(lua_State *L);			/* is cancel_check() to be called? */
 void	sched_open_coroutine(lua_State *L);		/* coroutine functions that let rota's yields pass */
 int	sched_suspend(lua_State *L, struct rec *r, uint64_t deadline, lua_KContext ctx, lua_KFunction k);
 int	sched_suspend_set(lua_State *L, struct waitset *w, uint64_t deadline, lua_KContext ctx, lua_KFunction k);
