@@ -13,6 +13,15 @@ sed -n 's/^# seed/# reignspill: seed/p' "$TMP/log"
 check 'nothing is left of that' t/leaks.sh "$ROTA_DIR"
 check 'nor in the directory for them' [ ! -e "$ROTA_DIR/spill" ]
 
+rm -rf "$ROTA_DIR" && mkdir "$ROTA_DIR"
+check 'actors, groups, sets and keys of an ephemeral node' timeout -k 5 ${ROTA_LONG:+30}90 rlua t/crash/reignstate.lua "${SEED-}"
+check 'nothing is left of those' t/leaks.sh "$ROTA_DIR"
+state_of_a_lasting_one() {
+	XDG_STATE_HOME=$TMP/state1 rota up -q -c 4 --store 64M >/dev/null &&
+	REIGN_LASTING=1 timeout -k 5 ${ROTA_LONG:+30}90 rlua t/crash/reignstate.lua "${SEED-}" && rota down
+}
+check 'and of a lasting one' state_of_a_lasting_one
+
 # a lasting node: what it keeps, names and times too, and what the control store knows
 keeps() {
 	XDG_STATE_HOME=$TMP/state rota up -q -c 2 --store 8M >/dev/null &&

@@ -148,6 +148,15 @@ group_state_l(struct client *c, const struct msg_group_state *m)
 }
 
 void
+groups_again_l(struct client *c)
+{
+	struct idmap_iter it = IDMAP_ITER;
+
+	while (idmap_next(&c->pgroups, &it))
+		LINK_SEND(c, group_ask, .id = it.key);
+}
+
+void
 groups_lost_l(struct client *c, const char *why)
 {
 	struct idmap_iter it = IDMAP_ITER;

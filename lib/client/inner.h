@@ -561,12 +561,13 @@ health_due(const struct client *c)
 	return c->health.due && !c->health.method[0];
 }
 void	sets_lost_l(struct client *c);
-void	sets_die_l(struct client *c, const char *why);
+void	sets_again_l(struct client *c);		/* another daemon: their watches */
 int	actor_body_l(struct client *c, struct buf *b, const struct actor_spec *s, struct rec *args);	/* of an ACTOR_NEW; actor.c */
 
 /* group.c */
 void	group_state_l(struct client *c, const struct msg_group_state *m);
 void	groups_lost_l(struct client *c, const char *why);
+void	groups_again_l(struct client *c);		/* another daemon: those that we wait for */
 
 /* drain.c, giveback.c, timers.c */
 bool	lease_take_l(struct client *c, struct lease *l);	/* its completions; true if there were any */

@@ -1,5 +1,6 @@
 /*
  * outcome - the end of a task in its worker: references are handed over, then the completion is published (M18).
+ * A worker whose node is gone is about to be killed and publishes nothing: it might be an error that is only of that.
  */
 #include "client/inring.h"
 #include "client/serve.h"
@@ -299,7 +300,7 @@ serve_done(struct client *c, struct task_in *t, const struct payload *p, uint32_
 
 			d.ns = ns > UINT32_MAX ? UINT32_MAX - 1 : ns ? (uint32_t)ns : 1;
 		}
-		if ((e = fill_l(c, &d, p, &w, nkept, kept)) == 0 && !t->from->gone)
+		if ((e = fill_l(c, &d, p, &w, nkept, kept)) == 0 && !t->from->gone && !c->lost)
 			e = send_l(c, t->from, &d);
 		if (!part)
 			inring_done_l(c, t->from);
@@ -383,7 +384,7 @@ serve_item(struct client *c, struct task_in *t, const struct payload *p)
 		e = own_item_l(c, t, p, &w);
 	} else {
 		d.flags |= p->flags & PAYLOAD_REFS ? DONE_REFS : 0;
-		if ((e = fill_l(c, &d, p, &w, 0, NULL)) == 0 && !t->from->gone)
+		if ((e = fill_l(c, &d, p, &w, 0, NULL)) == 0 && !t->from->gone && !c->lost)
 			e = send_l(c, t->from, &d);
 	}
 	if (lk)

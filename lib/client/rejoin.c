@@ -1,8 +1,9 @@
 /*
  * rejoin - the node daemon died and another one takes over: this program stays, with all its objects (M12).
  *
- * The workers died with the daemon: what ran there is tried again as after any death, uncharged.  Actors, channels to
- * other processes and placement groups are gone; their users are told.  What was asked and not answered fails: it may or
+ * The workers died with the daemon: what ran there is tried again as after any death, uncharged.  Actors and sets are made
+ * again, placement groups reserved again: we say what we know of and are told how it is.  Channels to other processes are
+ * gone.  What was asked and not answered fails: it may or
  * may not have been done.  The new daemon listens where the old one did (its keeper holds the socket), so we connect at once,
  * say who we are, and what is sent from here on goes out with its WELCOME.
  */
@@ -154,8 +155,6 @@ static void
 all_die_l(struct client *c)
 {
 	c->drops.len = c->holds.len = 0;
-	groups_lost_l(c, gone);
-	sets_die_l(c, gone);
 	chans_die_l(c);
 	for (unsigned i = 0; i < c->nlease; i++)
 		if (c->lease[i])
@@ -164,6 +163,8 @@ all_die_l(struct client *c)
 	c->out.len = 0;				/* ABANDON, FREE: of the last daemon's processes; OWNED says it all */
 	owned_l(c);
 	actors_again_l(c);
+	groups_again_l(c);
+	sets_again_l(c);
 	requests_again_l(c);
 	for (unsigned i = 0; i < c->nshape; i++)
 		c->shape[i]->asked = 0;

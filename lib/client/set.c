@@ -124,22 +124,17 @@ sets_lost_l(struct client *c)
 }
 
 void
-sets_die_l(struct client *c, const char *why)
+sets_again_l(struct client *c)
 {
 	struct map_iter it = MAP_ITER;
-	struct buf b = BUF_INIT;
-	struct frame f;
 
 	while (map_next(&c->sets, &it)) {
 		const struct cset *s = it.val;
-		struct msg_set_state m = { .set = it.key, .revision = s->revision + 1, .state = STATE_DEAD,
-		    .text = span_of(why, strlen(why)) };
+		struct msg_set_state m;
 
-		b.len = 0;
-		if (msg_put_set_state(&b, &m) == 0 && frame_parse(&f, b.data, b.len, FRAME_MAX) > 0)
-			set_state_l(c, &m, &f);
+		if (s->body.len == 0 || (msg_get_set_state(&m, s->body.data, s->body.len) == 0 && m.state != 4))
+			LINK_SEND(c, set_watch, .set = it.key, .on = 1);
 	}
-	buf_release(&b);
 }
 
 /* the answer SET of a request */

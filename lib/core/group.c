@@ -139,6 +139,7 @@ end(struct group_core *c, struct group *g, int code, const char *text, struct gr
 	g->code = code;
 	snprintf(g->text, sizeof g->text, "%s", text);
 	tell_all(g, o);
+	fx_add(o, GROUP_FX_OVER, g);
 }
 
 /* Looks for nodes, and asks them. */

@@ -97,6 +97,7 @@ enum group_fx_kind {
 	GROUP_FX_RESERVE,	/* number, node: the bundles of the group that are assigned to node */
 	GROUP_FX_RELEASE,	/* number, node */
 	GROUP_FX_STATE,		/* id, proc, state, code, text */
+	GROUP_FX_OVER,		/* id: it is gone, or can never be */
 };
 
 struct group_fx {

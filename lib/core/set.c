@@ -190,6 +190,8 @@ unwatch(struct set *s, uint32_t proc)
 static int
 in_new(struct set_core *c, uint64_t now, const struct set_in *in, struct set_out *o, char text[200])
 {
+	bool heir = in->kind == SET_IN_HEIR;
+	uint64_t number = in->set;
 	struct set *s;
 
 	if (!sizes(in, in->gang, text))
@@ -201,20 +203,63 @@ in_new(struct set_core *c, uint64_t now, const struct set_in *in, struct set_out
 	}
 	if ((s = calloc(1, sizeof *s)) == NULL)
 		return -ENOMEM;
-	*s = (struct set){ .number = ++c->last, .job = in->job, .min = in->min, .max = in->max, .gang = in->gang, .strategy = in->strategy,
+	if (!heir)
+		number = ++c->last;
+	else if (number > c->last)
+		c->last = number;
+	*s = (struct set){ .number = number, .job = in->job, .min = in->min, .max = in->max, .gang = in->gang, .strategy = in->strategy,
 	    .detached = in->detached, .drain = in->drain, .surge = in->surge, .health = { .period = in->period, .patience = in->patience },
 	    .since = now, .state = SET_PENDING, .generation = 1, .changed = true };
 	if (buf_add(&s->spec, in->spec.p, in->spec.n) < 0 || (in->method.n && buf_add(&s->health.method, in->method.p, in->method.n) < 0) ||
 	    (in->name.n && buf_add(&s->name, in->name.p, in->name.n) < 0) ||
-	    (in->namespace.n && buf_add(&s->namespace, in->namespace.p, in->namespace.n) < 0) || watch(s, in->proc) < 0 ||
+	    (in->namespace.n && buf_add(&s->namespace, in->namespace.p, in->namespace.n) < 0) || (!heir && watch(s, in->proc) < 0) ||
 	    map_put(&c->sets, s->number, s) < 0) {
 		set_free(c, s);
 		return -ENOMEM;
 	}
 	o->number = s->number;
+	if (heir) {
+		s->revision = now;		/* above any that watchers know */
+		s->generation = in->generation + s->gang;
+		s->ever = in->up;
+		s->state = s->min ? SET_PENDING : SET_ALIVE;
+		return 0;
+	}
 	settle(c, s, now, o);
 	tell(s, o);
 	return 0;
+}
+
+static int
+in_held(struct set *s, const struct set_in *in)
+{
+	struct set_member *m, **v;
+
+	if (s == NULL || s->gang || in->rank >= s->max || seat(s, in->rank))
+		return -ESRCH;
+	if ((v = realloc(s->member, (s->n + 1) * sizeof *v)) == NULL)
+		return -ENOMEM;
+	s->member = v;
+	if ((m = calloc(1, sizeof *m)) == NULL)
+		return -ENOMEM;
+	*m = (struct set_member){ .set = s, .rank = in->rank, .actor = in->actor, .state = MEMBER_STARTING };
+	v[s->n++] = m;
+	return 0;
+}
+
+static void
+in_resume(struct set_core *c, uint64_t now, uint32_t job, struct set_out *o)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&c->sets, &it)) {
+		struct set *s = it.val;
+
+		if (s->job == job) {
+			settle(c, s, now, o);
+			tell(s, o);
+		}
+	}
 }
 
 static void
@@ -404,7 +449,9 @@ set_step(struct set_core *c, uint64_t now, const struct set_in *in, struct set_o
 
 	text[0] = '\0';
 	switch (in->kind) {
-	case SET_IN_NEW: e = in_new(c, now, in, o, text); break;
+	case SET_IN_NEW: case SET_IN_HEIR: e = in_new(c, now, in, o, text); break;
+	case SET_IN_HELD: e = in_held(s, in); break;
+	case SET_IN_RESUME: in_resume(c, now, in->job, o); break;
 	case SET_IN_MADE: in_made(c, s, now, in, o); break;
 	case SET_IN_ACTOR: in_actor(c, s, now, in, o); break;
 	case SET_IN_TICK: in_tick(c, now, o); break;

@@ -83,6 +83,9 @@ struct set_core {
 enum set_in_kind {
 	SET_IN_NEW,		/* proc, job, min, max, gang, strategy, detached, drain, name, namespace, spec, period, patience,
 				   method, surge; set_step gives the number */
+	SET_IN_HEIR,		/* as NEW, and set, generation, up (it was alive once): its members died with the daemon before */
+	SET_IN_HELD,		/* set, rank, actor: but this one is made again; -ESRCH: it is no member any more */
+	SET_IN_RESUME,		/* job: what lacks in its sets is made */
 	SET_IN_MADE,		/* set, rank, actor: registered; 0: it could not be */
 	SET_IN_ACTOR,		/* set, actor, up, dead, bad, text, error: its state; bad: not what it is, but its specification */
 	SET_IN_GROUP,		/* set, up: the gang's group is placed; else text: it never will be, or was removed */
@@ -102,7 +105,7 @@ struct set_in {
 	enum set_in_kind kind;
 	uint64_t set, actor, drain, period, patience, round;
 	uint32_t proc, job, rank;
-	unsigned min, max, strategy, surge;
+	unsigned min, max, strategy, surge, generation;
 	bool gang, detached, up, dead, bad, kill;
 	const char *text;
 	struct span name, namespace, spec, error, method;

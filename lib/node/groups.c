@@ -53,6 +53,8 @@ step(struct node *n, const struct group_in *in, char text[200])
 		n->group_at = o->at;
 		node_timer(n);
 	}
+	if (e == 0 && in->kind == GROUP_IN_NEW && in->id.proc && in->text == NULL)	/* not a gang's, which makes another one */
+		group_note(n, in);
 	if (n->grouping)
 		return e;			/* the loop below will come to it */
 	n->grouping = true;
@@ -65,6 +67,7 @@ step(struct node *n, const struct group_in *in, char text[200])
 			grant_step(n, &(struct lease_in){ .kind = LEASE_IN_RELEASE, .group = fx.number });
 			break;
 		case GROUP_FX_STATE: fx_state(n, &fx); break;
+		case GROUP_FX_OVER: group_unnote(n, fx.id); break;
 		}
 	}
 	o->n = 0;

@@ -18,8 +18,11 @@ actor_note(struct node *n, const struct ask *a, const struct msg_actor_new *new,
 {
 	struct note t = { .number = number, .set = a->set, .job = a->job->number, .creator = a->proc, .rank = a->rank,
 	    .bundle = new->bundle < UINT32_MAX ? (uint32_t)new->bundle : UINT32_MAX, .pgroup = new->pgroup };
+	const struct set *s = set_get(&n->set, a->set);
 	struct buf b = BUF_INIT;
 
+	if (s && s->gang)			/* it is made again as a whole */
+		return;
 	if (new->restarts && buf_add(&b, &t, sizeof t) == 0 && buf_add(&b, a->body.data, a->body.len) == 0)
 		estate_put(n, ESTATE_ACTOR, &number, sizeof number, span_buf(&b));
 	buf_release(&b);
@@ -121,7 +124,9 @@ noted(void *ctx, struct span key, struct span val)
 		actor_note(n, &a, &new, t.number);
 	buf_release(&a.body);
 	actors_step(n, &in);
-	if (actor_get(&n->actor, t.number))
+	if (t.set && !sets_held(n, t.set, t.rank, t.number))
+		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_KILL, .actor = t.number });
+	else if (actor_get(&n->actor, t.number))
 		actor_note_life(n, actor_get(&n->actor, t.number));
 }
 

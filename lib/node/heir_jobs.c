@@ -88,6 +88,7 @@ void
 job_resume(struct node *n, struct njob *j)
 {
 	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_RESUME, .job = j->number });
+	sets_step(n, &(struct set_in){ .kind = SET_IN_RESUME, .job = j->number });
 }
 
 void
@@ -104,15 +105,15 @@ jobs_inherit(struct node *n)
 	struct map_iter it = MAP_ITER;
 
 	estate_each(n, ESTATE_JOB, noted, n);
+	groups_inherit(n);
+	sets_inherit(n);
 	actors_inherit(n);
 	while (map_next(&n->jobs, &it)) {
 		struct njob *j = it.val;
 
-		if (j->over) {
-			job_resume(n, j);
-			job_unref(n, j);	/* who made it again */
-		} else if (map_get(&n->awaited, j->driver) == NULL) {
-			job_late(n, j);
-		}
+		if (!j->over && map_get(&n->awaited, j->driver))
+			continue;
+		j->over = false;		/* what should have ended with it may be here again */
+		job_late(n, j);
 	}
 }

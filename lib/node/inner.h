@@ -326,6 +326,14 @@ void	actor_unnote(struct node *n, uint64_t number);
 void	actors_inherit(struct node *n);
 void	actors_list(struct node *n, struct buf *list);	/* those of the last daemon that can be made again: u64 each */
 
+/* heir_sets.c: placement groups and sets */
+void	group_note(struct node *n, const struct group_in *in);
+void	group_unnote(struct node *n, struct id id);
+void	set_note(struct node *n, const struct set *s);
+void	set_unnote(struct node *n, uint64_t number);
+void	groups_inherit(struct node *n);
+void	sets_inherit(struct node *n);
+
 /* proc.c */
 struct nproc *proc_new(struct node *n, enum msg_role role, int fd);	/* takes fd on success */
 struct nproc *proc_find(const struct node *n, uint64_t number);	/* alive, welcomed or on its way; or NULL */
@@ -473,6 +481,7 @@ uint64_t groups_number(const struct node *n, struct id id, char *why, size_t nwh
 /* sets.c */
 void	sets_step(struct node *n, const struct set_in *in);
 int	sets_frame(struct nproc *p, const struct frame *f);	/* SET_NEW SET_FIND SET_WATCH SET_RESIZE SET_END */
+bool	sets_held(struct node *n, uint64_t set, uint32_t rank, uint64_t actor);	/* this member is made again; false: it is none */
 void	sets_actor(struct node *n, const struct actor_life *a);	/* a member's state changed */
 void	sets_grouped(struct node *n, const struct group_fx *fx);	/* a gang's placement group did */
 struct id sets_group(const struct node *n, uint64_t set);	/* that of a gang, or all 0 */

@@ -184,6 +184,7 @@ fx_forget(struct node *n, const struct set_fx *fx)
 
 	if (j)
 		job_unref(n, j);		/* counted in on_new */
+	set_unnote(n, fx->set);
 	set_forget(&n->set, fx->set);
 }
 
@@ -210,6 +211,9 @@ static int
 step(struct node *n, const struct set_in *in, uint64_t *number, char text[200])
 {
 	struct set_out *o = &n->set_out;
+	const struct set *s = set_get(&n->set, in->set);
+	unsigned generation = s ? s->generation : 0;
+	bool ever = s && s->ever;
 	int e;
 
 	if (n->stopping)
@@ -217,6 +221,11 @@ step(struct node *n, const struct set_in *in, uint64_t *number, char text[200])
 	o->number = 0;
 	e = set_step(&n->set, clock_ns(), in, o, text);
 	*number = o->number;
+	s = set_get(&n->set, o->number ? o->number : in->set);
+	if (s && s->state >= SET_ENDING)
+		set_unnote(n, s->number);
+	else if (s && e == 0 && (o->number || in->kind == SET_IN_RESIZE || s->ever != ever || s->generation != generation))
+		set_note(n, s);
 	if (n->set_at != o->at) {
 		n->set_at = o->at;
 		node_timer(n);
@@ -241,6 +250,15 @@ sets_step(struct node *n, const struct set_in *in)
 	char text[200];
 
 	step(n, in, &number, text);
+}
+
+bool
+sets_held(struct node *n, uint64_t set, uint32_t rank, uint64_t actor)
+{
+	uint64_t number;
+	char text[200];
+
+	return step(n, &(struct set_in){ .kind = SET_IN_HELD, .set = set, .rank = rank, .actor = actor }, &number, text) == 0;
 }
 
 void
