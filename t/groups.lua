@@ -183,6 +183,17 @@ do
 	local h <close> = rota.group { { cpus = 1 } }
 	local named = rota.task(function(h) return rota.get(rota.task(where):with { group = h }()) end)
 	ok(rota.get(named:with { group = g, capture = true }(h), 10) == h, "a child may name another one")
+	local asks = rota.task(function(k) return k:wait(10) end):with { cpus = 0.1 }
+	local small = rota.task(function(k) return rota.get(rota.task(where):with { group = k, cpus = 0.1 }()) end):with { cpus = 0.1 }
+	local bad
+	rota.get(asks(h))
+	for i = 1, 200 do			-- made a moment ago: its child asks by another way than we told of it
+		local k <close> = rota.group { { cpus = 0.1 } }
+		local v, e = rota.pget(small(k), 10)
+		local w, e2 = rota.pget(asks(k), 10)
+		if v ~= k or not w then bad = e or e2 or i break end
+	end
+	ok(not bad, "also one that was made just before", bad)
 end
 ok(whole(), "nothing is left")
 

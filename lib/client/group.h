@@ -28,6 +28,7 @@ int	client_group_ask(struct client *c, struct id id, struct rec **r);	/* the sam
 void	client_group_del(struct client *c, struct id id);		/* what runs in it is killed */
 int	client_group_find(struct client *c, const char *namespace, const char *name, struct id *id, unsigned *bundles, char *why,
 	    size_t n);
+void	client_group_settle(struct client *c);	/* returns when the node knows what groups were made here */
 struct id client_group_here(struct client *c, unsigned *bundles);	/* the one that this worker is in; all 0: none */
 
 #endif

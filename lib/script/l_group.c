@@ -3,6 +3,7 @@
  *
  *	group_new(bundles, strategy, name, detached, timeout) -> id, ref
  *	group_ask(id) -> ref	group_del(id)	group_find(name [, namespace]) -> id, bundles; nil, why
+ *	group_settle(): returns when the node knows the groups that this process made
  *	group_here() -> id, bundles of the one that this worker is in; nil
  *	id_text(id) -> its hex digits
  */
@@ -71,6 +72,13 @@ l_group_del(lua_State *L)
 }
 
 static int
+l_group_settle(lua_State *L)
+{
+	client_group_settle(script_client(L));
+	return 0;
+}
+
+static int
 l_group_find(lua_State *L)
 {
 	const char *name = luaL_checkstring(L, 1);
@@ -111,4 +119,5 @@ l_id_text(lua_State *L)
 }
 
 const luaL_Reg group_functions[] = { { "group_new", l_group_new }, { "group_ask", l_group_ask }, { "group_del", l_group_del },
+    { "group_settle", l_group_settle },
     { "group_find", l_group_find }, { "group_here", l_group_here }, { "id_text", l_id_text }, { NULL, NULL } };

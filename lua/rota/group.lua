@@ -7,6 +7,7 @@ local Group = { __name = "rota.group" }
 Group.__index = Group
 core.class("rota.group", Group, "rota")		-- a group travels as its id
 local refs = setmetatable({}, { __mode = "k" })	-- group -> the reference that becomes ready with it, in this process
+local fresh = setmetatable({}, { __mode = "k" })	-- made here, and the node may not have read of it yet
 
 local strategies = { pack = 0, spread = 1, strict_pack = 2, strict_spread = 3 }
 local pack = string.pack
@@ -39,9 +40,19 @@ local function make(bundles, strategy, options)
 	local o = options and check("group", options, nil, "rota.group") or {}
 	local id, ref = core.group_new(encode(bundles), s, o.name, o.detached, o.timeout)
 	local g = setmetatable({ id = id, bundles = #bundles, name = o.name }, Group)
-	refs[g] = ref
+	refs[g], fresh[g] = ref, true
 	return g
 end
+
+function Group.__pack(g)		-- who gets it may ask for it before the node has read what we sent
+	if fresh[g] then
+		core.group_settle()
+		fresh[g] = nil
+	end
+	return { id = g.id, bundles = g.bundles, name = g.name }
+end
+
+function Group.__unpack(t) return setmetatable(t, Group) end
 
 -- a reference that is ready once the group is placed: its value is true; it fails if that will never be
 function Group.ready(g)
