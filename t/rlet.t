@@ -141,6 +141,23 @@ idle() {		# at rest neither it nor the zygote makes a system call, once memory w
 	command -v strace >/dev/null || return 0
 	still >"$TMP/seen" || still >"$TMP/seen" || still
 }
+heirloom() {		# a program is killed while the node that it starts does not serve yet: the next one waits for that, and starts no other
+	export ROTA_DIR="$TMP/heirloom" ROTA_BIN="$TMP/slow"
+	mkdir -p "$ROTA_BIN" && mkfifo "$TMP/gate" && printf '#!/bin/sh\necho >>"%s"\nread -r _ <"%s"\nexec rlet "$@"\n' "$TMP/starts" "$TMP/gate" >"$ROTA_BIN/rlet" &&
+	chmod +x "$ROTA_BIN/rlet" && : >"$TMP/starts" || return
+	rlua -e 'require "rota".init()' &
+	first=$!
+	timeout 20 tail -f "$TMP/starts" | head -1 >/dev/null
+	kill -9 "$first"; wait "$first"
+	rlua -e 'require "rota".init() print "joined"' >"$TMP/second" 2>&1 &
+	second=$!
+	until [ "$(wc -l <"$TMP/starts")" -gt 1 ] || grep -q -e "-> FLOCK .* $second " /proc/locks; do kill -0 "$second" || break; done
+	echo >"$TMP/gate"
+	[ "$(wc -l <"$TMP/starts")" = 1 ] && wait "$second" && grep -qx joined "$TMP/second" || { cat "$TMP/starts" "$TMP/second"; kill "$second"; return 1; }
+}
+check 'a program dies while it starts a node' heirloom
+export ROTA_DIR="$TMP/rota"
+unset ROTA_BIN
 check 'at rest it does nothing' idle
 term() { kill "$pid"; exits 0 wait "$pid"; pid=; [ ! -e "$ROTA_DIR/local.sock" ]; }
 check 'TERM ends it with 0' term

@@ -24,9 +24,10 @@ enum { DEATHS = 5, CHILDREN = 256 };
 void
 keeper_let_go(bool detached)
 {
-	int null = detached ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+	int null = detached ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
 
 	if (null >= 0) {
+		dup2(null, STDIN_FILENO);	/* whoever started us may have lent its lock so (client/open.c) */
 		dup2(null, STDERR_FILENO);
 		close(null);
 	}

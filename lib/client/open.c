@@ -69,8 +69,9 @@ rlet_path(char *p, size_t n)
 	return 0;
 }
 
+/* lock: -1, or a descriptor that rlet holds as its standard input until it serves: we may die meanwhile */
 static int
-start_node(const struct client_opts *o, const char *socket, char *why, size_t n)
+start_node(const struct client_opts *o, const char *socket, int lock, char *why, size_t n)
 {
 	char path[PATH_MAX], fd[16], cpus[16], own[16];
 	char *argv[16], **a = argv;
@@ -110,7 +111,8 @@ start_node(const struct client_opts *o, const char *socket, char *why, size_t n)
 	}
 	*a = NULL;
 	s.argv = argv;
-	s.in = s.out = null;
+	s.in = lock >= 0 ? lock : null;
+	s.out = null;
 	s.group = true;
 	e = proc_spawn(&s);
 	close(p[1]);
@@ -143,7 +145,7 @@ shared(int dir, const struct client_opts *o, char *why, size_t n)
 		return e;
 	}
 	if ((fd = sock_connect(dir, "shared.sock")) < 0) {
-		e = start_node(o, "shared.sock", why, n);
+		e = start_node(o, "shared.sock", lock, why, n);
 		fd = e < 0 ? e : sock_connect(dir, "shared.sock");
 	}
 	close(lock);
@@ -155,7 +157,7 @@ private(int dir, const struct client_opts *o, const char *name, char *why, size_
 {
 	int e;
 
-	e = start_node(o, name, why, n);
+	e = start_node(o, name, -1, why, n);
 	return e < 0 ? e : sock_connect(dir, name);
 }
 
