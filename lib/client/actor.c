@@ -141,6 +141,8 @@ actor_unref_l(struct client *c, struct actor *a)
 			lease_free_l(c, l);
 		}
 	memset(a->lane, 0, a->nlane * sizeof *a->lane);
+	a->load = NULL;
+	a->charged = 0;
 	if (a->state != ACTOR_DEAD)
 		LINK_SEND(c, actor_drop, .actor = a->number);
 	ups_l(c, a);
@@ -238,6 +240,8 @@ actor_lost_ring_l(struct client *c, struct lease *l)
 
 	c->upsets++;
 	a->lane[l->lane].lease = NULL;
+	a->load = NULL;
+	a->charged = 0;
 	if (a->state == ACTOR_ALIVE)
 		a->state = ACTOR_RESTARTING;
 }
@@ -333,7 +337,12 @@ actor_body_l(struct client *c, struct buf *b, const struct actor_spec *s, struct
 unsigned
 client_actor_calls(const struct actor *a)
 {
-	return __atomic_load_n(&a->calls, __ATOMIC_RELAXED);
+	_Atomic uint32_t *load = __atomic_load_n(&a->load, __ATOMIC_RELAXED);
+	unsigned own = __atomic_load_n(&a->calls, __ATOMIC_RELAXED);
+	int32_t others = load ? (int32_t)(atomic_load_explicit(load, memory_order_relaxed) -
+	    __atomic_load_n(&a->charged, __ATOMIC_RELAXED)) : 0;
+
+	return own + (others > 0 ? (unsigned)others : 0);
 }
 
 int

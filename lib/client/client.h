@@ -224,7 +224,8 @@ struct actor *client_actor_import(struct client *c, uint64_t number, const char 
 	    const unsigned char *methods, size_t nmethods, int retries);	/* counted */
 void	client_actor_retain(struct client *c, struct actor *a);
 void	client_actor_drop(struct client *c, struct actor *a);	/* from a finalizer too */
-unsigned client_actor_calls(const struct actor *a);		/* ours that have not ended, as seen without the lock */
+/* ours that have not ended; of a member of a set those of others too, as far as they are on a ring; without the lock */
+unsigned client_actor_calls(const struct actor *a);
 uint64_t actor_number(const struct actor *a);
 const char *actor_class(const struct actor *a);
 int	actor_retries(const struct actor *a);	/* of its calls that had started when it died */

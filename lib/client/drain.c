@@ -289,6 +289,8 @@ lease_take_l(struct client *c, struct lease *l)
 	}
 	if (any && ring_tell(&l->ring))
 		bell_ring(c->np, l->bell);
+	if (any && l->load)
+		lease_load_l(l);
 	if (any && c->fdmode) {			/* who looks at the descriptor may not have been told */
 		c->news = true;
 		bell_ring(c->np, c->bell);

@@ -115,6 +115,7 @@ struct lease {				/* a worker that is ours for a while, or an actor's ring */
 	struct peerslab slab;
 	struct bell *bell;
 	unsigned inflight;		/* tasks pushed whose end was not seen */
+	_Atomic uint32_t *load;		/* of a member of a set: what all callers have before it; NULL */
 	unsigned active;		/* place in client.active + 1; 0: nothing in flight */
 	bool freed;			/* told to free something while it had nothing to run */
 	bool returning, blocked, rung;	/* rung: pushed to since its bell was last rung */
@@ -163,6 +164,8 @@ struct actor {
 	struct lane *lane;		/* by concurrency group: 0 those that name none */
 	unsigned nlane;
 	unsigned calls, max_pending;	/* ours that have not ended, and how many may be; 0 no limit */
+	_Atomic uint32_t *load;		/* as in its lease; in the node page, which stays mapped; NULL */
+	unsigned charged;		/* how much of that is ours */
 	bool stop;			/* to be told once the calls made before are sent */
 	const char *ended;		/* we stopped or killed it: later calls of ours fail with this text */
 	char *found;			/* namespace, NUL, name: it is in client.found; NULL */
@@ -330,6 +333,7 @@ struct client {
 	unsigned in_bundles;
 	struct id pgroup;		/* of the running task, if it captures */
 	struct map sets;		/* number -> struct cset * (set.c) */
+	uint64_t set_seq;		/* how many states of them have come */
 	struct {			/* a check that is not answered yet (health.c) */
 		uint64_t actor, round;
 		bool due;
@@ -542,6 +546,7 @@ void	lease_idle_l(struct client *c, struct lease *l);
 void	lease_dead_l(struct client *c, struct lease *l, int code, bool charged, const char *why);
 void	task_expire_l(struct client *c, struct rec *r, int code, const char *text);	/* it ends before it was on a ring */
 void	lease_ring_l(struct client *c, struct lease *l);
+void	lease_load_l(struct lease *l);		/* with l->load: what is before it was pushed, or has ended */
 #define REC_EXT_MAX (65536u - (unsigned)sizeof(struct rec_context))		/* longest payload in a block of the slab */
 static inline struct fn *
 fn_of(struct client *c, uint32_t unit)

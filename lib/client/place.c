@@ -39,9 +39,24 @@ push_l(struct client *c, struct lease *l, struct rec *r)
 }
 
 void
+lease_load_l(struct lease *l)
+{
+	uint32_t had = atomic_load_explicit(&l->ring.shm->charged, memory_order_relaxed), more = l->inflight - had;
+
+	if (more == 0)
+		return;
+	atomic_store_explicit(&l->ring.shm->charged, l->inflight, memory_order_relaxed);
+	atomic_fetch_add_explicit(l->load, more, memory_order_relaxed);
+	if (l->actor)
+		__atomic_fetch_add(&l->actor->charged, more, __ATOMIC_RELAXED);
+}
+
+void
 lease_ring_l(struct client *c, struct lease *l)
 {
 	l->rung = false;
+	if (l->load)
+		lease_load_l(l);
 	if (bell_ring(c->np, l->bell) && atomic_load_explicit(&l->bell->cpu, memory_order_relaxed) == proc_cpu() + 1)
 		wait_here_l(c);
 }

@@ -103,6 +103,7 @@ set_state_l(struct client *c, const struct msg_set_state *m, const struct frame 
 	if (!s)
 		return -ENOMEM;
 	s->revision = m->revision;
+	__atomic_store_n(&c->set_seq, c->set_seq + 1, __ATOMIC_RELEASE);
 	s->body.len = 0;
 	if (buf_add(&s->body, f->body, f->len) < 0)
 		return -ENOMEM;
@@ -112,6 +113,12 @@ set_state_l(struct client *c, const struct msg_set_state *m, const struct frame 
 	}
 	woken_l(c, s, false);
 	return 0;
+}
+
+uint64_t
+client_set_seq(const struct client *c)
+{
+	return __atomic_load_n(&c->set_seq, __ATOMIC_ACQUIRE);
 }
 
 void

@@ -24,6 +24,7 @@ struct set_spec {
 int	client_set_new(struct client *c, const struct set_spec *s, uint64_t *number, char *why, size_t n);
 /* class and methods: appended, as a string with its 0, and as in ACTOR_NEW */
 int	client_set_find(struct client *c, const char *name, uint64_t *number, struct buf *class, struct buf *methods, char *why, size_t n);
+uint64_t client_set_seq(const struct client *c);	/* how many states have come, of any set; without the lock */
 /* The newest state, as body of a SET_STATE, into body if its revision is not *revision: 1; 0 the same, or none has come yet. */
 int	client_set_look(struct client *c, uint64_t number, uint64_t *revision, struct buf *body);
 struct rec *client_set_next(struct client *c, uint64_t number, uint64_t revision);	/* ready once it is not that; counted; NULL */

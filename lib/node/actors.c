@@ -87,6 +87,10 @@ fx_do(struct node *n, const struct actor_fx *fx)
 		    .want = 1, .wait = a->wait, .threads = a->threads, .group = group, .bundle = a->bundle, .capture = a->capture });
 		break;
 	case ACTOR_FX_START:
+		if (p && a->set) {
+			atomic_store(&n->np->bell[p->bell].load, 0);
+			atomic_store(&n->np->bell[p->bell].counted, 1);
+		}
 		if (p)
 			SEND(p, actor_start, .actor = a->number, .incarnation = a->incarnation, .name = span_buf(&a->name),
 			    .class = span_buf(&a->class), .spec = span_buf(&a->spec), .methods = span_buf(&a->methods),

@@ -90,10 +90,13 @@ void
 ring_end(struct nring *r, uint32_t dead)
 {
 	struct node *n = r->sub->n;
+	struct bell *wrk = &n->np->bell[r->wrk->bell];
 
 	atomic_fetch_or(&r->shm->dead, dead);
+	if (atomic_load(&wrk->counted))
+		atomic_fetch_sub(&wrk->load, atomic_exchange(&r->shm->charged, 0));
 	bell_rescue(n->np, &n->np->bell[r->sub->bell]);	/* who died may have been about to wake the other */
-	bell_rescue(n->np, &n->np->bell[r->wrk->bell]);
+	bell_rescue(n->np, wrk);
 	map_del(&n->rings, r->number);
 	list_del(&r->bysub);
 	list_del(&r->bywrk);

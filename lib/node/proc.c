@@ -254,6 +254,7 @@ proc_gone(struct nproc *p, int code, const char *text)
 		if (atomic_load(&n->np->bell[p->bell].word) != 2)	/* it is cleared for the next one: it may sleep on, if only we end */
 			atomic_fetch_sub(&n->np->awake, 1);
 		atomic_store(&n->np->bell[p->bell].proc, 0);
+		atomic_store(&n->np->bell[p->bell].counted, 0);
 		n->bells[n->nbells++] = (uint16_t)p->bell;
 		if (n->nbells == NODEPAGE_BELLS)
 			atomic_store(&n->np->awake, 0);		/* what killing in the middle of falling asleep left */

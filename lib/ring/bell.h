@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define NODEPAGE_MAGIC 0x61746f72u
-#define NODEPAGE_LAYOUT 2u
+#define NODEPAGE_LAYOUT 3u
 #ifndef NODEPAGE_BELLS			/* t/model has few */
 #define NODEPAGE_BELLS 16384u		/* processes that a node can have at one time */
 #endif
@@ -29,6 +29,8 @@ struct bell {
 	_Atomic uint64_t log_read;		/* a worker's: its log is dealt with up to this byte */
 	_Atomic uint32_t proc;			/* by rlet: whose it is; 0 nobody's */
 	_Atomic uint32_t stays;			/* by rlet: 1: a program that outlives rlet, and will join the next one */
+	_Atomic uint32_t counted;		/* by rlet: 1: a member of a set, whose callers keep load */
+	_Atomic uint32_t load;			/* calls on their rings to it, more or less: each adds its own (ring.h: charged) */
 };
 static_assert(sizeof(struct bell) == 64, "layout changed: bump NODEPAGE_LAYOUT");
 

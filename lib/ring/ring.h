@@ -21,7 +21,7 @@
 #include <string.h>
 
 #define RING_MAGIC 0x676e6972u
-#define RING_LAYOUT 1u
+#define RING_LAYOUT 2u
 #ifndef RING_WORDS			/* t/model has them tiny */
 #define RING_WORDS 128u			/* powers of two */
 #define RING_DONES 128u
@@ -65,6 +65,7 @@ struct ring_shm {
 	alignas(64) _Atomic uint32_t wcpu;	/* written by the worker: CPU it runs on, + 1 */
 	_Atomic uint32_t busy;			/* its suspended tasks */
 	alignas(64) _Atomic uint32_t scpu;	/* written by the submitter: CPU it runs on, + 1 */
+	_Atomic uint32_t charged;		/* what it added to bell.load; rlet takes that off when the ring ends */
 	_Atomic uint64_t consumed;		/* completions it is done with: their blocks may be reused */
 	alignas(64) _Atomic uint64_t word[RING_WORDS];
 	struct done done[RING_DONES];

@@ -2,12 +2,13 @@
  * l_set - sets of actors: what lua/rota/set.lua stands on.  They are made by actor_new (l_actor.c).
  *
  *	set_find(name) -> number, class, methods; nil, why
- *	set_look(number, revision) -> revision, state, min, max, text, error, members, generation; nothing if it is the same
+ *	set_look(number, revision) -> revision, state, min, max, text, error, members, generation, seq; nil and seq if it is the same
  *	set_next(number, revision) -> ref that is ready once it is another
  *	set_ready(number, up) -> ref that is ready once so many members are up, 0: once it is alive	set_resize(number, min, max) raises
  *	set_renew(number) raises
  *	set_end(number, kill)	actor_of(number, class, methods) -> handle
- *	actor_least(list, n, from) -> the place of the handle with fewest calls of ours under way, from that place on
+ *	actor_least(list, n, from, seq) -> the place of the handle with fewest calls before it, from that place on; nil if the
+ *	state of a set has come since seq
  */
 #include "client/set.h"
 #include "script/script.h"
@@ -39,6 +40,7 @@ l_look(lua_State *L)
 	uint64_t revision = (uint64_t)luaL_checkinteger(L, 2);
 	struct buf b = BUF_INIT;
 	struct msg_set_state m;
+	uint64_t seq = client_set_seq(script_client(L));
 	int e = client_set_look(script_client(L), (uint64_t)luaL_checkinteger(L, 1), &revision, &b);
 
 	if (e > 0 && (e = msg_get_set_state(&m, b.data, b.len)) == 0) {
@@ -53,13 +55,16 @@ l_look(lua_State *L)
 			lua_error(L);
 		lua_pushlstring(L, (const char *)m.members.p, m.members.n);
 		lua_pushinteger(L, (lua_Integer)m.generation);
+		lua_pushinteger(L, (lua_Integer)seq);
 		buf_release(&b);
-		return 8;
+		return 9;
 	}
 	buf_release(&b);
 	if (e < 0)
 		script_raise(L, e, "%s", err_str(e));
-	return 0;
+	lua_pushnil(L);
+	lua_pushinteger(L, (lua_Integer)seq);
+	return 2;
 }
 
 static int
@@ -127,9 +132,11 @@ l_actor_of(lua_State *L)
 static int
 l_least(lua_State *L)
 {
-	lua_Integer n = luaL_checkinteger(L, 2), from = luaL_checkinteger(L, 3), best = from;
+	lua_Integer n = luaL_checkinteger(L, 2), from = luaL_checkinteger(L, 3), best = 0;
 	unsigned least = UINT32_MAX;
 
+	if (client_set_seq(script_of(L)->c) != (uint64_t)luaL_checkinteger(L, 4))
+		return 0;
 	for (lua_Integer i = 0; i < n && least > 0; i++) {
 		lua_Integer at = (from - 1 + i) % n + 1;
 		struct actor *a;
@@ -138,11 +145,13 @@ l_least(lua_State *L)
 		lua_rawgeti(L, 1, at);
 		a = actor_test(L, -1);
 		lua_pop(L, 1);
-		if (a && (calls = client_actor_calls(a)) < least) {
+		if (a && ((calls = client_actor_calls(a)) < least || best == 0)) {
 			least = calls;
 			best = at;
 		}
 	}
+	if (best == 0)
+		return 0;
 	lua_pushinteger(L, best);
 	return 1;
 }

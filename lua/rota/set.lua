@@ -27,11 +27,14 @@ end
 local function look(s)
 	local k = seen[s]
 	if not k then
-		k = { revision = 0, state = "pending", handles = {}, members = {}, up = {}, at = 0 }
+		k = { revision = 0, state = "pending", handles = {}, members = {}, up = {}, at = 0, seq = -1, calls = {} }
 		seen[s] = k
 	end
-	local rev, state, min, max, text, err, packed, generation = core.set_look(s.number, k.revision)
-	if not rev then return k end
+	local rev, state, min, max, text, err, packed, generation, seq = core.set_look(s.number, k.revision)
+	if not rev then
+		k.seq = k.revision > 0 and state or -1
+		return k
+	end
 	local had, list, up = k.handles, {}, {}
 	k.revision, k.state, k.min, k.max, k.text, k.error, k.generation = rev, states[state], min, max, text, err, generation
 	k.handles = {}
@@ -43,7 +46,7 @@ local function look(s)
 	end
 	table.sort(list, function(a, b) return a.rank < b.rank end)
 	for _, m in ipairs(list) do if m.up then up[#up + 1] = m.actor end end
-	k.members, k.up = list, up
+	k.members, k.up, k.seq = list, up, seq
 	return k
 end
 
@@ -57,10 +60,16 @@ local function changed(s, k, till)
 	return (core.pget(ref, till and math.max(0, till - core.now()))) ~= nil
 end
 
-local own = {}
+local own, least = {}, core.actor_least
 
--- the member with fewest calls of ours under way: one that is up, or else one that will be
+-- the member with fewest calls before it: one that is up, or else one that will be
 local function pick(s)
+	local k = seen[s]
+	local at = k and k.seq >= 0 and least(k.up, #k.up, k.at + 1, k.seq)
+	if at then			-- nothing has changed
+		k.at = at
+		return k.up[at]
+	end
 	while true do
 		local k = look(s)
 		local list = k.up
@@ -69,10 +78,8 @@ local function pick(s)
 			for i, m in ipairs(k.members) do list[i] = m.actor end
 		end
 		if #list > 0 then
-			k.at = k.at % #list + 1
-			local at = core.actor_least(list, #list, k.at)
-			k.at = at
-			return list[at]
+			k.at = least(list, #list, k.at + 1, k.seq) or k.at % #list + 1
+			return list[k.at]
 		end
 		if k.state == "dead" then blame(failed(k)) end
 		changed(s, k)
@@ -166,13 +173,13 @@ function Set.__index(s, name)
 	if f then return f end
 	if type(name) ~= "string" then return nil end
 	local k = seen[s] or look(s)
-	f = k[name .. "()"]
+	f = k.calls[name]
 	if not f then
 		f = function(self, ...)
 			if self ~= s then blame(("call it with a colon: s:%s(…)"):format(name)) end
 			return own.call(s, name, ...)
 		end
-		k[name .. "()"] = f
+		k.calls[name] = f
 	end
 	return f
 end
