@@ -62,6 +62,29 @@ is({ info.min, info.max, info.state }, { 1, 2, "alive" }, "resized: fewer")
 is(rota.get(long, 20)[5], "slept", "those that go finish their calls first")
 raises("number of members", "a size that is none", s.resize, s, "many")
 
+-- the shortest queue is that of all callers: another process has called the first member
+local busy = rota.set(C, { n = 2 })
+busy:wait(20)
+until_(busy, function(i) return i.up == 2 end)
+local other = rota.task(function(s)
+	local first, refs = s:info().members[1].actor, {}
+	for i = 1, 5 do refs[i] = first:nap(0.3) end
+	rota.get(s:info().members[2].actor:add(1))
+	rota.kv:put("sets.busy", true)
+	return #rota.get(refs)
+end)
+local r = other(busy)
+while not rota.kv:get "sets.busy" do rota.sleep(0.005) end
+rota.get(rota.wait { busy:info().members[1].actor }[1] and busy:info().members[2].actor:add(1), 20)
+local ranks = { [0] = 0, 0 }
+for i = 1, 4 do
+	local _, rank = rota.get(busy:add(i), 20)
+	ranks[rank] = ranks[rank] + 1
+end
+is(rota.get(r, 20), 5, "another process calls one member")
+ok(ranks[0] <= 1, "ours go to the other one, but for the first, whose ring was not there yet", ranks[0], ranks[1])
+busy:kill()
+
 -- it travels
 local other = rota.task(function(s) return (rota.get(s:add(1))) end)
 is(rota.get(other(s), 20), 11, "a set travels")
