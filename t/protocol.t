@@ -29,7 +29,7 @@ check 'first body' number lib/wire/frame.h FRAME_HELLO_MAX 65536u 'at most 64 Ki
 check 'later bodies' number lib/wire/frame.h FRAME_MAX '\(64u << 20\)' 'afterwards at most 64 MiB'
 check 'descriptors' number lib/wire/frame.h FRAME_FDS 16u 'of the frame, at most 16'
 check 'text' number lib/wire/msg.h MSG_TEXT 65536u 'text, at most 64 KiB'
-check 'ring layout' number lib/ring/ring.h RING_LAYOUT 1u '128 words of 64 bits'
+check 'ring layout' number lib/ring/ring.h RING_LAYOUT 2u '128 words of 64 bits'
 check 'ring words' number lib/ring/ring.h RING_WORDS 128u 'position divided by 128'
 check 'completions' number lib/ring/ring.h RING_DONES 128u '128 completions of 64 bytes'
 check 'unclaimed' number lib/ring/ring.h RING_DEPTH 64u 'at most 64 unclaimed words'
