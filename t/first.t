@@ -29,7 +29,7 @@ installs() {		# with make deps: a missing package is named on the first line, be
 	PATH=$TMP/fakeapt:$PATH make -s -C "$tree" deps PACKAGES=no-such-package >o 2>&1
 	head -1 o | grep -q 'make: will install with apt: no-such-package' || { cat o; return 1; }
 }
-last_line() { make -s -C "$tree" O="$O" READY= all 2>&1 | tail -1 | grep -qx "to use it from here: . $O/env"; }
+last_line() { make -s -n -C "$tree" O="$O" READY= all 2>&1 | tail -1 | grep -qx "echo 'to use it from here: . $O/env'"; }
 check 'make says what it would install with apt' asks
 check 'and does so first of all' installs
 check 'make elsewhere than on Linux: one line' elsewhere
