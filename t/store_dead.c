@@ -140,6 +140,13 @@ units(void)
 	arena_node_release(&an);
 }
 
+static int
+pid_of(void *ctx, uint32_t proc)
+{
+	(void)ctx;
+	return proc == 5 ? 1005 : 0;
+}
+
 static void
 report(void)
 {
@@ -149,8 +156,8 @@ report(void)
 
 	ok(start(32 << 20) == 0 && arena_attach(&a, an.fd, 5) == 0);
 	ok(make(&a, id_make(1, 5, 1, 0), 3 << 20, true, &o) == 0 && make(&a, id_make(1, 5, 2, 0), 5 << 20, true, &o) == 0);
-	ok(arena_node_report(&an, &b) == 0 && buf_add(&b, "", 1) == 0);
-	ok(strstr((char *)b.data, "process 5") && strstr((char *)b.data, "2 objects"));
+	ok(arena_node_report(&an, pid_of, NULL, &b) == 0 && buf_add(&b, "", 1) == 0);
+	ok(strstr((char *)b.data, "process 1005") && strstr((char *)b.data, "2 objects"));
 	printf("# %s\n", (char *)b.data);
 	buf_release(&b);
 	arena_release(&a);

@@ -168,13 +168,21 @@ lend(struct node *n, struct nproc *p, uint64_t req, uint64_t bytes, int *e)
 	return true;
 }
 
+static int
+pid_of(void *node, uint32_t proc)
+{
+	const struct nproc *p = proc_find(node, proc);
+
+	return p ? (int)p->pid : 0;
+}
+
 static void
 no_room(struct node *n, struct nproc *p, uint64_t req, uint64_t bytes)
 {
 	struct buf b = BUF_INIT;
 	char size[16];
 
-	arena_node_report(&n->arena, &b);
+	arena_node_report(&n->arena, pid_of, n, &b);
 	snprintf(size, sizeof size, "%.1f MiB", (double)bytes / (1 << 20));
 	if (p)
 		proc_fail(p, req, ERR_FULL, "the object store is full: no room for %s of %llu MiB; %s%s%.*s", size,

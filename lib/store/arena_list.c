@@ -1,5 +1,6 @@
 /* arena_list.c - what is in the arena: for listings, for the message of a full one, for tests */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include "base/err.h"
 #include "base/num.h"
@@ -150,11 +151,20 @@ count_object(void *ctx, const struct arena_item *it)
 	return true;
 }
 
+static const char *
+process(int pid, char text[32])
+{
+	if (pid <= 0)
+		return "a process that has ended";
+	snprintf(text, 32, "process %d", pid);
+	return text;
+}
+
 int
-arena_node_report(struct arena_node *an, struct buf *b)
+arena_node_report(struct arena_node *an, int (*pid)(void *ctx, uint32_t proc), void *ctx, struct buf *b)
 {
 	struct report r = { 0 };
-	char s[16], t[16], id[ID_TEXT];
+	char s[16], t[16], who[32], id[ID_TEXT];
 	int e;
 
 	arena_node_extents(an, count_extent, &r);
@@ -165,10 +175,10 @@ arena_node_report(struct arena_node *an, struct buf *b)
 	for (unsigned i = 0; e >= 0 && i < r.nby && i < TOP; i++)
 		e = r.by[i].proc == 0 ?
 		    buf_printf(b, "%s the node %s", i ? "," : "", num_fmt_size(s, r.by[i].bytes)) :
-		    buf_printf(b, "%s process %" PRIu32 " %s", i ? "," : "", r.by[i].proc, num_fmt_size(s, r.by[i].bytes));
+		    buf_printf(b, "%s %s %s", i ? "," : "", process(pid(ctx, r.by[i].proc), who), num_fmt_size(s, r.by[i].bytes));
 	for (unsigned i = 0; e >= 0 && i < r.ntop; i++)
-		e = buf_printf(b, "%s %s %s made by process %" PRIu32, i ? "," : "; largest:", id_format(id, r.top[i].id),
-		    num_fmt_size(s, r.top[i].size), r.top[i].maker);
+		e = buf_printf(b, "%s %s %s made by %s", i ? "," : "; largest:", id_format(id, r.top[i].id),
+		    num_fmt_size(s, r.top[i].size), process(pid(ctx, r.top[i].maker), who));
 	return e < 0 ? e : 0;
 }
 

@@ -127,7 +127,8 @@ void	arena_node_units(struct arena_node *an, void (*fn)(void *ctx, const struct 
 uint64_t arena_node_lent(struct arena_node *an, uint32_t proc);	/* bytes of its extents */
 void	arena_node_extents(struct arena_node *an,
 	    void (*fn)(void *ctx, uint64_t off, uint64_t len, uint32_t borrower), void *ctx);
-int	arena_node_report(struct arena_node *an, struct buf *b);	/* one clause of text: who holds what; 0 or -ENOMEM */
+/* one clause of text: who holds what; 0 or -ENOMEM.  pid: of a process by its number, 0 if it has ended. */
+int	arena_node_report(struct arena_node *an, int (*pid)(void *ctx, uint32_t proc), void *ctx, struct buf *b);
 int	arena_node_check(struct arena_node *an);	/* tests: 0 if every byte is accounted for once, else ERR_LAYOUT */
 
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/crc.h"
 #include "base/err.h"
+#include "base/num.h"
 #include "store/spillfile.h"
 
 enum { HDR = 64, PACK = 1 << 20 };		/* bytes collected before a write */
@@ -91,6 +92,7 @@ int
 spill_room(struct spill_store *s, uint64_t bytes, char *why, size_t n)
 {
 	struct statvfs fs;
+	char size[16];
 	double all, left;
 
 	if (fstatvfs(s->dir, &fs) < 0) {
@@ -100,8 +102,8 @@ spill_room(struct spill_store *s, uint64_t bytes, char *why, size_t n)
 	all = (double)fs.f_blocks * (double)fs.f_frsize;
 	left = (double)fs.f_bavail * (double)fs.f_frsize;
 	if (all > 0 && left - (double)bytes < all * (100 - s->share) / 100) {
-		snprintf(why, n, "the disk of '%s' is %.0f %% full, and spilling stops at %u %%", s->path,
-		    100 * (all - left) / all, s->share);
+		snprintf(why, n, "the disk of '%s' is %.0f %% full, and spilling stops at %u %%: %s more do not fit", s->path,
+		    100 * (all - left) / all, s->share, num_fmt_size(size, bytes));
 		return -ENOSPC;
 	}
 	return 0;

@@ -70,7 +70,7 @@ void	spill_init(struct spill_store *s);
 /* Makes and opens the directory, 0700, removes what killed ones left.  0 or -errno; path is then told all the same. */
 int	spill_open(struct spill_store *s, const char *path);
 void	spill_close(struct spill_store *s);
-/* May so many bytes be written?  0; -ENOSPC or -errno with a clause in why: "'/x' is 96 % full, and spilling stops at 95 %". */
+/* May so many bytes be written?  0; -ENOSPC or -errno with a clause in why: "the disk of '/x' is 96 % full, and ...". */
 int	spill_room(struct spill_store *s, uint64_t bytes, char *why, size_t n);
 uint64_t spill_plan(struct spill_piece *v, size_t n);	/* bytes in the file; at counts from the batch's begin */
 uint64_t spill_length(const struct spill_piece *v);	/* bytes of its record */
