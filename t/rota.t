@@ -65,7 +65,8 @@ store_dies() {		# names survive it, and so does the node
 check 'the control store is killed: it is started again and knows the names' store_dies
 outlives() { exec 9>&-; wait "$d"; ROTA_NAMESPACE=x prints 44 timeout 20 rlua -e "$find"; }
 check 'a detached actor outlives its driver' outlives
-check 'down' exits 0 rota down
+check 'down says that it would end it' says "1 detached actor lives on $host (hits); --force ends it" rota down
+check 'down --force' exits 0 rota down --force
 nothing() { [ ! -e "$ROTA_DIR/local.sock" ] && [ ! -e "$ROTA_DIR/gcs.sock" ] && [ -z "$(store_pid)" ]; }
 check 'nothing runs any more' nothing
 check 'up once more' exits 0 rota up

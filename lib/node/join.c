@@ -228,12 +228,28 @@ on_route(struct nproc *p, const struct frame *f)
 	return 0;
 }
 
+/* detached actors that live, and their names; those of a set are its members, and it has the name */
+static unsigned
+outliving(const struct node *n, struct buf *names)
+{
+	struct map_iter it = MAP_ITER;
+	unsigned count = 0;
+
+	while (map_next(&n->actor.actors, &it)) {
+		const struct actor_life *a = it.val;
+
+		if (a->detached && !a->set && a->state != ACTOR_DEAD)
+			buf_printf(names, "%s%.*s", count++ ? ", " : "", (int)a->name.len, (char *)a->name.data);
+	}
+	return count;
+}
+
 static int
 on_stop(struct nproc *p, const struct frame *f)
 {
 	struct node *n = p->n;
-	struct buf text = BUF_INIT;
-	unsigned jobs = 0;
+	struct buf text = BUF_INIT, names = BUF_INIT;
+	unsigned jobs = 0, actors;
 	struct msg_stop m;
 	int e = msg_get_stop(&m, f->body, f->len);
 
@@ -249,7 +265,11 @@ on_stop(struct nproc *p, const struct frame *f)
 		else
 			buf_printf(&text, "%sone that just joins", jobs++ ? ", " : "");
 	}
-	if (jobs && !m.force)
+	actors = outliving(n, &names);
+	if (actors && !jobs && !m.force)
+		proc_fail(p, m.req, -EBUSY, "%u detached actor%s on %s (%.*s); --force ends %s", actors, actors == 1 ? " lives" : "s live",
+		    n->name, (int)names.len, (char *)names.data, actors == 1 ? "it" : "them");
+	else if (jobs && !m.force)
 		proc_fail(p, m.req, -EBUSY, "%u job%s on %s (%.*s); --force ends %s", jobs, jobs == 1 ? " runs" : "s run", n->name,
 		    (int)text.len, (char *)text.data, jobs == 1 ? "it" : "them");
 	else {
@@ -257,6 +277,7 @@ on_stop(struct nproc *p, const struct frame *f)
 		node_end(n, 0);
 	}
 	buf_release(&text);
+	buf_release(&names);
 	return 0;
 }
 
