@@ -139,7 +139,7 @@ sets_again_l(struct client *c)
 		const struct cset *s = it.val;
 		struct msg_set_state m;
 
-		if (s->body.len == 0 || (msg_get_set_state(&m, s->body.data, s->body.len) == 0 && m.state != 4))
+		if (s->body.len == 0 || (msg_get_set_state(&m, s->body.data, s->body.len) == 0 && m.state != STATE_DEAD))
 			LINK_SEND(c, set_watch, .set = it.key, .on = 1);
 	}
 }

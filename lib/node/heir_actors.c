@@ -99,8 +99,7 @@ noted(void *ctx, struct span key, struct span val)
 	if (val.n < sizeof t)
 		return;
 	memcpy(&t, val.p, sizeof t);
-	if (t.set || msg_get_actor_new(&new, val.p + sizeof t, val.n - sizeof t) < 0 ||	/* a set ended with its daemon */
-	    (a.job = map_get(&n->jobs, t.job)) == NULL ||
+	if (msg_get_actor_new(&new, val.p + sizeof t, val.n - sizeof t) < 0 || (a.job = map_get(&n->jobs, t.job)) == NULL ||
 	    res_of(n, &in.need, new.cpus, new.gpus, new.memory, &new.resources) < 0) {
 		CTL(n, actor_note, .actor = t.number, .state = ACTOR_DEAD, .text = span_str(in.text));
 		return;

@@ -157,6 +157,7 @@ proc_equip(struct nproc *p)
 	atomic_store(&n->np->bell[p->bell].cpu, 0);
 	atomic_store(&n->np->bell[p->bell].stays, p->role == ROLE_DRIVER);
 	atomic_store(&n->np->bell[p->bell].proc, p->number);
+	atomic_store(&n->np->bell[p->bell].counted, 0);
 	atomic_fetch_add(&n->np->awake, 1);
 	p->welcomed = true;
 	p->conn->max = FRAME_MAX;
@@ -254,7 +255,6 @@ proc_gone(struct nproc *p, int code, const char *text)
 		if (atomic_load(&n->np->bell[p->bell].word) != 2)	/* it is cleared for the next one: it may sleep on, if only we end */
 			atomic_fetch_sub(&n->np->awake, 1);
 		atomic_store(&n->np->bell[p->bell].proc, 0);
-		atomic_store(&n->np->bell[p->bell].counted, 0);
 		n->bells[n->nbells++] = (uint16_t)p->bell;
 		if (n->nbells == NODEPAGE_BELLS)
 			atomic_store(&n->np->awake, 0);		/* what killing in the middle of falling asleep left */
