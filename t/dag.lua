@@ -181,6 +181,7 @@ local late = rota.dag(function(x) return a:slow(x) end):compile()
 local f = late(0.05)
 local e = select(2, pcall(f.get, f, 0.001))
 is(e.code, "timeout", "a time-out")
+has(e, "has not answered yet; none of its actors is dead", "tells slow from dead")
 is(f:get(), 0.05, "and the value afterwards")
 
 -- deaths

@@ -399,7 +399,7 @@ dag_future_get(lua_State *L, int idx, uint64_t deadline)
 			if ((e = graph_take(L, g, gi)) != 0)
 				continue;
 			if ((e = deadline ? await(L, g, gi, NULL, deadline) : -ETIMEDOUT) == -ETIMEDOUT)
-				script_wait_failed(L, e);
+				script_raise(L, ERR_TIMEOUT, "timed out: the graph has not answered yet; none of its actors is dead");
 			if (e < 0)
 				broken_by(L, g, gi, e, "the node");
 		}
