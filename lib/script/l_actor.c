@@ -232,7 +232,7 @@ l_method_call(lua_State *L)
 	if (e == ERR_PENDING)
 		script_raise(L, e, "actor '%s': as many calls as its max_pending allows are pending", actor_class(m->a));
 	if (e < 0)
-		script_raise(L, e, "%s", e == ERR_FULL ? client_full(s->c) : err_str(e));
+		script_raise(L, e, "%s", script_why(s->c, e));
 	if (m->stream)
 		return stream_push(L, r[0]);
 	luaL_checkstack(L, n, "too many returns");

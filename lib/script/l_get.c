@@ -155,7 +155,7 @@ ref_values(lua_State *L, struct rec *r, int anchor, bool all)
 	if (ref_error(L, r))
 		lua_error(L);
 	if (e < 0)
-		script_raise(L, e, "%s", e != ERR_FULL && e != ERR_LOST ? err_str(e) : *client_full(s->c) ? client_full(s->c) :
+		script_raise(L, e, "%s", e != ERR_FULL && e != ERR_LOST ? script_why(s->c, e) : *client_full(s->c) ? client_full(s->c) :
 		    "the object is gone: its owner died, or the node lost it");
 	luaL_checkstack(L, (int)v.nvals + 8, "too many values");
 	if (v.arena) {

@@ -217,7 +217,7 @@ again:
 		goto again;
 	}
 	if (e < 0)
-		script_raise(L, e, "%s", e == ERR_FULL ? client_full(script_of(L)->c) : err_str(e));
+		script_raise(L, e, "%s", script_why(script_of(L)->c, e));
 	if (t->stream)
 		return stream_push(L, r[0]);
 	luaL_checkstack(L, n, "too many returns");

@@ -307,7 +307,7 @@ run_item(struct script *s, struct task_in *t, lua_State *co, int nres)
 	enc_forget(co, &s->enc);
 	lua_pop(co, nres);
 	if (e < 0)
-		lua_pushstring(co, e == ERR_FULL ? client_full(s->c) : err_str(e));
+		lua_pushstring(co, script_why(s->c, e));
 	return e;
 }
 
@@ -323,7 +323,7 @@ publish(struct script *s, struct task_in *t, lua_State *co, int first, int last,
 	e = serve_done(s->c, t, &p, ret, part);
 	enc_forget(co, &s->enc);
 	if (e < 0)
-		lua_pushstring(co, e == ERR_FULL ? client_full(s->c) : err_str(e));
+		lua_pushstring(co, script_why(s->c, e));
 	return e;
 }
 

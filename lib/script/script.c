@@ -112,6 +112,14 @@ collect_all(void *arg)
 	script_collect(arg);
 }
 
+const char *
+script_why(struct client *c, int e)
+{
+	if (e == ERR_NO_CLUSTER && client_lost(c))
+		return client_lost(c);
+	return e == ERR_FULL && *client_full(c) ? client_full(c) : err_str(e);
+}
+
 void
 script_seal(lua_State *L)
 {
@@ -319,7 +327,7 @@ l_put(lua_State *L)				/* put(v, …) -> ref */
 	e = client_put(c, &p, &r);
 	enc_forget(L, &script_of(L)->enc);
 	if (e < 0)
-		script_raise(L, e, "%s", e == ERR_FULL && *client_full(c) ? client_full(c) : err_str(e));
+		script_raise(L, e, "%s", script_why(c, e));
 	ref_push(L, r);
 	ref_charge(L, client_size(r));
 	return 1;

@@ -54,6 +54,7 @@ int	script_fail(lua_State *L, int e);	/* pushes nil, text, code word: 3 */
 /* a wait of a driver ended with -EINTR: raises if Ctrl-C did it, which rlua's hook tells; returns to wait on */
 void	script_interrupted(lua_State *L);
 void	script_callbacks(lua_State *L);		/* l_wait.c: before a wait: runs callbacks that are due */
+const char *script_why(struct client *c, int e);	/* what to say of a call of the client that failed so */
 _Noreturn void script_raise(lua_State *L, int e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 _Noreturn void script_blame(lua_State *L);	/* raises the message on top at the line of the script, see lua/rota/blame.lua */
 

@@ -14,5 +14,6 @@ assert(vals[4] == 0 and vals[5] == "x", "what had come is still there")
 local v, e = rota.pget(slow(1))
 assert(e and e.code == "no_cluster", "a later task")
 assert(not pcall(A), "a later actor")
-assert(not pcall(rota.put, ("x"):rep(100000)), "a later object")
+local ok, why = pcall(rota.put, ("x"):rep(100000))
+assert(not ok and tostring(why):find "the node died", "a later object: " .. tostring(why))
 print "told"
