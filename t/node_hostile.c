@@ -1,5 +1,5 @@
 /*
- * node_hostile.c [SEED] - clients that send what no client sends: every message with odd fields, of wrong types, with wrong
+ * node_hostile.c - clients that send what no client sends: every message with odd fields, of wrong types, with wrong
  * descriptors, cut, stretched and out of place.  The node ends their connections at most; its daemon lives and serves.
  */
 #include <fcntl.h>
