@@ -12,16 +12,34 @@ local rota = {
 	array = core.array, buffer = core.buffer, shield = core.shield, cancelled = core.cancelled,
 }
 
+-- init{seed=n}: what a task draws depends on n and on the number of the task alone, not on who runs it
+local seed
+local function seeded(f)
+	local n = seed
+	return function(...)
+		math.randomseed(n, tonumber(os.getenv "ROTA_TASK":sub(17, 26), 16))
+		return f(...)
+	end
+end
+
+local function new_task(f)
+	if not seed or type(f) ~= "function" then return core.task(f) end
+	local at = debug.getinfo(f, "S")
+	return core.task(seeded(f), at.what ~= "C" and { name = at.short_src .. ":" .. at.linedefined } or nil)
+end
+
 -- init{address=, namespace=, …}: joins now; true, or false if that has been done
 function rota.init(options)
-	return core.init(options and check("init", options))
+	local known = options and check("init", options)
+	if known then seed, known.seed = known.seed or seed, nil end
+	return core.init(known)
 end
 
 --- tasks
 
 function rota.task(f, more)
 	if type(more) == "table" then blame "rota.task takes one function; options go with rota.task(f):with{…}" end
-	return core.task(f)
+	return new_task(f)
 end
 
 local function listed(x, call)			-- a table, a buffer, what rota.wait() left
@@ -57,7 +75,7 @@ end
 function rota.map(f, list, options)
 	if type(f) == "table" and list == nil then return core.map(f) end
 	listed(list, "rota.map(f, list)")
-	local t = type(f) == "function" and core.task(f) or f
+	local t = type(f) == "function" and new_task(f) or f
 	local _, had = core.task_parts(t)
 	if (had or {}).stream then blame("rota.map: a task that streams has no one result; call it for each") end
 	local chunk, j, more = map.options(options)
