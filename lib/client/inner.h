@@ -284,7 +284,7 @@ struct client {
 	uint64_t next_req;
 	struct map request;		/* req -> struct request * */
 	struct buf drops, holds;	/* ids to DROP and to HOLD, 16 bytes each, sent in batches; holds go first */
-	bool lost;
+	_Atomic bool lost;		/* then why says why */
 	bool stuck;			/* nothing ended for a while: what runs is longer than the means say */
 	bool starved;			/* a queue found no place before an idle worker; its bell will be rung */
 	char why[256];
@@ -293,7 +293,7 @@ struct client {
 
 	/* names asked by workers, to be answered by the main thread; the collector */
 	struct list asks;
-	bool collect;
+	_Atomic bool collect;
 	uint64_t collect_round;
 	struct client_hooks hooks;
 
@@ -336,7 +336,7 @@ struct client {
 	uint64_t set_seq;		/* how many states of them have come */
 	struct {			/* a check that is not answered yet (health.c) */
 		uint64_t actor, round;
-		bool due;
+		_Atomic bool due;
 		char method[256];
 	} health;
 	uint64_t in_set;		/* worker: the set that its actor is a member of, and which */

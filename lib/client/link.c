@@ -47,8 +47,8 @@ link_lose_l(struct client *c, const char *why)
 
 	if (c->lost)
 		return;
-	c->lost = true;
 	snprintf(c->why, sizeof c->why, "%s", why);
+	c->lost = true;
 	while (map_next(&c->request, &it)) {
 		struct request *rq = it.val;
 

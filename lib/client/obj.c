@@ -429,13 +429,12 @@ client_look(struct client *c, struct rec *r, struct value *v)
 {
 	int e = 0;
 
-	if (r->kind == REC_HERE && !c->crowd) {
-		v->error = r->flags & REC_ERROR;
+	if (r->kind == REC_HERE && !c->crowd && !(r->flags & REC_ERROR)) {	/* nothing is written without the lock */
+		v->error = false;
 		v->nvals = r->nvals;
 		v->arena = false;
 		v->p = r->inl;
 		v->n = r->len;
-		r->flags |= REC_SEEN;
 		return 0;
 	}
 	lock_take(&c->lock);
@@ -504,8 +503,9 @@ client_arena(const struct client *c)
 void
 client_seen(struct client *c, struct rec *r)
 {
-	(void)c;
+	lock_take(&c->lock);
 	r->flags |= REC_SEEN;
+	lock_drop(&c->lock);
 }
 
 struct id

@@ -464,8 +464,8 @@ client_close(struct client *c)
 		close(c->arena_fd);
 	c->arena_fd = -1;
 	close(c->sock);				/* the rest goes with the process, or is small */
-	c->lost = true;
 	snprintf(c->why, sizeof c->why, "closed");
+	c->lost = true;
 }
 
 const struct msg_welcome *
@@ -495,6 +495,6 @@ client_after_fork(struct client *c)
 	close(c->sock);
 	if (c->nudge >= 0)
 		close(c->nudge);
-	c->lost = true;
 	snprintf(c->why, sizeof c->why, "this process was forked from the one that joined");
+	c->lost = true;
 }

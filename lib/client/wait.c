@@ -212,16 +212,22 @@ tell_notice(struct client *c)
 	}
 }
 
+/* a hint: whoever does them takes the lock and looks again */
+static UNLOCKED bool
+chores_due(const struct client *c)
+{
+	return c->ndeferred || c->asks.next != &c->asks || c->notice[0];
+}
+
 /* what only the main thread may do, and may do in a wait */
 static void
 chores(struct client *c)
 {
-	if (c->ndeferred)
+	if (chores_due(c)) {
 		task_deferred(c);
-	if (!list_empty(&c->asks))
 		link_answer_names(c);
-	if (c->notice[0])
 		tell_notice(c);
+	}
 	if (health_due(c))
 		health_look(c);
 	if (c->collect && !c->collecting) {
@@ -264,7 +270,7 @@ wait_on_bell(struct client *c, bool (*ready)(struct client *, void *), void *arg
 			atomic_store(&c->waiting, false);
 			return 0;
 		}
-		if (c->ndeferred || !list_empty(&c->asks) || (c->collect && !c->collecting) || c->lost || c->notice[0] || health_due(c) ||
+		if (chores_due(c) || (c->collect && !c->collecting) || c->lost || health_due(c) ||
 		    atomic_load(&c->poked) || (!list_empty(&c->drains) && chans_drainable(c))) {
 			bell_disarm(c->bell);
 			atomic_store(&c->waiting, false);

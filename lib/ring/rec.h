@@ -39,7 +39,7 @@ enum rec_kind {			/* where the payload is: arguments before READY, values after 
 #define REC_CONTEXT	0x04u	/* the extension block starts with a struct rec_context */
 #define REC_SIDE	0x08u	/* owner keeps more about it: waiters, holders, children (client/side) */
 #define REC_BORROWED	0x10u	/* somebody else's object; its id is in the side entry */
-#define REC_SEEN	0x20u	/* its outcome was fetched, or it is no failure */
+#define REC_SEEN	0x20u	/* of one with REC_ERROR: it was fetched, or it is no failure */
 #define REC_ACTOR	0x40u	/* a call of an actor's method: its method name is the first value */
 #define REC_ALONE	0x80u	/* its function is poison: its worker runs nothing else meanwhile, no child of it either */
 /* of a claimed task, where the others have no meaning; its worker looks here when it is signalled (client/cancel.c) */
