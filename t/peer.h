@@ -168,7 +168,7 @@ peer_open(struct peer *p, unsigned role)
 	peer_connect(p);
 	PEER_SEND(p, hello, .proto_min = MSG_PROTO, .proto_max = MSG_PROTO, .role = role, .pid = (uint64_t)getpid(),
 	    .name = span_of("peer", 4));
-	PEER_NEED(peer_next(p, &g, PEER_MS) == 1 && g.type == MSG_WELCOME_T && g.nfd == 5);
+	PEER_NEED(peer_next(p, &g, PEER_MS) == 1 && g.type == MSG_WELCOME_T && g.nfd == 4);
 	PEER_NEED(msg_get_welcome(&p->w, g.p, g.n) == 0);
 	PEER_NEED(page_map(g.fd[0], &p->page, 1) == 0 && nodepage_map(g.fd[1], &p->np) == 0);
 	p->arena = g.fd[2];

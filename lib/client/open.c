@@ -24,7 +24,7 @@
 #include "wire/frame.h"
 
 #define READY_MS 10000		/* a node that is started answers within this */
-#define WELCOME_FDS 5
+#define WELCOME_FDS 4
 #define TRIES 5			/* the node's daemon may die while we join, and be followed by another one */
 
 extern char **environ;
@@ -319,15 +319,15 @@ adopt(struct client *c, const int fds[WELCOME_FDS])
 
 	if ((e = page_map(fds[0], &c->page, 1)) == 0 && (e = nodepage_map(fds[1], &c->np)) == 0 &&
 	    (e = arena_attach(&c->arena, fds[2], (uint32_t)c->me.proc)) == 0)
-		e = slab_init(&c->slab, fds[4]);
+		e = slab_init(&c->slab, fds[3]);
 	for (int i = 0; i < WELCOME_FDS; i++)
-		if (e < 0 || (i != 2 && (c->worker || (i != 0 && i != 4))))
+		if (e < 0 || (i != 2 && (c->worker || (i != 0 && i != 3))))
 			close(fds[i]);
 	if (e < 0)
 		return e;
 	if (!c->worker) {			/* to be shown to a daemon that takes over */
 		c->home.page = fds[0];
-		c->home.slab = fds[4];
+		c->home.slab = fds[3];
 	}
 	c->arena_fd = fds[2];			/* client_arena_fd */
 	c->bell = &c->np->bell[c->me.bell];

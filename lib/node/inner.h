@@ -31,7 +31,6 @@
 #include "ring/slab.h"
 #include "store/arena.h"
 #include "store/arena_node.h"
-#include "store/index.h"
 #include "store/journal.h"
 #include "wire/msg.h"
 
@@ -165,7 +164,6 @@ struct node {
 	struct nodepage *np;
 	struct arena_node arena;
 	struct arena view;		/* our own reading view of it */
-	struct index index;
 
 	struct map procs;		/* number -> struct nproc * */
 	struct journal journal;		/* estate.c */

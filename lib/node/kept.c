@@ -22,7 +22,6 @@ forget(struct node *n, struct kept *k)
 		map_del(&n->kept_names, hash64(k->name, k->nname));
 	idmap_del(&n->kept, k->id);
 	kept_unnote(n, k);
-	index_del(&n->index, k->id);
 	if (!spill_forget(n, k->id)) {
 		arena_node_keep(&n->arena, k->off, k->gen, false);
 		memory_free(n, k->off, k->gen, true);
@@ -77,7 +76,6 @@ kept_put(struct node *n, struct kept *k)
 		idmap_del(&n->kept, k->id);
 	if (e < 0)
 		return e;
-	index_put(&n->index, k->id, k->off, k->gen);
 	if (k->ttl && heap_set(&n->kept_timers, &k->timer, k->since + k->ttl) == 0)
 		timer(n);
 	return 0;

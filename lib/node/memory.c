@@ -50,18 +50,6 @@ hook_alive(void *ctx, uint32_t node, uint32_t proc)
 }
 
 static void
-hook_freed(void *ctx, struct id id)
-{
-	index_del(&((struct node *)ctx)->index, id);
-}
-
-static void
-hook_kept(void *ctx, struct id id, uint64_t off, uint32_t gen)	/* its maker is gone: readers may have to look it up */
-{
-	index_put(&((struct node *)ctx)->index, id, off, gen);
-}
-
-static void
 hook_tell(void *ctx, uint32_t proc, uint64_t off, uint32_t gen)
 {
 	struct node *n = ctx;
@@ -433,15 +421,13 @@ memory_start(struct node *n)
 		bytes = ARENA_MAX;
 	bytes = (bytes + ARENA_HUGE - 1) & ~(ARENA_HUGE - 1);
 	n->arena = (struct arena_node)ARENA_NODE_INIT;
-	n->index = (struct index)INDEX_INIT;
 	list_init(&n->waiters);
 	if ((e = heir_arena(n)) > 0)
 		e = arena_node_create(&n->arena, bytes);
-	if (e < 0 || (e = arena_attach(&n->view, n->arena.fd, ARENA_NODE_PROC)) < 0 ||
-	    (e = index_create(&n->index, 1 << 20)) < 0)
+	if (e < 0 || (e = arena_attach(&n->view, n->arena.fd, ARENA_NODE_PROC)) < 0)
 		return e;
 	n->arena.reserve = bytes / 8 < UINT64_C(256) << 20 ? bytes / 8 : UINT64_C(256) << 20;
-	n->arena.hook = (struct arena_hooks){ hook_pins, hook_alive, hook_freed, hook_kept, hook_tell, n };
+	n->arena.hook = (struct arena_hooks){ .pins = hook_pins, .alive = hook_alive, .tell = hook_tell, .ctx = n };
 	if (n->heir) {
 		spill_inherit(n);
 		kept_inherit(n);
@@ -460,6 +446,5 @@ memory_stop(struct node *n)
 		free(list_entry(l, struct waiter, link));
 	arena_release(&n->view);
 	arena_node_release(&n->arena);
-	index_release(&n->index);
 	buf_release(&n->tells);
 }

@@ -397,7 +397,7 @@ node_new(struct node **out, const struct node_opts *o, char *why, size_t nwhy)
 	n->o = *o;
 	n->heir = o->heir.listen >= 0;
 	n->dir = n->lock = n->null = n->np_fd = n->zygote_fd.fd = n->own.fd = -1;
-	n->arena.fd = n->index.fd = n->journal.fd = -1;
+	n->arena.fd = n->journal.fd = -1;
 	n->since = clock_ns();
 	list_init(&n->procs_list);
 	list_init(&n->fork_queue);

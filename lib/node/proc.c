@@ -161,7 +161,7 @@ proc_equip(struct nproc *p)
 	atomic_fetch_add(&n->np->awake, 1);
 	p->welcomed = true;
 	p->conn->max = FRAME_MAX;
-	return welcome(p, (int[]){ page, n->np_fd, n->arena.fd, n->index.fd, p->slab }, 5);
+	return welcome(p, (int[]){ page, n->np_fd, n->arena.fd, p->slab }, 4);
 out:
 	close(page);
 	if (p->page)

@@ -24,7 +24,7 @@ struct arena_hooks {			/* any may be NULL */
 	/* the i-th pin table of a live process: false after the last one */
 	bool (*pins)(void *ctx, unsigned i, const _Atomic uint64_t **slot, unsigned *n);
 	bool (*alive)(void *ctx, uint32_t node, uint32_t proc);	/* does this owner live?  NULL: all do */
-	void (*freed)(void *ctx, struct id id);			/* an object is gone: the index forgets it */
+	void (*freed)(void *ctx, struct id id);			/* an object is gone */
 	void (*kept)(void *ctx, struct id id, uint64_t off, uint32_t gen);	/* found alive where a borrower died */
 	void (*tell)(void *ctx, uint32_t proc, uint64_t off, uint32_t gen);	/* proc is to arena_free this */
 	void *ctx;

@@ -473,7 +473,7 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 /* X(NAME, name, code, descriptors, direction) */
 #define MSG_MAP(X) \
 	X(HELLO, hello, 1, 1, "c>n g>n") \
-	X(WELCOME, welcome, 2, 5, "n>c") \
+	X(WELCOME, welcome, 2, 4, "n>c") \
 	X(FAIL, fail, 3, 0, "any") \
 	X(OK, ok, 4, 0, "any") \
 	X(BYE, bye, 5, 0, "c>n") \

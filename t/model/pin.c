@@ -1,8 +1,6 @@
-/* pin.c - nothing is freed under a pin, what is sealed is whole, and the index never mixes two entries */
-#define INDEX_TRIES 3
+/* pin.c - nothing is freed under a pin and what is sealed is whole */
 #include "explore.h"
 #include "store/pin.h"
-#include "store/index.c"
 
 enum { READER, OTHER, RLET };		/* pins */
 enum { OFF = 4096 };
@@ -83,50 +81,6 @@ freed(void)
 	check(g.freed);
 }
 
-/* ---- index ---- */
-static union {
-	struct index_shm shm;
-	unsigned char room[sizeof(struct index_shm) + 2 * sizeof(struct bucket)];
-} shared;
-static const struct id one = { .node = 1, .proc = 2, .seq = 3 }, two = { .node = 4, .proc = 5, .seq = 6 };
-
-static void
-index_reader(void)
-{
-	struct index ix = { .shm = &shared.shm, .mask = 0, .fd = -1 };
-	uint64_t off = 0;
-	uint32_t gen = 0;
-	int e = index_get(&ix, one, &off, &gen);
-
-	check(e == 0 || e == ERR_NOTFOUND || e == -EAGAIN);
-	check(e != 0 || (off == 64 && gen == 1) || (off == 128 && gen == 2) || (off == 320 && gen == 5));
-}
-
-static void
-index_writer(void)
-{
-	struct index ix = { .shm = &shared.shm, .mask = 0, .fd = -1 };
-
-	index_put(&ix, one, 64, 1);
-	index_put(&ix, one, 128, 2);
-	index_del(&ix, one);
-	index_put(&ix, two, 192, 3);
-	index_del(&ix, two);
-	index_put(&ix, one, 320, 5);
-}
-
-static void
-index_init(void)
-{
-	memset(&shared, 0, sizeof shared);
-}
-
-static void
-all_end(void)
-{
-	check(finished(READER));
-}
-
 int
 main(void)
 {
@@ -135,9 +89,6 @@ main(void)
 		{ "pin_held", OP_LOAD, RELAX },		/* the look at the slot overtakes the word */
 		{ "pin_drop", OP_STORE, RELAX },	/* given up before it was read */
 		{ "rlet_evicts", OP_STORE, RELAX },	/* sealed before it is whole */
-	}, worse[] = {
-		{ "set", OP_STORE, RELAX },		/* values overtake the lock */
-		{ "is", OP_LOAD, RELAX },		/* a new value is read and the lock is not seen to change */
 	};
 	struct scenario s = {
 		.name = "pin and evict", .actors = 2, .actor = { reader, rlet_evicts, NULL }, .who = { "reader", "rlet" },
@@ -156,15 +107,5 @@ main(void)
 	s.mortal = 1u << READER | 1u << OTHER;
 	s.deaths = 1;
 	explore_all(&s, bad, 3);
-
-	s = (struct scenario){
-		.name = "index", .actors = 2, .actor = { index_reader, index_writer }, .who = { "reader", "writer" },
-		.ghost = &g, .ghostlen = sizeof g, .init = index_init, .rest = all_end,
-	};
-	explore_all(&s, worse, 2);
-	s.name = "index, the writer dies";
-	s.mortal = 2;
-	s.deaths = 1;
-	explore_all(&s, NULL, 0);
 	return tap_done();
 }
