@@ -39,6 +39,7 @@ check 'parts of a bare name' prints 'x x x . x' rmap echo {} {.} {/} {//} {/.} :
 check 'parts of names at the root' prints '/ /' rmap echo {//} {//} ::: /x
 check 'a hidden file has no extension' prints '.x .x' rmap echo {.} {/.} ::: .x
 check '{1} is text without columns' prints 'a{1} x' sh -c 'echo x | rmap echo "a{1}"'
+check '-I STR frees {} for the command' prints 'a {}' rmap -I @ echo @ {} ::: a
 check '-I' prints '{}x' sh -c 'echo x | rmap -I % echo {}%'
 check 'none: the item comes last' prints 'a x' sh -c 'echo x | rmap echo a'
 check '{%} is at most -j' prints 2 sh -c 'seq 30 | rmap -j 2 echo {%} | sort -n | tail -1'
@@ -92,6 +93,8 @@ check '--joblog: a heading and a line each' prints 'Seq Host Starttime JobRuntim
 2 0 4 0 0 echo "b c"' sh -c 'rmap -k -j 1 --joblog $TMP/jl echo ::: a "b c" >/dev/null; tr "\t'"'"'" " \"" <$TMP/jl | cut -d" " -f 1,5- | sed "1s/.*/Seq Host Starttime JobRuntime Send Receive Exitval Signal Command/"'
 check '--resume does what is missing' prints 'c' sh -c 'rmap --joblog $TMP/jl --resume echo ::: a "b c" c'
 check '--resume: another command' says 'joblog line 2: command differs' rmap --joblog "$TMP/jl" --resume echo ::: x
+check 'is 2, and what it may be' sh -c 'rmap --joblog $TMP/jl --resume echo ::: x 2>$TMP/e; test $? = 2 && grep -q "the input or the command has changed" $TMP/e'
+check '--joblog: appended at the end of each item' prints '1 2' sh -c 'rmap -k -j 1 --joblog $TMP/jl3 -s "wc -l <$TMP/jl3; : {}" ::: a b | xargs'
 check '--resume-failed' prints '2' sh -c 'rmap --joblog $TMP/jl2 -s "test {} != 2" ::: 1 2 3 2>/dev/null
 	rmap --joblog $TMP/jl2 --resume-failed -v -s "test {} != 2" ::: 1 2 3 2>&1 | grep -c "test 2\|1 of 1 failed"'
 check '--results' prints 'a
@@ -115,6 +118,13 @@ check 'usage is 2' exits 2 sh -c 'rmap -n x true 2>/dev/null'
 check '-S' says 'name a node with -A' rmap -S host true
 check 'what does not go together' says '-C does not go with -n' rmap -C , -n 2 echo
 check 'missing file' says "cannot read '/no/such': No such file" rmap -a /no/such true
+help_text() {		# each part of it, in its place
+	for l in 'words: {} item  {.} without extension' 'input:  -0 NUL ends items' 'run:    -j N at once (CPUs)' 'files:  -D DIR send, run in' 'output: -k input order' \
+		'where:  -A ADDRESS' 'exit:   0 all well, 1 some failed, 2 usage, 124 time, 125 rota failed,' 'See man rmap.'; do
+		rmap -h | grep -qF -e "$l" || { echo "no $l"; return 1; }
+	done
+}
+check '-h: words, input, run, files, output, where, exit' help_text
 check '-h is short' sh -c 'test "$(rmap -h | wc -l)" -le 24 && ! rmap -h | grep -q "^.\{81\}"'
 check '-h stops at the first operand' prints '-h x' sh -c 'echo x | rmap echo -h'
 

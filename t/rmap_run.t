@@ -55,6 +55,12 @@ check 'umask' prints 0027 sh -c 'umask 027; rmap -s "umask; : {}" ::: x'
 check 'ulimit -n' prints 77 sh -c 'ulimit -Sn 77; rmap -s "ulimit -n; : {}" ::: x'
 check 'descriptors: 0 1 2 only' prints '0 1 2 3' sh -c 'rmap ls /proc/self/fd ::: . 2>/dev/null | grep "^[0-9]" | xargs'
 check 'stdin is empty' prints 0 sh -c 'echo data | rmap -s "wc -c; : {}"'
+check 'a process group of its own, in no terminal'"'"'s' prints 'own none' sh -c 'rmap -s "test \$(ps -o pgid= -p \$\$) = \$\$ && echo own \$(ps -o tpgid= -p \$\$ | sed s/.*-1/none/); : {}" ::: x'
+no_tty() {		# an item does not get the terminal
+	command -v script >/dev/null || return 0
+	script -qec 'rmap -s "( : </dev/tty ) 2>/dev/null && echo has || echo has none; : {}" ::: x' /dev/null </dev/null | tr -d '\r' | grep -qx 'has none'
+}
+check 'items do not get the terminal' no_tty
 check '> /dev/stderr in an item' prints 'a
 b' sh -c 'rmap -s "echo a >/dev/stderr; echo b >&2; : {}" ::: 1 2>&1'
 

@@ -29,6 +29,17 @@ examples() {		# the programs of users show two
 	done
 }
 check 'two examples in -h' examples
+last_line() {		# of every program: which page
+	for p in $progs; do "$p" -h | tail -1 | grep -q "man $p" || { echo "$p: $("$p" -h | tail -1)"; return 1; }; done
+}
+check 'the last line of -h is the page, every program' last_line
+two() { for p in rlet rgcs rlua; do [ "$("$p" -h | sed -n '/^Examples:/,$p' | grep -c "^ *$p ")" -ge 2 ] || { "$p" -h; return 1; }; done; }
+check 'two examples in that of daemons and rlua' two
+none() {		# no --color, no pager: colour carries no meaning alone, and pipes are for the user to make
+	for p in $progs; do ! "$p" --complete-words | grep -q -e '^--colo' || { echo "$p"; return 1; }; done
+	PAGER=false MANPAGER=false rstat nodes >"$TMP/o" && [ -s "$TMP/o" ]
+}
+check 'no --color and no pager, every program' none
 near() {		# every program: the option that was meant
 	for p in $progs; do
 		long=$("$p" --complete-words | grep -m 1 -xE -e '--[a-z]{5,}')
@@ -83,6 +94,13 @@ keys() {		# keys of -J are the columns, all of them, in order
 	done
 }
 check '-J: keys are the columns' keys
+fields() {		# rstat LIST | column -t: each line has all fields
+	rstat objects | awk -F '\t' 'NR == 1 { n = NF } NF != n || n < 10 { bad = 1 } { for (i = 1; i <= NF; i++) if ($i == "") bad = 1 } END { exit bad || NR < 1 }' &&
+		rstat objects --header | awk -F '\t' 'NR == 1 { n = NF } NF != n { bad = 1 } END { exit bad || NR < 2 }'
+}
+check 'rstat LIST | column -t: no field is empty or missing' fields
+check 'the page promises that columns stay what they are' grep -q 'keys stay what they are' man/rota.7
+check 'a wrong word gets the nearest right one' says "rstat: no list 'node'; did you mean 'nodes'?" rstat node
 check 'an empty cell in a pipe is -' prints 'long -' sh -c 'robj ls -o name,ttl | xargs'
 check 'as JSON null' prints '{"name":"long","ttl":null}' robj ls -J -o name,ttl
 check 'in a pipe: bytes, no heading' prints 1 sh -c 'robj ls -o size | grep -cx "6888[0-9]*"'
@@ -125,6 +143,12 @@ quiet() {		# not with -q, nor where stdout is the terminal, nor in a pipe, nor b
 check 'and nowhere else' quiet
 wanted() { bar 'rmap --bar sleep ::: 1.6' || return 0; grep -q 'rmap  0/1' "$TMP/o" || { od -c "$TMP/o"; return 1; }; }
 check '--bar: where stdout is the terminal too' wanted
+background() {		# not where the program is in the background: the line is somebody else's
+	command -v script >/dev/null || return 0
+	script -qec 'bash -c "set -m; rmap sleep ::: 1.6 >$TMP/none & wait"' /dev/null </dev/null >"$TMP/o" 2>&1
+	! grep -q 'rmap  0/1' "$TMP/o" || { od -c "$TMP/o"; return 1; }
+}
+check 'nor in the background' background
 hints() {
 	bar 'timeout --foreground 3 rmap gzip; timeout --foreground 3 rmap wc Makefile README; timeout --foreground 3 robj put' || return 0
 	grep -q 'Ctrl-D (or: rmap wc ::: Makefile README)' "$TMP/o" || { cat "$TMP/o"; return 1; }
@@ -145,6 +169,22 @@ ids() {		# of objects, by the verbs that take them
 	printf "%s|%s" "$(t robj show --a)" "$(t robj cat lo)"'
 }
 check 'completion: names of objects' ids
+places() {		# of clusters, after -A
+	prints 'local private|local' bash -c '. contrib/completion/rota.bash
+	t() { COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _rota "$1"; printf "%s\n" "${COMPREPLY[@]}" | sort | paste -sd" "; }
+	printf "%s|%s" "$(t rmap -A "")" "$(t rstat --address lo)"'
+}
+check 'completion: words for -A' places
+quick() {		# the words of every program are there at once: a tenth of a second for all of them together, at the best of five
+	for i in 1 2 3 4 5; do
+		from=$(date +%s%N)
+		for p in $progs; do "$p" --complete-words >/dev/null </dev/null || return; done
+		took=$((($(date +%s%N) - from) / 1000000))
+		[ "$took" -lt 350 ] && return
+	done
+	echo "$took ms for all programs"; return 1
+}
+check 'completion: within 50 ms a program' quick
 check 'completion: silent where no node runs' prints '' sh -c 'ROTA_DIR=$TMP/nowhere robj show --complete-words 2>&1 | grep -v ^-; :'
 in_fish() {
 	command -v fish >/dev/null || return 0

@@ -17,6 +17,10 @@ _rota()
 		done < <("$prog" "${verb[@]}" -o help 2>/dev/null </dev/null)
 		return 0
 	fi
+	if [[ ( $prev == -A || $prev == --address ) && $'\n'$words$'\n' == *$'\n--address\n'* ]]; then
+		for w in local private; do [[ $w == "$word"* ]] && COMPREPLY+=("$w"); done
+		return 0
+	fi
 	while IFS= read -r w; do
 		case $w in
 		-?) ;;
