@@ -1,5 +1,4 @@
-/*
- * node_hostile.c - clients that send what no client sends: every message with odd fields, of wrong types, with wrong
+/* node_hostile.c - clients that send what no client sends: every message with odd fields, of wrong types, with wrong
  * descriptors, cut, stretched and out of place.  The node ends their connections at most; its daemon lives and serves.
  */
 #include <fcntl.h>
