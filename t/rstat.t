@@ -3,7 +3,7 @@
 . "${0%/*}/lib.sh"
 . "${0%/*}/page.sh"
 XDG_STATE_HOME=$TMP/state
-export XDG_STATE_HOME
+export XDG_STATE_HOME TMP
 trap 'rota down -q --force 2>/dev/null; rm -rf "$TMP"' EXIT
 
 # --- usage needs no node
@@ -67,6 +67,9 @@ check 'sorted, -r turns it round' sorted
 check 'options after filters' prints 2 busy 'rstat workers fn=spin -o pid state=running | wc -l'
 check 'in short' prints '1 1 2' busy 'for c in programs actors tasks_running; do rstat -o $c | cut -f 2; done | xargs'
 check 'in short, as JSON' busy 'rstat -J | grep -q "^{\"node\":\".*\"tasks_running\":2,\"tasks_blocked\":0,\"tasks_queued\":[1-9][0-9]*,\"actors\":1,\"sets\":0,\"objects\":1,\"object_bytes\":100016,\"kept\":0}$"'
+check 'sets' prints 'duo rlua.lua:1 alive 2 1 2 false 1' sh -c 'printf "%s\n" "local rota = require \"rota\" local A = rota.actor {}" \
+	"local s = rota.set(A, { n = \"1:2\", name = \"duo\" }) rota.get(s:ready(2), 20) os.execute(arg[1])" >"$TMP/rlua.lua" &&
+	rlua "$TMP/rlua.lua" "rstat sets name=duo -o name,class,state,up,min,max,gang,generation | xargs"'
 check 'nodes' prints 'alive 2.0 1' busy 'rstat nodes -o state,cpus,drivers | xargs'
 tty() { command -v script >/dev/null || return 0; busy 'script -qec "stty cols 30; rstat workers" /dev/null' >"$TMP/o" && tr -d '\r' <"$TMP/o" | awk 'NR == 1 && !/^ *pid +state/ { bad = 1 } length > 30 { bad = 1 } END { exit bad || NR < 4 }'; }
 check 'on a terminal: a heading, cut to the width' tty
