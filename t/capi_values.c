@@ -364,6 +364,7 @@ several(void)
 	o.returns = 3;
 	rota_cfunc(ctx, node_so, "three", &o, &three);
 	ok(rota_submit(ctx, three, &v, 1, r) == 0 && rota_wait(ctx, r, 3, 3, ROTA_FOREVER, ready) == 3 && ready[0] && ready[2]);
+	ok(rota_wait(ctx, r, 3, 1, 0, NULL) == 3);
 	ok(rota_get(ctx, r[2], &w, 0) == 0 && w.i == 21);
 	for (uint64_t i = 0; i < 3; i++) {
 		rota_waitset_add(ctx, s, r[i], i);

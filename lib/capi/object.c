@@ -329,7 +329,8 @@ rota_wait(struct rota_ctx *x, struct rota_ref *const *r, size_t n, size_t want, 
 	int e = w ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < n && e == 0; i++) {
-		ready[i] = 0;
+		if (ready)
+			ready[i] = 0;
 		e = rota_waitset_add(x, w, r[i], i);
 	}
 	while (e == 0 && have < n) {
@@ -338,7 +339,8 @@ rota_wait(struct rota_ctx *x, struct rota_ref *const *r, size_t n, size_t want, 
 
 		e = rota_waitset_next(x, w, have >= want ? 0 : timeout < 0 ? timeout : now < end ? (int64_t)(end - now) : 0, &k, &tag);
 		if (e == 0) {
-			ready[tag] = 1;
+			if (ready)
+				ready[tag] = 1;
 			have++;
 			rota_release(x, k);
 		}

@@ -267,7 +267,7 @@ int	rota_get(struct rota_ctx *, struct rota_ref *r, struct rota_value *v, int64_
 /* the same with all values of a task that returned several: at most n into v; how many there are */
 int	rota_get_all(struct rota_ctx *, struct rota_ref *r, struct rota_value *v, size_t n, int64_t timeout);
 int	rota_ready(struct rota_ctx *, struct rota_ref *r);		/* 1, 0 */
-/* Waits until at least want of n references are ready, which ready[i] tells: how many are; fewer: the time is over. */
+/* Waits until at least want of n references are ready: how many are; fewer: the time is over.  ready[i], unless NULL, tells which. */
 int	rota_wait(struct rota_ctx *, struct rota_ref *const *r, size_t n, size_t want, int64_t timeout, unsigned char *ready);
 void	rota_retain(struct rota_ctx *, struct rota_ref *r);		/* once more to be released */
 void	rota_release(struct rota_ctx *, struct rota_ref *r);		/* NULL is fine */
