@@ -63,6 +63,18 @@ lua_functions() {	# every function of the module is in rota-lua(7), and none is 
 	diff "$TMP/have" "$TMP/said"
 }
 
+told() {		# told PAGE WORDS...: what cannot be caught at run time is in the page, as these words in turn, over its lines
+	tr -s ' \n' ' ' <"man/$1" >"$TMP/flat"; shift
+	for w; do grep -qF -e "$w" "$TMP/flat" || { echo "no '$w'"; return 1; }; done
+}
+check 'a ref is true: in CAVEATS' told rota-lua.7 'A ref is true:'
+check 'an upvalue that is assigned to: in CAVEATS' told rota-lua.7 'changes the copy of its worker' 'State belongs in actors.'
+check 'what counts from 1, and what from 0' told rota-lua.7 'Numbers that index a list count from 1' 'as GPU 0 and rank 0'
+check 'in the prompt a local lives for one line' told rlua.1 'lives for one line'
+check 'a lost command runs again: at least once' told rmap.1 'at least once'
+check 'columns of -J are kept' told rota.7 'whose keys stay what they are'
+check 'where robj put leaves what it puts' told robj.1 'belongs to the node, not to the program that made it'
+
 for p in $progs; do
 	check "$p has a page" has_page "$p"
 	f=$(page "$p")

@@ -84,6 +84,11 @@ end
 is(ref:get(), 3, "ref:get()")
 ok(ref:wait(5), "ref:wait(t)")
 
+local long = rota.task(function() rota.sleep(60) end):with { cpus = 0 }()
+long:cancel()
+_, err = rota.pget(long, 20)
+is(err.code, "cancelled", "ref:cancel()")
+
 -- 13, 14, 15 misspellings are told at the call
 local c = Counter(0)
 raises("call it with a colon", "a dot in place of a colon", function() return c.add(5) end)
@@ -97,6 +102,11 @@ raises("cpus", "an option of Ray's", function() return id:with { num_cpus = 2 } 
 local fib
 fib = rota.task(function(n) if n < 2 then return n end return rota.get(fib(n - 1)) + rota.get(fib(n - 2)) end)
 is(rota.get(fib(6), 20), 8, "a task that names itself by a local")
+
+local count = 0
+local counts = rota.task(function() count = count + 1 return count end)
+rota.get(counts(), 20)
+is(count, 0, "a task that assigns to an upvalue changes its worker's copy, not the script's")
 
 -- 18 closures in a loop; big upvalues
 local sums = {}
@@ -127,6 +137,12 @@ is(rota.get(rota.task(function(p) return p:norm() end)(setmetatable({ x = 1, y =
 local t = { 1, 2, x = "y", [2.5] = 3.0, [7] = 7, s = "\0\xff" }
 is(rota.get(id(t), 20), t, "Lua to Lua is identity: keys, floats, bytes")
 ok(rota.null ~= nil and rota.get(id(rota.null), 20) == rota.null, "rota.null is itself")
+
+-- 23 what indexes a list of Lua counts from 1
+local r1, r2 = rota.task(function() return "first", "second" end):with { returns = 2 }()
+is(rota.get { r1, r2 }, { "first", "second", n = 2 }, "returns count from 1")
+_, err = rota.pget(rota.task(boom)(), 20)
+is(err.attempt, 1, "and so do attempts")
 
 -- 24 buffers
 local b = rota.buffer(4, "f64")
