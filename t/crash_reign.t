@@ -22,6 +22,11 @@ state_of_a_lasting_one() {
 }
 check 'and of a lasting one' state_of_a_lasting_one
 
+rm -rf "$ROTA_DIR" && mkdir "$ROTA_DIR"
+check 'while objects move within a fragmented store' timeout -k 5 ${ROTA_LONG:+30}90 rlua t/fragment.lua "${SEED-}" kill
+sed -n 's/^# seed/# fragment: seed/p' "$TMP/log"
+check 'nothing is left of those' t/leaks.sh "$ROTA_DIR"
+
 # a lasting node: what it keeps, names and times too, and what the control store knows
 keeps() {
 	XDG_STATE_HOME=$TMP/state rota up -q -c 2 --store 8M >/dev/null &&

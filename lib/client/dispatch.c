@@ -93,15 +93,6 @@ ON(lent)
 	return 0;
 }
 
-static void
-yield_l(struct client *c)		/* the node is full: what we were lent and do not use is there for others */
-{
-	uint64_t off, bytes;
-
-	while (arena_yield(&c->arena, &off, &bytes))
-		LINK_SEND(c, unlend, .off = off, .bytes = bytes);
-}
-
 ON(free)				/* objects of ours whose owner is dead or gave them to the node */
 {
 	UNUSED;
@@ -109,7 +100,7 @@ ON(free)				/* objects of ours whose owner is dead or gave them to the node */
 		if (arena_mine(&c->arena, le_get64(m->objects.p + i)))
 			arena_free(&c->arena, le_get64(m->objects.p + i), le_get32(m->objects.p + i + 8));
 	if (m->spare)
-		yield_l(c);
+		mem_yield_l(c);
 	return 0;
 }
 
@@ -123,7 +114,7 @@ ON(evict)
 ON(collect)
 {
 	UNUSED;
-	yield_l(c);			/* at once, also if the main thread is busy with something else */
+	mem_yield_l(c);			/* at once, also if the main thread is busy with something else */
 	c->collect = true;
 	c->collect_round = m->round;
 	return 0;

@@ -514,6 +514,7 @@ obj_gen(const struct arena *a, uint64_t off)		/* generation of what lies at off 
 	return (uint32_t)(atomic_load_explicit(&h->word, memory_order_acquire) >> 32);
 }
 int	mem_new(struct client *c, struct id id, const uint64_t *sizes, unsigned nbuf, size_t head, struct obj *o);
+void	mem_yield_l(struct client *c);			/* the node is full: what we were lent and do not use is there for others */
 void	mem_collect(struct client *c);		/* runs the collect hook: main thread, lock not held */
 
 /* fn.c, place.c, args.c, task.c */

@@ -13,18 +13,24 @@
 #define OBJ_NVALS 0x0fffu	/* obj_hdr.flags: encoded values in the head, cut */
 
 static void
-spare_l(struct client *c, bool all)
+spare_l(struct client *c)
 {
-	uint64_t off, bytes, keep = c->arena.reserve;
+	uint64_t off, bytes;
 
-	if (all)
-		c->arena.reserve = 0;
 	while (arena_spare(&c->arena, &off, &bytes))
 		LINK_SEND(c, unlend, .off = off, .bytes = bytes);
-	c->arena.reserve = keep;
 }
 
-/* a full collection here; all: rlet asked for it, so empty extents go back to the last one */
+void
+mem_yield_l(struct client *c)
+{
+	uint64_t off, bytes;
+
+	while (arena_yield(&c->arena, &off, &bytes))
+		LINK_SEND(c, unlend, .off = off, .bytes = bytes);
+}
+
+/* a full collection here, and what is free goes back */
 void
 mem_collect(struct client *c)
 {
@@ -39,7 +45,7 @@ mem_collect(struct client *c)
 	lock_take(&c->lock);
 	drops_l(c);
 	lineage_relieve_l(c);
-	spare_l(c, true);
+	mem_yield_l(c);
 	LINK_SEND(c, collected, .round = round);
 	lock_drop(&c->lock);
 }
@@ -163,7 +169,7 @@ mem_free_l(struct client *c, const struct rec_where *w)
 
 	if (w->proc == c->me.proc && arena_free(&c->arena, w->off, w->gen) != -EPERM) {
 		if (c->arena.lent - c->arena.used > 2 * c->arena.reserve)
-			spare_l(c, false);
+			spare_l(c);
 		return;
 	}
 	for (unsigned i = 0; i < c->nlease && w->proc != c->me.proc; i++)

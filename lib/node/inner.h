@@ -429,7 +429,9 @@ void	watch_gone(struct nproc *p);
 const char *watch_killed(struct nproc *p);	/* it died of SIGKILL: if the kernel did that for memory, the text; or NULL */
 
 /* spill.c, restore.c: objects whose place is the node's choice: it moves them to the disk and back (see node/spill.h) */
-bool	spill_push(struct node *n, uint64_t need);	/* works at making room; false: nothing can be moved, see spill_why */
+/* works at making room; ahead: nobody waits for it yet; false: nothing can be moved, see spill_why */
+bool	spill_push(struct node *n, uint64_t need, bool ahead);
+void	spill_give_back(struct node *n);	/* free room of the node's own extents */
 const char *spill_why(const struct node *n);	/* why nothing is written, or "" */
 bool	spill_hot(const struct node *n);		/* objects were moved within the last second */
 int	spill_frame(struct nproc *p, const struct frame *f);	/* EVICTABLE RESTORE FORGET */

@@ -189,6 +189,7 @@ memory_collect(struct node *n)
 	n->round++;
 	n->round_at = now + (spill_hot(n) ? COLD : ROUND) * MS;
 	n->collected_at = now;
+	spill_give_back(n);
 	later(n, now + FIRST * MS);
 	list_each(l, &n->procs_list) {
 		struct nproc *p = list_entry(l, struct nproc, link);
@@ -208,7 +209,7 @@ make_room(struct node *n, uint64_t bytes)
 	now = clock_ns();
 	if (!spill_hot(n) && now - n->collected_at < FIRST * MS)
 		return FIRST;
-	return spill_push(n, bytes) ? 50 : ROUND;
+	return spill_push(n, bytes, false) ? 50 : ROUND;
 }
 
 static bool
@@ -245,7 +246,7 @@ serve(struct node *n)
 		free(w);
 	}
 	if (spill_hot(n) && n->arena.free < batch)
-		spill_push(n, batch);		/* ahead of the next one */
+		spill_push(n, batch, true);		/* ahead of the next one */
 }
 
 void

@@ -87,18 +87,12 @@ begin(struct node *n, struct moved *m)
 	const struct obj_hdr like = { .id = m->id, .size = m->size, .made = m->made };
 	struct spill *s = n->spill;
 	struct spill_job *j;
-	uint64_t off, len;
-	int e;
 
 	if ((j = calloc(1, sizeof *j)) == NULL || (j->moved = malloc(sizeof *j->moved)) == NULL) {
 		free(j);
 		return ERR_FULL;
 	}
-	while ((e = arena_clone(&n->view, &like, m->run, &j->off, &j->gen)) == -EAGAIN)
-		if ((e = arena_node_lend(&n->arena, ARENA_NODE_PROC, arena_want(m->run), &off, &len)) < 0 ||
-		    (e = arena_lend(&n->view, off, len)) < 0)
-			break;
-	if (e < 0) {
+	if (spill_clone(n, &like, m->run, &j->off, &j->gen) < 0) {
 		spill_job_free(j);
 		return ERR_FULL;
 	}

@@ -183,13 +183,24 @@ spill_forget(struct node *n, struct id id)
 
 /* --- dropping what has a copy on the disk ------------------------------------------------------------------------------------ */
 
-static void
-give_back(struct node *n)			/* free room of our own extents */
+void
+spill_give_back(struct node *n)
 {
 	uint64_t off, bytes;
 
 	while (arena_yield(&n->view, &off, &bytes))
 		arena_node_unlend(&n->arena, ARENA_NODE_PROC, off, bytes);
+}
+
+void
+spill_left(struct spill *s, const struct arena_evict *e)
+{
+	struct nproc *p;
+
+	if (e->borrower == ARENA_NODE_PROC)
+		arena_free(&s->n->view, e->off, e->gen);
+	else if (e->borrower && (p = map_get(&s->n->procs, e->borrower)) != NULL)
+		memory_tell(p, e->off, e->gen, true);
 }
 
 static void
@@ -198,7 +209,6 @@ drop(struct spill *s, struct moved **v, size_t count)
 	struct arena_evict *e = calloc(count + 1, sizeof *e);
 	struct map at = { 0 };
 	struct node *n = s->n;
-	struct nproc *p;
 	size_t k = 0;
 
 	if (e == NULL)
@@ -218,12 +228,9 @@ drop(struct spill *s, struct moved **v, size_t count)
 		}
 		m->off = 0;
 		s->dropped += m->run;
-		if (e[i].borrower == ARENA_NODE_PROC)
-			arena_free(&n->view, e[i].off, e[i].gen);
-		else if (e[i].borrower && (p = map_get(&n->procs, e[i].borrower)) != NULL)
-			memory_tell(p, e[i].off, e[i].gen, true);
+		spill_left(s, &e[i]);
 	}
-	give_back(n);
+	spill_give_back(n);
 	map_release(&at);
 	free(e);
 	s->hot = clock_ns();
@@ -311,10 +318,15 @@ write_job(struct spill *s, struct moved **v, size_t n)
 }
 
 static void
-write_all(struct spill *s, struct moved **v, size_t n)
+move_all(struct spill *s, struct moved **v, size_t n)
 {
 	size_t from = 0;
 	uint64_t sum = 0;
+
+	if (s->window_end)
+		n = relocate(s, v, n);
+	if (!s->open)
+		return;
 
 	for (size_t i = 0; i < n; i++) {
 		sum += v[i]->run;
@@ -445,6 +457,8 @@ spill_adopt(struct node *n, const struct arena_item *it)
 	if (m && m->off == 0 && !m->busy) {
 		m->off = it->off;
 		m->gen = it->gen;
+	} else if (m && m->off && m->off != it->off) {
+		memory_free(n, it->off, it->gen, true);		/* the last daemon was killed when it had copied it */
 	}
 	return m || moved_new(n, it);
 }
@@ -513,7 +527,7 @@ act(struct choice *c, uint64_t from, uint64_t to)
 	if (nclean)
 		drop(c->s, clean, nclean);
 	if (ndirty)
-		write_all(c->s, dirty, ndirty);
+		move_all(c->s, dirty, ndirty);
 	free(clean);
 	return true;
 }
@@ -535,20 +549,21 @@ expire(struct spill *s)
 }
 
 bool
-spill_push(struct node *n, uint64_t need)
+spill_push(struct node *n, uint64_t need, bool ahead)
 {
 	struct spill *s = spill_get(n);
 	uint64_t batch = n->arena.bytes / 16 < 2 * JOB ? n->arena.bytes / 16 : 2 * JOB, most = need > batch ? need : batch;
 	struct choice c = { .n = n, .s = s, .row = { .now = arena_now(), .granule = ARENA_GRANULE } };
 	size_t from, to;
-	bool found = false;
+	bool found = false, disk;
 
 	if (s == NULL)
 		return false;
 	expire(s);
 	if (s->asked + s->writing >= 2 * most)
 		return true;
-	if (s->why[0] && s->why_at > clock_ns())
+	disk = s->why[0] == '\0' || s->why_at <= clock_ns();
+	if (ahead && !disk)
 		return s->asked + s->writing > 0;
 	read_pins(&c);
 	if (!c.all_pinned) {
@@ -556,7 +571,10 @@ spill_push(struct node *n, uint64_t need)
 		unit(&c, 0, 0, SPILL_FREE, 0);
 		found = spill_choose(&c.row, most, &from, &to) || (most > need && spill_choose(&c.row, need, &from, &to));
 	}
-	if (found)
+	s->window = s->window_end = 0;
+	if (found && !ahead)
+		relocate_window(s, &c.row, from, to, c.item, c.len);
+	if (found && (disk || s->window_end))
 		found = act(&c, c.row.unit[from].off, c.row.unit[to - 1].off + c.row.unit[to - 1].n);
 	spill_release(&c.row);
 	map_release(&c.pins);
@@ -608,7 +626,7 @@ on_evictable(struct nproc *p, const struct frame *f)
 	}
 	if (s->asks.n == 0)
 		s->asks_at = 0;
-	write_all(s, v, count);
+	move_all(s, v, count);
 	free(v);
 	n->mem_dirty = true;
 	return 0;

@@ -55,7 +55,8 @@ struct spill {
 	uint64_t why_at;		/* try again then */
 	uint64_t asked, writing;	/* bytes under way */
 	uint64_t hot;			/* when something was moved last, ns */
-	uint64_t spilled, restored, dropped;	/* bytes, in all */
+	uint64_t spilled, restored, dropped, relocated;	/* bytes, in all */
+	uint64_t window, window_end;	/* what leaves this part of the arena goes elsewhere in it; 0, 0: to the disk */
 	struct idmap asks, refused;	/* ids: until the owner answers; not to be asked again at once */
 	uint64_t asks_at, refused_at;	/* when they began to fill */
 
@@ -73,6 +74,15 @@ void	spill_store_drop(struct spill *s, struct moved *m);	/* its copy on the disk
 struct moved *moved_new(struct node *n, const struct arena_item *it);	/* or NULL: no memory */
 void	moved_note(struct node *n, const struct moved *m);	/* spill_heir.c: for the next daemon */
 void	moved_free(struct node *n, struct moved *m);		/* wherever it is; later if it is busy */
+
+void	spill_left(struct spill *s, const struct arena_evict *e);	/* its space is somebody's: who frees it is told */
+
+/* relocate.c */
+int	spill_clone(struct node *n, const struct obj_hdr *like, uint64_t run, uint64_t *off, uint32_t *gen);	/* arena_clone in an extent of ours: 0, ERR_FULL */
+/* Sets s->window to the chosen units [from, to) if what leaves them, some of item[0 .. n), has room elsewhere in the arena. */
+void	relocate_window(struct spill *s, const struct spill_row *row, size_t from, size_t to, const struct arena_item *item, size_t n);
+/* Copies those that lie in the window elsewhere; v: what remains, for the disk.  How many. */
+size_t	relocate(struct spill *s, struct moved **v, size_t count);
 
 /* spill_io.c: the threads */
 int	spill_io_start(struct spill *s, void (*done)(struct spill *s, struct spill_job *j));

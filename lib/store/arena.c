@@ -207,11 +207,21 @@ span_carve(struct arena *a, struct span *p, uint64_t *off)
 	return 0;
 }
 
+static uint32_t
+room_outside(const struct arena *a, uint32_t s)		/* of a->avoid */
+{
+	const struct arena_impl *m = a->impl;
+
+	while (s && (uint64_t)m->span[s].g << ARENA_SHIFT >= a->avoid && (uint64_t)m->span[s].g << ARENA_SHIFT < a->avoid_end)
+		s = m->span[s].next;
+	return s;
+}
+
 static int
 block_new(struct arena *a, unsigned c, uint64_t *off)
 {
 	struct arena_impl *m = a->impl;
-	uint32_t s = m->room[c];
+	uint32_t s = a->avoid_end ? room_outside(a, m->room[c]) : m->room[c];
 	struct span *p;
 	uint64_t link;
 	int e;

@@ -87,6 +87,7 @@ struct arena {
 	uint64_t lent;			/* ro: bytes of all extents lent to us */
 	uint64_t used;			/* ro: bytes of them in blocks that are not free */
 	uint64_t reserve;		/* rw: empty extents up to this many bytes are kept, arena_spare gives the others */
+	uint64_t avoid, avoid_end;	/* rw: no block of a size class is taken here; 0, 0: everywhere */
 	struct arena_impl *impl;	/* private */
 };
 #define ARENA_INIT { 0 }

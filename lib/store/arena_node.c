@@ -106,7 +106,7 @@ run_pick(const struct arena_node *an, uint32_t proc, uint64_t n)
 	for (size_t i = 0; i < an->nrun; i++) {
 		const struct arena_run *r = &an->run[i];
 
-		if (r->n < n)
+		if (r->n < n || (r->g << ARENA_SHIFT < an->avoid_end && (r->g + r->n) << ARENA_SHIFT > an->avoid))
 			continue;
 		rank = r->last == proc ? 0 : !r->warm ? 2 : r->last ? 3 : 1;
 		if (rank < best_rank || (rank == best_rank && r->n < an->run[best].n)) {

@@ -38,6 +38,7 @@ struct arena_node {
 	uint64_t warm;			/* ro: bytes of free that have pages */
 	uint64_t reserve;		/* rw: arena_node_trim leaves this many warm */
 	uint64_t limit;			/* rw: lend no more than this many bytes in all (tests; 0: no limit) */
+	uint64_t avoid, avoid_end;	/* rw: lend nothing of this part; 0, 0: all may be lent */
 	struct arena_hooks hook;	/* rw */
 	unsigned char *base;		/* private from here */
 	uint64_t first;			/* first granule after the head */
