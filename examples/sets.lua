@@ -11,20 +11,17 @@ local Translator = rota.actor{
 	end,
 	crash = function() os.exit(1) end,
 }
-local s <close> = rota.set(Translator, { n = 4 }, { one = "eins", two = "zwei", three = "drei" })
+-- every 5 s each is asked how it is; who is stuck and does not answer is replaced, too
+local s <close> = rota.set(Translator, { n = 4, health = "5s" }, { one = "eins", two = "zwei", three = "drei" })
 print(s:wait(20), #s)
 --> true	4
 
 print(table.concat(s:map("say", { "one", "two and two", "three" }), ", "))
 --> eins, zwei and zwei, drei
 
-rota.pget(s:crash())				-- one of them is gone
-local seen_less
-for info in s:watch() do			-- its changes, as they happen
-	seen_less = seen_less or info.up < 4
-	if seen_less and info.up == 4 then print("four again") break end
-end
---> four again
+rota.pget(s:crash())				-- one of them is gone, and made again
+print(rota.get(s:ready(4)))			-- a ref that is ready once four are up
+--> true
 
 s:resize "1:2"					-- two are wanted, one will do
 for info in s:watch() do if #info.members == 2 then print(info.state, info.min, info.max) break end end
