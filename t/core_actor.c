@@ -221,6 +221,40 @@ random_inputs(unsigned seed)
 	return bad;
 }
 
+/* another daemon takes over */
+static void
+heirs(void)
+{
+	struct msg_actor_new m = { .class = span_of("C", 1), .spec = span_of("spec", 4), .restarts = 9 }, stays = m;
+	struct actor_life *a, *b;
+
+	stays.detached = 1;
+	STEP(.kind = ACTOR_IN_HEIR, .actor = 500, .proc = 10, .job = 7, .new = &m, .restarts = 3, .incarnation = 5, .until = now + SEC,
+	    .text = "gone");
+	a = actor_get(&c, 500);
+	ok(a->state == ACTOR_RESTARTING && a->restarts == 3 && a->incarnation == 5 && a->nholder == 0 && seen[ACTOR_FX_PLACE] == 0);
+	STEP(.kind = ACTOR_IN_HEIR, .actor = 501, .proc = 10, .job = 7, .new = &m, .restarts = 3, .incarnation = 2, .until = now + SEC,
+	    .text = "gone");
+	STEP(.kind = ACTOR_IN_HEIR, .actor = 502, .job = 8, .new = &stays, .restarts = 3, .incarnation = 2, .until = now + SEC, .text = "gone");
+	b = actor_get(&c, 502);
+	STEP(.kind = ACTOR_IN_HOLD, .actor = 500, .proc = 10);
+	STEP(.kind = ACTOR_IN_OPEN, .actor = 500, .proc = 10, .req = 3);
+	ok(seen[ACTOR_FX_RING] == 0 && seen[ACTOR_FX_FAIL] == 0);	/* it waits */
+	STEP(.kind = ACTOR_IN_RESUME, .job = 7);
+	ok(seen[ACTOR_FX_PLACE] == 2 && b->stage == STAGE_NONE);	/* those of that job */
+	STEP(.kind = ACTOR_IN_RESUME, .job = 7);
+	ok(seen[ACTOR_FX_PLACE] == 0);
+	STEP(.kind = ACTOR_IN_PLACED, .actor = 500, .worker = 200);
+	STEP(.kind = ACTOR_IN_UP, .actor = 500, .worker = 200, .ok = true);
+	ok(seen[ACTOR_FX_RING] == 1 && a->state == ACTOR_ALIVE);
+	now += SEC;
+	STEP(.kind = ACTOR_IN_TICK);
+	ok(actor_get(&c, 501) == NULL && a->state == ACTOR_ALIVE && b->state == ACTOR_RESTARTING);	/* nobody came to hold it */
+	STEP(.kind = ACTOR_IN_JOB_END, .job = 8);
+	STEP(.kind = ACTOR_IN_RESUME, .job = 8);
+	ok(seen[ACTOR_FX_PLACE] == 1);			/* a detached one of a job that is over */
+}
+
 int
 main(void)
 {
@@ -230,6 +264,7 @@ main(void)
 	life();
 	ends();
 	pauses();
+	heirs();
 	for (unsigned seed = 1; seed <= 20; seed++)
 		bad += random_inputs(seed);
 	ok(bad == 0);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/err.h"
 #include "core/control.h"
+#include "wire/le.h"
 #include "tap.h"
 
 #define SEC UINT64_C(1000000000)
@@ -168,6 +169,34 @@ restart(struct control *c)
 	ok(SAY(c, 6, actor_find, .name = s("hits"), .namespace = s("x")).type == MSG_FAIL_T);
 }
 
+static struct span
+u64s(unsigned char b[16], uint64_t x, uint64_t y)
+{
+	le_put64(b, x);
+	le_put64(b + 8, y);
+	return span_of(b, y ? 16 : 8);
+}
+
+/* another daemon of the node says what goes on */
+static void
+heir(struct control *c)
+{
+	unsigned char actors[16], jobs[16], procs[16];
+	struct answer kept, gone;
+	uint64_t node = SAY(c, 20, node_join).num, job = SAY(c, 20, job_new).num;
+
+	kept = SAY(c, 20, actor_new, .name = s("kept"), .namespace = s("z"), .job = job);
+	gone = SAY(c, 20, actor_new, .name = s("gone"), .namespace = s("z"), .job = job);
+	ok(kept.num && gone.num == kept.num + 1);
+	ok(SAY(c, 21, node_join, .node = node, .heir = 1, .actors = u64s(actors, kept.num, 0), .jobs = u64s(jobs, job, 0),
+	    .procs = u64s(procs, 1, 2)).num == node);
+	ok(SAY(c, 21, actor_find, .name = s("kept"), .namespace = s("z")).num == kept.num);
+	ok(SAY(c, 21, actor_find, .name = s("gone"), .namespace = s("z")).type == MSG_FAIL_T);
+	control_gone(c, now, 20, &o);		/* the dead one's connection ends late */
+	ok(o.at == 0 && SAY(c, 21, job_new).num == job + 1);
+	SAY(c, 21, actor_note, .actor = kept.num, .state = ACTOR_DEAD);
+}
+
 /*
  * Crashes: after each answer the disk holds at least its commit, and maybe not what came later.  No number is ever
  * given twice, and a name that was answered stays taken.
@@ -238,6 +267,7 @@ main(void)
 	control_init(&c, 1);
 	names(&c);
 	restart(&c);
+	heir(&c);
 	ok(broken == 0);
 	for (unsigned seed = 1; seed <= 20; seed++)
 		crashes(&c, seed);

@@ -249,11 +249,42 @@ chance(void)
 	ok(bad == 0);	/* 200,000 random inputs */
 }
 
+/* another daemon takes over */
+static void
+heirs(void)
+{
+	struct set_in in = { .kind = SET_IN_HEIR, .job = 5, .min = 2, .max = 3, .spec = span_of("x", 1), .set = 100, .generation = 1, .up = true };
+	struct set *s, *g;
+
+	now += 1000;
+	ok(step(in) == 0 && o.n == 0 && c.last == 100);
+	s = set_get(&c, 100);
+	ok(s->ever && s->revision == now);
+	in.set = 90;
+	in.gang = true;
+	in.min = 3;
+	ok(step(in) == 0 && c.last == 100);
+	g = set_get(&c, 90);
+	ok(g->generation == 2);			/* a gang is the next one */
+	ok(step((struct set_in){ .kind = SET_IN_HELD, .set = 100, .rank = 1, .actor = ++actors }) == 0 && set_check(&c) == 0);
+	ok(step((struct set_in){ .kind = SET_IN_HELD, .set = 100, .rank = 1, .actor = actors + 1 }) == -ESRCH);	/* it has one */
+	ok(step((struct set_in){ .kind = SET_IN_HELD, .set = 100, .rank = 3, .actor = actors + 1 }) == -ESRCH);	/* no rank of it */
+	ok(step((struct set_in){ .kind = SET_IN_HELD, .set = 90, .rank = 0, .actor = actors + 1 }) == -ESRCH);
+	step((struct set_in){ .kind = SET_IN_RESUME, .job = 5 });
+	ok(fx(SET_FX_MAKE) == 2 && fx(SET_FX_GROUP) == 1 && s->n == 3);	/* what lacks is made */
+	step((struct set_in){ .kind = SET_IN_ACTOR, .set = 100, .actor = actors, .up = true });
+	up(100, 0);
+	ok(s->state == SET_ALIVE && set_check(&c) == 0);
+	step((struct set_in){ .kind = SET_IN_JOB_END, .job = 5 });
+	forget();
+}
+
 int
 main(void)
 {
 	plain();
 	gang();
+	heirs();
 	health();
 	renewal(0);
 	renewal(1);
