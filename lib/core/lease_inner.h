@@ -1,6 +1,7 @@
 /*
  * lease_inner - what lease.c, which takes inputs and keeps the figures, and lease_share.c, which decides who gets what,
- * share, with lease_group.c, which keeps the pools of groups, and lease_actors.c.  Nobody else includes it.
+ * share, with lease_group.c, which keeps the pools of groups, lease_actors.c, and lease_look.c, which changes nothing.
+ * Nobody else includes it.
  */
 #ifndef CORE_LEASE_INNER_H
 #define CORE_LEASE_INNER_H
@@ -102,7 +103,7 @@ bool	lease_staffed(struct lease_core *c, uint64_t now, struct demand *d, struct 
 int	lease_grant(struct lease_core *c, uint64_t now, struct demand *d, struct lease_out *o);
 
 void	lease_call(uint64_t now, struct lease *l, struct lease_out *o);	/* called back: level 1 */
-bool	lease_fits(const struct lease_core *c, const struct res *need);	/* now */
+bool	lease_fits(const struct lease_core *c, const struct res *need);	/* now; lease_look.c */
 struct job *lease_job(struct lease_core *c, uint32_t number);		/* counted; NULL: no memory */
 void	lease_job_put(struct lease_core *c, struct job *j);
 void	lease_demand_end(struct lease_core *c, struct demand *d);
