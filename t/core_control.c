@@ -5,6 +5,7 @@
 #include "core/control.h"
 #include "wire/le.h"
 #include "tap.h"
+#include "wire/le.h"
 
 #define SEC UINT64_C(1000000000)
 
@@ -147,14 +148,26 @@ names(struct control *c)
 	ok(SAY(c, 1, actor_new, .req = 9, .name = s("hits"), .namespace = s("x")).num == 3);
 }
 
+static struct span
+list(uint64_t first, uint64_t last)	/* numbers of actors, as NODE_JOIN has them */
+{
+	static unsigned char b[8 * 600];
+	size_t n = 0;
+
+	for (; first <= last; first++, n += 8)
+		le_put64(b + n, first);
+	return span_of(b, n);
+}
+
 static void
 restart(struct control *c)
 {
 	struct answer a;
 
 	reload(c, UINT64_MAX, 2);
-	a = SAY(c, 5, node_join, .node = 1);
+	a = SAY(c, 5, node_join, .node = 1, .actors = list(3, 3));
 	ok(a.num == 1);				/* the same incarnation is back */
+	ok(SAY(c, 5, actor_find, .name = s("hits"), .namespace = s("y")).type == MSG_FAIL_T);	/* it has it no more */
 	ok(SAY(c, 5, actor_find, .name = s("hits"), .namespace = s("x")).num == 3);
 	ok(SAY(c, 5, job_new, .req = 1).num == 2);
 	control_gone(c, now, 5, &o);
@@ -251,7 +264,7 @@ crashes(struct control *c, unsigned seed)
 						disk[k++] = disk[j];
 				nrow = k;
 			}
-			broken += SAY(c, ++peer, node_join, .node = node).num != node;
+			broken += SAY(c, ++peer, node_join, .node = node, .actors = list(1, top)).num != node;
 			if (name[0])
 				broken += SAY(c, peer, actor_find, .name = s(name), .namespace = s("x")).num != taken;
 			break;

@@ -200,16 +200,23 @@ lists(struct span list, uint64_t u)
 	return i + 8 <= list.n;
 }
 
-/* another daemon of n: what it does not name runs no more */
+/* n is back: an actor that it does not name has died since, or n was never told of it and asks for it once more */
 static void
-node_heir(struct control *c, const struct node *n, const struct msg_node_join *m, struct control_out *o)
+node_back(struct control *c, const struct node *n, const struct msg_node_join *m, struct control_out *o)
 {
 	struct map_iter it = MAP_ITER;
 
 	while (map_next(&c->actors, &it))
 		if (((struct act *)it.val)->node == n->number && !lists(m->actors, it.key))
 			act_del(c, it.val, o);
-	it = (struct map_iter)MAP_ITER;
+}
+
+/* it is another daemon of n: nothing goes on but what it names */
+static void
+node_heir(struct control *c, const struct node *n, const struct msg_node_join *m, struct control_out *o)
+{
+	struct map_iter it = MAP_ITER;
+
 	while (map_next(&c->jobs, &it))
 		if (((struct job *)it.val)->node == n->number && !lists(m->jobs, it.key))
 			free(map_del(&c->jobs, it.key));
@@ -241,8 +248,11 @@ on_join(struct control *c, uint64_t peer, const struct frame *f, struct control_
 		put_number(o, "next/node", c->next_node);
 		node_key(key, n->number);
 		put_number(o, key, n->number);
-	} else if (m.heir)
-		node_heir(c, n, &m, o);
+	} else {
+		node_back(c, n, &m, o);
+		if (m.heir)
+			node_heir(c, n, &m, o);
+	}
 	n->peer = peer;
 	SEND(o, peer, node_joined, .node = n->number, .epoch = c->epoch);
 	return 0;

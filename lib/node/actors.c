@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include "node/inner.h"
+#include "wire/le.h"
 
 /* --- what the actors' core decided ------------------------------------------------------------------------------- */
 
@@ -238,6 +239,54 @@ again(struct node *n, const struct ask *a)
 		proc_fail(p, a->req, -ENOMEM, "the node is out of memory");
 }
 
+static void
+ask_find(struct nproc *p, struct msg_actor_find *m, struct span body)
+{
+	uint64_t req = ctl_ask(p->n, p, m->req, MSG_ACTOR_FIND_T, body);
+
+	if (req == 0) {
+		proc_fail(p, m->req, -ENOMEM, "the node is out of memory");
+		return;
+	}
+	if (m->namespace.n == 0)
+		m->namespace = span_buf(p->job ? &p->job->namespace : &p->namespace);
+	CTL(p->n, actor_find, .req = req, .namespace = m->namespace, .name = m->name);
+}
+
+/*
+ * The control store went away with this question.  It is asked again: what that one registered and did not tell us
+ * of, the next one forgets when we join it (actors_alive).  False: it is about something else.
+ */
+bool
+actors_again(struct node *n, const struct ask *a)
+{
+	struct nproc *p = proc_find(n, a->proc);
+	struct msg_actor_find find;
+
+	if (a->type == MSG_ACTOR_FIND_T && p && msg_get_actor_find(&find, a->body.data, a->body.len) == 0)
+		ask_find(p, &find, span_buf(&a->body));
+	else if (a->type == MSG_ACTOR_NEW_T && a->set) {
+		if (!actors_make(n, a->job, span_buf(&a->body), a->set, a->rank))
+			sets_step(n, &(struct set_in){ .kind = SET_IN_MADE, .set = a->set, .rank = a->rank });
+	} else if (a->type == MSG_ACTOR_NEW_T)
+		again(n, a);
+	return a->type == MSG_ACTOR_NEW_T || a->type == MSG_ACTOR_FIND_T;
+}
+
+/* appends the numbers of those that are not dead, u64 little endian each */
+void
+actors_alive(const struct node *n, struct buf *list)
+{
+	struct map_iter it = MAP_ITER;
+	unsigned char b[8];
+
+	while (map_next(&n->actor.actors, &it))
+		if (((const struct actor_life *)it.val)->state != ACTOR_DEAD) {
+			le_put64(b, it.key);
+			buf_add(list, b, sizeof b);	/* no memory: it is forgotten there, and found no more */
+		}
+}
+
 /* those who would have taken the actor that is dead now */
 static void
 again_after(struct node *n, uint64_t actor)
@@ -334,19 +383,11 @@ static int
 on_find(struct nproc *p, const struct frame *f)
 {
 	struct msg_actor_find m;
-	uint64_t req;
 	int e = msg_get_actor_find(&m, f->body, f->len);
 
-	if (e < 0)
-		return e;
-	if ((req = ctl_ask(p->n, p, m.req, MSG_ACTOR_FIND_T, span_of(NULL, 0))) == 0) {
-		proc_fail(p, m.req, -ENOMEM, "the node is out of memory");
-		return 0;
-	}
-	if (m.namespace.n == 0)
-		m.namespace = span_buf(p->job ? &p->job->namespace : &p->namespace);
-	CTL(p->n, actor_find, .req = req, .namespace = m.namespace, .name = m.name);
-	return 0;
+	if (e == 0)
+		ask_find(p, &m, span_of(f->body, f->len));
+	return e;
 }
 
 static int

@@ -227,6 +227,9 @@ join(struct node *n)
 		m.procs = span_buf(&procs);
 		m.jobs = span_buf(&jobs);
 		m.actors = span_buf(&actors);
+	} else if (n->joined_once) {
+		actors_alive(n, &actors);
+		m.actors = span_buf(&actors);
 	}
 	n->joined_once = true;
 	if (n->gcs == NULL) {
@@ -283,7 +286,9 @@ gcs_close(struct conn *c, int e)
 		if (p && !p->lost && a->type == MSG_JOB_NEW_T) {
 			p->hello = ctl_ask(n, p, 0, MSG_JOB_NEW_T, span_of(NULL, 0));
 			CTL(n, job_new, .req = p->hello, .name = span_buf(&p->name), .namespace = span_buf(&p->namespace));
-		} else if (p && !p->lost && !kv_again(n, p, a))
+		} else if (a->after && map_put(&n->asks, it.key, a) == 0)
+			continue;		/* it was not asked yet */
+		else if (!actors_again(n, a) && p && !p->lost && !kv_again(n, p, a))
 			proc_fail(p, a->req, ERR_CLOSED, "%s", why);
 		ctl_ask_free(n, a);
 	}

@@ -485,6 +485,8 @@ bool	sets_held(struct node *n, uint64_t set, uint32_t rank, uint64_t actor);	/* 
 void	sets_actor(struct node *n, const struct actor_life *a);	/* a member's state changed */
 void	sets_grouped(struct node *n, const struct group_fx *fx);	/* a gang's placement group did */
 struct id sets_group(const struct node *n, uint64_t set);	/* that of a gang, or all 0 */
+bool	actors_again(struct node *n, const struct ask *a);
+void	actors_alive(const struct node *n, struct buf *list);
 bool	actors_make(struct node *n, struct njob *j, struct span body, uint64_t set, uint32_t rank);	/* actors.c */
 
 /* rows.c */

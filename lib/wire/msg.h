@@ -312,9 +312,9 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, pid, "process id of the node daemon") \
 	F(U, node, "number from an earlier join of the same incarnation; 0 first") \
 	F(U, heir, "1: its daemon died and another one took over: of what ran there goes on what the next three name, u64 each") \
-	F(B, procs, "processes that are waited for") \
-	F(B, jobs, "jobs") \
-	F(B, actors, "actors that are made again")
+	F(B, procs, "of an heir: processes that are waited for") \
+	F(B, jobs, "of an heir: jobs") \
+	F(B, actors, "of who joins again: those that it has; others were lost before it heard of them, or have died")
 #define MSG_NODE_JOINED(F) \
 	F(U, node, "node number") \
 	F(U, epoch, "of the control store, raised at each start")

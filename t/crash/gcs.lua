@@ -41,9 +41,15 @@ for round = 1, C.rounds(8, 100) do
 	end
 	local name = "pot" .. round
 	local good, a = pcall(M.Pot:with { name = name })
+	right(good, "an actor is made, by this control store or the next", a)
 	if good then
 		names[name] = a
 		right(rota.pget(a:add(round, ""), 60) == round, "a new actor answers", round)
+	end
+	for _ = 1, 20 do
+		local b = M.Pot()
+		right(rota.pget(b:add(round, ""), 60) == round, "an actor without a name answers", round)
+		right(rota.find(name) == a, "a name is found", name)
 	end
 	local g
 	good, g = pcall(rota.group, { { cpus = 0.1 }, { cpus = 0.1 } }, "pack", { name = "group" .. round })
