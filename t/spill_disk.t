@@ -45,7 +45,7 @@ check 'more than the store comes back from the disk' prints true fill 25 read
 check 'the directory was given: it stays, and is empty' prints '' ls -A "$TMP/spill"
 check 'only we can look into it' prints drwx------ sh -c 'ls -ld "$ROTA_SPILL" | cut -c 1-10'
 check 'files have no names; a killed node leaves nothing' prints '0
-false	no node is running' fill 25 kill
+false	the node died' fill 25 kill
 check 'really nothing' prints '' ls -A "$TMP/spill"
 
 mkdir -p "$TMP/older" && : >"$TMP/older/rota-spill-1-0" && : >"$TMP/older/mine"
