@@ -1,4 +1,4 @@
--- fragment.lua [SEED] [kill] - a store that has room, but none that lies together, gets it back without a disk: objects move within it
+-- fragment.lua - a store that has room, but none that lies together, gets it back without a disk: objects move within it; arguments SEED, "kill"
 if os.getenv "ROTA_SPILL" ~= "/proc/nowhere" then		-- the node that we start has no place to move objects to
 	local _, _, status = os.execute(("ROTA_SPILL=/proc/nowhere exec rlua '%s' '%s' '%s'"):format(arg[0], arg[1] or "", arg[2] or ""))
 	os.exit(status)
