@@ -44,9 +44,11 @@ int	client_chan_peer(const struct client_chan *ch);
 
 /*
  * put: 1 sent; 0 no room.  send: 0 sent; calls wait until there is room, again and again for a message in parts; what
- * wait returns below 0 ends it.  Both: what client_chan_peer says, ERR_PROTO for a peer that writes nonsense, ERR_VALUE.
+ * wait returns below 0 ends it.  Both: what client_chan_peer says, ERR_PROTO for a peer that writes nonsense,
+ * ERR_VALUE for what is longer than client_chan_longest.
  * Left in the middle of a message (client_chan_partial; wait may also not return) the channel is fit for closing only.
  */
+extern uint64_t client_chan_longest;	/* bytes of a message in parts: 4 GiB; tests lower it */
 int	client_chan_put(struct client_chan *ch, const struct payload *p, unsigned tag);
 int	client_chan_send(struct client_chan *ch, const struct payload *p, unsigned tag,
 	    int (*wait)(struct client_chan *ch, void *arg), void *arg);

@@ -49,6 +49,8 @@ take(struct client_chan *ch)
 		return e;
 	if (!ch->partial)
 		ch->copy.len = 0;
+	if (ch->copy.len + m.n > client_chan_longest)
+		return ERR_PROTO;
 	if (buf_add(&ch->copy, m.p, m.n) < 0)
 		return -ENOMEM;
 	if (!m.more && !(h = malloc(sizeof *h)))

@@ -3,6 +3,8 @@
 
 #define PIECES (2 + 2 * CHAN_SEGS)
 
+uint64_t client_chan_longest = UINT64_C(1) << 32;
+
 struct gather {				/* a message: pieces to be copied one after the other */
 	struct seg piece[PIECES];
 	unsigned n, at;
@@ -122,6 +124,8 @@ client_chan_send(struct client_chan *ch, const struct payload *p, unsigned tag,
 		return e < 0 ? e : 0;
 	if ((e = gather(&g, p)) < 0)
 		return e;
+	if (g.left > client_chan_longest)
+		return ERR_VALUE;
 	if (p->nseg)
 		tag |= CHAN_OOB;
 	least = longest / 4;			/* parts are not cut smaller than this */

@@ -111,6 +111,8 @@ chan_raise(lua_State *L, uint64_t number, bool reader, int e)
 	case ERR_NO_CLUSTER:
 		script_raise(L, e, "%s", client_lost(script_of(L)->c) ? client_lost(script_of(L)->c) : err_str(e));
 	}
+	if (e == ERR_VALUE && !reader)
+		script_raise(L, e, "the message is too long for channel %llu: 4 GiB and 65535 values at most", (unsigned long long)number);
 	script_raise(L, e, "channel %llu: %s", (unsigned long long)number, err_str(e));
 }
 

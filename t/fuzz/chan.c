@@ -66,6 +66,7 @@ fuzz_one(const unsigned char *p, size_t n)
 	bool reader = fuzz_int(&f, 1) & 1;
 	int fd = chan_create("fuzz", CHAN_MIN, fuzz_int(&f, 1) & 3);
 
+	client_chan_longest = 1 << 20;
 	if (!np) {
 		int e = nodepage_create("fuzz", 1, 1);
 
