@@ -26,10 +26,10 @@ installs() {		# with make deps: a missing package is named on the first line, be
 	printf '#!/bin/sh\nexit 1\n' >fakeapt/dpkg-query; printf '#!/bin/sh\necho apt "$@"\n' >fakeapt/apt-get
 	printf '#!/bin/sh\necho apt "$@"\n' >fakeapt/apt; printf '#!/bin/sh\nshift $#; exit 0\n' >fakeapt/sudo
 	chmod +x fakeapt/*
-	PATH=$TMP/fakeapt:$PATH make -s -C "$tree" deps PACKAGES=no-such-package >o 2>&1
+	MAKEFLAGS= MAKELEVEL= PATH=$TMP/fakeapt:$PATH make -s -C "$tree" deps PACKAGES=no-such-package >o 2>&1
 	head -1 o | grep -q 'make: will install with apt: no-such-package' || { cat o; return 1; }
 }
-last_line() { make -s -n -C "$tree" O="$O" READY= all 2>&1 | tail -1 | grep -qx "echo 'to use it from here: . $O/env'"; }
+last_line() { MAKEFLAGS= MAKELEVEL= make -s -n -C "$tree" O="$O" READY= all 2>&1 | tail -1 | grep -qx "echo 'to use it from here: . $O/env'"; }
 check 'make says what it would install with apt' asks
 check 'and does so first of all' installs
 check 'make elsewhere than on Linux: one line' elsewhere
@@ -54,7 +54,7 @@ beside() {		# work in another terminal is seen from here
 	rmap -j 2 -s 'read x <"{}"' ::: go & w=$!
 	i=0; until rstat 2>err; grep -q 'private ones' err; do i=$((i + 1)); [ $i -lt 3000 ] || break; done
 	cat err
-	grep -qE '^rstat: no lasting node here; private ones: [0-9]+ \(rmap read x.*, [0-9]+m?s\)\. Look with: rstat -A pid:[0-9]+$' err
+	grep -qE '^rstat: no lasting node here; private ones: [0-9]+ \(rmap read x.*, [0-9.]+(us|ms|s)\)\. Look with: rstat -A pid:[0-9]+$' err
 	r=$?; echo >go; wait $w; return $r
 }
 check 'rstat beside a private node: which there are, and how to look' beside

@@ -256,6 +256,7 @@ store(void)
 		peer_done(&p, &g);
 	kill(pid, SIGTERM);
 	ok(waitpid(pid, &status, 0) == pid && status == 0);
+	peer_close(&p);
 	snprintf(text, sizeof text, "rm -rf '%s'", dir);
 	(void)!system(text);
 }

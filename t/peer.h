@@ -32,7 +32,7 @@
 enum { PEER_MS = 10000 };		/* longest wait for anything */
 
 struct peer {
-	int fd, nfd, fds[64], arena, index, slab;
+	int fd, nfd, fds[64], arena, slab;
 	struct buf in;
 	struct msg_welcome w;		/* its strings are gone */
 	struct page *page;
@@ -172,9 +172,8 @@ peer_open(struct peer *p, unsigned role)
 	PEER_NEED(msg_get_welcome(&p->w, g.p, g.n) == 0);
 	PEER_NEED(page_map(g.fd[0], &p->page, 1) == 0 && nodepage_map(g.fd[1], &p->np) == 0);
 	p->arena = g.fd[2];
-	p->index = g.fd[3];
-	p->slab = g.fd[4];
-	g.fd[2] = g.fd[3] = g.fd[4] = -1;
+	p->slab = g.fd[3];
+	g.fd[2] = g.fd[3] = -1;
 	peer_done(p, &g);
 }
 
@@ -187,7 +186,6 @@ peer_close(struct peer *p)
 		page_unmap(p->page);
 		munmap(p->np, sizeof *p->np);
 		close(p->arena);
-		close(p->index);
 		close(p->slab);
 	}
 	for (int i = 0; i < p->nfd; i++)

@@ -1,13 +1,14 @@
 /*
  * relocate.c - a store that has room, but none that lies together: small objects between free runs go elsewhere in it (M11).
  *
- * It is what spilling does, without the disk: objects of which only the node frees (struct moved) leave a window of the arena,
+ * It is what spilling does, where there is no disk for it: objects of which only the node frees (struct moved) leave a window of the arena,
  * so that whoever waits gets it.  The copy is whole and sealed before the old one is EVICTING, and readers whose reference
  * says where the old one was find out by its generation and ask, as for one that came back from the disk.  One that
  * somebody pins stays.  A daemon that is killed in between leaves two copies; the next one frees the second that it finds.
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "node/spill.h"
 
 #define TURN (UINT64_C(16) << 20)	/* bytes copied at once: some milliseconds of the loop */
@@ -105,6 +106,7 @@ relocate(struct spill *s, struct moved **v, size_t count)
 			st->m->off = st->off;
 			st->m->gen = st->gen;
 			s->relocated += st->m->run;
+			s->hot = clock_ns();
 			spill_left(s, &e[i]);
 		} else {			/* somebody reads it */
 			arena_free(&n->view, st->off, st->gen);

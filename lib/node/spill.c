@@ -572,7 +572,7 @@ spill_push(struct node *n, uint64_t need, bool ahead)
 		found = spill_choose(&c.row, most, &from, &to) || (most > need && spill_choose(&c.row, need, &from, &to));
 	}
 	s->window = s->window_end = 0;
-	if (found && !ahead)
+	if (found && !ahead && !disk)
 		relocate_window(s, &c.row, from, to, c.item, c.len);
 	if (found && (disk || s->window_end))
 		found = act(&c, c.row.unit[from].off, c.row.unit[to - 1].off + c.row.unit[to - 1].n);
