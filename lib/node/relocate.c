@@ -4,7 +4,8 @@
  * It is what spilling does, where there is no disk for it: objects of which only the node frees (struct moved) leave a
  * window of the arena, so that whoever waits gets it.  The copy is whole and sealed before the old one is EVICTING, and
  * readers whose reference says where the old one was find out by its generation and ask, as for one that came back from
- * the disk.  One that somebody pins stays.  A daemon that is killed in between leaves two copies; the next one frees the second that it finds.
+ * the disk.  One that somebody pins stays.  A daemon that is killed in between leaves two copies; the next one frees the
+ * second that it finds.
  */
 #include <stdlib.h>
 #include <string.h>
