@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "core/control_fx.h"
-#include "wire/le.h"
+#include "core/numbers.h"
 #include "wire/mp.h"
 
 struct node {
@@ -190,16 +190,6 @@ node_over(struct control *c, const struct node *n, struct control_out *o)	/* not
 	kv_node_gone(&c->kv, n->number, o);
 }
 
-static bool
-lists(struct span list, uint64_t u)
-{
-	size_t i = 0;
-
-	while (i + 8 <= list.n && le_get64(list.p + i) != u)
-		i += 8;
-	return i + 8 <= list.n;
-}
-
 /* n is back: an actor that it does not name has died since, or n was never told of it and asks for it once more */
 static void
 node_back(struct control *c, const struct node *n, const struct msg_node_join *m, struct control_out *o)
@@ -207,7 +197,7 @@ node_back(struct control *c, const struct node *n, const struct msg_node_join *m
 	struct map_iter it = MAP_ITER;
 
 	while (map_next(&c->actors, &it))
-		if (((struct act *)it.val)->node == n->number && !lists(m->actors, it.key))
+		if (((struct act *)it.val)->node == n->number && !numbers_has(m->actors, it.key))
 			act_del(c, it.val, o);
 }
 
@@ -218,7 +208,7 @@ node_heir(struct control *c, const struct node *n, const struct msg_node_join *m
 	struct map_iter it = MAP_ITER;
 
 	while (map_next(&c->jobs, &it))
-		if (((struct job *)it.val)->node == n->number && !lists(m->jobs, it.key))
+		if (((struct job *)it.val)->node == n->number && !numbers_has(m->jobs, it.key))
 			free(map_del(&c->jobs, it.key));
 	kv_node_heir(&c->kv, n->number, m->procs, m->jobs, o);
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "base/err.h"
 #include "core/control_fx.h"
-#include "wire/le.h"
+#include "core/numbers.h"
 #include "wire/mp.h"
 
 struct session {
@@ -501,16 +501,6 @@ kv_node_gone(struct kv *k, uint32_t node, struct control_out *o)
 			session_end(k, it.val, o);
 }
 
-static bool
-lists(struct span list, uint64_t u)
-{
-	size_t i = 0;
-
-	while (i + 8 <= list.n && le_get64(list.p + i) != u)
-		i += 8;
-	return i + 8 <= list.n;
-}
-
 void
 kv_node_heir(struct kv *k, uint32_t node, struct span procs, struct span jobs, struct control_out *o)
 {
@@ -520,7 +510,7 @@ kv_node_heir(struct kv *k, uint32_t node, struct span procs, struct span jobs, s
 		struct session *s = it.val;
 		bool job = s->id >> 63;
 
-		if (s->node == node && !lists(job ? jobs : procs, job ? s->id << 1 >> 1 : (uint32_t)s->id))
+		if (s->node == node && !numbers_has(job ? jobs : procs, job ? s->id << 1 >> 1 : (uint32_t)s->id))
 			session_end(k, s, o);
 	}
 }

@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include "node/inner.h"
-#include "wire/le.h"
 
 /* --- what the actors' core decided ------------------------------------------------------------------------------- */
 
@@ -273,18 +272,15 @@ actors_again(struct node *n, const struct ask *a)
 	return a->type == MSG_ACTOR_NEW_T || a->type == MSG_ACTOR_FIND_T;
 }
 
-/* appends the numbers of those that are not dead, u64 little endian each */
+/* appends the numbers of those that are not dead */
 void
 actors_alive(const struct node *n, struct buf *list)
 {
 	struct map_iter it = MAP_ITER;
-	unsigned char b[8];
 
 	while (map_next(&n->actor.actors, &it))
-		if (((const struct actor_life *)it.val)->state != ACTOR_DEAD) {
-			le_put64(b, it.key);
-			buf_add(list, b, sizeof b);	/* no memory: it is forgotten there, and found no more */
-		}
+		if (((const struct actor_life *)it.val)->state != ACTOR_DEAD)
+			numbers_add(list, it.key);	/* no memory: it is forgotten there, and found no more */
 }
 
 /* those who would have taken the actor that is dead now */

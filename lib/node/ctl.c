@@ -222,15 +222,16 @@ join(struct node *n)
 	    .memory = (uint64_t)n->lease.total.v[RES_MEM], .pid = (uint64_t)getpid(), .node = n->number,
 	    .heir = n->heir && !n->joined_once };
 
-	if (m.heir) {
+	if (m.heir)
 		heir_lists(n, &procs, &jobs, &actors);
-		m.procs = span_buf(&procs);
-		m.jobs = span_buf(&jobs);
-		m.actors = span_buf(&actors);
-	} else if (n->joined_once) {
+	else if (n->joined_once)
 		actors_alive(n, &actors);
-		m.actors = span_buf(&actors);
-	}
+	numbers_sort(&procs);
+	numbers_sort(&jobs);
+	numbers_sort(&actors);
+	m.procs = span_buf(&procs);
+	m.jobs = span_buf(&jobs);
+	m.actors = span_buf(&actors);
 	n->joined_once = true;
 	if (n->gcs == NULL) {
 		if (msg_put_node_join(&n->ctl, &m) == 0)

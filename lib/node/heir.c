@@ -68,25 +68,20 @@ heir_page(struct node *n)
 static void
 number(void *list, struct span key, struct span val)
 {
-	unsigned char b[8];
 	uint32_t job;
 
 	(void)val;
 	memcpy(&job, key.p, sizeof job);
-	le_put64(b, job);
-	buf_add(list, b, sizeof b);
+	numbers_add(list, job);
 }
 
 void
 heir_lists(struct node *n, struct buf *procs, struct buf *jobs, struct buf *actors)
 {
 	struct map_iter it = MAP_ITER;
-	unsigned char b[8];
 
-	while (map_next(&n->awaited, &it)) {
-		le_put64(b, it.key);
-		buf_add(procs, b, sizeof b);
-	}
+	while (map_next(&n->awaited, &it))
+		numbers_add(procs, it.key);
 	estate_each(n, ESTATE_JOB, number, jobs);
 	actors_list(n, actors);
 }

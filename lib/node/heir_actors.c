@@ -51,13 +51,11 @@ actor_note_life(struct node *n, const struct actor_life *a)
 static void
 listed(void *list, struct span key, struct span val)
 {
-	unsigned char b[8];
 	uint64_t number;
 
 	(void)val;
 	memcpy(&number, key.p, sizeof number);
-	le_put64(b, number);
-	buf_add(list, b, sizeof b);
+	numbers_add(list, number);
 }
 
 void

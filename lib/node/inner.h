@@ -21,6 +21,7 @@
 #include "core/control.h"
 #include "core/group.h"
 #include "core/lease.h"
+#include "core/numbers.h"
 #include "core/set.h"
 #include "loop/conn.h"
 #include "loop/listener.h"

@@ -9,7 +9,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "base/clock.h"
 #include "node/spill.h"
 
 #define TURN (UINT64_C(16) << 20)	/* bytes copied at once: some milliseconds of the loop */
@@ -107,7 +106,6 @@ relocate(struct spill *s, struct moved **v, size_t count)
 			st->m->off = st->off;
 			st->m->gen = st->gen;
 			s->relocated += st->m->run;
-			s->hot = clock_ns();
 			spill_left(s, &e[i]);
 		} else {			/* somebody reads it */
 			arena_free(&n->view, st->off, st->gen);

@@ -311,7 +311,7 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(B, resources, "msgpack map") \
 	F(U, pid, "process id of the node daemon") \
 	F(U, node, "number from an earlier join of the same incarnation; 0 first") \
-	F(U, heir, "1: its daemon died and another one took over: of what ran there goes on what the next three name, u64 each") \
+	F(U, heir, "1: its daemon died and another one took over: of what ran there goes on what the next three name, u64 each, ascending") \
 	F(B, procs, "of an heir: processes that are waited for") \
 	F(B, jobs, "of an heir: jobs") \
 	F(B, actors, "of who joins again: those that it has; others were lost before it heard of them, or have died")
