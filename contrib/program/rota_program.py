@@ -29,6 +29,7 @@ PROTO = 1
 START, CALL, REPLY, ERROR, CANCEL, PING, PONG = range(120, 127)
 HEAD = struct.Struct("<IHBBQIHHQ")      # body bytes, type, version, flags, request, credit, buffers, descriptors, session
 LIMIT = 64 << 20
+SPACE = socket.CMSG_SPACE(16 * 4)      # for the descriptors of a message
 TURNS = 16                              # that a wait lets others run before it sleeps
 LENT = struct.Struct("<IQQ")            # a long value: which descriptor, offset, bytes
 LONG = 64 << 10                         # bytes from which on a value that is returned is long
@@ -63,11 +64,13 @@ def pack(v, out, long=None):
         out += _float.pack(v)
     elif isinstance(v, str):
         b = v.encode("utf-8", "surrogateescape")
-        if not _lend(b, out, long, 0):
+        if len(b) < LONG or not _lend(b, out, long, 0):
             _head(out, len(b), 0xA0, 32, (0xD9, 0xDA, 0xDB))
             out += b
-    elif isinstance(v, (bytes, bytearray, memoryview, array.array)):
-        _pack_bytes(memoryview(v), out, long)
+    elif isinstance(v, (bytes, bytearray)):
+        _pack_bytes(v, out, long)
+    elif isinstance(v, (memoryview, array.array)):
+        _pack_view(memoryview(v), out, long)
     elif isinstance(v, (list, tuple)):
         _head(out, len(v), 0x90, 16, (None, 0xDC, 0xDD))
         for x in v:
@@ -81,16 +84,20 @@ def pack(v, out, long=None):
         raise TypeError("a value of type %s cannot travel" % type(v).__name__)
 
 
-def _pack_bytes(v, out, long):
+def _pack_bytes(b, out, long):
+    if len(b) < LONG or not _lend(b, out, long, 1):
+        _head(out, len(b), 0, 0, (0xC4, 0xC5, 0xC6))
+        out += b
+
+
+def _pack_view(v, out, long):
     form = v.format.lstrip("@=<")
     dtype = TYPES.get("%s%d" % (KINDS.get(form, ""), v.itemsize))
     if dtype is None:
         raise TypeError("elements of format '%s' do not travel" % v.format)
     b = v.cast("B") if v.nbytes and v.c_contiguous and form == v.format.lstrip("@") else v.tobytes()
     if dtype == 1 and v.ndim == 1:
-        if not _lend(b, out, long, 1):
-            _head(out, len(b), 0, 0, (0xC4, 0xC5, 0xC6))
-            out += b
+        _pack_bytes(b, out, long)
         return
     body = struct.pack("<BB%dQ" % v.ndim, dtype, v.ndim, *v.shape)
     if long is not None and len(b) >= LONG:
@@ -114,8 +121,9 @@ def _lend(b, out, long, raw):
 def _head(out, n, fix, below, codes):
     if n < below:
         out.append(fix | n)
-    elif codes[0] is not None and n < 1 << 8:
-        out += bytes((codes[0], n))
+    elif n < 1 << 8 and codes[0] is not None:
+        out.append(codes[0])
+        out.append(n)
     elif n < 1 << 16:
         out.append(codes[1])
         out += _u16.pack(n)
@@ -166,9 +174,10 @@ def _list(b, at, n, lent):
 
 
 def _bytes(b, at, n, lent):
-    if at + n > len(b):
+    v = b[at:at + n]
+    if len(v) < n:
         raise ValueError("cut short")
-    return bytes(b[at:at + n]), at + n
+    return v if type(v) is bytes else bytes(v), at + n
 
 
 def _text(b, at, n, lent):
@@ -252,7 +261,9 @@ def _memory(parts):
 
 def _send(sock, kind, request, *fields, fds=()):
     out = bytearray(HEAD.size)
-    pack(list(fields), out)
+    _head(out, len(fields), 0x90, 16, ())
+    for x in fields:
+        pack(x, out)
     HEAD.pack_into(out, 0, len(out) - HEAD.size, kind, PROTO, 0, request, 0, 0, len(fds), 0)
     if fds:
         n = sock.sendmsg([out], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
@@ -262,10 +273,10 @@ def _send(sock, kind, request, *fields, fds=()):
 
 class _Frames:
     def __init__(self, sock):
-        self.sock, self.got, self.fds, self.turns = sock, bytearray(), [], TURNS
+        self.sock, self.got, self.at, self.fds, self.turns = sock, b"", 0, [], TURNS
 
     def _recv(self, flags):
-        part, more, _, _ = self.sock.recvmsg(1 << 16, socket.CMSG_SPACE(16 * 4), flags | socket.MSG_CMSG_CLOEXEC)
+        part, more, _, _ = self.sock.recvmsg(1 << 16, SPACE, flags | socket.MSG_CMSG_CLOEXEC)
         for _, _, data in more:
             self.fds += array.array("i", data)
         return part
@@ -288,19 +299,25 @@ class _Frames:
     def next(self):
         """(type, request, fields, descriptors) or None at the end"""
         while True:
-            if len(self.got) >= HEAD.size:
-                n, kind, _, _, request, _, _, nfd = HEAD.unpack_from(self.got)[:8]
+            at, left = self.at, len(self.got) - self.at
+            if left >= HEAD.size:
+                n, kind, _, _, request, _, _, nfd, _ = HEAD.unpack_from(self.got, at)
                 if n > LIMIT:
                     raise ValueError("a frame of %d bytes" % n)
-                if len(self.got) >= HEAD.size + n:
-                    fields, _ = unpack(self.got, HEAD.size)
-                    del self.got[:HEAD.size + n]
+                if left >= HEAD.size + n:
+                    fields, _ = unpack(self.got, at + HEAD.size)
+                    self.at = at + HEAD.size + n
                     fds, self.fds = self.fds[:nfd], self.fds[nfd:]
                     return kind, request, fields, fds
             part = self._part()
             if not part:
                 return None
-            self.got += part
+            if left == 0:
+                self.got = part
+            else:
+                self.got = bytearray(self.got)[at:] if at or type(self.got) is bytes else self.got
+                self.got += part
+            self.at = 0
 
 
 def serve(target, name=None, views=False):
@@ -325,8 +342,9 @@ def _answer(sock, target, request, fields, fds, views):
     lent = v = args = None
     try:
         method = fields[0]
-        lent = _Lent(fields[2] if len(fields) > 2 else b"", fds, views)
-        args = unpack(fields[1], 0, lent.values)[0]
+        if len(fields) > 2 and fields[2]:
+            lent = _Lent(fields[2], fds, views)
+        args = unpack(fields[1], 0, lent.values if lent else ())[0]
         f = target.get(method) if isinstance(target, dict) else None if method.startswith("_") else getattr(target, method, None)
         if f is None:
             raise AttributeError("no method '%s'" % method)
