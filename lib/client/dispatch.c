@@ -16,11 +16,13 @@ ON(fail)
 	char text[512];
 
 	UNUSED;
+	snprintf(text, sizeof text, "%.*s", (int)m->text.n, (const char *)m->text.p);
+	if (c->rejoining)
+		link_lose_l(c, text);
 	if (!(m->req & REQ_SHAPE)) {
 		link_reply_l(c, m->req, f);
 		return 0;
 	}
-	snprintf(text, sizeof text, "%.*s", (int)m->text.n, (const char *)m->text.p);
 	if ((s = shape_numbered(c, m->req & ~REQ_SHAPE)))
 		lease_fail_l(c, s, (int)m->code, text);
 	return 0;

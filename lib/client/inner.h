@@ -231,6 +231,7 @@ struct client {
 	} home;
 	bool rejoining;			/* the node's daemon is a new one, and has not answered yet */
 	bool leaving;			/* BYE was sent */
+	unsigned rejoins;		/* times that it was tried since the last WELCOME */
 
 	/* what rlet gave us */
 	struct page *page;

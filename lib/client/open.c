@@ -25,7 +25,7 @@
 
 #define READY_MS 10000		/* a node that is started answers within this */
 #define WELCOME_FDS 4
-#define TRIES 5			/* the node's daemon may die while we join, and be followed by another one */
+#define TRIES 100		/* the node's daemon may die while we join, and be followed by another one, again and again */
 
 extern char **environ;
 

@@ -5,7 +5,8 @@
  * again, placement groups reserved again: we say what we know of and are told how it is.  Channels to other processes are
  * gone.  What was asked and not answered fails: it may or
  * may not have been done.  The new daemon listens where the old one did (its keeper holds the socket), so we connect at once,
- * say who we are, and what is sent from here on goes out with its WELCOME.
+ * say who we are, and what is sent from here on goes out with its WELCOME.  Should that one die too before it has answered, the same
+ * goes to the next.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,6 +16,8 @@
 #include "os/sock.h"
 #include "wire/frame.h"
 #include "wire/le.h"
+
+enum { TRIES = 100 };			/* daemons in a row that died, or hung up, before they had welcomed us */
 
 static const char gone[] = "the node's daemon died, and its workers with it";
 static const char unknown[] = "the node's daemon died: it may or may not have been done";
@@ -175,9 +178,10 @@ all_die_l(struct client *c)
 int
 rejoin_l(struct client *c)
 {
+	bool again = c->rejoining;
 	int sock, e;
 
-	if (c->worker || c->me.job == 0 || c->leaving || c->rejoining || (sock = reconnect(c)) < 0)
+	if (c->worker || c->me.job == 0 || c->leaving || c->rejoins++ == TRIES || (sock = reconnect(c)) < 0)
 		return ERR_CLOSED;
 	if ((e = say_who(c, sock)) < 0 || (e = fd_nonblock(sock)) < 0) {
 		close(sock);
@@ -186,7 +190,7 @@ rejoin_l(struct client *c)
 	for (unsigned i = 0; i < c->nfds; i++)
 		close(c->fds[i]);
 	c->nfds = 0;
-	c->in.len = c->out.len = 0;
+	c->in.len = 0;
 	c->corked = false;
 	c->rejoining = true;
 	if (dup3(sock, c->sock, O_CLOEXEC) < 0) {	/* others may be waiting for its number */
@@ -194,7 +198,8 @@ rejoin_l(struct client *c)
 		return -errno;
 	}
 	close(sock);
-	all_die_l(c);
+	if (!again)				/* else all that we have to say still waits for a WELCOME */
+		all_die_l(c);
 	bell_ring(c->np, c->bell);
 	return 0;
 }
@@ -209,6 +214,7 @@ rejoined_l(struct client *c, const struct msg_welcome *m)
 	snprintf(c->namespace, sizeof c->namespace, "%.*s", (int)m->namespace.n, (const char *)m->namespace.p);
 	c->me.namespace = span_of(c->namespace, strlen(c->namespace));
 	c->rejoining = false;
+	c->rejoins = 0;
 	link_flush_l(c);
 	bell_ring(c->np, c->bell);
 	return 0;
