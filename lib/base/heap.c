@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdlib.h>
+#include "base/grow.h"
 #include "base/heap.h"
 
 static void
@@ -31,15 +32,11 @@ sift(struct heap *h, size_t i, struct heap_node *n)	/* n belongs at i, above or 
 int
 heap_add(struct heap *h, struct heap_node *n)
 {
-	if (h->len == h->cap) {
-		size_t cap = h->cap ? 2 * h->cap : 16;
-		void *v = realloc(h->v, cap * sizeof h->v[0]);
+	void *v = grow(h->v, &h->cap, h->len, sizeof h->v[0]);
 
-		if (!v)
-			return -ENOMEM;
-		h->v = v;
-		h->cap = cap;
-	}
+	if (!v)
+		return -ENOMEM;
+	h->v = v;
 	h->len++;
 	sift(h, h->len - 1, n);
 	return 0;

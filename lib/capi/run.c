@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/grow.h"
 #include "capi/cfn.h"
 #include "capi/inner.h"
 #include "capi/load.h"
@@ -106,15 +107,11 @@ function(struct crun *u, const struct task_in *t, char *why, size_t n)
 static int
 later(struct crun *u, struct rec *r)
 {
-	if (u->r.nlater == u->r.caplater) {
-		size_t cap = u->r.caplater ? 2 * u->r.caplater : 16;
-		struct rec **v = realloc(u->r.later, cap * sizeof *v);
+	struct rec **v = grow(u->r.later, &u->r.caplater, u->r.nlater, sizeof *v);
 
-		if (!v)
-			return -ENOMEM;
-		u->r.later = v;
-		u->r.caplater = cap;
-	}
+	if (!v)
+		return -ENOMEM;
+	u->r.later = v;
 	u->r.later[u->r.nlater++] = r;
 	return 0;
 }

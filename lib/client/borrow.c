@@ -7,6 +7,7 @@
  * put the receiver on the list.
  */
 #include <stdio.h>
+#include "base/grow.h"
 #include "client/inner.h"
 #include "wire/le.h"
 
@@ -87,15 +88,11 @@ locate_l(struct client *c, struct rec *r, const struct wref *w)
 static int
 fresh_l(struct client *c, struct side *s)
 {
-	if (c->nfresh == c->capfresh) {
-		unsigned cap = c->capfresh ? 2 * c->capfresh : 64;
-		struct fresh *v = realloc(c->fresh, cap * sizeof *v);
+	struct fresh *v = grow(c->fresh, &c->capfresh, c->nfresh, sizeof *v);
 
-		if (!v)
-			return -ENOMEM;
-		c->fresh = v;
-		c->capfresh = cap;
-	}
+	if (!v)
+		return -ENOMEM;
+	c->fresh = v;
 	c->fresh[c->nfresh++] = (struct fresh){ s->unit, c->parent_proc, c->parent_seq };
 	s->fresh = true;
 	return 0;

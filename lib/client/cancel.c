@@ -7,6 +7,7 @@
  */
 #include <signal.h>
 #include <unistd.h>
+#include "base/grow.h"
 #include "client/inring.h"
 #include "client/serve.h"
 
@@ -265,7 +266,7 @@ static void
 all_l(struct client *c, const struct which *w)
 {
 	uint32_t chunks = (uint32_t)((uint64_t)c->slab.next * SLAB_UNIT / SLAB_CHUNK), per = SLAB_CHUNK / SLAB_UNIT;
-	struct rec **v = NULL;
+	struct rec **v = NULL, **more;
 	size_t n = 0, cap = 0;
 
 	for (uint32_t k = 0; k < chunks; k++) {
@@ -276,13 +277,9 @@ all_l(struct client *c, const struct which *w)
 
 			if (!meant(w, r))
 				continue;
-			if (n == cap) {
-				struct rec **more = realloc(v, (cap = cap ? 2 * cap : 64) * sizeof *v);
-
-				if (!more)
-					break;		/* the rest is not cancelled */
-				v = more;
-			}
+			if (!(more = grow(v, &cap, n, sizeof *v)))
+				break;		/* the rest is not cancelled */
+			v = more;
 			r->count++;		/* the end of one may let go of another */
 			v[n++] = r;
 		}

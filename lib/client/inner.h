@@ -383,7 +383,7 @@ struct client {
 	unsigned held;			/* completions that found their ring full */
 	unsigned nheld;			/* our objects that other processes hold */
 	struct fresh *fresh;
-	unsigned nfresh, capfresh;
+	size_t nfresh, capfresh;
 	bool decoding;			/* arguments: what is imported now is held by the submitter until the completion */
 	unsigned nroom;			/* suspended streams that wait for room, and is there some for one of them? */
 	bool rooming;			/* that is what is waited for, too */

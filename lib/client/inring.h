@@ -14,7 +14,7 @@ struct inring {
 	struct peerslab slab;
 	uint32_t block[RING_DONES];	/* blocks of our slab that a completion names, by position */
 	struct done *pend;		/* completions that found the ring full */
-	unsigned npend, cappend;
+	size_t npend, cappend;
 	unsigned inflight;		/* claimed, not done */
 	bool took;			/* slots: calls were claimed since its submitter was last told so by a bell */
 	bool gone;			/* unring came while tasks run */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/grow.h"
 #include "base/near.h"
 #include "base/num.h"
 #include "client/listing.h"
@@ -50,15 +51,11 @@ set_cell(struct listing *l, struct listing_cell *c, enum table_kind kind, const 
 static int
 add_row(struct listing *l)
 {
-	if (l->len == l->cap) {
-		size_t cap = l->cap ? 2 * l->cap : 64;
-		struct listing_cell *v = reallocarray(l->cell, cap, l->ncol * sizeof *v);
+	struct listing_cell *v = grow(l->cell, &l->cap, l->len, l->ncol * sizeof *v);
 
-		if (!v)
-			return -ENOMEM;
-		l->cell = v;
-		l->cap = cap;
-	}
+	if (!v)
+		return -ENOMEM;
+	l->cell = v;
 	for (unsigned i = 0; i < l->ncol; i++)
 		l->cell[l->len * l->ncol + i] = (struct listing_cell){ .none = true };
 	l->len++;

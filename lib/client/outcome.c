@@ -2,6 +2,7 @@
  * outcome - the end of a task in its worker: references are handed over, then the completion is published (M18).
  * A worker whose node is gone is about to be killed and publishes nothing: it might be an error that is only of that.
  */
+#include "base/grow.h"
 #include "client/inring.h"
 #include "client/serve.h"
 #include "wire/le.h"
@@ -48,21 +49,17 @@ serve_held_l(struct client *c)
 static int
 send_l(struct client *c, struct inring *g, const struct done *d)
 {
+	struct done *v;
+
 	if (g->npend)
 		inring_flush_l(c, g);
 	if (g->npend == 0 && ring_room(&g->ring) > 0) {
 		publish_l(c, g, d);
 		return 0;
 	}
-	if (g->npend == g->cappend) {
-		unsigned cap = g->cappend ? 2 * g->cappend : 64;
-		struct done *v = realloc(g->pend, cap * sizeof *v);
-
-		if (!v)
-			return -ENOMEM;
-		g->pend = v;
-		g->cappend = cap;
-	}
+	if (!(v = grow(g->pend, &g->cappend, g->npend, sizeof *v)))
+		return -ENOMEM;
+	g->pend = v;
 	c->held++;
 	g->pend[g->npend++] = *d;
 	return 0;
@@ -121,7 +118,7 @@ kept_l(struct client *c, const struct task_in *t, unsigned char *p, unsigned max
 {
 	unsigned n = 0, left = 0;
 
-	for (unsigned i = 0; i < c->nfresh; i++) {
+	for (size_t i = 0; i < c->nfresh; i++) {
 		struct fresh f = c->fresh[i];
 		struct side *s;
 		struct rec *r;

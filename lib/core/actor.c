@@ -2,24 +2,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/grow.h"
 #include "core/actor.h"
 
 static struct actor_fx *
 fx_add(struct actor_out *o, enum actor_fx_kind kind, const struct actor_life *a)
 {
 	static struct actor_fx lost;	/* no memory: the effect is dropped */
+	struct actor_fx *p = grow(o->fx, &o->cap, o->n, sizeof *p);
 
-	if (o->n == o->cap) {
-		size_t cap = o->cap ? 2 * o->cap : 16;
-		struct actor_fx *p = realloc(o->fx, cap * sizeof *p);
-
-		if (p == NULL)
-			return &lost;
-		o->fx = p;
-		o->cap = cap;
-	}
-	o->fx[o->n] = (struct actor_fx){ .kind = kind, .actor = a ? a->number : 0 };
-	return &o->fx[o->n++];
+	if (p == NULL)
+		return &lost;
+	o->fx = p;
+	p[o->n] = (struct actor_fx){ .kind = kind, .actor = a ? a->number : 0 };
+	return &p[o->n++];
 }
 
 static void

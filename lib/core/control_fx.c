@@ -1,24 +1,20 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/grow.h"
 #include "core/control_fx.h"
 
 struct control_fx *
 control_fx_add(struct control_out *o, enum control_fx_kind kind)
 {
 	static struct control_fx lost;
+	struct control_fx *p = grow(o->fx, &o->cap, o->n, sizeof *p);
 
-	if (o->n == o->cap) {
-		size_t cap = o->cap ? 2 * o->cap : 16;
-		struct control_fx *p = realloc(o->fx, cap * sizeof *p);
-
-		if (p == NULL)
-			return &lost;
-		o->fx = p;
-		o->cap = cap;
-	}
-	o->fx[o->n] = (struct control_fx){ .kind = kind };
-	return &o->fx[o->n++];
+	if (p == NULL)
+		return &lost;
+	o->fx = p;
+	p[o->n] = (struct control_fx){ .kind = kind };
+	return &p[o->n++];
 }
 
 void

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/err.h"
+#include "base/grow.h"
 #include "core/group.h"
 
 const char *
@@ -45,18 +46,13 @@ static struct group_fx *
 fx_add(struct group_out *o, enum group_fx_kind kind, const struct group *g)
 {
 	static struct group_fx lost;	/* no memory: the effect is dropped */
+	struct group_fx *p = grow(o->fx, &o->cap, o->n, sizeof *p);
 
-	if (o->n == o->cap) {
-		size_t cap = o->cap ? 2 * o->cap : 16;
-		struct group_fx *p = realloc(o->fx, cap * sizeof *p);
-
-		if (p == NULL)
-			return &lost;
-		o->fx = p;
-		o->cap = cap;
-	}
-	o->fx[o->n] = (struct group_fx){ .kind = kind, .id = g->id, .number = g->number };
-	return &o->fx[o->n++];
+	if (p == NULL)
+		return &lost;
+	o->fx = p;
+	p[o->n] = (struct group_fx){ .kind = kind, .id = g->id, .number = g->number };
+	return &p[o->n++];
 }
 
 static void

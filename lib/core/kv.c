@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/err.h"
+#include "base/grow.h"
 #include "core/control_fx.h"
 #include "core/numbers.h"
 #include "wire/mp.h"
@@ -318,7 +319,8 @@ get_changes(struct kv *k, const struct msg_kv_txn *m, struct change **list, char
 {
 	struct mp r = mp_read(m->ops.p, m->ops.n);
 	uint64_t bytes = k->bytes;
-	unsigned n = 0, cap = 0;
+	size_t cap = 0;
+	unsigned n = 0;
 	int e;
 
 	*list = NULL;
@@ -329,13 +331,10 @@ get_changes(struct kv *k, const struct msg_kv_txn *m, struct change **list, char
 			snprintf(why, nwhy, "a transaction has at most %u changes", KV_OPS_MAX);
 			return -E2BIG;
 		}
-		if (n == cap) {
-			cap = cap ? 2 * cap : 4;
-			if ((c = realloc(*list, cap * sizeof *c)) == NULL)
-				return -ENOMEM;
-			*list = c;
-		}
-		c = &(*list)[n++];
+		if ((c = grow(*list, &cap, n, sizeof *c)) == NULL)
+			return -ENOMEM;
+		*list = c;
+		c += n++;
 		if (get_change(&r, c) < 0)
 			return ERR_PROTO;
 		if ((e = check_change(c, m->proc == 0, why, nwhy)) < 0)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/grow.h"
 #include "core/lease_inner.h"
 
 void
@@ -36,18 +37,13 @@ struct lease_fx *
 lease_fx_add(struct lease_out *o, enum lease_fx_kind kind)
 {
 	static struct lease_fx lost;	/* no memory: the effect is dropped, what it was about waits for the next step */
+	struct lease_fx *p = grow(o->fx, &o->cap, o->n, sizeof *p);
 
-	if (o->n == o->cap) {
-		size_t cap = o->cap ? 2 * o->cap : 16;
-		struct lease_fx *p = realloc(o->fx, cap * sizeof *p);
-
-		if (p == NULL)
-			return &lost;
-		o->fx = p;
-		o->cap = cap;
-	}
-	o->fx[o->n] = (struct lease_fx){ .kind = kind };
-	return &o->fx[o->n++];
+	if (p == NULL)
+		return &lost;
+	o->fx = p;
+	p[o->n] = (struct lease_fx){ .kind = kind };
+	return &p[o->n++];
 }
 
 struct job *

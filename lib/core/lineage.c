@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "base/err.h"
+#include "base/grow.h"
 #include "base/map.h"
 #include "core/lineage.h"
 
@@ -13,15 +14,10 @@ static int
 push(struct lineage_plan *p, uint32_t node)
 {
 	uint32_t *more;
-	size_t cap;
 
-	if (p->n == p->cap) {
-		cap = p->cap ? 2 * p->cap : 64;
-		if ((more = realloc(p->node, cap * sizeof *more)) == NULL)
-			return -ENOMEM;
-		p->node = more;
-		p->cap = cap;
-	}
+	if ((more = grow(p->node, &p->cap, p->n, sizeof *more)) == NULL)
+		return -ENOMEM;
+	p->node = more;
 	p->node[p->n++] = node;
 	return 0;
 }

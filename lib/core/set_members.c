@@ -2,24 +2,20 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/grow.h"
 #include "core/set_inner.h"
 
 struct set_fx *
 set_fx_add(struct set_out *o, enum set_fx_kind kind, const struct set *s)
 {
 	static struct set_fx lost;	/* no memory: the effect is dropped */
+	struct set_fx *p = grow(o->fx, &o->cap, o->n, sizeof *p);
 
-	if (o->n == o->cap) {
-		size_t cap = o->cap ? 2 * o->cap : 16;
-		struct set_fx *p = realloc(o->fx, cap * sizeof *p);
-
-		if (p == NULL)
-			return &lost;
-		o->fx = p;
-		o->cap = cap;
-	}
-	o->fx[o->n] = (struct set_fx){ .kind = kind, .set = s ? s->number : 0 };
-	return &o->fx[o->n++];
+	if (p == NULL)
+		return &lost;
+	o->fx = p;
+	p[o->n] = (struct set_fx){ .kind = kind, .set = s ? s->number : 0 };
+	return &p[o->n++];
 }
 
 /* ns before it is made for the 2nd, 3rd … time in a row */

@@ -1,20 +1,16 @@
 #include <errno.h>
 #include <stdlib.h>
+#include "base/grow.h"
 #include "core/spill.h"
 
 int
 spill_add(struct spill_row *w, uint64_t off, uint64_t n, enum spill_kind kind, uint32_t last)
 {
 	struct spill_unit *more;
-	size_t cap;
 
-	if (w->n == w->cap) {
-		cap = w->cap ? 2 * w->cap : 256;
-		if ((more = realloc(w->unit, cap * sizeof *more)) == NULL)
-			return -ENOMEM;
-		w->unit = more;
-		w->cap = cap;
-	}
+	if ((more = grow(w->unit, &w->cap, w->n, sizeof *more)) == NULL)
+		return -ENOMEM;
+	w->unit = more;
 	w->unit[w->n++] = (struct spill_unit){ off, n, last, (uint8_t)kind };
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/grow.h"
 #include "core/pressure.h"
 #include "node/inner.h"
 #include "os/mem.h"
@@ -37,16 +38,11 @@ struct watch {
 static struct pressure_proc *
 add(struct watch *w)
 {
-	struct pressure_proc *v;
+	struct pressure_proc *v = grow(w->v, &w->cap, w->nv, sizeof *v);
 
-	if (w->nv == w->cap) {
-		size_t cap = w->cap ? 2 * w->cap : 64;
-
-		if ((v = realloc(w->v, cap * sizeof *v)) == NULL)
-			return NULL;
-		w->v = v;
-		w->cap = cap;
-	}
+	if (v == NULL)
+		return NULL;
+	w->v = v;
 	return memset(&w->v[w->nv++], 0, sizeof *w->v);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/err.h"
+#include "base/grow.h"
 #include "store/arena_own.h"
 
 /* The walk of own_settle: blocks become stretches, stretches become free runs and extents. */
@@ -141,16 +142,11 @@ arena_node_dead(struct arena_node *an, uint32_t proc)
 int
 own_victim(struct arena_node *an, const struct arena_block *b)
 {
-	struct arena_victim *more;
-	size_t cap;
+	struct arena_victim *more = grow(an->victim, &an->capvictim, an->nvictim, sizeof *more);
 
-	if (an->nvictim == an->capvictim) {
-		cap = an->capvictim ? an->capvictim * 2 : 64;
-		if ((more = realloc(an->victim, cap * sizeof *more)) == NULL)
-			return -ENOMEM;
-		an->victim = more;
-		an->capvictim = cap;
-	}
+	if (more == NULL)
+		return -ENOMEM;
+	an->victim = more;
 	an->victim[an->nvictim++] = (struct arena_victim){ b->off, b->gen, false, b->id };
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "base/err.h"
+#include "base/grow.h"
 #include "os/seg.h"
 #include "store/arena_own.h"
 
@@ -39,16 +40,11 @@ run_remove(struct arena_node *an, size_t i)
 static bool
 run_insert(struct arena_node *an, size_t i, struct arena_run r)
 {
-	struct arena_run *more;
-	size_t cap;
+	struct arena_run *more = grow(an->run, &an->caprun, an->nrun, sizeof *more);
 
-	if (an->nrun == an->caprun) {
-		cap = an->caprun ? an->caprun * 2 : 64;
-		if ((more = realloc(an->run, cap * sizeof *more)) == NULL)
-			return false;
-		an->run = more;
-		an->caprun = cap;
-	}
+	if (more == NULL)
+		return false;
+	an->run = more;
 	memmove(&an->run[i + 1], &an->run[i], (an->nrun++ - i) * sizeof *an->run);
 	an->run[i] = r;
 	return true;

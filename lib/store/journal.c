@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/crc.h"
+#include "base/grow.h"
 #include "base/hash.h"
 #include "base/map.h"
 #include "store/journal.h"
@@ -148,14 +149,9 @@ take(struct journal_read *r, struct map *at, size_t *cap, struct span key, const
 	struct journal_rec *old, *more;
 	uint64_t h;
 
-	if (r->n == *cap) {
-		size_t want = *cap ? 2 * *cap : 256;
-
-		if ((more = realloc(r->rec, want * sizeof *more)) == NULL)
-			return -ENOMEM;
-		r->rec = more;
-		*cap = want;
-	}
+	if ((more = grow(r->rec, cap, r->n, sizeof *more)) == NULL)
+		return -ENOMEM;
+	r->rec = more;
 	if ((old = find(r, at, key, &h)) != NULL)
 		old->val.p = NULL;
 	r->rec[r->n++] = (struct journal_rec){ key, { nval == DELETED ? NULL : val, nval == DELETED ? 0 : nval } };
