@@ -71,6 +71,31 @@ main(void)
 	bell_arm(b);
 	bell_disarm(b);
 	ok(atomic_load(&b->word) == 0);
+
+	/* uses: by place the last one, with a clock that wraps; of two tables the later */
+	{
+		static struct uses a, u;
+		uint64_t off;
+		uint32_t when;
+		unsigned n = 0, good = 0;
+
+		uses_note(&a, 64 << 10, 10);
+		uses_note(&a, 64 << 10, 5);		/* the clock has wrapped */
+		uses_note(&a, 0x3ffffffffc0, 0xfffffff0);
+		uses_note(&u, 64 << 10, 0xfffffff8);
+		uses_merge(&u, &a, 20);
+		for (unsigned i = 0; i < USES; i++)
+			if (uses_at(&u, i, 20, &off, &when)) {
+				n++;
+				good += (off == 64 << 10 && when == 5) || (off == 0x3ffffffffc0 && when == 0xfffffff0);
+			}
+		ok(n == 2 && good == 2);
+		uses_note(&a, 64 << 10, 6);
+		uses_merge(&a, &u, 20);			/* what is older does not come */
+		for (unsigned i = 0; i < USES; i++)
+			good += uses_at(&a, i, 20, &off, &when) && when == 6;
+		ok(good == 3);
+	}
 	close(pfd);
 	close(nfd);
 	close(rfd);

@@ -145,7 +145,8 @@ view_take_l(struct client *c, struct rec *r, struct obj_view *v)
 	}
 	if (r->flags & REC_BORROWED)
 		r->nvals = v->flags & 0xfff;
-	r->link++;
+	if (r->link++ == 0)
+		uses_note(&c->page->uses, w.off, arena_now());
 	return 0;
 }
 

@@ -165,6 +165,7 @@ struct node {
 	struct nodepage *np;
 	struct arena_node arena;
 	struct arena view;		/* our own reading view of it */
+	struct uses uses;		/* of processes that are gone */
 
 	struct map procs;		/* number -> struct nproc * */
 	struct journal journal;		/* estate.c */

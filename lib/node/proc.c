@@ -258,6 +258,7 @@ proc_gone(struct nproc *p, int code, const char *text)
 		n->bells[n->nbells++] = (uint16_t)p->bell;
 		if (n->nbells == NODEPAGE_BELLS)
 			atomic_store(&n->np->awake, 0);		/* what killing in the middle of falling asleep left */
+		uses_merge(&n->uses, &p->page->uses, arena_now());
 		page_unmap(p->page);
 		memory_gone(p);
 	}

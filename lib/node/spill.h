@@ -15,6 +15,7 @@
 #include "store/spillfile.h"
 
 enum { SPILL_THREADS = 2 };
+#define SPILL_JOB (UINT64_C(16) << 20)	/* bytes of a write */
 
 struct moved {
 	struct id id;
@@ -74,6 +75,8 @@ void	spill_store_drop(struct spill *s, struct moved *m);	/* its copy on the disk
 struct moved *moved_new(struct node *n, const struct arena_item *it);	/* or NULL: no memory */
 void	moved_note(struct node *n, const struct moved *m);	/* spill_heir.c: for the next daemon */
 void	moved_free(struct node *n, struct moved *m);		/* wherever it is; later if it is busy */
+void	spill_drop_copies(struct spill *s, struct moved **v, size_t count);	/* in the arena, of what is on the disk too */
+void	spill_move(struct spill *s, struct moved **v, size_t n);	/* to the disk, or elsewhere in the arena */
 
 void	spill_left(struct spill *s, const struct arena_evict *e);	/* its space is somebody's: who frees it is told */
 

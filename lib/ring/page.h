@@ -12,9 +12,10 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "ring/uses.h"
 
 #define PAGE_MAGIC 0x65676170u
-#define PAGE_LAYOUT 2u
+#define PAGE_LAYOUT 3u
 #define PAGE_PINS 1024u
 #define PAGE_EVENTS 256u
 #define PAGE_ONCE 0x80000000u		/* the task is not tried again */
@@ -69,6 +70,7 @@ struct page {
 	_Atomic uint32_t log_error;		/* errno of the last of them */
 	_Atomic uint32_t pid;
 	struct page_mark mark[PAGE_MARKS];
+	alignas(64) struct uses uses;
 };
 
 int	page_create(const char *name, uint32_t node, uint32_t proc);	/* -> descriptor */
