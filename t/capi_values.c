@@ -231,6 +231,7 @@ parts(void)
 	rota_release(ctx, t);
 	ok((fd = rota_ref_fd(ctx, less, &off, &n)) >= 0 && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY);
 	ok(shows(fd, off, n, bytes + 15000, 15000));
+	ok((fd = rota_ref_fd(ctx, less, NULL, NULL)) >= 0 && close(fd) == 0);
 	rota_release(ctx, less);
 	v = rota_text("short");
 	ok(rota_put(ctx, &v, &whole) == 0 && (fd = rota_ref_fd(ctx, whole, &off, &n)) >= 0 && shows(fd, off, n, "short", 5) && off == 0);

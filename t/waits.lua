@@ -44,7 +44,28 @@ is(n, 1000, "and the others")
 local sum = 0
 for i, v in rota.each { g(1), rota.put(10), g(3) } do sum = sum * 1 + i * v end
 is(sum, 3 + 20 + 15, "each takes futures and references")
+
+-- get and pget take them where they take references
+is({ rota.pget(g(5)) }, { 7 }, "pget of a future")
+local pair = rota.dag(function(x) return a:add(x), b:add(x) end):compile()
+is({ rota.get(pair(1)) }, { 2, 2 }, "get: all its values")
+is(rota.get { x = g(1), y = rota.put(4), 9, pair(6) }, { x = 3, y = 4, 9, 7, n = 2 }, "get of a table: of each the first value")
+local wrong = rota.dag(function(x) return b:bad(x) end):compile()
+local v, e = rota.pget(wrong(1))
+ok(v == nil and e:match "bad" and e.code == "error", "pget of one that fails", v, e)
+local vs, es = rota.pget { g(1), wrong(1), rota.put(3), k = wrong(2) }
+is({ vs[1], vs[2] == nil, vs[3], vs.k == nil, vs.n, es[2].code, es.k.code, es[1] == nil }, { 3, true, 3, true, 3, "error", "error", true },
+    "pget of a table: values and errors by their keys")
+is({ rota.pget { g(1), g(2) } }, { { 3, 4, n = 2 } }, "no error: no table of them")
+raises("bad", "get of a table raises the first", rota.get, { g(1), wrong(1) })
+is({ rota.get({ g(1), wrong(1) }, { errors = "return" })[1] }, { 3 }, "errors=return")
+wrong:close()
+
 local s = rota.dag(function(x) return a:slow(x) end):compile()
+v, e = rota.pget(s(0.2), 0.01)
+ok(v == nil and e.code == "timeout", "pget: time is up", v, e)
+vs, es = rota.pget({ s(0.2), rota.put(1) }, 0.01)
+ok(vs[2] == 1 and es[1].code == "timeout", "in a table", es and es[1])
 local f = s(0.2)
 local t0 = rota.now()
 ready, rest = rota.wait({ f }, 0.02)
@@ -59,7 +80,7 @@ is(rota.wait({ late, s(0.01) }, { timeout = 20 })[1] ~= late, true, "or the futu
 
 -- two graphs, several outputs, errors
 local two = rota.dag(function(x) local p = a:add(x) return p, b:bad(x), b:add(p) end):compile()
-local e = two(1)
+e = two(1)
 is(rota.wait({ s(0.01), e }, { n = "all", timeout = 20 })[2] ~= nil, true, "two graphs")
 has(select(2, pcall(e.get, e)), "bad", "an execution that failed is ready too")
 

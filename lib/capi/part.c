@@ -107,6 +107,7 @@ int
 rota_ref_fd(struct rota_ctx *x, struct rota_ref *r, uint64_t *off, uint64_t *n)
 {
 	const struct arena *a = client_arena(x->c);
+	uint64_t at = 0;
 	struct rota_value v;
 	uintptr_t p;
 	int e = rota_get(x, r, &v, ROTA_FOREVER);
@@ -116,13 +117,17 @@ rota_ref_fd(struct rota_ctx *x, struct rota_ref *r, uint64_t *off, uint64_t *n)
 	if (v.type != ROTA_STRING && v.type != ROTA_BUFFER)
 		return capi_say(ROTA_EVALUE, "only a string or a buffer has bytes that a program could read");
 	p = (uintptr_t)(v.type == ROTA_STRING ? v.s : v.p);
-	*n = v.n;
 	if (p >= (uintptr_t)a->base && p < (uintptr_t)a->base + a->bytes) {
-		*off = p - (uintptr_t)a->base;
+		at = p - (uintptr_t)a->base;
 		e = client_arena_fd(x->c);
 	} else {
-		*off = 0;
 		e = copy((const void *)p, v.n);
 	}
-	return e < 0 ? capi_failed(x, e) : e;
+	if (e < 0)
+		return capi_failed(x, e);
+	if (off)
+		*off = at;
+	if (n)
+		*n = v.n;
+	return e;
 }

@@ -279,7 +279,7 @@ void	rota_id(struct rota_ctx *, struct rota_ref *r, char id[33]);	/* 32 hexadeci
 int	rota_slice(struct rota_ctx *, struct rota_ref *r, uint64_t from, uint64_t n, struct rota_ref **part);
 /*
  * A descriptor for programs, sendfile and mmap, read-only and the caller's: the bytes of r's string or buffer lie in its file at
- * *off .. *off + *n while r is held, other objects around them.  The descriptor, or a negative code.
+ * *off .. *off + *n while r is held, other objects around them.  Either may be NULL.  The descriptor, or a negative code.
  */
 int	rota_ref_fd(struct rota_ctx *, struct rota_ref *r, uint64_t *off, uint64_t *n);
 /* Given to the node, which keeps it under that name (NULL: none) for ttl ns (0: until it is removed).  Over 4 KiB only. */

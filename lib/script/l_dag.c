@@ -383,39 +383,64 @@ dag_future_test(lua_State *L, int idx)
 	return luaL_testudata(L, idx, "rota.future") != NULL;
 }
 
-/* pushes the values, or raises the error, of the future at idx */
 int
-dag_future_get(lua_State *L, int idx, uint64_t deadline)
+dag_future_await(lua_State *L, int idx, uint64_t deadline)
 {
 	struct future *f = luaL_checkudata(L, idx, "rota.future");
 	struct graph *g = f->g;
-	int gi, e;
+	int gi, e = 0;
 
-	idx = lua_absindex(L, idx);
-	if (f->state == PENDING) {
-		lua_getiuservalue(L, idx, 1);
-		gi = lua_gettop(L);
-		while (f->state == PENDING) {
-			if ((e = graph_take(L, g, gi)) != 0)
-				continue;
-			if ((e = deadline ? await(L, g, gi, NULL, deadline) : -ETIMEDOUT) == -ETIMEDOUT)
-				script_raise(L, ERR_TIMEOUT, "timed out: the graph has not answered yet; none of its actors is dead");
-			if (e < 0)
-				broken_by(L, g, gi, e, "the node");
-		}
-		lua_pop(L, 1);
+	if (f->state != PENDING)
+		return 0;
+	lua_getiuservalue(L, idx, 1);
+	gi = lua_gettop(L);
+	while (f->state == PENDING) {
+		if (graph_take(L, g, gi) != 0)
+			continue;
+		if ((e = deadline ? await(L, g, gi, NULL, deadline) : -ETIMEDOUT) == -ETIMEDOUT)
+			break;
+		if (e < 0)
+			broken_by(L, g, gi, e, "the node");
 	}
+	lua_pop(L, 1);
+	return f->state == PENDING ? -ETIMEDOUT : 0;
+}
+
+int
+dag_future_values(lua_State *L, int idx)
+{
+	struct future *f = luaL_checkudata(L, idx, "rota.future");
+	int t;
+
 	lua_getiuservalue(L, idx, 2);
 	if (f->state == FAILED)
-		return lua_error(L);
+		return -1;
 	if (f->nvals == 1)
 		return 1;
-	e = lua_gettop(L);
+	t = lua_gettop(L);
 	luaL_checkstack(L, f->nvals, "too many values");
 	for (int i = 1; i <= f->nvals; i++)
-		lua_rawgeti(L, e, i);
-	lua_remove(L, e);
+		lua_rawgeti(L, t, i);
+	lua_remove(L, t);
 	return f->nvals;
+}
+
+void
+dag_future_late(lua_State *L)
+{
+	errobj_push(L, ERR_TIMEOUT, "timed out: the graph has not answered yet; none of its actors is dead");
+}
+
+int
+dag_future_get(lua_State *L, int idx, uint64_t deadline)
+{
+	int n;
+
+	if (dag_future_await(L, idx, deadline) < 0)
+		dag_future_late(L);
+	else if ((n = dag_future_values(L, idx)) >= 0)
+		return n;
+	return lua_error(L);
 }
 
 static int

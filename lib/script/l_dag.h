@@ -21,6 +21,10 @@ int	dag_trace(lua_State *L, int handle, const char *method, int returns, int fir
 /* l_dag.c */
 bool	dag_future_test(lua_State *L, int idx);
 int	dag_future_get(lua_State *L, int idx, uint64_t deadline);	/* pushes its values; raises */
+/* the same in two steps: 0 or -ETIMEDOUT, raises on Ctrl-C only; how many values it pushed, or -1: the error */
+int	dag_future_await(lua_State *L, int idx, uint64_t deadline);
+int	dag_future_values(lua_State *L, int idx);
+void	dag_future_late(lua_State *L);		/* pushes the error of a wait that was too short */
 
 /* l_dag_wait.c: has the future an outcome? */
 bool	dag_future_ready(lua_State *L, int idx);

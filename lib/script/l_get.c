@@ -404,6 +404,34 @@ failed(lua_State *L, struct rec *r)
 	return true;
 }
 
+/* the future of a compiled graph at idx: its first value or nil, true; the error of it or of a wait that was too short, false */
+static bool
+future(lua_State *L, int idx)
+{
+	int n;
+
+	idx = lua_absindex(L, idx);
+	if (dag_future_await(L, idx, deadline_at(L)) < 0) {
+		dag_future_late(L);
+		return false;
+	}
+	if ((n = dag_future_values(L, idx)) < 0)
+		return false;
+	lua_settop(L, lua_gettop(L) - n + 1);		/* none: nil */
+	return true;
+}
+
+/* key and value, or key and error, on the stack */
+static void
+keep(lua_State *L, bool fine)
+{
+	if (!fine && lua_isnil(L, GET_ERRS)) {
+		lua_newtable(L);
+		lua_replace(L, GET_ERRS);
+	}
+	lua_rawset(L, fine ? GET_RESULT : GET_ERRS);
+}
+
 /* the element at GET_KEY: its value, or with protect its error, goes to the same key; what is no reference passes through */
 static void
 one(lua_State *L, bool protect)
@@ -415,7 +443,13 @@ one(lua_State *L, bool protect)
 	lua_pushvalue(L, GET_KEY);
 	lua_rawget(L, GET_X);				/* key, element */
 	if (!(r = ref_test(L, -1))) {
-		lua_rawset(L, GET_RESULT);
+		bool is = dag_future_test(L, -1), fine = !is || future(L, -1);
+
+		if (!fine && !protect)
+			lua_error(L);
+		if (is)
+			lua_remove(L, -2);
+		keep(L, fine);
 		return;
 	}
 	if (script_wait_until(L, r, deadline_at(L), protect, get_all_k) < 0 && !protect)
@@ -428,18 +462,11 @@ one(lua_State *L, bool protect)
 		else
 			values(L, r, GET_KEY + 2, false);
 		lua_remove(L, -2);
-		if (fine) {
-			lua_rawset(L, GET_RESULT);
-			return;
-		}
+		keep(L, fine);
 	} else {
 		lua_remove(L, -2);			/* key, error */
+		keep(L, false);
 	}
-	if (lua_isnil(L, GET_ERRS)) {
-		lua_newtable(L);
-		lua_replace(L, GET_ERRS);
-	}
-	lua_rawset(L, GET_ERRS);
 }
 
 /* a table: the list first, in order and fast; then its other keys.  A yield comes back here: GET_KEY is still to be done. */
@@ -523,8 +550,14 @@ get(lua_State *L, int protect)
 	lua_pushinteger(L, (lua_Integer)deadline);
 	if (ref_is(L, GET_X))
 		return get_one_k(L, LUA_OK, protect);
-	if (!protect && dag_future_test(L, GET_X))
-		return dag_future_get(L, GET_X, deadline);
+	if (dag_future_test(L, GET_X)) {
+		if (!protect)
+			return dag_future_get(L, GET_X, deadline);
+		lua_pushnil(L);
+		if (future(L, GET_X))
+			lua_insert(L, -2);
+		return 2;
+	}
 	if (luaL_testudata(L, GET_X, "rota.waitset"))
 		set_to_list(L);
 	if (!lua_istable(L, GET_X))
