@@ -58,6 +58,46 @@ DIE=$TMP/die; export DIE
 LD_PRELOAD=$TMP/die.so serve rlet -p -q -c 2 --store 16M --ready-fd 3
 check 'a program joins while daemons die of it' joins
 check 'a program comes back while daemons die of it' returns
+
+# one that is stopped is waited for, and nothing ends for its sake meanwhile: neither the node nor its actor
+cat >"$TMP/stopped.lua" <<'END'
+local rota = require "rota"
+local Counter = rota.actor { add = function(self) self.n = (self.n or 0) + 1 return self.n end }
+local c = Counter:with { cpus = 0, restarts = -1, name = "counter" } ()
+local kept = rota.put(("k"):rep(200000))
+assert(rota.get(c:add()) == 1)
+print(rota.nodes()[1].pid) io.flush()
+io.read "l"
+assert(rota.get(c:add(), 60) == 1 and #rota.get(kept) == 200000)
+print "fine"
+END
+stopped() {
+	rm -f "$TMP/in"; mkfifo "$TMP/in"
+	rlua "$TMP/stopped.lua" <"$TMP/in" >"$TMP/out" 2>&1 &
+	prog=$!
+	exec 4>"$TMP/in"
+	timeout 20 sh -c "until [ -s $TMP/out ]; do sleep 0.02; done"
+	kill -STOP "$prog"; kill -9 "$(head -1 "$TMP/out")"
+	sleep 5.5				# longer than a node without programs stays, and than one is waited for that is not seen
+	kill -CONT "$prog"; echo go >&4; exec 4>&-
+	wait "$prog" || { cat "$TMP/out"; return 1; }
+	[ "$(tail -1 "$TMP/out")" = fine ]
+}
+check 'a program that is stopped finds all when it goes on' stopped
+
+# one that dies with the daemon is not waited for
+dead() {
+	rm -f "$TMP/in"; mkfifo "$TMP/in"
+	rlua "$TMP/stopped.lua" <"$TMP/in" >"$TMP/out" 2>&1 &
+	prog=$!
+	exec 4>"$TMP/in"
+	timeout 20 sh -c "until [ -s $TMP/out ]; do sleep 0.02; done"
+	kill -STOP "$pid"; kill -9 "$prog" "$(head -1 "$TMP/out")"; kill -CONT "$pid"
+	exec 4>&-
+	prints nil rlua -e 'local rota = require "rota" print((rota.find("counter", { namespace = "x" })))' &&
+	timeout 10 sh -c 'until [ -z "$(rstat objects)" ]; do :; done'
+}
+check 'one that died with the daemon is not' dead
 kill "$pid" && gone "$pid"
 check 'nothing is left' t/leaks.sh "$ROTA_DIR"
 done_testing

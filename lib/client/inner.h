@@ -429,6 +429,7 @@ void	link_cork_l(struct client *c);
 void	link_read_l(struct client *c);			/* takes what is there, never blocks */
 bool	link_backlog_l(const struct client *c);		/* something could not be sent yet */
 void	link_lose_l(struct client *c, const char *why);
+void	link_leave(const struct client *c);		/* no later daemon is to wait for this process */
 void	link_reply_l(struct client *c, uint64_t req, const struct frame *f);
 void	link_asked_l(struct client *c, const struct msg_route *m);	/* ROUTE_NAME: kept for the main thread */
 void	link_driver_gone_l(struct client *c);

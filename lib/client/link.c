@@ -40,6 +40,14 @@ link_unsent(struct request *rq, int code)
 	link_unanswered(rq, code, code == ERR_VALUE ? "a name of more than 64 KiB, or more than 64 MiB in all, cannot be sent" : err_str(code));
 }
 
+/* whoever waits for us to come back need wait no longer */
+void
+link_leave(const struct client *c)
+{
+	if (atomic_load(&c->bell->proc) == c->me.proc)
+		atomic_store(&c->bell->stays, 0);
+}
+
 void
 link_lose_l(struct client *c, const char *why)
 {
@@ -49,6 +57,7 @@ link_lose_l(struct client *c, const char *why)
 		return;
 	snprintf(c->why, sizeof c->why, "%s", why);
 	c->lost = true;
+	link_leave(c);
 	while (map_next(&c->request, &it)) {
 		struct request *rq = it.val;
 

@@ -456,6 +456,7 @@ client_close(struct client *c)
 	client_output(c, clock_ns() + CLOCK_SEC);
 	lock_take(&c->lock);
 	c->leaving = true;
+	link_leave(c);
 	LINK_SEND(c, bye, .reason = 0);
 	lock_drop(&c->lock);
 	fd_stop(c);

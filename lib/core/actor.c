@@ -267,14 +267,13 @@ life_free(struct actor_life *a)
 }
 
 static void
-inherit(struct actor_core *c, struct actor_life *a, const struct actor_in *in)
+inherit(struct actor_life *a, const struct actor_in *in)
 {
 	a->restarts = in->restarts;
 	a->incarnation = in->incarnation;
 	a->state = ACTOR_RESTARTING;
 	snprintf(a->text, sizeof a->text, "%s", in->text);
-	if (!a->detached && !a->set && heap_set(&c->timers, &a->timer, in->until) == 0)
-		a->orphan = true;
+	a->orphan = !a->detached && !a->set;
 }
 
 static int
@@ -298,7 +297,7 @@ in_new(struct actor_core *c, const struct actor_in *in, struct actor_out *o)
 		return -ENOMEM;
 	}
 	if (in->kind == ACTOR_IN_HEIR)
-		inherit(c, a, in);
+		inherit(a, in);
 	else if (in->proc == 0 && !a->detached && !a->set)	/* its creator died meanwhile */
 		die(c, a, "its creator died", o);
 	else
@@ -393,15 +392,18 @@ in_job_end(struct actor_core *c, uint32_t job, struct actor_out *o)
 }
 
 static void
-in_resume(struct actor_core *c, uint32_t job, struct actor_out *o)
+in_resume(struct actor_core *c, const struct actor_in *in, struct actor_out *o)
 {
 	struct map_iter it = MAP_ITER;
 
 	while (map_next(&c->actors, &it)) {
 		struct actor_life *a = it.val;
 
-		if (a->job == job && a->state == ACTOR_RESTARTING && a->stage == STAGE_NONE)
-			place(a, o);
+		if (a->job != in->job || a->state != ACTOR_RESTARTING || a->stage != STAGE_NONE)
+			continue;
+		if (a->orphan && heap_set(&c->timers, &a->timer, in->until) < 0)
+			a->orphan = false;
+		place(a, o);
 	}
 }
 
@@ -431,7 +433,7 @@ actor_step(struct actor_core *c, uint64_t now, const struct actor_in *in, struct
 	c->now = now;
 	switch (in->kind) {
 	case ACTOR_IN_NEW: case ACTOR_IN_HEIR: e = in_new(c, in, o); break;
-	case ACTOR_IN_RESUME: in_resume(c, in->job, o); break;
+	case ACTOR_IN_RESUME: in_resume(c, in, o); break;
 	case ACTOR_IN_OPEN: e = in_open(a, in, o); break;
 	case ACTOR_IN_GONE: in_gone(c, now, in, o); break;
 	case ACTOR_IN_JOB_END: in_job_end(c, in->job, o); break;

@@ -65,9 +65,9 @@ struct actor_core {
 
 enum actor_in_kind {
 	ACTOR_IN_NEW,		/* proc, job, namespace, new, set, rank: registered under number actor */
-	ACTOR_IN_HEIR,		/* as NEW, and restarts, incarnation, text, until: it died with the daemon before this one, and is made
-				   again at RESUME; who holds it says so by `until`, or it ends */
-	ACTOR_IN_RESUME,	/* job: those of it are placed */
+	ACTOR_IN_HEIR,		/* as NEW, and restarts, incarnation, text: it died with the daemon before this one, and is made
+				   again at RESUME */
+	ACTOR_IN_RESUME,	/* job, until: those of it are placed; who holds one of them that died so says so by then, or it ends */
 	ACTOR_IN_PLACED,	/* actor, worker: a process was forked for it */
 	ACTOR_IN_NOPLACE,	/* actor, text: infeasible */
 	ACTOR_IN_UP,		/* actor, worker, ok, error */

@@ -5,7 +5,7 @@
  * to come back, the node page, which says who had which bell, the arena with every object in it, the files of those that
  * were moved to the disk, and the journal, which says what is where and what the node had promised.  All that the dead one
  * forked is dead when we start.  Programs that were attached come back with REJOIN and keep their numbers, their objects, their
- * status pages and slabs; whoever does not within GRACE is treated as dead.
+ * status pages and slabs; they are waited for as long as they live.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "node/kept.h"
 #include "os/fd.h"
+#include "os/proc.h"
 #include "wire/le.h"
 
 #define MARGIN 1024u			/* process numbers that the last one may have given out without our knowing */
@@ -159,20 +160,40 @@ heir_start(struct node *n)
 		if (im.key.node == n->number && !map_get(&n->awaited, im.key.proc) && !idmap_get(&n->kept, im.key))
 			spill_forget(n, im.key);
 	n->mem_dirty = true;
-	n->heir_at = clock_ns() + (n->awaited.n ? HEIR_GRACE : 0);
+	n->heir_at = clock_ns();	/* whoever died with it is late already */
+	n->stood = true;
 	node_timer(n);
 	jobs_inherit(n);
+}
+
+/* one that lives comes back, sooner or later: it may be stopped, or get no CPU */
+static bool
+comes(const struct node *n, uint32_t proc, size_t bell)
+{
+	const struct njob *j = job_driven(n, proc);
+
+	if (!atomic_load(&n->np->bell[bell].stays))
+		return false;			/* it took its leave */
+	if (j == NULL || j->pid == 0)
+		return clock_ns() - n->since < HEIR_GRACE;
+	return proc_pid_alive(j->pid) && proc_start_time(j->pid) == j->born;
 }
 
 void
 heir_tick(struct node *n)
 {
 	struct map_iter it = MAP_ITER;
-	struct map late = n->awaited;
+	struct map late = MAP_INIT;
 	struct njob *j;
 
-	n->heir_at = 0;
-	n->awaited = (struct map)MAP_INIT;	/* so that they do not count as alive */
+	while (map_next(&n->awaited, &it))
+		if (!comes(n, (uint32_t)it.key, (uintptr_t)it.val - 1))
+			map_put(&late, it.key, it.val);
+	it = (struct map_iter)MAP_ITER;
+	while (map_next(&late, &it))			/* first, so that they do not count as alive */
+		map_del(&n->awaited, it.key);
+	n->heir_at = n->awaited.n ? clock_ns() + HEIR_LOOK : 0;
+	it = (struct map_iter)MAP_ITER;
 	while (map_next(&late, &it)) {
 		unsigned i = (unsigned)(uintptr_t)it.val - 1;
 
@@ -184,6 +205,7 @@ heir_tick(struct node *n)
 			job_late(n, j);
 	}
 	map_release(&late);
+	node_idle(n);
 }
 
 /* --- programs that come back ----------------------------------------------------------------------------------------------- */

@@ -85,8 +85,7 @@ noted(void *ctx, struct span key, struct span val)
 {
 	struct before *b = ctx;
 	struct node *n = b->n;
-	struct actor_in in = { .kind = ACTOR_IN_HEIR, .text = "the node's daemon died, and its workers with it",
-	    .until = clock_ns() + HEIR_GRACE + ACTOR_GRACE };
+	struct actor_in in = { .kind = ACTOR_IN_HEIR, .text = "the node's daemon died, and its workers with it" };
 	struct msg_actor_new new;
 	struct ask a = { .body = BUF_INIT };
 	struct life l = { 0, 1 };

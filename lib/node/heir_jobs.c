@@ -10,16 +10,18 @@
 
 struct note {				/* then cwd, namespace and environment */
 	uint32_t number, driver;
+	pid_t pid;
 	bool over;
 	char name[64];
-	uint64_t since;
+	uint64_t since, born;
 	size_t ncwd, nnamespace;
 };
 
 void
 job_note(struct node *n, const struct njob *j)
 {
-	struct note t = { .number = j->number, .driver = j->driver, .over = j->over, .since = j->since, .nnamespace = j->namespace.len };
+	struct note t = { .number = j->number, .driver = j->driver, .pid = j->pid, .born = j->born,
+	    .over = j->over, .since = j->since, .nnamespace = j->namespace.len };
 	struct buf b = BUF_INIT;
 	char link[64], cwd[4096];
 	ssize_t len = 0;
@@ -72,6 +74,8 @@ noted(void *node, struct span key, struct span val)
 	if (val.n < t.ncwd + t.nnamespace || t.ncwd >= sizeof cwd || (j = job_new(n, t.number)) == NULL)
 		return;
 	j->driver = t.driver;
+	j->pid = t.pid;
+	j->born = t.born;
 	j->over = t.over;
 	j->since = t.since;
 	memcpy(j->name, t.name, sizeof j->name);
@@ -87,7 +91,8 @@ noted(void *node, struct span key, struct span val)
 void
 job_resume(struct node *n, struct njob *j)
 {
-	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_RESUME, .job = j->number });
+	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_RESUME, .job = j->number,
+	    .until = clock_ns() + HEIR_GRACE + ACTOR_GRACE });
 	sets_step(n, &(struct set_in){ .kind = SET_IN_RESUME, .job = j->number });
 }
 

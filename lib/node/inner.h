@@ -45,12 +45,15 @@ enum {
 	NODE_MESSAGE = 256,		/* bytes of a line for people */
 };
 
-#define HEIR_GRACE (3 * CLOCK_SEC)	/* for programs to come back to the next daemon */
+#define HEIR_GRACE (3 * CLOCK_SEC)	/* to come back to the next daemon, for programs that it cannot see; for actors to be named again */
+#define HEIR_LOOK CLOCK_SEC		/* between two looks whether those that are to come back still live */
 
 struct njob {
 	uint32_t number;
 	unsigned refs;			/* its processes */
 	uint32_t driver;		/* process number */
+	pid_t pid;			/* of that; 0: unknown */
+	uint64_t born;			/* proc_start_time of that */
 	bool over;			/* its driver is gone */
 	struct logsink *out;		/* its driver's stderr; NULL: nobody sees what its tasks print */
 	int cwd;			/* its driver's directory, or -1 */

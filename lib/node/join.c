@@ -186,6 +186,8 @@ join_job(struct nproc *p, uint32_t job)
 		goto fail;
 	p->job = j;
 	j->driver = p->number;
+	j->pid = p->pid;
+	j->born = proc_start_time(p->pid);
 	j->out = logs_job(p->n, job, p->err, p->output);
 	p->err = -1;
 	snprintf(j->name, sizeof j->name, "%.*s", (int)(p->name.len < 63 ? p->name.len : 63), p->name.len ? (char *)p->name.data : "");

@@ -171,7 +171,7 @@ node_idle(struct node *n)
 	if (n->o.lasting || n->loop == NULL)
 		return;
 	n->stood |= n->clients > 0;
-	if (n->drivers)
+	if (n->drivers || n->awaited.n)
 		ev_timer_stop(n->loop, &n->idle);
 	else if (!ev_is_active(&n->idle)) {
 		ev_now_update(n->loop);
@@ -199,7 +199,7 @@ on_idle(struct ev_loop *loop, ev_timer *w, int revents)
 		return;
 	}
 	listener_poll(&n->listen);
-	if (n->clients) {			/* somebody looks just now, or is about to join */
+	if (n->clients || n->awaited.n) {	/* somebody looks just now, or is about to join */
 		ev_timer_set(w, 0.1, 0.);
 		ev_timer_start(loop, w);
 	} else {

@@ -28,7 +28,7 @@ struct bell {
 	_Atomic uint32_t cpu;			/* where its process ran last, + 1; 0 unknown */
 	_Atomic uint64_t log_read;		/* a worker's: its log is dealt with up to this byte */
 	_Atomic uint32_t proc;			/* by rlet: whose it is; 0 nobody's */
-	_Atomic uint32_t stays;			/* by rlet: 1: a program that outlives rlet, and will join the next one */
+	_Atomic uint32_t stays;			/* by rlet: 1: a program that outlives rlet, and will join the next one; 0 by itself when it leaves */
 	_Atomic uint32_t counted;		/* by rlet: 1: a member of a set, whose callers keep load */
 	_Atomic uint32_t load;			/* calls on their rings to it, more or less: each adds its own (ring.h: charged) */
 };
