@@ -1,6 +1,7 @@
-/* os_dir.c - where ROTA_DIR is, and that another's, an open, a linked or a false one is refused with its reason */
+/* os_dir.c - where ROTA_DIR is, and that another's, an open, a linked or a false one is refused with its reason; which files are sockets of nodes */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,6 +33,42 @@ refuses(int e, const char *why)
 	return 0;
 }
 
+static void
+on_node(void *arg, const char *address)
+{
+	const char *name = strrchr(address, '/');
+	bool begins = strncmp(address, "unix:", 5) == 0 && strncmp(address + 5, path, strlen(path)) == 0;
+
+	*(unsigned *)arg += !begins ? 1000 : strcmp(name, "/local.sock") == 0 ? 1 : strcmp(name, "/shared.sock") == 0 ? 10 :
+	    strcmp(name, "/own-12.sock") == 0 ? 100 : 1000;
+}
+
+/* the sockets of nodes, and nothing else that may lie there */
+static int
+names_nodes(const char *dir)
+{
+	static const char *const names[] = { "local.sock", "shared.sock", "own-12.sock", "gcs.sock", "lock", "own-12.log", "own-" };
+	unsigned seen = 0;
+	int e = 0;
+
+	for (int make = 1; make >= 0; make--) {
+		for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+			char file[300];
+
+			snprintf(file, sizeof file, "%s/%s", dir, names[i]);
+			if (make)
+				close(open(file, O_CREAT | O_WRONLY, 0600));
+			else
+				unlink(file);
+		}
+		if (make)
+			e = dir_nodes(on_node, &seen);
+	}
+	if (e != 0 || seen != 111)
+		printf("# dir_nodes: %d, %u\n", e, seen);
+	return e == 0 && seen == 111;
+}
+
 int
 main(void)
 {
@@ -42,6 +79,7 @@ main(void)
 	setenv("XDG_RUNTIME_DIR", tmp, 1);
 	setenv("ROTA_DIR", own, 1);
 	ok(opens() && strcmp(path, own) == 0 && opens());
+	ok(names_nodes(own));
 
 	chmod(own, 0755);
 	snprintf(want, sizeof want, "'%s' has mode 0755, expected 0700", own);

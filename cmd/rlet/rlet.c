@@ -17,6 +17,7 @@
 #include "core/gpus.h"
 #include "core/pressure.h"
 #include "node/node.h"
+#include "os/dir.h"
 #include "os/fd.h"
 #include "os/notify.h"
 #include "keeper.h"
@@ -185,7 +186,7 @@ main(int argc, char *argv[])
 	if (env && *env && no.store == 0 && num_size(env, &no.store) < 0)
 		die(2, 0, "ROTA_STORE is '%s': expected a size", env);
 	if (no.socket == NULL)
-		no.socket = no.lasting ? NODE_LOCAL : NODE_SHARED;
+		no.socket = no.lasting ? DIR_LOCAL : DIR_SHARED;
 	no.resources = res;
 
 	umask(077);

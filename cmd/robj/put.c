@@ -13,6 +13,7 @@
 #include "base/die.h"
 #include "base/err.h"
 #include "base/num.h"
+#include "os/dir.h"
 #include "robj.h"
 #include "wire/mp.h"
 
@@ -171,7 +172,7 @@ put(int fd, const char *what, const char *name, uint64_t ttl)
 static int
 on_node(void *arg, struct span row)
 {
-	static const char local[] = "/local.sock";
+	static const char local[] = "/" DIR_LOCAL;
 
 	*(bool *)arg = memmem(row.p, row.n, local, sizeof local - 1) != NULL;
 	return 0;

@@ -6,12 +6,10 @@
 
 #include <stdbool.h>
 #include "base/opt.h"
-#include "base/table.h"
 #include "client/client.h"
-#include "client/watch.h"
-#include "os/sig.h"
+#include "client/view.h"
 
-enum { OPT_TTL = 256, OPT_NAME, OPT_HEADER };
+enum { OPT_TTL = 256, OPT_NAME };
 
 /* options of every verb */
 #define COMMON_OPTS \
@@ -19,12 +17,6 @@ enum { OPT_TTL = 256, OPT_NAME, OPT_HEADER };
 	{ 'N', "namespace", "NAME", "namespace" }, \
 	{ 'q', "quiet", NULL, "no notices" }, \
 	{ 'v', "verbose", NULL, "say what is being done" }
-
-/* and of those that list */
-#define LIST_OPTS \
-	{ 'J', "json", NULL, "JSON lines" }, \
-	{ 'o', "columns", "COL,...", "columns" }, \
-	{ 'w', "watch", NULL, "keep watching" }
 
 struct common {
 	const char *address, *namespace;
@@ -38,19 +30,7 @@ bool	common_opt(int c, const char *arg);		/* was it one of them? */
 struct client *join(bool put);				/* or ends the program with 125 and a line */
 void	kept_words(FILE *f);				/* for completion: ids and names of what the node keeps */
 
-/* ls.c: what is listed, and how */
-struct asked {
-	const struct list_kind *kind;
-	void (*read)(struct listing *l, void *asked);	/* as watch has it */
-	struct client *client;
-	char *filter[LISTS_FILTERS + 1];		/* NULL-ended */
-	const char *columns, *name;			/* name: show's */
-	bool json, header, reverse, watch, show;
-};
-bool	list_opt(struct asked *a, int c, const char *arg);	/* was it one of LIST_OPTS or COMMON_OPTS? */
-int	table_open(struct table *t, const struct asked *a, FILE *f);	/* 0; 1: only the names of columns were asked for */
-void	print_list(struct table *t, const struct asked *a);
-_Noreturn void watch_list(struct asked *a);
+void	show_list(const struct view *v, struct table *t);	/* prints or watches; ends the program if that fails or at a signal */
 
 /* the ids on the command line; if there are none, the lines of stdin */
 struct ids {

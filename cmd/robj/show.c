@@ -1,12 +1,9 @@
 /* show - all about one object */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include "base/die.h"
-#include "base/err.h"
 #include "robj.h"
 
-static const struct opt opts[] = { LIST_OPTS, COMMON_OPTS, { 0 } };
+static const struct opt opts[] = { VIEW_OPTS, COMMON_OPTS, { 0 } };
 
 static bool
 is(const struct listing *l, size_t row, const char *col, const char *text, bool prefix)
@@ -36,54 +33,47 @@ find(const struct listing *l, const char *text, size_t *row)
 	return found;
 }
 
-/* the one that is meant, alone in l; how many are, if that is not 1 */
-static unsigned
-read_one(struct listing *l, const struct asked *a)
+struct one {
+	const struct list_kind *kind;
+	struct client *client;
+	const char *name;
+	unsigned found;			/* how many the name may mean */
+};
+
+/* the one that is meant, alone in l: it may be gone when it is looked for again */
+static int
+read_one(struct listing *l, void *arg, char *why, size_t n)
 {
-	static char *const none[] = { NULL };
-	char why[512];
+	struct one *o = arg;
 	size_t row = 0;
-	unsigned n;
-	int e;
+	int e = lists_add(o->kind, l, o->client, why, n);
 
-	*l = (struct listing){ 0 };
-	if (lists_add(a->kind, l, a->client, why, sizeof why) < 0)
-		die(125, 0, "%s", why);
-	if ((e = lists_order(a->kind, l, none, false, why, sizeof why)) < 0)
-		die(125, 0, "%s", why);
-	if ((n = find(l, a->name, &row)) == 1)
+	if (e < 0)
+		return e;
+	if ((o->found = find(l, o->name, &row)) == 1)
 		memmove(l->cell, &l->cell[row * l->ncol], l->ncol * sizeof *l->cell);
-	l->len = n == 1;
-	return n;
-}
-
-static void
-read_again(struct listing *l, void *arg)	/* it may be gone */
-{
-	read_one(l, arg);
+	l->len = o->found == 1;
+	return 0;
 }
 
 static int
-show(struct asked *a, const char *name)
+show(struct view *v, const char *name)
 {
+	struct one one = { v->kind, v->client, name, 0 };
 	struct listing l;
 	struct table t;
-	unsigned n;
-	int e;
+	char why[512];
 
-	a->name = name;
-	n = read_one(&l, a);
+	v->arg = &one;
+	if (view_read(v, &l, why, sizeof why) < 0)
+		die(125, 0, "%s", why);
 	listing_free(&l);
-	if (n != 1) {
-		warn(0, n ? "'%s' is ambiguous: %u objects begin so" : "no object '%s'", name, n);
+	if (one.found != 1) {
+		warn(0, one.found ? "'%s' is ambiguous: %u objects begin so" : "no object '%s'", name, one.found);
 		return 1;
 	}
-	if (a->watch)
-		watch_list(a);
-	table_open(&t, a, stdout);
-	print_list(&t, a);
-	if ((e = table_end(&t)) < 0)
-		die(125, e, "cannot write to stdout");
+	view_begin(v, &t, stdout, why, sizeof why);
+	show_list(v, &t);
 	return 0;
 }
 
@@ -91,22 +81,26 @@ int
 cmd_show(int argc, char *argv[])
 {
 	struct opt_state o = { .opts = opts, .help = help, .verb = "show", .words = kept_words };
-	struct asked a = { .kind = lists_find("objects"), .read = read_again, .show = true };
+	struct view v = { .kind = lists_find("objects"), .read = read_one, .show = true };
 	const char *name;
 	struct table t;
 	struct ids ids;
-	int c, status = 0;
+	char why[512];
+	int c, e, status = 0;
 
 	while ((c = opt_next(&o, argc, argv)) != -1)
-		list_opt(&a, c, o.arg);
-	if (table_open(&t, &a, stdout))
-		return 0;
-	if (a.watch && argc - o.index != 1)
+		if (!view_opt(&v, c, o.arg))
+			common_opt(c, o.arg);
+	if ((e = view_begin(&v, &t, stdout, why, sizeof why)) < 0)
+		die(2, 0, "%s", why);
+	if (e)
+		return 0;			/* -o help */
+	if (v.watch && argc - o.index != 1)
 		die(2, 0, "-w watches one object: robj show -w ID");
-	a.client = join(false);
+	v.client = join(false);
 	ids_init(&ids, argc - o.index, argv + o.index);
 	while ((name = ids_next(&ids)) != NULL)
-		status |= show(&a, name);
-	client_close(a.client);
+		status |= show(&v, name);
+	client_close(v.client);
 	return status;
 }

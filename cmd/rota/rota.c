@@ -335,8 +335,8 @@ print_node(const struct listing *l, size_t i)
 {
 	const struct listing_cell *name = listing_at(l, i, "name"), *at = listing_at(l, i, "address");
 	double programs = listing_at(l, i, "drivers")->f;
-	bool lasting = at->len > strlen(NODE_LOCAL) &&
-	    memcmp(l->text.data + at->off + at->len - strlen(NODE_LOCAL), NODE_LOCAL, strlen(NODE_LOCAL)) == 0;
+	bool lasting = at->len > strlen(DIR_LOCAL) &&
+	    memcmp(l->text.data + at->off + at->len - strlen(DIR_LOCAL), DIR_LOCAL, strlen(DIR_LOCAL)) == 0;
 
 	printf("  %.*s: %s, process %d, %g cpus, %g program%s\n", (int)name->len, (const char *)l->text.data + name->off,
 	    lasting ? "lasting node" : "private node", (int)listing_at(l, i, "pid")->u, listing_at(l, i, "cpus")->f, programs,

@@ -2,11 +2,8 @@
  * near - which node to look at.  Without an address it is this user's lasting one; where there is none the private ones
  * are named, because nobody would guess their addresses.
  */
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include "base/die.h"
 #include "base/err.h"
 #include "base/num.h"
@@ -32,9 +29,10 @@ open_at(struct client **c, const char *address, const char *namespace, char *why
 
 /* the programs that use the node at address; one without any is about to end */
 static void
-look(struct found *f, const char *address)
+look(void *arg, const char *address)
 {
 	static const struct table_col drivers[] = { { "pid", TABLE_UINT }, { "name", TABLE_STRING }, { "age", TABLE_AGE }, { 0 } };
+	struct found *f = arg;
 	struct listing l;
 	struct client *c;
 	char why[256], age[16];
@@ -56,29 +54,6 @@ look(struct found *f, const char *address)
 	client_close(c);
 }
 
-static void
-look_all(struct found *f)
-{
-	char path[512], address[1024];
-	int dir = dir_open(path, sizeof path);
-	DIR *d;
-
-	if (dir < 0)
-		die(125, 0, "%s", dir_why());
-	if ((d = fdopendir(dir)) == NULL)
-		die(125, -errno, "cannot read '%s'", path);
-	for (struct dirent *de; (de = readdir(d)) != NULL;) {
-		size_t n = strlen(de->d_name);
-
-		if (strcmp(de->d_name, "shared.sock") != 0 &&
-		    !(strncmp(de->d_name, "own-", 4) == 0 && n > 5 && strcmp(de->d_name + n - 5, ".sock") == 0))
-			continue;
-		snprintf(address, sizeof address, "unix:%s/%s", path, de->d_name);
-		look(f, address);
-	}
-	closedir(d);
-}
-
 struct client *
 join(const char *address, const char *namespace)
 {
@@ -95,7 +70,8 @@ join(const char *address, const char *namespace)
 		return c;
 	if (named || e != ERR_NO_CLUSTER)
 		die(125, 0, "%s", why);
-	look_all(&f);
+	if (dir_nodes(look, &f) < 0)
+		die(125, 0, "%s", dir_why());
 	if (f.count == 0)
 		die(125, 0, "no node is running; programs start a private one, 'rota up' a lasting one");
 	if (f.count > NAMED)

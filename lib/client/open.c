@@ -2,7 +2,7 @@
  * open - finding the node, starting one, saying hello, and goodbye.
  *
  * Which node: opts.address, else ROTA_ADDRESS; else this user's lasting node (local.sock), else the ephemeral one
- * (shared.sock), which the first program starts: a lock on ROTA_DIR/lock elects it (M20).
+ * (shared.sock), which the first program starts: a lock on ROTA_DIR/lock elects it.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -133,7 +133,7 @@ shared(int dir, const struct client_opts *o, char *why, size_t n)
 {
 	int lock, e, fd;
 
-	if ((fd = sock_connect(dir, "shared.sock")) >= 0 || !o->may_start)
+	if ((fd = sock_connect(dir, DIR_SHARED)) >= 0 || !o->may_start)
 		return fd;
 	if (fd == -EAGAIN)
 		return say(why, n, ERR_NO_CLUSTER, "the node does not answer%s", "");
@@ -144,9 +144,9 @@ shared(int dir, const struct client_opts *o, char *why, size_t n)
 		close(lock);
 		return e;
 	}
-	if ((fd = sock_connect(dir, "shared.sock")) < 0) {
-		e = start_node(o, "shared.sock", lock, why, n);
-		fd = e < 0 ? e : sock_connect(dir, "shared.sock");
+	if ((fd = sock_connect(dir, DIR_SHARED)) < 0) {
+		e = start_node(o, DIR_SHARED, lock, why, n);
+		fd = e < 0 ? e : sock_connect(dir, DIR_SHARED);
 	}
 	close(lock);
 	return fd;
@@ -200,11 +200,11 @@ connect_to(const char *address, const struct client_opts *o, struct home *h, cha
 	if ((dir = dir_open(path, sizeof path)) < 0)
 		return say(why, n, ERR_NO_CLUSTER, "cannot use ROTA_DIR: %s", dir_why());
 	if (!address || !*address) {
-		if ((fd = home(h, sock_connect(dir, "local.sock"), path, "local.sock")) < 0 &&
-		    (fd = home(h, shared(dir, o, why, n), path, "shared.sock")) < 0 && !*why)
+		if ((fd = home(h, sock_connect(dir, DIR_LOCAL), path, DIR_LOCAL)) < 0 &&
+		    (fd = home(h, shared(dir, o, why, n), path, DIR_SHARED)) < 0 && !*why)
 			say(why, n, ERR_NO_CLUSTER, "no node is running%s", "");
 	} else if (strcmp(address, "local") == 0) {
-		if ((fd = home(h, sock_connect(dir, "local.sock"), path, "local.sock")) < 0)
+		if ((fd = home(h, sock_connect(dir, DIR_LOCAL), path, DIR_LOCAL)) < 0)
 			say(why, n, ERR_NO_CLUSTER, "no lasting node is running; start one with 'rota up'%s", "");
 	} else if (strcmp(address, "private") == 0) {
 		snprintf(name, sizeof name, "own-%d.sock", (int)getpid());
@@ -212,7 +212,7 @@ connect_to(const char *address, const struct client_opts *o, struct home *h, cha
 	} else if (strncmp(address, "pid:", 4) == 0) {
 		snprintf(name, sizeof name, "own-%s.sock", address + 4);
 		if ((fd = home(h, sock_connect(dir, name), path, name)) < 0 &&
-		    (!process_lives(address + 4) || (fd = home(h, sock_connect(dir, "shared.sock"), path, "shared.sock")) < 0))
+		    (!process_lives(address + 4) || (fd = home(h, sock_connect(dir, DIR_SHARED), path, DIR_SHARED)) < 0))
 			say(why, n, ERR_NO_CLUSTER, "no private node %s is running", address + 4);
 	} else {
 		fd = ERR_NO_CLUSTER;

@@ -1,3 +1,4 @@
+/* view_watch: a screen that is drawn again and again, or lines of what changes */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -5,7 +6,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
-#include "client/watch.h"
+#include "base/err.h"
+#include "client/view.h"
 
 #define DRAW_NS 1000000000
 #define LOOK_NS 250000000
@@ -68,24 +70,41 @@ draw(FILE *f, const char *text)
 	return flushed(f);
 }
 
+/* the table of all rows as on the terminal that f is now; the caller frees it */
 static int
-on_terminal(const struct watch *w, FILE *f)
+page(const struct view *v, FILE *f, char **text, char *why, size_t n)
+{
+	struct table now, t;
+	size_t len = 0;
+	FILE *mem = open_memstream(text, &len);
+	int e;
+
+	if (!mem)
+		return -ENOMEM;
+	table_init(&now, v->kind->cols, f);
+	view_begin(v, &t, mem, why, n);
+	t.tty = true;
+	t.width = now.width;
+	e = view_print(v, &t, why, n);
+	if (table_end(&t) < 0 || fclose(mem) != 0)
+		e = e < 0 ? e : -ENOMEM;
+	return e;
+}
+
+static int
+on_terminal(const struct view *v, FILE *f, char *why, size_t n)
 {
 	int e = 0;
 
 	fputs("\033[?1049h\033[?25l", f);		/* the screen beside the scrolled one, no cursor */
 	while (!came && e == 0) {
 		char *text = NULL;
-		size_t n = 0;
-		FILE *mem = open_memstream(&text, &n);
 
-		if (mem) {
-			w->print(mem, w->arg);
-			fclose(mem);
-		}
-		e = text ? draw(f, text) : -ENOMEM;
+		if ((e = page(v, f, &text, why, n)) == 0)
+			e = draw(f, text);
 		free(text);
-		pause_for(DRAW_NS);
+		if (e == 0)
+			pause_for(DRAW_NS);
 	}
 	fputs("\033[?25h\033[?1049l", f);
 	fflush(f);
@@ -118,9 +137,9 @@ column(const struct listing *l, const char *name)	/* ncol: there is none */
 
 /* the row of l that is row i of other, or l->len */
 static size_t
-find(const struct watch *w, const struct listing *l, const struct listing *other, size_t i)
+find(const struct list_kind *kind, const struct listing *l, const struct listing *other, size_t i)
 {
-	unsigned key = column(other, w->kind->key[0]), next = column(other, w->kind->key[1]);
+	unsigned key = column(other, kind->key[0]), next = column(other, kind->key[1]);
 	size_t k = 0;
 
 	if (other->cell[i * other->ncol + key].none)
@@ -143,18 +162,18 @@ print_row(struct listing *l, size_t i, struct table *t)
 }
 
 static void
-differences(const struct watch *w, struct listing *old, struct listing *new, struct table *t)
+differences(const struct list_kind *kind, struct listing *old, struct listing *new, struct table *t)
 {
 	unsigned state = column(new, "state");
 
 	for (size_t i = 0; i < new->len; i++) {
-		size_t k = find(w, old, new, i);
+		size_t k = find(kind, old, new, i);
 
 		if (k == old->len || (state < new->ncol && !same(new, i, old, k, state)))
 			print_row(new, i, t);
 	}
 	for (size_t k = 0; k < old->len && state < new->ncol; k++) {
-		if (find(w, new, old, k) < new->len)
+		if (find(kind, new, old, k) < new->len)
 			continue;
 		old->cell[k * old->ncol + state] = (struct listing_cell){ .off = old->text.len, .len = 4 };
 		if (buf_add(&old->text, "gone", 4) == 0)
@@ -163,29 +182,35 @@ differences(const struct watch *w, struct listing *old, struct listing *new, str
 }
 
 static int
-in_pipe(const struct watch *w, struct table *t)
+in_pipe(const struct view *v, struct table *t, char *why, size_t n)
 {
 	struct listing old = { 0 }, new;
 	int e = 0;
 
+	t->show = false;			/* a line an event */
 	while (!came && e == 0) {
-		w->read(&new, w->arg);
-		differences(w, &old, &new, t);
+		if ((e = view_read(v, &new, why, n)) < 0)
+			break;
+		differences(v->kind, &old, &new, t);
 		e = flushed(t->f);
 		listing_free(&old);
 		old = new;
-		pause_for(LOOK_NS);
+		if (e == 0)
+			pause_for(LOOK_NS);
 	}
 	listing_free(&old);
 	return e;
 }
 
 int
-watch(const struct watch *w, struct table *t)
+view_watch(const struct view *v, struct table *t, char *why, size_t n)
 {
 	int e;
 
 	catch_signals();
-	e = t->tty && !t->json ? on_terminal(w, t->f) : in_pipe(w, t);
+	*why = '\0';
+	e = t->tty && !t->json ? on_terminal(v, t->f, why, n) : in_pipe(v, t, why, n);
+	if (e < 0 && !*why)
+		snprintf(why, n, "cannot write to stdout: %s", err_str(e));
 	return came ? came : e;
 }

@@ -1,6 +1,6 @@
 /*
  * node - the node daemon without its command line: processes, leases, workers, rings, the arena, kept objects and
- * actors of one machine (DESIGN 3).  One thread, one libev loop; at rest it makes no system call.
+ * actors of one machine.  One thread, one libev loop; at rest it makes no system call.
  *
  * An ephemeral node has the control store's decisions inside and ends a second after its last client; a lasting one
  * asks rgcs over a socket and ends when it is told to.
@@ -13,9 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define NODE_SHARED "shared.sock"	/* names in the user's directory */
-#define NODE_LOCAL "local.sock"
-#define NODE_GCS "gcs.sock"
+#define NODE_GCS "gcs.sock"		/* names in the user's directory, beside those of os/dir.h */
 #define NODE_LOCK "lock"
 
 struct node_heir_file {			/* with objects that were moved to the disk */

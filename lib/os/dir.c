@@ -1,7 +1,10 @@
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/err.h"
@@ -75,6 +78,39 @@ dir_open(char *path, size_t n)
 	if ((e = check(fd, path)) < 0)
 		close(fd);
 	return e < 0 ? e : fd;
+}
+
+static bool
+is_node(const char *name)
+{
+	size_t n = strlen(name);
+
+	return strcmp(name, DIR_LOCAL) == 0 || strcmp(name, DIR_SHARED) == 0 ||
+	    (strncmp(name, "own-", 4) == 0 && n > 5 && strcmp(name + n - 5, ".sock") == 0);
+}
+
+int
+dir_nodes(void (*one)(void *arg, const char *address), void *arg)
+{
+	char path[512], address[1024];
+	int e, fd = dir_open(path, sizeof path);
+	DIR *d;
+
+	if (fd < 0)
+		return fd;
+	if ((d = fdopendir(fd)) == NULL) {
+		e = -errno;
+		snprintf(why, sizeof why, "cannot read '%.400s': %s", path, err_str(e));
+		close(fd);
+		return e;
+	}
+	for (struct dirent *de; (de = readdir(d)) != NULL;)
+		if (is_node(de->d_name)) {
+			snprintf(address, sizeof address, "unix:%s/%s", path, de->d_name);
+			one(arg, address);
+		}
+	closedir(d);
+	return 0;
 }
 
 const char *
