@@ -79,7 +79,7 @@ is(rota.map(square, list(10)), squares(10), "rota.map")
 for _, chunk in ipairs { 1, 2, 3, 7, 100, 1000 } do
 	is(rota.map(square, list(100), { chunk = chunk }), squares(100), "chunk=" .. chunk)
 end
-is(rota.map(square, list(100), { batch = 7 }), squares(100), "batch, as INTERFACE 5.1 row 27 has it")
+is(rota.map(square, list(100), { batch = 7 }), squares(100), "batch, another word for chunk")
 raises("are the same", "both", rota.map, square, { 1 }, { batch = 2, chunk = 2 })
 local many = list(70001)
 many[3], many[70000] = rota.put(3), rota.put(70000)

@@ -25,7 +25,7 @@ END
 	lines err '^sq\.lua:2 [0-9]+\| three [12]$' 2 && lines err '^new [0-9]+\| made$' 1 && lines err '^say [0-9]+\| said$' 1 &&
 	lines err '' 8 && prints data cat out
 }
-check 'INTERFACE 3.2, prints in tasks: to the driver'\''s stderr, each line with task and process, never to its stdout' prefix
+check 'prints in tasks: to the driver'\''s stderr, each line with task and process, never to its stdout' prefix
 
 programs() {
 	lua <<'END' || { cat err; return 1; }
@@ -227,7 +227,7 @@ END
 }
 check 'a lasting node keeps them in its state, also what a detached actor prints; --purge removes them' lasting
 
-full() {		# INTERFACE: a full log disk loses lines, and says so once, but no work
+full() {		# a full log disk loses lines, and says so once, but no work
 	mkdir -p small && mount -t tmpfs -o size=200k,mode=700 rota-small small 2>/dev/null || { echo 'no mount: skipped'; return 0; }
 	cat >sq.lua <<'END'
 local rota = require "rota"

@@ -1,4 +1,4 @@
--- replay.lua - what is called again after an actor's death, and what is not: kill -9 at random moments, a file as witness (M35)
+-- replay.lua - what is called again after an actor's death, and what is not: kill -9 at random moments, a file as witness
 package.path = arg[0]:match "^.*/" .. "?.lua;" .. package.path
 local T = require "tap"
 local rota = require "rota"

@@ -1,4 +1,4 @@
--- stream.lua - tasks and methods that stream (INTERFACE 5.3, rows 19, 22 and 27): order, references and values, backlog, errors, ends
+-- stream.lua - tasks and methods that stream: order, references and values, backlog, errors, ends
 package.path = arg[0]:match "^.*/" .. "?.lua;" .. package.path
 local T = require "tap"
 local rota = require "rota"

@@ -91,8 +91,8 @@ rota_abort(struct rota_ctx *x, struct rota_ref *r)
 /* --- waiting and reading ------------------------------------------------------------------------------------------- */
 
 /*
- * In a task: what is not there within PATIENCE_NS makes the worker a blocked one, so that its CPUs are used meanwhile
- * (M6).  The deadline of the first, short wait; 0: no second one.
+ * In a task: what is not there within PATIENCE_NS makes the worker a blocked one, so that its CPUs are used meanwhile.
+ * The deadline of the first, short wait; 0: no second one.
  */
 static uint64_t
 patience(const struct rota_ctx *x, uint64_t deadline)

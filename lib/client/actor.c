@@ -5,7 +5,7 @@
  * calls (a lane), so that a full group holds up no other; calls wait in the lane's queue while there is none: before the
  * first GRANT, and between a death and the restart.
  *
- * What is replayed (M35): the ring is the record of it.  A call's word says whether it was claimed, that is started; its
+ * What is replayed: the ring is the record of it.  A call's word says whether it was claimed, that is started; its
  * completion lies in the ring until we took it, also when the actor is dead.  So after a death what was not claimed is
  * sent again in order and uncharged; what was claimed without a completion only while it has retries, else it fails and
  * says that it may have run.  Each incarnation has new rings: nothing of an old one can reach it.

@@ -1,5 +1,5 @@
 /*
- * borrow - references across processes (M18): who owns, who holds, who asks.
+ * borrow - references across processes: who owns, who holds, who asks.
  *
  * The owner of an object is named by its id.  It keeps the process numbers that hold the object; a borrower
  * has a record marked BORROWED.  A reference in flight is held by its sender until the owner has the receiver

@@ -1,7 +1,7 @@
 /*
- * cancel - ending tasks before their time: queued ones are taken back, running ones are asked, then killed (M33).
+ * cancel - ending tasks before their time: queued ones are taken back, running ones are asked, then killed.
  *
- * The claim word decides (M5): what was not claimed never runs.  For what was, the owner marks the record, which the
+ * The claim word decides: what was not claimed never runs.  For what was, the owner marks the record, which the
  * worker can read, and rlet, which has the worker's pidfd, sends it SIGURG; the rest is the worker's (script/cancel.c).
  * Children are found by the parent that their context names, members of a scope by its number.
  */

@@ -1,5 +1,5 @@
 /*
- * chan - ends of channels in this process: making, opening, passing on, sending, receiving, waiting (M42).
+ * chan - ends of channels in this process: making, opening, passing on, sending, receiving, waiting.
  *
  * Main thread only.  Messages are payloads of encoded values, or bytes.  A message that does not fit the ring goes in
  * parts; its receiver puts them together in memory of its own.  What is parsed is copied first; out-of-band buffers

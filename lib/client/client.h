@@ -1,8 +1,8 @@
 /*
- * client - the runtime inside a process: tasks, objects and actors over the rings (DESIGN 3, 4).
+ * client - the runtime inside a process: tasks, objects and actors over the rings.
  *
  * One struct client per process.  It owns records (tasks and objects, ring/rec.h), leases on workers, borrowed
- * references and the connection to rlet.  Beside the main thread runs a service thread (client/service.c, M1);
+ * references and the connection to rlet.  Beside the main thread runs a service thread (client/service.c);
  * one lock guards all state, taken inside each function here.  Unless said otherwise functions are for the
  * main thread, return 0 or a negative error, and never call back into the caller.
  *
@@ -30,7 +30,7 @@ struct client_opts {
 	const char *namespace;	/* NULL: ROTA_NAMESPACE, else the job's own */
 	const char *name;	/* program and first arguments, for listings */
 	bool tool;		/* looks and manages, submits nothing */
-	bool may_start;		/* may start a node if none runs (INTERFACE 1.4) */
+	bool may_start;		/* may start a node if none runs */
 	int err;		/* descriptor that workers write to, or -1: our stderr */
 	const char *store;	/* arena size of a node that is started, or NULL */
 	unsigned cpus;		/* CPUs that a private node offers; 0: what there is */
@@ -193,7 +193,7 @@ void	client_poke(struct client *c);
 int	client_bell_fd(struct client *c);
 void	client_poll(struct client *c);
 
-struct waitset;			/* members and a queue of those that became ready (M23) */
+struct waitset;			/* members and a queue of those that became ready */
 struct waitset *waitset_new(struct client *c);
 int	waitset_add(struct client *c, struct waitset *w, struct rec *r, uint64_t tag);	/* counts r while it is a member */
 size_t	waitset_len(const struct waitset *w);		/* members, ready ones included */

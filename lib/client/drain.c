@@ -1,8 +1,8 @@
 /*
  * drain - completions, deaths, retries and timers: what comes back.
  *
- * A worker's word is taken once, checked and copied (M26).  When a ring is dead, results published before count,
- * the claimed task is charged an attempt, unclaimed ones are not (M4, M50).
+ * A worker's word is taken once, checked and copied.  When a ring is dead, results published before count,
+ * the claimed task is charged an attempt, unclaimed ones are not.
  */
 #include <stdio.h>
 #include "client/inner.h"

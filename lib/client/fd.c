@@ -1,5 +1,5 @@
 /*
- * fd - the bell as a descriptor, for a program that lives in an event loop (M3).
+ * fd - the bell as a descriptor, for a program that lives in an event loop.
  *
  * Whoever has news rings the bell, a futex word that no event loop can wait for.  So a thread of ours sleeps on it in
  * the main thread's place: rung, it writes to an eventfd and rests until client_poll arms it again.  While the main

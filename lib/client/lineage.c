@@ -1,5 +1,5 @@
 /*
- * lineage - how lost objects are made again (M36).
+ * lineage - how lost objects are made again.
  *
  * A finished task whose result lies in the arena keeps its record's arguments: struct lineage, bounded by LINEAGE_BYTES
  * in all, the oldest goes first.  They keep no value alive, only records: an object that nobody holds but that a result

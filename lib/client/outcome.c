@@ -1,5 +1,5 @@
 /*
- * outcome - the end of a task in its worker: references are handed over, then the completion is published (M18).
+ * outcome - the end of a task in its worker: references are handed over, then the completion is published.
  * A worker whose node is gone is about to be killed and publishes nothing: it might be an error that is only of that.
  */
 #include "base/grow.h"
@@ -72,7 +72,7 @@ struct giving {
 	uint32_t to;
 };
 
-/* a reference in a result: its owner is told about the receiver before the result is published (M18) */
+/* a reference in a result: its owner is told about the receiver before the result is published */
 static int
 give_one(void *arg, const struct wref *w, bool valref)
 {

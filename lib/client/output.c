@@ -1,5 +1,5 @@
 /*
- * output - what a worker prints goes to its log, which rlet follows (M52).  The status page says whose it is: a task is
+ * output - what a worker prints goes to its log, which rlet follows.  The status page says whose it is: a task is
  * marked there when it prints for the first time, so one that does not pays nothing.  A worker that prints faster than
  * rlet follows waits a little, but only while rlet gets on: no daemon, and no reader of its driver, can block it.
  */

@@ -1,5 +1,5 @@
 /*
- * rejoin - the node daemon died and another one takes over: this program stays, with all its objects (M12).
+ * rejoin - the node daemon died and another one takes over: this program stays, with all its objects.
  *
  * The workers died with the daemon: what ran there is tried again as after any death, uncharged.  Actors and sets are made
  * again, placement groups reserved again: we say what we know of and are told how it is.  Channels to other processes are

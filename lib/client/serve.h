@@ -10,7 +10,7 @@
 struct inring;
 
 struct task_in {			/* a claimed task; everything in it is a private copy but args of the arena */
-	struct inring *from;		/* NULL: our own submission, run here (M6) */
+	struct inring *from;		/* NULL: our own submission, run here */
 	uint32_t slot;
 	uint32_t proc;			/* the submitter's process number */
 	struct rec rec;
@@ -77,7 +77,7 @@ void	serve_prints(struct client *c, size_t n);
 void	serve_lost_print(struct client *c, size_t n, int error);	/* they could not be written: errno */
 void	serve_named(struct client *c, const char *name);	/* what runs now is no task, and has this name */
 void	serve_flush(void);		/* stdout and stderr, if something waits in them */
-void	serve_block(struct client *c, bool on);		/* this worker waits (M6); ends with on = false */
+void	serve_block(struct client *c, bool on);		/* this worker waits; ends with on = false */
 void	serve_enter(struct client *c, const struct task_in *t);	/* status page: it runs now; NULL: idle */
 /* health.c: main thread in the middle of user code: takes what came from rlet, and answers a HEALTH that asks for no more */
 void	serve_look(struct client *c);

@@ -1,5 +1,5 @@
 /*
- * service - the thread beside the main thread (M1): no duty of an owner waits for user code.
+ * service - the thread beside the main thread: no duty of an owner waits for user code.
  *
  * It sleeps on the socket to rlet, a descriptor for nudges and the next timer.  While tasks are under way and the
  * main thread is neither waiting nor calling in, it looks at the rings itself, every TICK_NS; otherwise it has no

@@ -34,7 +34,7 @@ rare_l(struct client *c, struct rec *r, struct fn *fn, struct rec **out)
 	return x && x->deadline ? timer_set_l(c, r, TIMER_TIMEOUT, x->deadline) : 0;
 }
 
-/* its context: of a task submitted by a task, who its parent is, and all that the parent inherited itself (M37) */
+/* its context: of a task submitted by a task, who its parent is, and all that the parent inherited itself */
 static int
 inherit_l(struct client *c, struct rec *r, const struct fn *fn)
 {

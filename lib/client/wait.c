@@ -1,5 +1,5 @@
 /*
- * wait - the main thread waits: first by looking, then by spinning or letting others run where it can pay (M7), then on
+ * wait - the main thread waits: first by looking, then by spinning or letting others run where it can pay, then on
  * the bell.
  */
 #include <sched.h>

@@ -5,7 +5,7 @@
  * Peers are nodes; they send NODE_JOIN, JOB_NEW, JOB_END, ACTOR_NEW, ACTOR_FIND, ACTOR_NOTE and KV_… (wire/msg.h)
  * and get frames back.  Numbers of nodes, jobs and actors are never used again.  A name is taken as long as its actor is
  * not dead.  What must survive a restart goes out as PUT and DEL effects with the number of their commit, and every
- * frame names the commit that it depends on: it may leave once that is durable (M16).  A daemon without a disk
+ * frame names the commit that it depends on: it may leave once that is durable.  A daemon without a disk
  * writes both down for the one that follows it.
  *
  * Sans I/O: frames and the time come in, effects go out; it calls nobody.

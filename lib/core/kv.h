@@ -1,5 +1,5 @@
 /*
- * kv - the key-value store of the control store, decided purely (M41).
+ * kv - the key-value store of the control store, decided purely.
  *
  * Keys of 1 to 255 bytes, values of bytes.  Every commit has a revision, one more than the one before, across the whole
  * store; a key knows the revision that made it and the one that changed it last.  A transaction compares revisions of

@@ -1,5 +1,5 @@
 /*
- * lease - who may use how much of a node, decided purely (M22, M6).
+ * lease - who may use how much of a node, decided purely.
  *
  * A process says how many leases of a resource shape it wants in all; each lease is one worker of its job for a
  * while.  Grants go by priority, then to the job that uses least, then to the process that waited longest.  What is

@@ -1,5 +1,5 @@
 /*
- * lineage - what must run again so that a lost object is there again: pure, sans-IO, without recursion (M36).
+ * lineage - what must run again so that a lost object is there again: pure, sans-IO, without recursion.
  *
  * Nodes are numbers of the caller's.  A node is THERE (its value can be read), MAKEABLE (a task makes it, and its
  * arguments are nodes), COMING (its task is under way already) or GONE.  The plan is every MAKEABLE node that the lost one

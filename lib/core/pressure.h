@@ -1,5 +1,5 @@
 /*
- * pressure - memory runs short: when to look, when it is too much, who is stopped, and what is said of it (M45).
+ * pressure - memory runs short: when to look, when it is too much, who is stopped, and what is said of it.
  *
  * There are limits: the machine, each control group that has one, and the node's own for its workers.  A look compares
  * what they use with them.  Over the threshold of one, everybody collects garbage first; if that does not help, or if

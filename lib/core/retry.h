@@ -1,5 +1,5 @@
 /*
- * retry - may a task that lost its worker, or raised, run again, and when; which functions are poison (M50).  Pure.
+ * retry - may a task that lost its worker, or raised, run again, and when; which functions are poison.  Pure.
  *
  * Charged to the task's budget: its worker died while it ran, its memory would not have fit alone, and, where the task
  * asks for it, an error that it raised.

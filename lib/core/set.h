@@ -1,5 +1,5 @@
 /*
- * set - sets of like actors, decided purely (M40): made, watched, replaced, resized and drained.
+ * set - sets of like actors, decided purely: made, watched, replaced, resized and drained.
  *
  * A set wants max members, ranks 0 and up, each an actor of the same specification; it is alive while at least min of
  * them are up.  A member whose actor is dead for good is made again after a pause, as another actor of that rank.  A

@@ -2,7 +2,7 @@
  * gcs - the control store daemon without its command line: nodes connect, core/control.c decides, LMDB remembers.
  *
  * Writes are put on disk by a committer thread in groups; no frame leaves before the writes that it depends on are
- * durable (M16).  One lock on the directory; the epoch is raised on disk before anybody is served.
+ * durable.  One lock on the directory; the epoch is raised on disk before anybody is served.
  */
 #ifndef NODE_GCS_H
 #define NODE_GCS_H

@@ -1,5 +1,5 @@
 /*
- * logs - what tasks print: a file per worker, followed by a thread that shows the lines on their driver's stderr (M52).
+ * logs - what tasks print: a file per worker, followed by a thread that shows the lines on their driver's stderr.
  *
  * A worker writes to its file, never to a pipe that somebody must read: neither rlet nor the driver can block it, and its
  * last lines survive it.  The thread sees writes by inotify, then, as long as there are any, by looking at the files every

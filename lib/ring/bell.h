@@ -1,10 +1,10 @@
 /*
- * bell - the one thing that a process sleeps on (M3).
+ * bell - the one thing that a process sleeps on.
  *
  * All bells of a node lie in its node page, one cache line each, writable by every process of the user:
  * whatever is in them, a wrong bell can only wake somebody for nothing or keep its own process asleep.
  * Producer: publish, bell_ring.  Sleeper: bell_arm; look at every source once more; bell_sleep or bell_disarm.
- * The node counts the processes that are awake, so that a waiter knows whether spinning can pay (M7); the
+ * The node counts the processes that are awake, so that a waiter knows whether spinning can pay; the
  * count changes only where a system call is made anyway.
  */
 #ifndef RING_BELL_H
@@ -38,7 +38,7 @@ struct nodepage {
 	uint32_t magic, layout;			/* fixed at creation */
 	uint32_t node;				/* node number */
 	uint32_t cpus;				/* usable CPUs: cpuset and quota counted */
-	alignas(64) _Atomic uint64_t valid_until; /* CLOCK_MONOTONIC ns: work must stop then (M17); UINT64_MAX: no limit */
+	alignas(64) _Atomic uint64_t valid_until; /* CLOCK_MONOTONIC ns: work must stop then; UINT64_MAX: no limit */
 	_Atomic uint32_t quiet;			/* 1: rlet looks at nothing; a worker that wakes up tells it */
 	_Atomic uint32_t procs;			/* by rlet: the last process number that was given out */
 	alignas(64) _Atomic int32_t awake;	/* processes not asleep; corrected by rlet at deaths */

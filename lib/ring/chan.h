@@ -1,5 +1,5 @@
 /*
- * chan - a channel: messages of any size from one writer to one reader, in one shared segment (M42).
+ * chan - a channel: messages of any size from one writer to one reader, in one shared segment.
  *
  * The segment is a page of control words and a ring of bytes whose capacity is a power of two; who maps it sees
  * the ring twice in a row, so that nothing ever wraps.  A message is a header word and its bytes, padded to 8.

@@ -1,5 +1,5 @@
 /*
- * page - the status page of a process: what it runs, since when, what it pins, its counters (M27).
+ * page - the status page of a process: what it runs, since when, what it pins, its counters.
  *
  * One segment per process, made by rlet, written by that process only; rlet and rstat read it.  The page of a
  * dead process is its last testimony.  Strings are copied out and cut before use: the writer may be mid-word.

@@ -1,5 +1,5 @@
 /*
- * rec - the record of a task, which is also the entry of the object it makes (M5, M37).
+ * rec - the record of a task, which is also the entry of the object it makes.
  *
  * One cache line in its submitter's slab.  Workers read the first half and the payload, once, into private
  * memory; the owner's half is written by the owner only.  Once the result is there it takes the place of the
@@ -92,7 +92,7 @@ struct rec_where {		/* of an arena object, packed in rec.inl and in completions 
 };
 static_assert(sizeof(struct rec_where) <= REC_INLINE, "fits a record");
 
-struct rec_context {		/* inherited by children, overridden by options (M37) */
+struct rec_context {		/* inherited by children, overridden by options */
 	uint64_t deadline;	/* CLOCK_MONOTONIC ns; 0 none */
 	uint32_t parent_proc, parent_node;
 	uint64_t parent_seq;

@@ -1,5 +1,5 @@
 /*
- * ring - a pair of rings between one submitter and one worker, in one shared segment (M5, M25, M26).
+ * ring - a pair of rings between one submitter and one worker, in one shared segment.
  *
  * Towards the worker go 64-bit words, each a slot number (a unit of the submitter's slab) and, in the same
  * word, the claim: who turns QUEUED into CLAIMED runs the task, who turns it into REVOKED has it back.

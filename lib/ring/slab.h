@@ -1,5 +1,5 @@
 /*
- * slab - the memory of a process that its peers read: task records, arguments, functions, results (M25).
+ * slab - the memory of a process that its peers read: task records, arguments, functions, results.
  *
  * One sparse segment, made by rlet, written by its process only (sealed so once mapped), named in units of 64
  * bytes; unit 0 is never given out.  Pages come when they are touched; past the first 2 MiB they are huge ones

@@ -1,5 +1,5 @@
 /*
- * cancel - a worker's half of cancelling: an error is raised in whatever coroutine runs the task's code (M33).
+ * cancel - a worker's half of cancelling: an error is raised in whatever coroutine runs the task's code.
  *
  * SIGURG says that a submitter marked one of its tasks.  Its handler sets the count hook on the coroutine that runs;
  * the hook looks who is meant and raises, again after each pcall that catches it, until the task has ended.  Only

@@ -1,5 +1,5 @@
 /*
- * l_wait - wait sets and rota.sleep: "rota.waitset" userdata, the fast half of rota.wait and rota.each (M23).
+ * l_wait - wait sets and rota.sleep: "rota.waitset" userdata, the fast half of rota.wait and rota.each.
  *
  * A set keeps its members by number: user value 1 is a table, number -> reference, from which # and [i] are served.
  * A member whose tag is not its number is kept as { reference, tag }.  Futures of compiled graphs have no record: they

@@ -1,5 +1,5 @@
 /*
- * sched - suspension: rota.get and its sisters yield from any depth of the user's own coroutines (M8).
+ * sched - suspension: rota.get and its sisters yield from any depth of the user's own coroutines.
  *
  * A yield of ours carries one light userdata, TAG.  coroutine.resume and wrap of a worker pass such yields outward and
  * the resumption inward, so the user's resumer never sees them.  What is waited for lies in struct sched, set just

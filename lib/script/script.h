@@ -30,7 +30,7 @@ struct script {
 	const void *is_ref, *is_actor, *is_method, *is_stream;	/* addresses of metatables */
 	int views;			/* registry reference: weak table, record -> buffer that was made of it */
 	struct strcache strings;
-	size_t debt;			/* bytes of shared memory that the collector has not been told of (M21) */
+	size_t debt;			/* bytes of shared memory that the collector has not been told of */
 	unsigned notices;		/* failures never fetched, told so far */
 	struct sched *sched;		/* a worker's, else NULL */
 	struct waitset *watched;	/* rota.on: its members have callbacks; NULL */

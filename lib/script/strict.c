@@ -1,6 +1,6 @@
 /*
  * strict - ROTA_STRICT=1: a global that a task writes would be seen by later tasks of the same worker, and by no other:
- * it raises instead (M49).  Modules that are loaded keep the real table of globals.
+ * it raises instead.  Modules that are loaded keep the real table of globals.
  */
 #include <lauxlib.h>
 #include "script/codec_priv.h"

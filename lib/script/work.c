@@ -1,7 +1,7 @@
 /*
  * work - a worker's main loop: claim, run in a coroutine, publish; resume what became ready; wait.
  *
- * While tasks are suspended only our own submissions run here (M6): the parent waits, the child runs, on the same
+ * While tasks are suspended only our own submissions run here: the parent waits, the child runs, on the same
  * CPU.  After BLOCK_NS without such work the worker is marked blocked and gives its CPUs back.
  */
 #include <lualib.h>
