@@ -5,6 +5,7 @@ local check = require "rota.options"
 local map = require "rota.map"
 local pool = require "rota.pool"
 local detached = require "rota.detached"
+local cmd = require "rota.cmd"
 
 local rota = {
 	null = core.null, get = core.get, pget = core.pget, put = core.put, now = core.now,
@@ -75,7 +76,7 @@ end
 function rota.map(f, list, options)
 	if type(f) == "table" and list == nil then return core.map(f) end
 	listed(list, "rota.map(f, list)")
-	local t = type(f) == "function" and new_task(f) or f
+	local t = type(f) == "function" and new_task(f) or cmd.task(f) or f
 	local _, had = core.task_parts(t)
 	if (had or {}).stream then blame("rota.map: a task that streams has no one result; call it for each") end
 	local chunk, j, more = map.options(options)
@@ -198,7 +199,7 @@ rota.dag = require "rota.dag"
 
 --- programs
 
-rota.cmd = require "rota.cmd".cmd
+rota.cmd = cmd.cmd
 
 --- placement groups
 

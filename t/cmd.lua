@@ -80,6 +80,21 @@ T.is(get(mortal:call "c"), "c", "restarts: it is started again")
 pget(mortal:call "d")
 T.ok(not pcall(get, mortal:call "e"), "but not more often")
 
+-- a call that is given up: its answer is nobody's, also where its line had gone out only in part
+local slow = rota.cmd { "sh", "-c", "while read -r x; do case $x in slow*) sleep 0.3;; esac; echo ${#x} ${x%%,*}; done" }:actor()
+v, e = pget(slow.call:with { timeout = 0.1 } "slow,1")
+T.is(e and e.code, "timeout", "a call that takes too long")
+T.is(get(slow:call "next,2", 30), "6 next", "the next one gets its own answer")
+local r = slow:call "slow,3"
+T.ok(not r:wait(0.05) and rota.cancel(r), "a call is cancelled")
+T.is(get(slow:call "after", 30), "5 after", "the same")
+for i = 1, 3 do v, e = pget(slow.call:with { timeout = 0.02 }("slow" .. (","):rep(200000))) end
+T.is(e and e.code, "timeout", "long lines that the program does not read in time")
+T.is(get(slow:call "last", 60), "4 last", "the one after them")
+
+T.is(rota.map(rota.cmd { "tr", "a", "b" }, { "aa", "ca" }, { batch = 2 }), { "bb", "cb", n = 2 }, "rota.map of a program")
+T.is(get(rota.cmd { "tr", "a", "b" }:with { name = "tr" }:map { "aa", "ca" }), { "bb", "cb", n = 2 }, "its method map")
+
 --- frames
 
 if not os.execute "python3 -c 'import struct' 2>/dev/null" then

@@ -174,5 +174,53 @@ local n, came = get(old:call("x", text))
 T.ok(n == #text and came == 0, "who does not take descriptors gets bytes", n, came)
 n = get(old:call("x", b))
 T.is(n, #b * 8, "of buffers too")
+
+-- streams: what a generator yields; it is closed when nobody wants more
+local streams = program [[
+import time, rota_program
+class Streams:
+    def __init__(self): self.closed = 0
+    def count(self, n):
+        for i in range(n): yield i + 1, "x" * i
+        return "done"
+    def forever(self):
+        i = 0
+        try:
+            while True:
+                i += 1
+                yield i
+        finally: self.closed += 1
+    def big(self, n):
+        for i in range(n): yield bytes([65 + i]) * 100000
+    def bad(self):
+        yield 1
+        raise ValueError("half")
+    def ends(self): return self.closed
+    def nap(self, s, x): time.sleep(s); return len(x)
+rota_program.serve(Streams())
+]]
+local stream, got = streams.call:with { stream = true }, {}
+local s = stream("count", 3)
+for i, a, b in s:each() do got[i] = a .. b end
+T.is(got, { "1", "2x", "3xx" }, "a generator streams: its items")
+T.is(get(s:result(), 30), "done", "and its value")
+for i in streams.call:with { stream = true, backlog = 10 }("forever"):each() do if i == 1000 then break end end
+T.is(get(streams:call "ends", 30), 1, "left early: the generator is closed, and the program answers")
+got = {}
+for i, v in stream("big", 3):each() do got[i] = v:sub(1, 1) .. #v end
+T.is(got, { "A100000", "B100000", "C100000" }, "long items")
+got = {}
+v, e = pcall(function() for _, x in stream("bad"):each() do got[#got + 1] = x end end)
+T.ok(got[1] == 1 and tostring(e) == "ValueError: half", "an exception comes behind the items", got[1], e)
+v, e = pget(streams:call("count", 2), 30)
+T.ok(tostring(e):find("stream=true", 1, true), "items without a stream", e)
+T.is(get(streams:call("nap", 0, "abc"), 30), 3, "and it goes on")
+
+-- calls that are given up: the next one has its own answer, and its own arguments in place
+for i = 1, 3 do
+	v, e = pget(streams.call:with { timeout = 0.05 }("nap", 0.15, ("x"):rep(60000 + i)), 30)
+	T.is(e and e.code, "timeout", "a call that takes too long")
+end
+T.is(get(streams:call("nap", 0, text), 60), #text, "the next one gets its own answer")
 for _, name in ipairs(scripts) do os.remove(name) end
 T.done()

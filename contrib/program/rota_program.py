@@ -9,6 +9,7 @@
     rota_program.serve(Counter())
 
 A method gets the arguments of the call and returns its value; a tuple is several values.  An exception is the call's error.
+A generator streams: each value that it yields is an item, what it returns is the value; it is closed if nobody wants more.
 Strings that are UTF-8 come as str, others as bytes; tables come as list or dict; a rota.buffer, but of bytes, comes as a
 memoryview of its elements, and a memoryview or an array.array becomes one (of bytes: a string).
 
@@ -24,9 +25,10 @@ import struct
 import sys
 import time
 import traceback
+import types
 
 PROTO = 1
-START, CALL, REPLY, ERROR, CANCEL, PING, PONG = range(120, 127)
+START, CALL, REPLY, ERROR, CANCEL, PING, PONG, ITEM = range(120, 128)
 HEAD = struct.Struct("<IHBBQIHHQ")      # body bytes, type, version, flags, request, credit, buffers, descriptors, session
 LIMIT = 64 << 20
 SPACE = socket.CMSG_SPACE(16 * 4)      # for the descriptors of a message
@@ -273,7 +275,7 @@ def _send(sock, kind, request, *fields, fds=()):
 
 class _Frames:
     def __init__(self, sock):
-        self.sock, self.got, self.at, self.fds, self.turns = sock, b"", 0, [], TURNS
+        self.sock, self.got, self.at, self.fds, self.early, self.turns = sock, b"", 0, [], [], TURNS
 
     def _recv(self, flags):
         part, more, _, _ = self.sock.recvmsg(1 << 16, SPACE, flags | socket.MSG_CMSG_CLOEXEC)
@@ -296,28 +298,55 @@ class _Frames:
         self.turns = TURNS if time.monotonic() - start < 1e-4 else max(self.turns // 2, 1)
         return part
 
+    def _whole(self):
+        """the first frame in what was read: (type, request, fields, descriptors), or None"""
+        at, left = self.at, len(self.got) - self.at
+        if left < HEAD.size:
+            return None
+        n, kind, _, _, request, _, _, nfd, _ = HEAD.unpack_from(self.got, at)
+        if n > LIMIT:
+            raise ValueError("a frame of %d bytes" % n)
+        if left < HEAD.size + n:
+            return None
+        fields, _ = unpack(self.got, at + HEAD.size)
+        self.at = at + HEAD.size + n
+        fds, self.fds = self.fds[:nfd], self.fds[nfd:]
+        return kind, request, fields, fds
+
+    def _more(self, part):
+        at, left = self.at, len(self.got) - self.at
+        if left == 0:
+            self.got = part
+        else:
+            self.got = bytearray(self.got)[at:] if at or type(self.got) is bytes else self.got
+            self.got += part
+        self.at = 0
+
     def next(self):
         """(type, request, fields, descriptors) or None at the end"""
+        if self.early:
+            return self.early.pop(0)
         while True:
-            at, left = self.at, len(self.got) - self.at
-            if left >= HEAD.size:
-                n, kind, _, _, request, _, _, nfd, _ = HEAD.unpack_from(self.got, at)
-                if n > LIMIT:
-                    raise ValueError("a frame of %d bytes" % n)
-                if left >= HEAD.size + n:
-                    fields, _ = unpack(self.got, at + HEAD.size)
-                    self.at = at + HEAD.size + n
-                    fds, self.fds = self.fds[:nfd], self.fds[nfd:]
-                    return kind, request, fields, fds
+            m = self._whole()
+            if m:
+                return m
             part = self._part()
             if not part:
                 return None
-            if left == 0:
-                self.got = part
-            else:
-                self.got = bytearray(self.got)[at:] if at or type(self.got) is bytes else self.got
-                self.got += part
-            self.at = 0
+            self._more(part)
+
+    def cancelled(self, request):
+        """has a word come, meanwhile, that nobody waits for the answer to this call?"""
+        try:
+            part = self._recv(socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        if not part:
+            return True                 # the end
+        self._more(part)
+        for m in iter(self._whole, None):
+            self.early.append(m)
+        return any(m[0] == CANCEL and m[1] == request for m in self.early)
 
 
 def serve(target, name=None, views=False):
@@ -333,12 +362,38 @@ def serve(target, name=None, views=False):
         if kind == PING:
             _send(sock, PONG, request, 0)
         elif kind == CALL:
-            _answer(sock, target, request, fields, fds, views)
+            _answer(sock, frames, target, request, fields, fds, views)
         for fd in fds:
             os.close(fd)
 
 
-def _answer(sock, target, request, fields, fds, views):
+def _give(sock, kind, request, v):
+    values, long = bytearray(), []
+    pack(list(v) if isinstance(v, tuple) else [v], values, long)
+    if not long:
+        _send(sock, kind, request, bytes(values))
+        return
+    fd, entries = _memory(long)
+    try:
+        _send(sock, kind, request, bytes(values), entries, fds=[fd])
+    finally:
+        os.close(fd)
+
+
+def _stream(sock, frames, request, items):
+    """sends what the generator yields; what it returns"""
+    while True:
+        try:
+            v = next(items)
+        except StopIteration as end:
+            return end.value
+        _give(sock, ITEM, request, v)
+        if frames.cancelled(request):
+            items.close()
+            return None
+
+
+def _answer(sock, frames, target, request, fields, fds, views):
     lent = v = args = None
     try:
         method = fields[0]
@@ -349,16 +404,9 @@ def _answer(sock, target, request, fields, fds, views):
         if f is None:
             raise AttributeError("no method '%s'" % method)
         v = f(*args)
-        values, long = bytearray(), []
-        pack(list(v) if isinstance(v, tuple) else [v], values, long)
-        if long:
-            fd, entries = _memory(long)
-            try:
-                _send(sock, REPLY, request, bytes(values), entries, fds=[fd])
-            finally:
-                os.close(fd)
-        else:
-            _send(sock, REPLY, request, bytes(values))
+        if isinstance(v, types.GeneratorType):
+            v = _stream(sock, frames, request, v)
+        _give(sock, REPLY, request, v)
     except Exception as e:              # the call's, not ours
         _send(sock, ERROR, request, "%s: %s" % (type(e).__name__, e), traceback.format_exc())
     finally:

@@ -53,14 +53,37 @@ broken(lua_State *L, struct process *p, const char *text)
 	return process_fail(L, "%s", text);
 }
 
+static bool settle(lua_State *L, struct process *p);
+
 /* --- to the program --------------------------------------------------------------------------------------------------- */
+
+static bool				/* what is unsent; false: it has ended */
+flush(lua_State *L, struct process *p, int flags)
+{
+	while (p->sent < p->unsent.len && p->sock >= 0) {
+		ssize_t k = send(p->sock, p->unsent.data + p->sent, p->unsent.len - p->sent, MSG_NOSIGNAL | flags);
+
+		if (k > 0)
+			p->sent += (size_t)k;
+		else if (flags && (errno == EAGAIN || errno == EINTR))
+			return true;
+		else if (errno == EINTR)
+			process_interrupted(L);
+		else
+			process_shut(&p->sock);
+	}
+	p->unsent.len = p->sent = 0;
+	return p->sock >= 0;
+}
 
 static bool				/* false: it has ended */
 send_all(lua_State *L, struct process *p, const struct buf *b, const int *fds, unsigned nfd)
 {
 	size_t at = 0;
 
-	if (nfd && p->sock >= 0) {
+	if (!flush(L, p, 0))
+		return false;
+	if (nfd) {
 		struct pollfd fd = { .fd = p->sock, .events = POLLOUT };
 		int k;
 
@@ -69,17 +92,9 @@ send_all(lua_State *L, struct process *p, const struct buf *b, const int *fds, u
 			process_shut(&p->sock);
 		at = k > 0 ? (size_t)k : 0;
 	}
-	while (at < b->len && p->sock >= 0) {
-		ssize_t k = send(p->sock, b->data + at, b->len - at, MSG_NOSIGNAL);
-
-		if (k > 0)
-			at += (size_t)k;
-		else if (errno == EINTR)
-			process_interrupted(L);
-		else
-			process_shut(&p->sock);
-	}
-	return p->sock >= 0;
+	if (buf_add(&p->unsent, b->data + at, b->len - at) < 0)
+		process_shut(&p->sock);
+	return flush(L, p, 0);
 }
 
 static bool
@@ -218,6 +233,10 @@ l_call(lua_State *L)
 	list[0] = list[1] = (struct buf)BUF_INIT;
 	luaL_setmetatable(L, "rota.process bytes");
 	process_shut(&p->lent);
+	if (!settle(L, p)) {
+		lua_pushboolean(L, false);
+		return 1;
+	}
 	encode(L, p, &enc, 4, last);
 	e = enc.flags & (ENC_REFS | ENC_CODE) ? -EINVAL : mp_put_array(args, last > 3 ? (size_t)last - 3 : 0);
 	if (e == 0 && enc.b.len)
@@ -236,24 +255,27 @@ l_call(lua_State *L)
 	frame_set_nfd(b->data, (unsigned)nfd);
 	if (nfd)
 		hold(L, 4, last);
+	p->owed = req;
 	lua_pushboolean(L, send_all(L, p, b, fds, (unsigned)nfd));
 	process_shut(&p->lent);
 	return 1;
 }
 
+/* p:tell("ping"|"cancel", req): does not wait; a call that has been answered is not cancelled */
 static int
-l_tell(lua_State *L)			/* p:tell("ping"|"cancel", req) */
+l_tell(lua_State *L)
 {
 	static const char *const words[] = { "ping", "cancel", NULL };
 	struct process *p = process_check(L);
 	int what = luaL_checkoption(L, 2, NULL, words);
+	uint64_t req = (uint64_t)luaL_checkinteger(L, 3);
 	struct buf b = BUF_INIT;
 	int e = what ? msg_put_cancel_call(&b, &(struct msg_cancel_call){ 0 }) : msg_put_ping(&b, &(struct msg_ping){ 0 });
-	bool sent = false;
+	bool sent = e == 0 && (!what || p->owed == req);
 
-	if (e == 0) {
-		frame_set_req(b.data, (uint64_t)luaL_checkinteger(L, 3));
-		sent = send_all(L, p, &b, NULL, 0);
+	if (sent) {
+		frame_set_req(b.data, req);
+		sent = buf_add(&p->unsent, b.data, b.len) == 0 && flush(L, p, MSG_DONTWAIT);
 	}
 	buf_release(&b);
 	lua_pushboolean(L, sent);
@@ -306,7 +328,7 @@ give_back(lua_State *L, int maps)	/* what borrow pushed there: every value was c
 	lua_call(L, 1, 0);
 }
 
-static int				/* "reply", the request and the values, pushed; or -1 */
+static int				/* "reply" or "item", the request and the values, pushed; or -1 */
 push_reply(lua_State *L, struct process *p, const struct frame *f)
 {
 	struct dec_src src = { .nseg = 0 };
@@ -324,7 +346,7 @@ push_reply(lua_State *L, struct process *p, const struct frame *f)
 	if (r.buffers.n)
 		src.seg = borrow(L, p, f, r.buffers, &src.nseg);
 	maps = lua_gettop(L);
-	lua_pushliteral(L, "reply");
+	lua_pushstring(L, f->type == MSG_ITEM_T ? "item" : "reply");
 	lua_pushinteger(L, (lua_Integer)f->req);
 	if (dec_values(L, m.p, (size_t)(m.end - m.p), (unsigned)list.n, &src, DEC_STRINGS) < 0)
 		process_fail(L, "the program's reply: %s", lua_tostring(L, -1));
@@ -364,6 +386,15 @@ push_error(lua_State *L, const struct frame *f)
 	return 4;
 }
 
+static void
+answered(lua_State *L, struct process *p, const struct frame *f)
+{
+	if (f->req == p->owed) {
+		p->owed = 0;
+		let_go(L);
+	}
+}
+
 /* what a frame says, pushed: the number of values; raises what makes no sense */
 static int
 push_message(lua_State *L, struct process *p, const struct frame *f)
@@ -372,11 +403,14 @@ push_message(lua_State *L, struct process *p, const struct frame *f)
 
 	switch (f->type) {
 	case MSG_REPLY_T:
-		let_go(L);
+		answered(L, p, f);
+		n = push_reply(L, p, f);
+		break;
+	case MSG_ITEM_T:		/* of the same fields */
 		n = push_reply(L, p, f);
 		break;
 	case MSG_ERROR_T:
-		let_go(L);
+		answered(L, p, f);
 		n = push_error(L, f);
 		break;
 	case MSG_START_T:
@@ -443,27 +477,52 @@ receive(lua_State *L, struct process *p)
 		process_shut(&p->sock);
 }
 
+static bool				/* the next frame; false: it has ended */
+next_frame(lua_State *L, struct process *p, struct frame *f)
+{
+	ssize_t k;
+
+	drop_taken(p);
+	while ((k = frame_parse(f, p->got.data, p->got.len, FRAME_MAX)) == ERR_PARTIAL && p->sock >= 0)
+		receive(L, p);
+	if (k == ERR_PARTIAL || k == 0 || p->got.len == 0)
+		return false;
+	if (k < 0)
+		return broken(L, p, "the program sent what is no frame");
+	if (f->nfd > p->nfd)
+		return broken(L, p, "the program sent fewer descriptors than its frame names");
+	p->taken = (size_t)k;
+	p->taken_fd = f->nfd;
+	return true;
+}
+
+/* the answer to a call that was given up comes before the next call: it looks at the arguments until then; false: it has ended */
+static bool
+settle(lua_State *L, struct process *p)
+{
+	struct frame f;
+
+	while (p->owed) {
+		if (!next_frame(L, p, &f))
+			return false;
+		if (f.type == MSG_REPLY_T || f.type == MSG_ERROR_T)
+			answered(L, p, &f);
+	}
+	drop_taken(p);
+	return true;
+}
+
 static int
 l_recv(lua_State *L)
 {
 	struct process *p = process_check(L);
 	struct frame f;
-	ssize_t k;
 	int n;
 
-	drop_taken(p);
-	while ((k = frame_parse(&f, p->got.data, p->got.len, FRAME_MAX)) == ERR_PARTIAL && p->sock >= 0)
-		receive(L, p);
-	if (k == ERR_PARTIAL || k == 0 || p->got.len == 0) {
+	if (!next_frame(L, p, &f)) {
 		luaL_pushfail(L);
 		return 1;
 	}
-	if (k < 0)
-		return broken(L, p, "the program sent what is no frame");
-	if (f.nfd > p->nfd)
-		return broken(L, p, "the program sent fewer descriptors than its frame names");
-	p->taken = (size_t)k;
-	p->taken_fd = f.nfd;
 	n = push_message(L, p, &f);
 	drop_taken(p);
 	return n;

@@ -3,10 +3,10 @@
  *
  *	process{ argv = list, mode = "once"|"lines"|"frames", env = list of "NAME=VALUE", beside ours | nil, dir = path | nil } -> process
  *	p:run(input) -> stdout, stderr		writes input to stdin, reads to the ends of both
- *	p:line(text) -> line | nil		writes a line, reads one; nil: the program has ended
+ *	p:line(text) -> line | nil		writes a line, reads its answer; nil: the program has ended
  *	p:call(request, method, …) -> boolean	frames: CALL; false: the program has ended
  *	p:tell("ping"|"cancel", request) -> boolean
- *	p:recv() -> kind, request, … | nil	frames: "reply" and its values, "error", text, traceback, "pong", "start", name
+ *	p:recv() -> kind, request, … | nil	frames: "item" or "reply" and its values, "error", text, traceback, "pong", "start", name
  *	p:wait() -> status, signal		closes its stdin, waits for the end
  *	p:kill()				its process group, at once
  *	p:alive() -> boolean
@@ -75,6 +75,8 @@ finish(struct process *p)		/* nothing of it is left */
 	while (p->nfd)
 		close(p->fd[--p->nfd]);
 	buf_release(&p->got);
+	buf_release(&p->unsent);
+	p->sent = p->owed = 0;
 }
 
 void
@@ -356,29 +358,13 @@ l_bytes_gc(lua_State *L)
 	return 0;
 }
 
-static int
-l_line(lua_State *L)
+/* the next line that it writes lies in got then, or what it wrote last: its length; false: it has ended */
+static bool
+await_line(lua_State *L, struct process *p, size_t *len, bool *whole)
 {
-	struct process *p = process_check(L);
-	size_t left, seen = 0;
-	const char *at;
 	const unsigned char *nl;
+	size_t seen = 0;
 
-	luaL_argcheck(L, p->out >= 0 || p->pid == 0, 1, "the program does not speak lines");
-	at = luaL_checklstring(L, 2, &left);
-	luaL_argcheck(L, !memchr(at, '\n', left), 2, "one line expected; it has an end of line within");
-	lua_pushliteral(L, "\n");
-	lua_concat(L, 2);
-	at = lua_tolstring(L, 2, &left);
-	while (left && p->in >= 0) {
-		struct pollfd fd[2] = { { .fd = p->in, .events = POLLOUT }, { .fd = p->out, .events = POLLIN } };
-
-		process_await(L, fd, 2);
-		if (fd[1].revents && !take(L, p->out, &p->got))
-			process_shut(&p->out);
-		if (fd[0].revents && !give(p, &at, &left) && left)
-			process_shut(&p->in);
-	}
 	while (!(nl = p->got.len > seen ? memchr(p->got.data + seen, '\n', p->got.len - seen) : NULL) && p->out >= 0) {
 		struct pollfd fd = { .fd = p->out, .events = POLLIN };
 
@@ -389,13 +375,48 @@ l_line(lua_State *L)
 		if (!take(L, p->out, &p->got))
 			process_shut(&p->out);
 	}
-	if (!nl && p->got.len == 0) {
-		luaL_pushfail(L);
-		return 1;
+	*whole = nl != NULL;
+	*len = nl ? (size_t)(nl - p->got.data) : p->got.len;
+	return nl || p->got.len;
+}
+
+/* Who gives up in the middle leaves a rest of the line, which goes first next time, and an answer to come, which is nobody's. */
+static int
+l_line(lua_State *L)
+{
+	struct process *p = process_check(L);
+	size_t n;
+	const char *line;
+	bool whole = false;
+
+	luaL_argcheck(L, p->out >= 0 || p->pid == 0, 1, "the program does not speak lines");
+	line = luaL_checklstring(L, 2, &n);
+	luaL_argcheck(L, !memchr(line, '\n', n), 2, "one line expected; it has an end of line within");
+	if (buf_add(&p->unsent, line, n) < 0 || buf_add(&p->unsent, "\n", 1) < 0)
+		return process_fail(L, "not enough memory");
+	p->owed++;
+	while (p->sent < p->unsent.len && p->in >= 0) {
+		struct pollfd fd[2] = { { .fd = p->in, .events = POLLOUT }, { .fd = p->out, .events = POLLIN } };
+		const char *at = (const char *)p->unsent.data + p->sent;
+		size_t left = p->unsent.len - p->sent;
+
+		process_await(L, fd, 2);
+		if (fd[1].revents && !take(L, p->out, &p->got))
+			process_shut(&p->out);
+		if (fd[0].revents && !give(p, &at, &left) && left)
+			process_shut(&p->in);
+		p->sent = p->unsent.len - left;
 	}
-	left = nl ? (size_t)(nl - p->got.data) : p->got.len;
-	lua_pushlstring(L, (const char *)p->got.data, left);
-	buf_drop(&p->got, left + (nl != NULL));
+	p->unsent.len = p->sent = 0;
+	while (await_line(L, p, &n, &whole)) {
+		p->owed--;
+		if (p->owed == 0)
+			lua_pushlstring(L, (const char *)p->got.data, n);
+		buf_drop(&p->got, n + whole);
+		if (p->owed == 0)
+			return 1;
+	}
+	luaL_pushfail(L);
 	return 1;
 }
 

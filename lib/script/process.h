@@ -16,6 +16,9 @@ struct process {			/* a userdata; user value 1: what a call under way lends to t
 	pid_t pid;			/* 0: reaped, or never started */
 	int in, out, err, sock;		/* ours of its pipes, or of the socket; -1 */
 	struct buf got;			/* read and not yet taken: lines and frames */
+	struct buf unsent;		/* lines and frames that were given up half-way: what follows goes behind the rest */
+	size_t sent;			/* of that */
+	uint64_t owed;			/* lines: how many answers are to come; frames: the request whose answer is, or 0 */
 	struct giveway way;		/* frames: it answers soon, mostly */
 	bool buffers;			/* frames: it takes long values as descriptors */
 	int store;			/* the object store, read-only, to be sent; -1: not yet opened */

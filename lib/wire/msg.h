@@ -463,6 +463,9 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 #define MSG_REPLY(F) \
 	F(B, values, "msgpack array of what the call returns") \
 	F(B, buffers, "as in CALL")
+#define MSG_ITEM(F) \
+	F(B, values, "msgpack array of what the call gives next") \
+	F(B, buffers, "as in CALL")
 #define MSG_ERROR(F) \
 	F(S, text, "one line for people") \
 	F(S, traceback, "where, may be empty")
@@ -567,7 +570,8 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(ERROR, error, 123, 0, "p>w") \
 	X(CANCEL_CALL, cancel_call, 124, 0, "w>p") \
 	X(PING, ping, 125, 0, "w>p") \
-	X(PONG, pong, 126, 0, "p>w")
+	X(PONG, pong, 126, 0, "p>w") \
+	X(ITEM, item, 127, 0, "p>w")
 
 enum msg_type {
 #define X(NAME, name, code, fds, dir) MSG_##NAME##_T = code,

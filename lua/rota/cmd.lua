@@ -108,11 +108,15 @@ local function payload(kind, req, ...)
 	return kind, req, table.pack(...)
 end
 
+local Asked = { __close = function(a, err) if err then a.process:tell("cancel", a.request) end end }
+
 function M.Program:answer(p)
+	local asked <close> = setmetatable({ process = p, request = self.request }, Asked)
 	while true do
 		local kind, req, got = payload(p:recv())
 		if not kind then self:over() end
 		if req == self.request and kind == "reply" then return table.unpack(got, 1, got.n) end
+		if req == self.request and kind == "item" then coroutine.yield(table.unpack(got, 1, got.n)) end
 		if req == self.request and kind == "error" then
 			error { message = got[1], trace = got[2] ~= "" and got[2] or nil }
 		end
@@ -170,6 +174,15 @@ end
 function Cmd:__call(input, ...) return self.task(self.spec, input, ...) end
 
 function Cmd:__tostring() return ("command '%s'"):format(table.concat(self.spec.argv, " ")) end
+
+-- a task of one argument, the input: for lists of them
+function M.task(x)
+	if getmetatable(x) ~= Cmd then return nil end
+	local spec, _, options = x.spec, core.task_parts(x.task)
+	return core.task(function(input) return M.run(spec, input) end, options)
+end
+
+function Cmd:map(list, options) return M.task(self):map(list, options) end
 
 function Cmd:with(options) return setmetatable({ spec = self.spec, task = self.task:with(options) }, Cmd) end
 
