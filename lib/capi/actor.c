@@ -221,13 +221,13 @@ rota_actor_wait(struct rota_ctx *x, struct rota_actor *a, int64_t timeout)
 int
 rota_stop(struct rota_ctx *x, struct rota_actor *a)
 {
-	return capi_failed(x, client_actor_end(x->c, actor_of(a), true, false));
+	return client_actor_end(x->c, actor_of(a), true, false);
 }
 
 int
 rota_kill(struct rota_ctx *x, struct rota_actor *a, int restart)
 {
-	return capi_failed(x, client_actor_end(x->c, actor_of(a), false, restart != 0));
+	return client_actor_end(x->c, actor_of(a), false, restart != 0);
 }
 
 void
