@@ -200,13 +200,8 @@ PROVE = PATH="$(HERE)/bin:$$PATH" O="$(HERE)" LUA_PATH="$(CURDIR)/lua/?.lua;$(CU
 LIMIT = timeout -k 5 $(if $(ROTA_LONG),3600,300)
 check-long: export ROTA_LONG = 1
 check check-long: deps all $(TESTS) $(SANTESTS) $(TSANTESTS)
-	@dir=$$(mktemp -d) || exit 2; trap 'rm -rf "$$dir"' EXIT; \
-	unset ROTA_ADDRESS ROTA_NAMESPACE ROTA_KEY ROTA_STORE ROTA_SPILL; export ROTA_DIR="$$dir/rota"; \
-	bad=0; units='$(TESTS) $(SANTESTS) $(TSANTESTS)' lua='$(wildcard t/*.lua)' tools='$(wildcard t/*.t)'; \
-	[ -z "$${units# }" ] || $(PROVE) -j 2 -e '$(LIMIT)' $$units || bad=1; \
-	[ -z "$$lua" ] || $(PROVE) -e '$(LIMIT) rlua' $$lua || bad=1; \
-	[ -z "$$tools" ] || $(PROVE) -e '$(LIMIT)' $$tools || bad=1; \
-	exit $$bad
+	@unset ROTA_ADDRESS ROTA_NAMESPACE ROTA_KEY ROTA_STORE ROTA_SPILL; \
+	$(PROVE) -j 2 -e '$(LIMIT) t/own' $(TESTS) $(SANTESTS) $(TSANTESTS) $(wildcard t/*.lua t/*.t)
 demo: deps all
 	@. $(HERE)/env && examples/demo
 bench: deps all $(BENCH)

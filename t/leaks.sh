@@ -2,9 +2,9 @@
 # leaks.sh DIR - nothing of a node in DIR is left a moment after its last program: no process, no socket, no file but the lock
 dir=$1
 ours() {			# our programs whose ROTA_DIR it is
-	for p in /proc/[0-9]*; do
-		case $(readlink "$p/exe" 2>/dev/null) in */rlet | */rwork | */rgcs | */rlua) ;; *) continue ;; esac
-		tr '\0' '\n' <"$p/environ" 2>/dev/null | grep -qxF "ROTA_DIR=$dir" && echo "${p#/proc/}"
+	for p in $(grep -lzxF "ROTA_DIR=$dir" /proc/[0-9]*/environ 2>/dev/null); do
+		p=${p%/environ}
+		case $(readlink "$p/exe" 2>/dev/null) in */rlet | */rwork | */rgcs | */rlua) echo "${p#/proc/}" ;; esac
 	done
 }
 for p in $(ours); do		# they are given their time, all together 5 s

@@ -16,19 +16,21 @@ assert(not r:wait(6.5))
 rota.stop(a)
 print(rota.get(r), rota.get(q))
 E
-rlua hold.lua >out 2>err
+rlua hold.lua >out 2>err &
+lua=$!
 serve rlet -p --socket w.sock --own $$ -c 1 -g 4 --ready-fd 3
 export ROTA_ADDRESS="unix:$ROTA_DIR/w.sock"
-rmap -g 4 -c 0 sh -c 'for i in $(seq 1200); do [ -e go ] && exit; sleep 0.05; done' ::: 1 &
+mkfifo begun go
+rmap -g 4 -c 0 sh -c 'echo >begun; read -r _ <go' ::: 1 &
 first=$!
-for i in $(seq 800); do rstat -J nodes | grep -q "\"gpus_free\":0" && break; sleep 0.05; done
+read -r _ <begun
 rmap -g 1 -c 0 echo ::: x >rout 2>rerr &
 second=$!
 rmap -q -g 1 -c 0 echo ::: x >qout 2>qerr &
 third=$!
 for i in $(seq 800); do [ -s rerr ] && break; sleep 0.05; done
-touch go
-wait $first $second $third
+echo >go
+wait $first $second $third $lua
 prints_out() { cat out; [ "$(cat out)" = "served	true" ]; }
 says_lua() { cat err; [ "$(grep -c . err)" = 2 ] && grep -qx 'rota: waiting for 0.5 GPU: 0 of 1 free' err && grep -q '^rota: actor .* is waiting for 1 GPU: 0 of 1 free$' err; }
 says_rmap() { cat rerr; [ "$(cat rerr)" = 'rmap: waiting for 1 GPU: 0 of 4 free' ] && [ "$(cat rout)" = x ]; }

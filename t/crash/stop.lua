@@ -5,7 +5,7 @@ local T, rota, core = C.T, C.rota, C.core
 local M = require "mix"
 local lasting = os.getenv "LASTING" == "1"
 rota.init(lasting and {} or { store = "256M" })
-local here = arg[0]:match "^(.*/)"
+local here, dir = arg[0]:match "^(.*/)", T.tmp()
 
 local function state(pid)
 	local f = io.open("/proc/" .. pid .. "/stat")
@@ -42,7 +42,7 @@ local fds
 local double = rota.task(function(x) return 2 * x end)
 -- a worker that was lent another one, its share of two CPUs, goes on with nothing: ours is not all there is
 do
-	local name = T.tmp() .. "/begun"
+	local name = dir .. "/begun"
 	local outer = rota.task(function(f)
 		rota.get(rota.task(function() end)())
 		local p = io.open("/proc/self/stat"):read "n"
@@ -89,7 +89,6 @@ T.ok(wrong == 0, "a stopped worker is waited for, others are not in its way")
 
 -- with a time limit nobody waits
 local spin = rota.task(function(f) io.open(f, "w"):close() while true do end end):with { timeout = 0.3, retries = 0 }
-local dir = T.tmp()
 for round = 1, C.rounds(2, 20) do
 	local name = dir .. "/" .. round
 	local r = spin(name)
