@@ -55,7 +55,7 @@ SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-
 TSAN := -O1 -g -fsanitize=thread -Wno-tsan $(QUIET)
 ifeq ($(findstring -fsanitize,$(CFLAGS)),)
 SANTESTS := $(TESTC:%.c=$(O)/san/%.t)
-TSANTESTS := $(patsubst %.c,$(O)/tsan/%.t,$(wildcard t/ring_*.c t/store_*.c t/capi_threads.c))
+TSANTESTS := $(patsubst %.c,$(O)/tsan/%.t,$(wildcard t/ring_*.c t/store_*.c t/client_*.c t/capi_threads.c))
 else
 TESTS += $(FUZZC:%.c=$(O)/%.t)
 endif
@@ -196,7 +196,7 @@ deps:
 
 # Leaks are looked for in the units; a program leaves what it has at its end to the kernel.
 PROVE = PATH="$(HERE)/bin:$$PATH" O="$(HERE)" LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;" \
-	LUA_CPATH="$(HERE)/lua/?.so;;" $(if $(findstring address,$(CFLAGS)),ASAN_OPTIONS=detect_leaks=0) prove -f -o
+	LUA_CPATH="$(HERE)/lua/?.so;;" $(if $(findstring address,$(CFLAGS)),ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1) prove -f -o
 LIMIT = timeout -k 5 $(if $(ROTA_LONG),3600,300)
 check-long: export ROTA_LONG = 1
 check check-long: deps all $(TESTS) $(SANTESTS) $(TSANTESTS)

@@ -53,11 +53,11 @@ check 'a worker that runs different tasks: each line has the name of its own' tw
 killed() {
 	lua <<'END'
 local rota = require "rota"
-local f = rota.task(function() print "nearly done" io.write("last\twords\n") os.execute("kill -SEGV $PPID") end):with{retries=0}
+local f = rota.task(function() print "nearly done" io.write("last\twords\n") os.execute("kill -ABRT $PPID") end):with{retries=0}
 rota.get(f())
 END
 	lines err '^sq\.lua:2 [0-9]+\| nearly done$' 1 && lines err '^sq\.lua:2 [0-9]+\| last	words$' 1 &&
-	lines err 'killed by SIGSEGV; it printed last: nearly done / last words' 1 &&
+	lines err 'killed by SIGABRT; it printed last: nearly done / last words' 1 &&
 	awk '/\| last/ { l = NR } /^rlua: / { e = NR } END { exit !(l && l < e) }' err || { cat err; return 1; }
 }
 check 'a killed worker'\''s last lines come before its error, which quotes them' killed
@@ -66,10 +66,10 @@ silent() {
 local rota = require "rota"
 rota.get(rota.task(function() print "of another task" end)())
 rota.sleep(0.1)
-local f = rota.task(function() os.execute("kill -SEGV $PPID") end):with{retries=0}
+local f = rota.task(function() os.execute("kill -ABRT $PPID") end):with{retries=0}
 rota.get(f())
 END
-	lines err 'killed by SIGSEGV' 1 && lines err 'printed last' 0
+	lines err 'killed by SIGABRT' 1 && lines err 'printed last' 0
 }
 check 'what earlier tasks of that worker printed is not quoted' silent
 raised() {

@@ -98,8 +98,9 @@ shell() {		# what rota env prints makes another shell find the same
 	env -i HOME="$HOME" sh -c "PATH=/usr/bin:/bin; $(rota env); command -v rlua && echo \"\$ROTA_DIR\"" >"$TMP/env" &&
 	[ "$(sed -n 2p "$TMP/env")" = "$ROTA_DIR" ]
 }
-modules() {		# and any Lua, and a C compiler
-	env -i HOME="$HOME" sh -c "PATH=/usr/bin:/bin; $(rota env); lua5.4 -e 'print(require \"rota\".now() > 0)'; pkg-config --libs rota" >"$TMP/env" &&
+modules() {		# and any Lua, and a C compiler; a sanitized module needs its sanitizer to be there before it
+	san=$(ldd "$O/lua/rota.so" | sed -n 's|.*=> \(/.*lib[at]san[^ ]*\).*|LD_PRELOAD=\1|p')
+	env -i HOME="$HOME" ASAN_OPTIONS="${ASAN_OPTIONS-}" sh -c "PATH=/usr/bin:/bin; $(rota env); $san lua5.4 -e 'print(require \"rota\".now() > 0)'; pkg-config --libs rota" >"$TMP/env" &&
 	[ "$(sed -n 1p "$TMP/env")" = true ] && grep -q -e -lrota "$TMP/env" || { cat "$TMP/env"; return 1; }
 }
 check 'doctor' doctor

@@ -155,9 +155,9 @@ lease_less_l(struct client *c, struct lease *l)
 {
 	c->running--;
 	if (--l->inflight == 0) {
-		struct lease *last = c->active[--c->nactive];
+		struct lease **v = c->active, *last = v[--c->nactive];
 
-		c->active[l->active - 1] = last;
+		__atomic_store_n(&v[l->active - 1], last, __ATOMIC_RELAXED);
 		last->active = l->active;
 		l->active = 0;
 	}

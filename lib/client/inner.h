@@ -353,8 +353,9 @@ struct client {
 	} prints;
 
 	/* the worker's end (serve.c) */
-	struct inring **inring;
-	unsigned ninring, inturn;
+	struct inring *_Atomic inring;	/* the last that came, and on by ->next: changed under the lock, glanced at without it */
+	struct inring *inturn;		/* where serve_next goes on; NULL: at the first */
+	unsigned ninring;
 	struct slots *slots;		/* an actor's that runs several calls at once, by concurrency group; else NULL */
 	unsigned nslots;
 	uint64_t actor_number;

@@ -18,8 +18,22 @@ struct inring {
 	unsigned inflight;		/* claimed, not done */
 	bool took;			/* slots: calls were claimed since its submitter was last told so by a bell */
 	bool gone;			/* unring came while tasks run */
+	struct inring *_Atomic next;	/* in client.inring; stays as it was when the ring is taken out: somebody may stand on it */
 	struct inring *next_dead;
 };
+
+/* all of them; also without the lock for the main thread, which alone unmaps what was taken out */
+static inline struct inring *
+inring_first(const struct client *c)
+{
+	return atomic_load_explicit(&c->inring, memory_order_acquire);
+}
+
+static inline struct inring *
+inring_next(const struct inring *g)
+{
+	return atomic_load_explicit(&g->next, memory_order_acquire);
+}
 
 #define OWN UINT32_MAX			/* rec.link of a task of ours that runs right here */
 

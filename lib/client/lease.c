@@ -22,7 +22,7 @@ lease_new_l(struct client *c)
 			return NULL;
 		if (c->nactive)
 			memcpy(w, c->active, c->nactive * sizeof *w);
-		c->active = w;
+		__atomic_store_n(&c->active, w, __ATOMIC_RELEASE);
 		c->nlease = n;
 	}
 	if (!(l = calloc(1, sizeof *l)))

@@ -41,9 +41,9 @@ inring_flush_l(struct client *c, struct inring *g)
 void
 serve_held_l(struct client *c)
 {
-	for (unsigned i = 0; i < c->ninring; i++)
-		if (c->inring[i]->npend)
-			inring_flush_l(c, c->inring[i]);
+	for (struct inring *g = inring_first(c); g; g = inring_next(g))
+		if (g->npend)
+			inring_flush_l(c, g);
 }
 
 static int

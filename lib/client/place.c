@@ -32,8 +32,10 @@ push_l(struct client *c, struct lease *l, struct rec *r)
 	ring_push(&l->ring, slab_unit(&c->slab, r));
 	c->running++;
 	if (l->inflight++ == 0) {
-		c->active[c->nactive++] = l;
-		l->active = c->nactive;
+		unsigned n = c->nactive;
+
+		__atomic_store_n(&c->active[n], l, __ATOMIC_RELAXED);
+		__atomic_store_n(&c->nactive, l->active = n + 1, __ATOMIC_RELEASE);	/* for glance */
 	}
 	l->rung = true;
 }

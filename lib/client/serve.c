@@ -14,13 +14,13 @@
 void
 serve_ring_l(struct client *c, const struct msg_ring *m, int ringfd, int slabfd)
 {
-	struct inring *g = calloc(1, sizeof *g), **v;
+	struct inring *g = calloc(1, sizeof *g);
 
 	if (!g || m->bell >= NODEPAGE_BELLS || ring_map(ringfd, &g->ring.shm) < 0) {
 		free(g);
 		return;
 	}
-	if (peerslab_map(&g->slab, slabfd) < 0 || !(v = realloc(c->inring, (c->ninring + 1) * sizeof *v))) {
+	if (peerslab_map(&g->slab, slabfd) < 0) {
 		ring_unmap(g->ring.shm);
 		free(g);
 		return;
@@ -43,8 +43,9 @@ serve_ring_l(struct client *c, const struct msg_ring *m, int ringfd, int slabfd)
 	if (!c->me.driver)
 		c->me.driver = m->proc;
 	limit_memory(c, m->memory);
-	c->inring = v;
-	v[c->ninring++] = g;
+	atomic_init(&g->next, inring_first(c));
+	atomic_store_explicit(&c->inring, g, memory_order_release);
+	c->ninring++;
 }
 
 /* unmapped by the main thread, which may be glancing at it without the lock */
@@ -76,16 +77,20 @@ inrings_bury_l(struct client *c)
 void
 serve_unring_l(struct client *c, uint64_t lease)
 {
-	for (unsigned i = 0; i < c->ninring; i++)
-		if (c->inring[i]->lease == lease) {
-			struct inring *g = c->inring[i];
+	struct inring *_Atomic *at = &c->inring;
+	struct inring *g = inring_first(c);
 
-			c->inring[i] = c->inring[--c->ninring];
-			g->gone = true;
-			if (g->inflight == 0)
-				inring_end_l(c, g);
-			return;
-		}
+	for (; g && g->lease != lease; g = inring_next(g))
+		at = &g->next;
+	if (!g)
+		return;
+	atomic_store_explicit(at, inring_next(g), memory_order_release);
+	if (c->inturn == g)
+		c->inturn = inring_next(g);
+	c->ninring--;
+	g->gone = true;
+	if (g->inflight == 0)
+		inring_end_l(c, g);
 }
 
 /* what still lies in it is not for us: neither to be claimed nor to stay awake for */
@@ -147,8 +152,8 @@ inring_done_l(struct client *c, struct inring *g)
 bool
 serve_glance(struct client *c)
 {
-	for (unsigned i = 0; i < c->ninring; i++)
-		if (ring_ready(&c->inring[i]->ring) && !closed(c, c->inring[i]) && !full(c, c->inring[i]))
+	for (const struct inring *g = inring_first(c); g; g = inring_next(g))
+		if (ring_ready(&g->ring) && !closed(c, g) && !full(c, g))
 			return true;
 	return false;
 }
@@ -156,8 +161,8 @@ serve_glance(struct client *c)
 bool
 serve_elsewhere(struct client *c, uint32_t cpu)
 {
-	for (unsigned i = 0; i < c->ninring; i++)
-		if (atomic_load_explicit(&c->inring[i]->bell->cpu, memory_order_relaxed) != cpu)
+	for (const struct inring *g = inring_first(c); g; g = inring_next(g))
+		if (atomic_load_explicit(&g->bell->cpu, memory_order_relaxed) != cpu)
 			return true;
 	return false;
 }
@@ -314,12 +319,11 @@ serve_next(struct client *c, struct task_in *t)
 	    atomic_load(&c->np->valid_until) < clock_ns())
 		c->lost = true;			/* fenced: others may take the work over (M17) */
 	for (unsigned i = 0; i < c->ninring && !got && !c->lost; i++) {
-		if (c->inturn >= c->ninring)
-			c->inturn = 0;
-		if (c->inring[c->inturn]->npend)
-			inring_flush_l(c, c->inring[c->inturn]);
-		if (!(got = claim_l(c, c->inring[c->inturn], t)))
-			c->inturn++;
+		struct inring *g = c->inturn ? c->inturn : inring_first(c);
+
+		if (g->npend)
+			inring_flush_l(c, g);
+		c->inturn = (got = claim_l(c, g, t)) ? g : inring_next(g);
 	}
 	if (lk)
 		lock_drop(&c->lock);

@@ -17,6 +17,13 @@ relax(void)
 #endif
 }
 
+/* as push_l and lease_new_l publish them: what the count says is there, in this array or in the one that it grew to */
+static inline UNLOCKED struct lease *
+active_at(const struct client *c, unsigned i)
+{
+	return __atomic_load_n(&__atomic_load_n(&c->active, __ATOMIC_ACQUIRE)[i], __ATOMIC_RELAXED);
+}
+
 /*
  * A completion lies in one of our rings; racing with whoever has the lock is harmless: it is only a hint.  (A lease is
  * unmapped, and freed, by whoever waits; an array that grew stays where it was.)
@@ -24,11 +31,11 @@ relax(void)
 static UNLOCKED bool
 glance(struct client *c)
 {
-	for (unsigned i = 0; i < c->nactive; i++) {
-		struct lease *l = c->active[i];
-		uint64_t at = l ? l->ring.dhead : 0;
+	for (unsigned i = 0; i < __atomic_load_n(&c->nactive, __ATOMIC_ACQUIRE); i++) {
+		struct lease *l = active_at(c, i);
+		uint64_t at = l->ring.dhead;
 
-		if (l && atomic_load_explicit(&l->ring.shm->done[at % RING_DONES].seq, memory_order_acquire) == at + 1)
+		if (atomic_load_explicit(&l->ring.shm->done[at % RING_DONES].seq, memory_order_acquire) == at + 1)
 			return true;
 	}
 	if (c->nwatch && chans_glance(c))
@@ -57,8 +64,8 @@ peers(struct client *c)
 		atomic_store_explicit(&c->bell->cpu, c->cpu = mine, memory_order_relaxed);
 	if (c->me.spin == 0 || c->nactive > 8 || (c->nactive == 0 && !c->listening && c->nwatch == 0 && !c->rooming))
 		return NOWHERE;
-	for (unsigned i = 0; i < c->nactive; i++)
-		if (atomic_load_explicit(&c->active[i]->bell->cpu, memory_order_relaxed) != mine)
+	for (unsigned i = 0; i < __atomic_load_n(&c->nactive, __ATOMIC_ACQUIRE); i++)
+		if (atomic_load_explicit(&active_at(c, i)->bell->cpu, memory_order_relaxed) != mine)
 			goto elsewhere;
 	if ((!c->nwatch || !chans_elsewhere(c, mine)) && (!(c->listening || c->rooming) || !serve_elsewhere(c, mine)))
 		return HERE;
