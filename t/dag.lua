@@ -150,6 +150,7 @@ raises("has no method 'ad'", "no such method", rota.dag, function(x) return a:ad
 raises("with a colon", "a point in place of a colon", rota.dag, function(x) return a.add(x) end)
 raises("symbol inside a table", "a symbol in a table", rota.dag, function(x) return a:add { x } end)
 raises("returns nothing", "nothing to give", rota.dag, function(x) a:add(x) end)
+raises("only methods of actors", "a task", rota.dag, function(x) return rota.task(function(y) return y end)(x) end)
 raises("not the result of a method", "an input as the result", rota.dag, function(x) return x end)
 raises("boom", "an error in the function", rota.dag, function(x) error "boom" end)
 is(rota.get(a:add(1)), 2, "calls are calls again after it")

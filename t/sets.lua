@@ -15,6 +15,7 @@ local C = rota.actor {
 	new = function(self, k) self.k, self.n = k or 0, 0 end,
 	add = function(self, x) self.n = self.n + 1 return x + self.k, rota.context().rank end,
 	pid = function() local f = io.open "/proc/self/stat" local p = f:read "n" f:close() return p end,
+	count = function(self, n) for i = 1, n do coroutine.yield(i) end end,
 	nap = function(self, s) rota.sleep(s) return "slept" end,
 }
 
@@ -84,6 +85,22 @@ end
 is(rota.get(r, 20), 5, "another process calls one member")
 ok(ranks[0] <= 1, "ours go to the other one, but for the first, whose ring was not there yet", ranks[0], ranks[1])
 busy:kill()
+
+-- calls with options; one that streams counts until its last item
+local _, late = rota.pget(s.nap:with { timeout = 0.1 }(60), 20)
+is(late and late.code, "timeout", "a time limit for one call")
+local items = s.count:with { stream = true, backlog = 1 }(5)
+is(rota.get(items:next(20)), 1, "a member streams")
+local others = {}
+for i = 1, 12 do others[rota.get(s:pid(), 20)] = true end
+local n = 0
+for _ in pairs(others) do n = n + 1 end
+is(n, #s - 1, "calls go to the others meanwhile")
+n = 1
+for _ in items:each() do n = n + 1 end
+is(n, 5, "the rest of the stream")
+raises("did you mean 'timeout'", "an unknown option", function() s.nap:with { tmeout = 1 } end)
+raises("with a colon", "a point in place of a colon", function() s.nap(1) end)
 
 -- it travels
 local other = rota.task(function(s) return (rota.get(s:add(1))) end)

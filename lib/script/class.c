@@ -132,6 +132,9 @@ no_name(struct enc_run *r, int mt, const struct codec_path *path)
 	luaL_Buffer b;
 
 	luaL_checkstack(L, LUA_MINSTACK, NULL);
+	lua_pushliteral(L, "__name");
+	if (lua_rawget(L, mt) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "rota.dag symbol") == 0)
+		enc_fail(r, path, "a symbol of rota.dag cannot travel: only methods of actors take what a graph's function is given");
 	if ((s = global_name(L, mt))) {
 		class = s;
 		luaL_buffinit(L, &b);

@@ -184,7 +184,10 @@ end
 
 function Cmd:map(list, options) return M.task(self):map(list, options) end
 
-function Cmd:with(options) return setmetatable({ spec = self.spec, task = self.task:with(options) }, Cmd) end
+function Cmd:with(options)
+	if options and options.stream then bad "a program gives its output as one value, and no stream; an actor of mode 'frames' streams" end
+	return setmetatable({ spec = self.spec, task = self.task:with(options) }, Cmd)
+end
 
 local modes = { lines = true, frames = true }
 

@@ -168,6 +168,21 @@ function own.stop(s) core.set_end(s.number, false) end
 function own.kill(s) core.set_end(s.number, true) end
 Set.__close = own.stop
 
+local Method = {}			-- s.method
+Method.__index = Method
+
+function Method.__call(m, s, ...)
+	if s ~= m.set then blame(("call it with a colon: s:%s(…)"):format(m.name)) end
+	local h = pick(s)
+	return h[m.name](h, ...)
+end
+
+-- s.method:with(options)(...): a call with options, of the member that is chosen then
+function Method.with(m, options)
+	local o = check("method", options)
+	return function(...) return core.method_bind(pick(m.set)[m.name], o)(...) end
+end
+
 function Set.__index(s, name)
 	local f = own[name]
 	if f then return f end
@@ -175,10 +190,7 @@ function Set.__index(s, name)
 	local k = seen[s] or look(s)
 	f = k.calls[name]
 	if not f then
-		f = function(self, ...)
-			if self ~= s then blame(("call it with a colon: s:%s(…)"):format(name)) end
-			return own.call(s, name, ...)
-		end
+		f = setmetatable({ set = s, name = name }, Method)
 		k.calls[name] = f
 	end
 	return f
