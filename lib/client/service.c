@@ -104,9 +104,9 @@ lease_lives_l(struct lease *l)
 	return true;
 }
 
-/* nothing of what was pushed was claimed: as many words as tasks wait, those that name objects to be freed apart */
-static bool
-untouched_l(const struct lease *l)
+/* tasks before this worker that it has not begun: neither words that name objects to be freed, nor those taken back */
+static unsigned
+waiting_l(const struct lease *l)
 {
 	const struct ring_sub *g = &l->ring;
 	unsigned n = 0;
@@ -116,7 +116,7 @@ untouched_l(const struct lease *l)
 
 		n += ring_claim_of(w) == RING_QUEUED && !((uint32_t)w & RING_FREE);
 	}
-	return n >= l->inflight;
+	return n;
 }
 
 /* some worker has not begun any of what lies before it: it is to be looked at again */
@@ -126,7 +126,7 @@ some_silent_l(struct client *c)
 	for (unsigned i = 0; i < c->nactive; i++) {
 		struct lease *l = c->active[i];
 
-		if (l->shape && l->inflight && l->ring.dhead == l->tick_dhead && untouched_l(l))
+		if (l->shape && l->inflight && l->ring.dhead == l->tick_dhead && waiting_l(l) >= l->inflight)
 			return true;
 	}
 	return false;
@@ -142,12 +142,13 @@ nothing_ended_l(struct client *c)
 
 		if (!l || !l->shape)
 			continue;
-		if (l->ring.dhead == l->tick_dhead && !l->slow && l->inflight > ring_unclaimed(&l->ring, 1)) {
-			lease_takeback_l(c, l);
-			l->slow = l->inflight > 0;
-		} else if (l->ring.dhead == l->tick_dhead && !l->slow && l->inflight && untouched_l(l)) {
+		if (l->ring.dhead != l->tick_dhead || l->slow || l->inflight == 0) {
+			l->silent = 0;
+		} else if (waiting_l(l) >= l->inflight) {
 			silent_l(c, l);
 		} else {
+			lease_takeback_l(c, l);
+			l->slow = l->inflight > 0;
 			l->silent = 0;
 		}
 		l->tick_dhead = l->ring.dhead;
