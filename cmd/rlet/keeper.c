@@ -203,6 +203,7 @@ keeper_start(struct node_opts *o, int *ready)
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	take_signals();
+	fd_raise_limit();			/* it holds descriptors of each channel and file */
 	while ((pid = start(o, &sock)) > 0) {
 		daemon_pid = pid;
 		status = await(pid, sock, o, ready);

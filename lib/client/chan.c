@@ -41,7 +41,7 @@ chans_die_l(struct client *c)
 	list_each(l, &c->chans) {
 		struct client_chan *ch = list_entry(l, struct client_chan, link);
 
-		if (atomic_load(&peer_side(ch)->owner) != c->me.proc)
+		if (atomic_load(&peer_side(ch)->owner) != c->me.proc && !atomic_load(&ch->e.shm->kept))
 			atomic_store(&peer_side(ch)->dead, CHAN_CRASHED);
 	}
 }
@@ -130,7 +130,7 @@ client_chan_open(struct client *c, uint64_t number, bool reader, struct client_c
 
 	lock_take(&c->lock);
 	if ((rq = link_expect_l(c)))
-		LINK_CALL(c, rq, chan_open, .req = rq->req, .chan = number, .end = reader);
+		LINK_ASK(c, rq, chan_open, .req = rq->req, .chan = number, .end = reader);
 	lock_drop(&c->lock);
 	if ((fd = answer(c, rq, &number, why, n)) < 0)
 		return fd;

@@ -2,10 +2,10 @@
  * rejoin - the node daemon died and another one takes over: this program stays, with all its objects.
  *
  * The workers died with the daemon: what ran there is tried again as after any death, uncharged.  Actors and sets are made
- * again, placement groups reserved again: we say what we know of and are told how it is.  Channels to other processes are
- * gone.  What was asked and not answered fails: it may or
- * may not have been done.  The new daemon listens where the old one did (its keeper holds the socket), so we connect at once,
- * say who we are, and what is sent from here on goes out with its WELCOME.  Should that one die too before it has answered, the same
+ * again, placement groups reserved again: we say what we know of and are told how it is.  Channels go on, if the other end lives.
+ * What was asked is asked again, or fails: it may or may not have been done.
+ *
+ * The new daemon listens where the old one did (its keeper holds the socket), so we connect at once, say who we are, and what is sent from here on goes out with its WELCOME.  Should that one die too before it has answered, the same
  * goes to the next.
  */
 #include <fcntl.h>

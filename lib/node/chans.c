@@ -39,6 +39,8 @@ chan_free(struct node *n, struct nchan *ch)
 		if (ch->end[i].p)
 			list_del(&ch->end[i].link);
 	map_del(&n->chans, ch->number);
+	if (!n->stopping && atomic_load(&ch->shm->kept))
+		hand_chan(n, ch->number, 0, -1);
 	chan_unmap_head(ch->shm);
 	close(ch->fd);
 	free(ch);
@@ -47,10 +49,10 @@ chan_free(struct node *n, struct nchan *ch)
 static void
 wake(struct node *n, struct nchan *ch, unsigned end)
 {
-	const struct nend *e = &ch->end[end];
+	uint32_t bell = atomic_load(&side(ch, end)->bell) - 1;
 
-	if (e->p && e->p->page)
-		bell_rescue(n->np, &n->np->bell[e->p->bell]);
+	if (!ch->end[end].over && atomic_load(&side(ch, end)->owner) && bell < NODEPAGE_BELLS)
+		bell_rescue(n->np, &n->np->bell[bell]);
 }
 
 /* nothing comes from this end any more; dead: as chan_side.dead, 0: it was closed */
@@ -81,6 +83,7 @@ end_take(struct nchan *ch, unsigned end, struct nproc *p)
 	e->p = p;
 	list_add_tail(&p->chans, &e->link);
 	atomic_store(&side(ch, end)->bell, p->bell + 1);
+	atomic_store(&side(ch, end)->taken, 0);
 	atomic_store(&side(ch, end)->owner, p->number);
 	if (ch->end[!end].p)
 		proc_know(p, ch->end[!end].p);
@@ -133,6 +136,7 @@ on_new(struct nproc *p, const struct frame *f)
 		return 0;
 	}
 	n->next_chan++;
+	atomic_store(&ch->shm->kept, hand_chan(n, ch->number, ch->job, ch->fd));
 	for (unsigned i = 0; i < 2; i++) {
 		ch->end[i].ch = ch;
 		end_take(ch, i, p);
@@ -142,6 +146,15 @@ on_new(struct nproc *p, const struct frame *f)
 		chan_free(n, ch);
 	}
 	return 0;
+}
+
+/* p may have it; also if it had been given it, and the daemon died before it was told */
+static bool
+free_for(struct nchan *ch, unsigned end, const struct nproc *p)
+{
+	uint32_t owner = atomic_load(&side(ch, end)->owner);
+
+	return owner == 0 || (owner == p->number && !atomic_load(&side(ch, end)->taken));
 }
 
 static int
@@ -162,9 +175,9 @@ on_open(struct nproc *p, const struct frame *f)
 	if (end->over)
 		proc_fail(p, m.req, ERR_CLOSED, "the %s end of channel %llu %s", m.end ? "reading" : "writing",
 		    (unsigned long long)m.chan, atomic_load(&side(ch, (unsigned)m.end)->dead) ? "died with its process" : "was closed");
-	else if (end->p && atomic_load(&side(ch, (unsigned)m.end)->owner) != 0)
+	else if (!free_for(ch, (unsigned)m.end, p))
 		proc_fail(p, m.req, -EBUSY, "the %s end of channel %llu is in use by process %d: each end has one user at a time",
-		    m.end ? "reading" : "writing", (unsigned long long)m.chan, (int)end->p->pid);
+		    m.end ? "reading" : "writing", (unsigned long long)m.chan, end->p ? (int)end->p->pid : 0);
 	else if ((e = answer(p, ch, m.req)) < 0)
 		proc_fail(p, m.req, e, "cannot open channel %llu: %s", (unsigned long long)m.chan, err_str(e));
 	else
@@ -237,6 +250,99 @@ chans_job_over(struct node *n, uint32_t job)
 					break;	/* it was freed */
 			}
 	}
+}
+
+/* --- of the daemon before this one: the segments say who has which end ----------------------------------------------- */
+
+/* whoever had the end is dead, or took it along */
+static void
+bury(struct node *n, struct nchan *ch, unsigned end)
+{
+	struct chan_side *s = side(ch, end);
+
+	end_over(n, ch, end, atomic_load(&s->closed) || atomic_load(&s->dead) ? 0 : CHAN_CRASHED);
+}
+
+static void
+inherit(struct node *n, const struct node_heir_file *f)
+{
+	struct nchan *ch = calloc(1, sizeof *ch);
+	int e;
+
+	if (ch == NULL || (ch->shm = chan_map_head(f->fd, &e)) == NULL || map_put(&n->chans, f->number, ch) < 0) {
+		if (ch && ch->shm)
+			chan_unmap_head(ch->shm);
+		close(f->fd);
+		free(ch);
+		return;
+	}
+	ch->number = f->number;
+	ch->job = f->job;
+	ch->fd = f->fd;
+	for (unsigned i = 0; i < 2; i++) {
+		const struct chan_side *s = side(ch, i);
+		uint32_t owner = atomic_load(&s->owner);
+
+		ch->end[i].ch = ch;
+		list_init(&ch->end[i].link);
+		ch->end[i].over = atomic_load(&s->closed) || atomic_load(&s->dead) || (owner && !map_get(&n->awaited, owner));
+	}
+	if (ch->end[0].over && ch->end[1].over) {
+		chan_free(n, ch);
+		return;
+	}
+	for (unsigned i = 0; i < 2; i++)
+		if (ch->end[i].over)
+			bury(n, ch, i);
+}
+
+void
+chans_inherit(struct node *n)
+{
+	struct node_heir_files *h = &n->o.heir.chans;
+
+	while (h->n)
+		inherit(n, &h->v[--h->n]);
+}
+
+/* those that nobody has here and that were proc's: p's, or nobody's any more if that is NULL */
+static void
+claim(struct node *n, uint32_t proc, struct nproc *p)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&n->chans, &it)) {
+		struct nchan *ch = it.val;
+		bool freed = false;
+
+		for (unsigned i = 0; i < 2 && !freed; i++) {
+			struct nend *e = &ch->end[i];
+
+			if (e->p || e->over || atomic_load(&side(ch, i)->owner) != proc)
+				continue;
+			if (p && !atomic_load(&side(ch, i)->closed)) {
+				e->p = p;
+				list_add_tail(&p->chans, &e->link);
+				if (ch->end[!i].p)
+					proc_know(p, ch->end[!i].p);
+			} else {
+				freed = ch->end[!i].over;
+				bury(n, ch, i);
+			}
+		}
+	}
+}
+
+void
+chans_back(struct nproc *p)
+{
+	claim(p->n, p->number, p);
+}
+
+void
+chans_late(struct node *n, uint32_t proc)
+{
+	claim(n, proc, NULL);
 }
 
 void

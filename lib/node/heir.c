@@ -55,7 +55,8 @@ heir_page(struct node *n)
 		return e;
 	n->number = n->np->node;
 	n->next_proc = atomic_load(&n->np->procs) + MARGIN;
-	n->next_chan = n->set.last = n->next_proc;	/* numbers that programs may remember are not given again */
+	n->next_chan = n->o.heir.last_chan + MARGIN;
+	n->set.last = n->next_proc;	/* numbers that programs may remember are not given again */
 	atomic_store(&n->np->awake, 0);
 	for (unsigned i = 0; i < NODEPAGE_BELLS; i++) {
 		uint32_t proc = atomic_load(&n->np->bell[i].proc);
@@ -151,6 +152,7 @@ heir_start(struct node *n)
 		atomic_store(&bell->proc, 0);
 		n->bells[n->nbells++] = (uint16_t)i;
 	}
+	chans_inherit(n);
 	arena_node_extents(&n->arena, borrower, &d);
 	while (map_next(&d.procs, &it))
 		arena_node_dead(&n->arena, (uint32_t)it.key);
@@ -200,6 +202,7 @@ heir_tick(struct node *n)
 		atomic_store(&n->np->bell[i].proc, 0);
 		n->bells[n->nbells++] = (uint16_t)i;
 		bury(n, (uint32_t)it.key);
+		chans_late(n, (uint32_t)it.key);
 		CTL(n, kv_gone, .proc = it.key);
 		if ((j = job_driven(n, (uint32_t)it.key)) != NULL)
 			job_late(n, j);
@@ -244,6 +247,7 @@ recognize(struct nproc *p, const struct msg_rejoin *m, int *fds)
 	if (atomic_load(&n->np->bell[p->bell].word) != 2)
 		atomic_fetch_add(&n->np->awake, 1);
 	p->slab = take(&fds[1]);
+	chans_back(p);
 	if (n->awaited.n == 0 && n->heir_at) {
 		n->heir_at = clock_ns();	/* nobody else is waited for */
 		node_timer(n);

@@ -291,6 +291,7 @@ void	heir_forget(struct nproc *p);		/* what OWNED told so far */
 void	hand_all(struct node *n);		/* from now on there can be a next one */
 int	hand_journal(void *node, int fd);	/* another one; < 0: it cannot be */
 void	hand_file(void *node, uint64_t number, int fd);	/* of moved objects; fd -1: it is gone */
+bool	hand_chan(struct node *n, uint64_t number, uint32_t job, int fd);	/* fd -1: it is gone; false: the next one will not have it */
 
 /*
  * estate.c: what the next daemon has to know is in the journal, before anybody hears of it: by the end of the turn, or
@@ -472,6 +473,9 @@ void	kv_gone(struct nproc *p);
 /* chans.c */
 int	chans_frame(struct nproc *p, const struct frame *f);	/* CHAN_NEW CHAN_OPEN CHAN_CLOSE */
 void	chans_lost(struct nproc *p);
+void	chans_inherit(struct node *n);		/* of the daemon before this one */
+void	chans_back(struct nproc *p);		/* p is back: its ends are its own */
+void	chans_late(struct node *n, uint32_t proc);	/* that one will not come back */
 void	chans_job_over(struct node *n, uint32_t job);
 void	chans_stop(struct node *n);
 

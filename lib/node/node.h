@@ -16,17 +16,23 @@
 #define NODE_GCS "gcs.sock"		/* names in the user's directory, beside those of os/dir.h */
 #define NODE_LOCK "lock"
 
-struct node_heir_file {			/* with objects that were moved to the disk */
+struct node_heir_file {			/* with objects that were moved to the disk; or a channel's segment */
 	uint64_t number;
+	uint32_t job;			/* of a channel */
 	int fd;
+};
+
+struct node_heir_files {
+	struct node_heir_file *v;
+	unsigned n;
 };
 
 struct node_heir {			/* what outlives a node daemon that dies: descriptors, -1: none */
 	int listen, np, arena, journal, lock;	/* the socket, node page, arena, journal; a lasting node's lock */
-	struct node_heir_file *file;
-	unsigned nfile;
+	struct node_heir_files disk, chans;
+	uint64_t last_chan;		/* the highest number that a channel has had */
 };
-#define NODE_HEIR_NONE { -1, -1, -1, -1, -1, NULL, 0 }
+#define NODE_HEIR_NONE { -1, -1, -1, -1, -1, { NULL, 0 }, { NULL, 0 }, 0 }
 
 struct node_opts {
 	const char *socket;		/* name in the user's directory */

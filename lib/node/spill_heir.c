@@ -54,12 +54,12 @@ also_here(void *ctx, const struct arena_item *it)
 void
 spill_inherit(struct node *n)
 {
-	struct node_heir *h = &n->o.heir;
+	struct node_heir_files *h = &n->o.heir.disk;
 
-	if (h->nfile == 0 || spill_get(n) == NULL)
+	if (h->n == 0 || spill_get(n) == NULL)
 		return;
-	while (h->nfile > 0) {
-		struct node_heir_file f = h->file[--h->nfile];
+	while (h->n > 0) {
+		struct node_heir_file f = h->v[--h->n];
 
 		spill_file_inherit(&n->spill->store, f.number, f.fd);
 	}

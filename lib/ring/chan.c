@@ -71,6 +71,7 @@ chan_take_writer(struct chan *c)
 	c->count = atomic_load_explicit(&c->shm->w.count, memory_order_relaxed);
 	c->peer_pos = atomic_load_explicit(&c->shm->r.pos, memory_order_acquire);
 	c->peer_count = atomic_load_explicit(&c->shm->r.count, memory_order_relaxed);
+	atomic_store(&c->shm->w.taken, 1);
 	return (c->pos & 7) || c->pos - c->peer_pos > c->cap ? ERR_PROTO : 0;
 }
 
@@ -79,5 +80,6 @@ chan_take_reader(struct chan *c)
 {
 	c->pos = atomic_load_explicit(&c->shm->r.pos, memory_order_acquire);
 	c->count = atomic_load_explicit(&c->shm->r.count, memory_order_relaxed);
+	atomic_store(&c->shm->r.taken, 1);
 	return c->pos & 7 ? ERR_PROTO : 0;
 }

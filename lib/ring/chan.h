@@ -26,7 +26,7 @@
 #include "base/err.h"
 
 #define CHAN_MAGIC 0x6e616863u
-#define CHAN_LAYOUT 1u
+#define CHAN_LAYOUT 2u
 #define CHAN_PAGE 4096u
 #define CHAN_MIN 4096u			/* bytes of the smallest ring */
 #define CHAN_MAX (UINT64_C(1) << 30)
@@ -41,19 +41,21 @@
 #define CHAN_CRASHED 1u			/* chan_side.dead: its process died */
 #define CHAN_GONE 2u			/* nobody has it and nobody will */
 
-struct chan_side {			/* of one end; pos, count, closed and owner are written by the process that has it */
+struct chan_side {			/* of one end; pos, count, closed, owner and taken are written by the process that has it */
 	alignas(64) _Atomic uint64_t pos;	/* bytes written, or bytes read */
 	_Atomic uint64_t count;		/* messages */
 	alignas(64) _Atomic uint32_t closed;	/* what seldom changes: the other end looks here at each message */
 	_Atomic uint32_t dead;		/* by rlet: CHAN_CRASHED or CHAN_GONE */
 	_Atomic uint32_t owner;		/* process number; 0: on its way to another process */
 	_Atomic uint32_t bell;		/* by rlet: index of its process's bell + 1 */
+	_Atomic uint32_t taken;		/* its owner has mapped the end */
 };
 
 struct chan_shm {
 	uint32_t magic, layout;		/* fixed at creation, as the next two */
 	uint64_t cap;			/* bytes of the ring */
 	uint64_t items;			/* messages that may be under way; 0: as many as fit */
+	_Atomic uint32_t kept;		/* by rlet: 1: should it die, the next one will know the channel */
 	struct chan_side w, r;
 };
 static_assert(sizeof(struct chan_shm) == 320, "layout changed: bump CHAN_LAYOUT");
