@@ -217,18 +217,19 @@ local function has_ready(x)			-- a reference stands for it: a placement group, a
 	return mt == group.Group or mt == set.Set
 end
 
+local function reference(x)
+	if not has_ready(x) then return x end
+	local ref = x:ready()
+	stands_for[ref] = x
+	return ref
+end
+
 local function members(xs, call)
 	if is_set(xs) then return xs end
 	if type(xs) ~= "table" then blame(("rota.%s: a list of refs is expected, got %s"):format(call, type(xs))) end
 	local set = core.waitset()
 	for i = 1, #xs do
-		local x = xs[i]
-		if has_ready(x) then
-			local ref = x:ready()
-			stands_for[ref] = x
-			x = ref
-		end
-		set:add(x, i)
+		set:add(reference(xs[i]), i)
 	end
 	return set
 end
@@ -288,19 +289,19 @@ local function run(timeout)			-- those that are due, or the first one within tim
 		if not ref then return n end
 		local f = calls[tag]
 		calls[tag], n = nil, n + 1
-		f(ref)
+		f(stands_for[ref] or ref)
 	end
 end
 
--- on(ref, f): f(ref) once ref is ready, while the program waits in rota or in poll()
-function rota.on(ref, f)
+-- on(x, f): f(x) once x, of whatever wait() takes, is ready, while the program waits in rota or in poll()
+function rota.on(x, f)
 	if type(f) ~= "function" then blame("rota.on(ref, f): a function is expected") end
 	if not watched then
 		local set = core.waitset()
 		core.watch(set, run)
 		watched = set
 	end
-	watched:add(ref, last + 1)
+	watched:add(reference(x), last + 1)
 	last = last + 1
 	calls[last] = f
 end

@@ -34,6 +34,38 @@ is(#got, 3, "later ones run all the same")
 raises("a function is expected", "no function", rota.on, rota.put(1))
 raises("not inside a task", "inside a task", function() rota.get(rota.task(function() rota.on(rota.put(1), print) end)()) end)
 
+
+-- all that rota.wait takes; futures of compiled graphs among them, whose results come through channels
+local Act = rota.actor { add = function(self, x) return x + 1 end, slow = function(self, x) rota.sleep(x) return x end,
+	bad = function() error("bad", 0) end, die = function() os.exit(3) end }
+local a, b = Act(), Act:with { restarts = 0 }()
+local group, set = rota.group { { cpus = 0 } }, rota.set(Act, { n = 1 })
+local seen, left = {}, 0
+local function once(x, name)
+	left = left + 1
+	rota.on(x, function(y) seen[name], left = rawequal(x, y), left - 1 end)
+end
+local both = rota.dag(function(x) local y = a:slow(x) return y, b:add(y) end):compile()
+once(a, "handle") once(group, "group") once(set, "set") once(both(0.05), "future")
+once(rota.task(function() coroutine.yield(1) end):with { stream = true }(), "stream")
+while left > 0 do rota.sleep(0.01) end
+is(seen, { handle = true, group = true, set = true, future = true, stream = true }, "handles, groups, sets, streams, futures")
+set:kill()
+got = {}
+for i = 1, 40 do rota.on(both(i / 10000), function(f) got[#got + 1] = f:get() end) end
+rota.get(nap(0.05))
+while #got < 40 do rota.get(nap(0.001)) end
+is({ got[1], got[20], got[40] }, { 1 / 10000, 20 / 10000, 40 / 10000 }, "many executions, in their order, while the program waits for other things")
+local wrong = rota.dag(function(x) return a:bad(x) end):compile()
+rota.on(wrong(1), function(f) got = { rota.pget(f) } end)
+while rota.poll(20) do end
+is(tostring(got[2]), "bad", "one that fails")
+local dying = rota.dag(function(x) return b:slow(x) end):compile()
+rota.on(dying(1000), function(f) got = { rota.pget(f) } end)
+rota.kill(b)
+while rota.poll(60) do end
+is(got[2].code, "actor_died", "one whose actor dies")
+
 local fd = rota.fd()
 is(rota.fd(), fd, "one descriptor")
 local me = io.open("/proc/self/stat"):read "n"
@@ -58,6 +90,19 @@ if can and can >= 0 then
 			n = n + 1
 		until done or n > 50
 		ok(done and rota.now() - t0 < 4, "it told of the end of the task", n)
+	end
+	local one, done = rota.dag(function(x) return a:slow(x) end):compile()
+	for round = 1, 3 do
+		done = nil
+		rota.on(one(round == 1 and 0 or 0.1), function(f) done = f:get() end)
+		local n = 0
+		repeat
+			rota.poll()
+			if not done then is(readable(20), 1, "readable for a future, round " .. round) end
+			rota.poll()
+			n = n + 1
+		until done or n > 50
+		ok(done, "it told of it", n)
 	end
 	rota.poll()
 	readable(0.05)

@@ -116,6 +116,5 @@ raises("a number of members", "what is no number", set.ready, set, 0)
 
 -- what is refused
 raises("expected", "what cannot be waited for", rota.wait, { 5 })
-raises("no callbacks", "no callbacks for futures", rota.on, g(1), print)
 g:close()
 T.done()

@@ -258,6 +258,7 @@ struct client_hooks {
 	void (*answer)(void *arg, char kind, const char *name, size_t n, struct buf *out);	/* ROUTE_NAME */
 	void (*collect)(void *arg);		/* full garbage collection, please */
 	void (*notice)(void *arg, const char *text);	/* for stderr: "waiting for 1 GPU: 0 of 4 free" */
+	bool (*news)(void *arg);		/* has something come that the wait is to end for, with -EINTR?  It looks only */
 	void *arg;
 };
 void	client_set_hooks(struct client *c, const struct client_hooks *h);

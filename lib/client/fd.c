@@ -6,6 +6,7 @@
  * thread itself waits in the runtime the thread is parked; what came meanwhile is told afterwards.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "client/inner.h"
@@ -165,6 +166,16 @@ never(struct client *c, void *arg)
 	return false;
 }
 
+/* What hooks.news looks at the thread does not: so we look, once the bell would be heard. */
+static void
+news_since(struct client *c, struct fdmode *f)
+{
+	while (atomic_load(&f->order) == ARMED && atomic_load(&c->bell->word) == 0)
+		sched_yield();
+	if (c->hooks.news(c->hooks.arg))
+		tell(f);
+}
+
 void
 client_poll(struct client *c)
 {
@@ -182,4 +193,6 @@ client_poll(struct client *c)
 	lock_drop(&c->lock);
 	if (f)
 		order(c, ARMED);
+	if (f && c->hooks.news)
+		news_since(c, f);
 }

@@ -237,6 +237,8 @@ chores(struct client *c)
 	}
 	if (health_due(c))
 		health_look(c);
+	if (c->hooks.news && c->hooks.news(c->hooks.arg))
+		atomic_store(&c->poked, true);
 	if (c->collect && !c->collecting) {
 		c->collecting = true;
 		mem_collect(c);
@@ -278,7 +280,7 @@ wait_on_bell(struct client *c, bool (*ready)(struct client *, void *), void *arg
 			return 0;
 		}
 		if (chores_due(c) || (c->collect && !c->collecting) || c->lost || health_due(c) ||
-		    atomic_load(&c->poked) || (!list_empty(&c->drains) && chans_drainable(c))) {
+		    atomic_load(&c->poked) || (c->hooks.news && c->hooks.news(c->hooks.arg)) || (!list_empty(&c->drains) && chans_drainable(c))) {
 			bell_disarm(c->bell);
 			atomic_store(&c->waiting, false);
 			continue;

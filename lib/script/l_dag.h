@@ -28,6 +28,8 @@ void	dag_future_late(lua_State *L);		/* pushes the error of a wait that was too 
 
 /* l_dag_wait.c: has the future an outcome? */
 bool	dag_future_ready(lua_State *L, int idx);
+/* is there something to be taken for one of those in t[from] .. t[to - 1]?  It looks only, and raises nothing */
+bool	dag_futures_news(lua_State *L, int t, lua_Integer from, lua_Integer to);
 /* until one of those in t[from] .. t[to - 1] may have one, or set a member.  0: look again; -ETIMEDOUT, negative */
 int	dag_futures_wait(lua_State *L, int t, lua_Integer from, lua_Integer to, struct waitset *set, uint64_t deadline);
 

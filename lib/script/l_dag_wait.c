@@ -14,8 +14,42 @@ dag_future_ready(lua_State *L, int idx)
 	lua_getiuservalue(L, idx, 1);
 	while (f->state == PENDING && graph_take(L, f->g, lua_gettop(L)) > 0)
 		;
+	if (f->state == PENDING && client_upsets(f->g->c) != f->g->upsets)
+		graph_census(L, f->g, lua_gettop(L));
 	lua_pop(L, 1);
 	return f->state != PENDING;
+}
+
+static bool
+whole(const struct graph *g)			/* graph_take would do something */
+{
+	bool all = true;
+	int e;
+
+	for (unsigned i = 0; !g->over && i < g->nout; i++) {
+		if ((e = client_chan_whole(g->out[i].ch)) < 0)
+			return true;
+		all &= e;
+	}
+	return all;
+}
+
+bool
+dag_futures_news(lua_State *L, int t, lua_Integer from, lua_Integer to)
+{
+	const struct graph *last = NULL;
+	bool news = false;
+
+	for (lua_Integer i = from; i < to && !news; i++) {
+		if (lua_rawgeti(L, t, i) == LUA_TUSERDATA) {
+			const struct future *f = lua_touserdata(L, -1);
+
+			news = f->state != PENDING || (f->g != last && whole(f->g));
+			last = f->g;
+		}
+		lua_pop(L, 1);
+	}
+	return news;
 }
 
 /* pushes the graph of the future at t[i], if there is one and it differs from those at first .. top */

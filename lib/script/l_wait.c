@@ -40,8 +40,6 @@ l_new(lua_State *L)				/* waitset() */
 static void
 add_future(lua_State *L, struct lset *u)	/* stack: set, future */
 {
-	if (u->w == script_of(L)->watched)
-		luaL_error(L, "rota.on: futures of compiled graphs have no callbacks");
 	if (lua_getiuservalue(L, 1, 2) == LUA_TNIL) {
 		lua_newtable(L);
 		lua_pushvalue(L, -1);
@@ -52,6 +50,7 @@ add_future(lua_State *L, struct lset *u)	/* stack: set, future */
 	lua_rawseti(L, -2, u->next);
 	lua_pop(L, 1);
 	u->nfuture++;
+	script_of(L)->nfutures += u->w == script_of(L)->watched;
 }
 
 static void
@@ -138,6 +137,7 @@ future_next(lua_State *L, struct lset *u)
 	}
 	if (found) {
 		u->nfuture--;
+		script_of(L)->nfutures -= u->w == script_of(L)->watched;
 		lua_pushnil(L);
 		lua_rawseti(L, -2, found);
 	}
@@ -326,13 +326,58 @@ l_sleep(lua_State *L)
 
 /* --- callbacks and event loops -------------------------------------------------------------------------------- */
 
+bool
+script_news(void *script)
+{
+	struct script *s = script;
+	lua_State *L = s->L;
+	int top = lua_gettop(L);
+	const struct lset *u;
+	uint64_t upsets;
+	bool is;
+
+	if (s->nfutures == 0 || s->in_callback || !lua_checkstack(L, 4))
+		return false;
+	if ((upsets = client_upsets(s->c)) != s->upsets) {	/* the death of an actor may be the end of a graph */
+		s->upsets = upsets;
+		return true;
+	}
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &s->in_callback);
+	u = lua_touserdata(L, -1);
+	lua_getiuservalue(L, -1, 2);
+	is = dag_futures_news(L, top + 2, u->future, u->next);
+	lua_settop(L, top);
+	return is;
+}
+
+static bool
+futures_ready(lua_State *L)			/* one of those that are watched */
+{
+	int top = lua_gettop(L);
+	const struct lset *u;
+	bool is = false;
+
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &script_of(L)->in_callback);
+	u = lua_touserdata(L, -1);
+	lua_getiuservalue(L, -1, 2);
+	for (lua_Integer i = u->future; i < u->next && !is; i++) {
+		is = lua_rawgeti(L, top + 2, i) == LUA_TUSERDATA && dag_future_ready(L, top + 3);
+		lua_settop(L, top + 2);
+	}
+	lua_settop(L, top);
+	return is;
+}
+
 /* What is watched became ready: the function of watch() runs, here and now.  Errors pass. */
 void
 script_callbacks(lua_State *L)
 {
 	struct script *s = script_of(L);
 
-	if (!s->watched || s->in_callback || !waitset_ready(s->c, s->watched))
+	if (!s->watched || s->in_callback)
+		return;
+	luaL_checkstack(L, 8, NULL);
+	if (!waitset_ready(s->c, s->watched) && !(s->nfutures && futures_ready(L)))
 		return;
 	luaL_checkstack(L, 4, NULL);
 	lua_rawgetp(L, LUA_REGISTRYINDEX, &s->watched);

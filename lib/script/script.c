@@ -145,7 +145,7 @@ notice(void *arg, const char *text)
 static void
 set_hooks(struct script *s)
 {
-	client_set_hooks(s->c, &(struct client_hooks){ answer_name, collect_all, notice, s });
+	client_set_hooks(s->c, &(struct client_hooks){ answer_name, collect_all, notice, script_news, s });
 }
 
 /* --- joining ---------------------------------------------------------------------------------------------------- */

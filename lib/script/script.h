@@ -35,6 +35,8 @@ struct script {
 	struct sched *sched;		/* a worker's, else NULL */
 	struct waitset *watched;	/* rota.on: its members have callbacks; NULL */
 	bool in_callback;
+	lua_Integer nfutures;		/* of them, futures of compiled graphs */
+	uint64_t upsets;		/* client_upsets when they were looked at last */
 	struct crun *crun;		/* the same: C functions */
 	struct dag_plan *plans;		/* compiled graphs that this actor is in (l_dagrun.c), */
 	struct client_chan **watch;	/* and room for all that they wait for */
@@ -53,6 +55,7 @@ struct client *script_client(lua_State *L);	/* joins or starts a node on first u
 int	script_fail(lua_State *L, int e);	/* pushes nil, text, code word: 3 */
 /* a wait of a driver ended with -EINTR: raises if Ctrl-C did it, which rlua's hook tells; returns to wait on */
 void	script_interrupted(lua_State *L);
+bool	script_news(void *script);		/* l_wait.c: is there a callback that no wait set knows to be due? */
 void	script_callbacks(lua_State *L);		/* l_wait.c: before a wait: runs callbacks that are due */
 const char *script_why(struct client *c, int e);	/* what to say of a call of the client that failed so */
 _Noreturn void script_raise(lua_State *L, int e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
