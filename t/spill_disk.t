@@ -52,26 +52,23 @@ mkdir -p "$TMP/older" && : >"$TMP/older/rota-spill-1-0" && : >"$TMP/older/mine"
 check 'what a system without such files could leave is removed, and nothing else' prints 'true
 mine' sh -c 'ROTA_SPILL=$TMP/older; export ROTA_SPILL; timeout 100 rlua "$TMP/fill.lua" 25 read && ls -A "$TMP/older"'
 
-guard() {
-	ROTA_SPILL_SHARE=1 fill 25 read >"$TMP/o"
-	grep -q "^some	.*the object store is full.*the disk of '$TMP/spill' is [0-9]* % full, and spilling stops at 1 %" "$TMP/o" &&
-		grep -qx true "$TMP/o" || { cat "$TMP/o"; return 1; }
-}
-check 'a disk that is full enough is not filled; the message names it, and what was there is right' guard
-nowhere() {
-	ROTA_SPILL=/proc/nowhere fill 25 read >"$TMP/o"
-	grep -q "^some	.*cannot spill to '/proc/nowhere'" "$TMP/o" && grep -qx true "$TMP/o" || { cat "$TMP/o"; return 1; }
-}
-check 'a directory that cannot be made: the same' nowhere
-
+# each of these waits in vain for room, as long as a put does: side by side
+ROTA_SPILL_SHARE=1 fill 25 read >"$TMP/guard" &
+ROTA_SPILL=/proc/nowhere fill 25 read >"$TMP/nowhere" &
 mkdir "$TMP/small"
+small=
 if unshare -rm mount -t tmpfs none "$TMP/small" 2>/dev/null; then
-	small() {		# small SHARE: a disk of 48 MB, then there is room again
-		unshare -rm sh -c 'mount -t tmpfs -o size=48M none "$TMP/small" && ROTA_SPILL=$TMP/small ROTA_SPILL_SHARE=$1 \
-			exec timeout 100 rlua "$TMP/fill.lua" 40 again' sh "$1" >"$TMP/o" 2>&1
-		grep -q "^some	.*the object store is full" "$TMP/o" && grep -qx true "$TMP/o" && grep -qx 'room again' "$TMP/o" ||
-			{ cat "$TMP/o"; return 1; }
-	}
-	check 'a small disk: what fits is right, the rest fails, and goes on once there is room' small 95
+	small=1		# a disk of 48 MB, then there is room again
+	unshare -rm sh -c 'mount -t tmpfs -o size=48M none "$TMP/small" && ROTA_SPILL=$TMP/small ROTA_SPILL_SHARE=95 \
+		exec timeout 100 rlua "$TMP/fill.lua" 40 again' >"$TMP/fits" 2>&1 &
 fi
+wait
+told() {		# told FILE WHY RIGHT
+	grep -q "^some	.*$2" "$1" && grep -qx true "$1" && grep -qx "$3" "$1" || { cat "$1"; return 1; }
+}
+check 'a disk that is full enough is not filled; the message names it, and what was there is right' told "$TMP/guard" \
+	"the object store is full.*the disk of '$TMP/spill' is [0-9]* % full, and spilling stops at 1 %" true
+check 'a directory that cannot be made: the same' told "$TMP/nowhere" "cannot spill to '/proc/nowhere'" true
+[ -z "$small" ] ||
+	check 'a small disk: what fits is right, the rest fails, and goes on once there is room' told "$TMP/fits" 'the object store is full' 'room again'
 done_testing
