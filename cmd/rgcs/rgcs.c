@@ -12,6 +12,7 @@
 #include "node/gcs.h"
 #include "os/fd.h"
 #include "os/notify.h"
+#include "os/sig.h"
 
 enum { OPT_READY = 256, OPT_DIR, OPT_DETACHED };
 
@@ -66,6 +67,7 @@ main(int argc, char *argv[])
 
 	progname = "rgcs";
 	fd_standard();
+	sig_filesize();
 	notify_take();
 	prctl(PR_SET_DUMPABLE, 0);
 	while ((c = opt_next(&o, argc, argv)) != -1)

@@ -20,6 +20,7 @@
 #include "os/dir.h"
 #include "os/fd.h"
 #include "os/notify.h"
+#include "os/sig.h"
 #include "keeper.h"
 
 enum { OPT_READY = 256, OPT_SOCKET, OPT_OWN, OPT_STORE, OPT_DETACHED, OPT_THRESHOLD, OPT_INTERVAL, RESOURCES = 13 };
@@ -142,6 +143,7 @@ main(int argc, char *argv[])
 
 	progname = "rlet";
 	fd_standard();
+	sig_filesize();
 	notify_take();
 	prctl(PR_SET_DUMPABLE, 0);
 	while ((c = opt_next(&o, argc, argv)) != -1)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "base/die.h"
 #include "os/fd.h"
+#include "os/sig.h"
 #include "rlua.h"
 #include "script/alloc.h"
 #include "script/paths.h"
@@ -90,6 +91,7 @@ main(int argc, char *argv[])
 
 	progname = "rlua";
 	fd_standard();
+	sig_filesize();
 	args_parse(&s.args, argc, argv);
 	if ((s.args.address && setenv("ROTA_ADDRESS", s.args.address, 1) < 0) ||
 	    (s.args.namespace && setenv("ROTA_NAMESPACE", s.args.namespace, 1) < 0))

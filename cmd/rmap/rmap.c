@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/die.h"
 #include "os/fd.h"
+#include "os/sig.h"
 #include "rmap.h"
 
 static const char *
@@ -49,6 +50,7 @@ main(int argc, char *argv[])
 
 	progname = "rmap";
 	fd_standard();
+	sig_filesize();
 	options_parse(&o, argc, argv);
 	r.o = &o;
 	if (o.lua_name)

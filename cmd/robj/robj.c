@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "client/listing.h"
 #include "os/fd.h"
+#include "os/sig.h"
 #include "robj.h"
 
 const char help[] =
@@ -156,6 +157,7 @@ main(int argc, char *argv[])
 
 	progname = "robj";
 	fd_standard();
+	sig_filesize();
 	while ((c = opt_next(&o, argc, argv)) != -1)
 		common_opt(c, o.arg);
 	argc -= o.index, argv += o.index;

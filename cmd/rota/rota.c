@@ -20,6 +20,7 @@
 #include "os/dir.h"
 #include "os/fd.h"
 #include "os/proc.h"
+#include "os/sig.h"
 #include "os/sock.h"
 #include "rota.h"
 
@@ -377,6 +378,7 @@ main(int argc, char *argv[])
 
 	progname = "rota";
 	fd_standard();
+	sig_filesize();
 	while ((c = opt_next(&o, argc, argv)) != -1)
 		quiet |= c == 'q', verbose |= c == 'v';
 	argc -= o.index, argv += o.index;

@@ -91,6 +91,7 @@ main(int argc, char *argv[])
 
 	progname = "rstat";
 	fd_standard();
+	sig_filesize();
 	parse(&a, argc, argv);
 	if (v->watch && v->show && (v->json || !isatty(STDOUT_FILENO)))
 		die(2, 0, "-w into a pipe needs a list: rstat -w workers");

@@ -43,6 +43,12 @@ find_l(struct client *c, uint64_t seq, uint32_t slot)
 	return r && !(r->flags & REC_BORROWED) ? r : NULL;
 }
 
+bool
+away_known_l(struct client *c, uint64_t seq, uint32_t slot)
+{
+	return slot == 0 || (seq & ID_RET_MAX) == ID_RET_MAX || find_l(c, seq, slot) != NULL;
+}
+
 static bool
 may_move(const struct rec *r, uint64_t off)
 {

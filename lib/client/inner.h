@@ -488,6 +488,7 @@ void	answer_l(struct client *c, struct rec *r, uint32_t proc);
 
 /* away.c: objects that the node may move, and looking at those in the arena */
 void	away_asked_l(struct client *c, const struct msg_evict *m);
+bool	away_known_l(struct client *c, uint64_t seq, uint32_t slot);	/* does a record of ours mean this object? slot as in EVICT */
 int	away_restore(struct client *c, struct rec *r);	/* lock not held: where it is now: 0 or a negative error */
 int	away_lost(struct client *c, struct rec *r);	/* the node has it no more: -EAGAIN it is being made again, ERR_LOST */
 int	view_take_l(struct client *c, struct rec *r, struct obj_view *v);	/* ERR_LOST: not there (any more) */

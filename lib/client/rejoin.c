@@ -101,6 +101,30 @@ owned_l(struct client *c)
 	buf_release(&away);
 }
 
+/* --- what the dead one had not heard, or not done --------------------------------------------------------------------- */
+
+/* An object that nobody of us knows any more: the word to free it, ours or the node's, was on its way. */
+static void
+found_l(void *ctx, struct id id, uint64_t off, uint32_t gen, uint32_t keep)
+{
+	struct client *c = ctx;
+	unsigned char p[12];
+
+	if (keep & OBJ_KEEP || id.node != c->me.node || id.proc != c->me.proc || away_known_l(c, id.seq, keep))
+		return;
+	le_put64(p, off);
+	le_put32(p + 8, gen);
+	LINK_SEND(c, free, .objects = span_of(p, sizeof p), .spare = 1);
+}
+
+static void
+unheard_l(void *ctx, uint64_t off, uint64_t bytes)
+{
+	struct client *c = ctx;
+
+	LINK_SEND(c, unlend, .off = off, .bytes = bytes);
+}
+
 /* --- what died with it ------------------------------------------------------------------------------------------------ */
 
 static void
@@ -164,6 +188,7 @@ all_die_l(struct client *c)
 			lease_dead_l(c, c->lease[i], ERR_CRASHED, false, gone);
 	holders_die_l(c);
 	c->out.len = 0;				/* ABANDON, FREE: of the last daemon's processes; OWNED says it all */
+	arena_unheard(&c->arena, unheard_l, c);
 	owned_l(c);
 	actors_again_l(c);
 	groups_again_l(c);
@@ -215,6 +240,7 @@ rejoined_l(struct client *c, const struct msg_welcome *m)
 	c->me.namespace = span_of(c->namespace, strlen(c->namespace));
 	c->rejoining = false;
 	c->rejoins = 0;
+	arena_rejoin(&c->arena, found_l, c);
 	link_flush_l(c);
 	bell_ring(c->np, c->bell);
 	return 0;

@@ -243,6 +243,7 @@ recognize(struct nproc *p, const struct msg_rejoin *m, int *fds)
 	if (p->owned == NULL || p->away == NULL)
 		heir_forget(p);
 	map_del(&n->awaited, m->proc);
+	n->mem_dirty = true;			/* its pins are seen from now on */
 	p->bell = (uint32_t)m->bell;
 	if (atomic_load(&n->np->bell[p->bell].word) != 2)
 		atomic_fetch_add(&n->np->awake, 1);
@@ -281,8 +282,17 @@ settle(void *ctx, const struct arena_item *it)
 	struct node *n = p->n;
 	void *gen;
 
-	if (it->id.proc != p->number || it->id.node != n->number || it->kept)
+	if (it->id.proc != p->number || it->id.node != n->number)
 		return true;
+	if (it->kept) {			/* or was: the last daemon was killed while it moved or freed this one */
+		if (idmap_get(&n->kept, it->id)) {
+			spill_adopt(n, it);
+		} else {
+			arena_node_keep(&n->arena, it->off, it->gen, false);
+			memory_free(n, it->off, it->gen, true);
+		}
+		return true;
+	}
 	if (idmap_get(p->away, it->id)) {
 		spill_adopt(n, it);
 		return true;

@@ -29,8 +29,15 @@ static bool
 hook_pins(void *ctx, unsigned i, const _Atomic uint64_t **slot, unsigned *np)
 {
 	struct node *n = ctx;
+	static const _Atomic uint64_t unknown = PIN_ALL;
 	static struct list *at;			/* the walk under way: it never spans a turn */
 
+	if (i == 0 && n->awaited.n) {		/* who has not come back to this daemon yet may read anything */
+		at = &n->procs_list;
+		*slot = &unknown;
+		*np = 1;
+		return true;
+	}
 	at = i == 0 ? n->procs_list.next : at->next;
 	while (at != &n->procs_list && list_entry(at, struct nproc, link)->page == NULL)
 		at = at->next;
@@ -351,7 +358,7 @@ memory_frame(struct nproc *p, const struct frame *f)
 		if ((e = msg_get_free(&fr, f->body, f->len)) < 0 || fr.objects.n % 12)
 			return e < 0 ? e : ERR_PROTO;
 		for (size_t i = 0; i < fr.objects.n; i += 12)
-			memory_free(n, le_get64(fr.objects.p + i), le_get32(fr.objects.p + i + 8), false);
+			memory_free(n, le_get64(fr.objects.p + i), le_get32(fr.objects.p + i + 8), fr.spare != 0);
 		return 0;
 	case MSG_ABANDON_T:
 		return on_abandon(p, f);

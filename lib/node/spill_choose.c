@@ -17,7 +17,7 @@ struct choice {
 	struct map pins;		/* pin names */
 	struct map uses;		/* offset -> when it was last looked at + 1 (as pointer) */
 	bool all_pinned;
-	uint64_t off, end;		/* units smaller than a granule, gathered */
+	uint64_t off, end, span;	/* blocks that are given back together, gathered; span: those before this */
 	uint32_t last;
 	enum spill_kind kind;
 };
@@ -44,6 +44,7 @@ read_pages(struct choice *c)
 {
 	static char yes;
 
+	c->all_pinned = c->n->awaited.n > 0;		/* who has not come back to this daemon yet may read anything */
 	read_uses(c, &c->n->uses);
 	list_each(l, &c->n->procs_list) {
 		struct nproc *p = list_entry(l, struct nproc, link);
@@ -63,7 +64,7 @@ read_pages(struct choice *c)
 static void
 unit(struct choice *c, uint64_t off, uint64_t end, enum spill_kind kind, uint32_t last)
 {
-	if (c->end == off && c->end > c->off && (c->end % ARENA_GRANULE || off % ARENA_GRANULE)) {
+	if (c->end == off && c->end > c->off && (off < c->span || off % ARENA_GRANULE)) {
 		c->end = end;
 		c->kind = kind > c->kind ? kind : c->kind;
 		c->last = (int32_t)(last - c->last) > 0 ? last : c->last;
@@ -126,6 +127,7 @@ consider(void *ctx, const struct arena_unit *u)
 			c->item[c->len++] = u->item;
 	}
 	unit(c, u->item.off, u->item.off + u->item.run, kind, last);
+	c->span = u->end;
 }
 
 static void

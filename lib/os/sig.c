@@ -30,3 +30,18 @@ sig_restore(const sigset_t *old)
 {
 	pthread_sigmask(SIG_SETMASK, old, NULL);
 }
+
+static void
+nothing(int sig)
+{
+	(void)sig;
+}
+
+void
+sig_filesize(void)
+{
+	struct sigaction sa = { .sa_handler = nothing, .sa_flags = SA_RESTART }, old;	/* a handler, for exec resets it */
+
+	if (sigaction(SIGXFSZ, NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+		sigaction(SIGXFSZ, &sa, NULL);
+}

@@ -66,24 +66,6 @@ class_of(uint64_t run)		/* the smallest that holds run <= CLASS_MAX */
 	return (k - CLASS_K0) * 4 + m - 4;
 }
 
-static inline uint32_t
-class_m(unsigned c)
-{
-	return c % 4 + 4;
-}
-
-static inline unsigned
-class_k(unsigned c)
-{
-	return c / 4 + CLASS_K0;
-}
-
-static inline uint32_t
-class_size(unsigned c)
-{
-	return class_m(c) << class_k(c);
-}
-
 static inline unsigned
 class_blocks(unsigned c)
 {

@@ -148,6 +148,15 @@ bool	arena_yield(struct arena *a, uint64_t *off, uint64_t *bytes);
 bool	arena_mine(const struct arena *a, uint64_t off);	/* in an extent lent to us? */
 
 /*
+ * rlet died and another one follows.  Before it hears of us: what the dead one was evicting is sealed again, and each sealed
+ * object that we made is found; keep is its header's.
+ */
+typedef void arena_found(void *ctx, struct id id, uint64_t off, uint32_t gen, uint32_t keep);
+void	arena_rejoin(struct arena *a, arena_found *found, void *ctx);
+/* And the room that is lent to us as the arena's log says, but not as far as we know: each is to be given back (arena_node_unlend). */
+void	arena_unheard(const struct arena *a, void (*each)(void *ctx, uint64_t off, uint64_t bytes), void *ctx);
+
+/*
  * Reads what lies at off.  0; ERR_NOTFOUND: not sealed there in this generation; ERR_PROTO: nonsense.
  * The caller compares v->id with what it looks for.
  */

@@ -1,7 +1,7 @@
 /*
  * arena_impl - a borrower's private tables.  Granules of our extents form free runs, big objects and spans; a
  * span is cut into blocks of one size class.  The shared headers follow each step, so that a walk always works.
- * Private to arena.c and arena_gran.c.
+ * Private to arena.c, arena_gran.c and arena_rejoin.c.
  */
 #ifndef STORE_ARENA_IMPL_H
 #define STORE_ARENA_IMPL_H
@@ -50,6 +50,24 @@ struct arena_impl {
 	uint32_t room[CLASSES];	/* spans with room, the most recently used first */
 	uint32_t gen;		/* of the last object made */
 };
+
+static inline uint32_t
+class_m(unsigned c)
+{
+	return c % 4 + 4;
+}
+
+static inline unsigned
+class_k(unsigned c)
+{
+	return c / 4 + CLASS_K0;
+}
+
+static inline uint32_t
+class_size(unsigned c)
+{
+	return class_m(c) << class_k(c);
+}
 
 uint32_t gran_take(struct arena *a, uint64_t n, int *err);	/* a run of n granules, its header still FREE; 0 and *err */
 void	gran_give(struct arena *a, uint32_t g, uint64_t n);	/* a run whose header says n granules becomes free */

@@ -49,7 +49,7 @@ static void
 unit(void (*fn)(void *, const struct arena_unit *), void *ctx, uint64_t off, uint64_t end, uint32_t state)
 {
 	if (off < end)
-		fn(ctx, &(struct arena_unit){ { .off = off, .run = end - off, .borrower = UINT32_MAX - 1 }, state });
+		fn(ctx, &(struct arena_unit){ { .off = off, .run = end - off, .borrower = UINT32_MAX - 1 }, state, end });
 }
 
 void
@@ -59,14 +59,15 @@ arena_node_units(struct arena_node *an, void (*fn)(void *ctx, const struct arena
 	struct own_extent x;
 
 	for (uint64_t g = 0; own_next(an, &g, &x); at = (x.g + x.n) << ARENA_SHIFT) {
-		uint64_t end = (x.g + x.n) << ARENA_SHIFT;
+		uint64_t end = (x.g + x.n) << ARENA_SHIFT, span = 0;
 		struct arena_block b = { .off = x.g << ARENA_SHIFT };
 
 		unit(fn, ctx, at, b.off, OBJ_FREE);
 		while (arena_block_next(an->base, end, &b) > 0) {
-			struct arena_unit u = { item(&x, &b), b.state };
-
-			fn(ctx, &u);
+			/* a block at a granule that was ever used heads a span or is as long as its granules; free runs have generation 0 */
+			if (x.state == EXTENT_LENT && b.off >= span && b.off % ARENA_GRANULE == 0 && b.gen)
+				span = b.off + arena_want(b.run);
+			fn(ctx, &(struct arena_unit){ item(&x, &b), b.state, span > b.off + b.run ? span : b.off + b.run });
 		}
 		unit(fn, ctx, b.off + b.run, end, OBJ_FILLING);
 	}
@@ -173,7 +174,7 @@ arena_node_report(struct arena_node *an, int (*pid)(void *ctx, uint32_t proc), v
 	    num_fmt_size(s, an->lent + an->owned), num_fmt_size(t, an->bytes), r.objects, r.objects == 1 ? "" : "s",
 	    num_fmt_size((char[16]){ 0 }, r.bytes));
 	for (unsigned i = 0; e >= 0 && i < r.nby && i < TOP; i++)
-		e = r.by[i].proc == 0 ?
+		e = r.by[i].proc == 0 || r.by[i].proc == ARENA_NODE_PROC ?
 		    buf_printf(b, "%s the node %s", i ? "," : "", num_fmt_size(s, r.by[i].bytes)) :
 		    buf_printf(b, "%s %s %s", i ? "," : "", process(pid(ctx, r.by[i].proc), who), num_fmt_size(s, r.by[i].bytes));
 	for (unsigned i = 0; e >= 0 && i < r.ntop; i++)

@@ -123,6 +123,7 @@ void	arena_node_each(struct arena_node *an, bool (*fn)(void *ctx, const struct a
 struct arena_unit {
 	struct arena_item item;
 	uint32_t state;
+	uint64_t end;			/* of what it is given back with: the span of blocks of a size class, in which nothing may be left */
 };
 void	arena_node_units(struct arena_node *an, void (*fn)(void *ctx, const struct arena_unit *u), void *ctx);
 uint64_t arena_node_lent(struct arena_node *an, uint32_t proc);	/* bytes of its extents */
