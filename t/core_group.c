@@ -292,10 +292,31 @@ random_pools(unsigned seed)
 	lease_release(&l);
 }
 
+static void
+limits(void)
+{
+	static struct res b[GROUP_BUNDLES_MAX + 1];
+	static char name[GROUP_NAME_MAX + 1];
+	struct group_in in = { .kind = GROUP_IN_NEW, .id = { 1, 1, 1 }, .bundles = b };
+
+	group_init(&c);
+	memset(name, 'n', sizeof name);
+	ok(step(1, in) == -EINVAL && strstr(text, "1 to 1024 bundles"));	/* none */
+	in.nbundle = GROUP_BUNDLES_MAX + 1;
+	ok(step(1, in) == -EINVAL && c.groups.n == 0);
+	in.nbundle = GROUP_BUNDLES_MAX;
+	in.name = span_of(name, GROUP_NAME_MAX + 1);
+	ok(step(1, in) == -EINVAL && c.groups.n == 0);
+	in.name.n = GROUP_NAME_MAX;
+	ok(step(1, in) == 0 && group_find(&c, in.id)->n == GROUP_BUNDLES_MAX && group_check(&c) == 0);
+	group_release(&c);
+}
+
 int
 main(void)
 {
 	plans();
+	limits();
 	lives();
 	for (unsigned seed = 1; seed <= 20; seed++)
 		random_lives(seed);

@@ -1,4 +1,5 @@
 /* core_kv.c - the key-value store: conditions, transactions, watches and sessions hold in long random sequences, and across a crash */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -421,10 +422,89 @@ bounded(void)
 	disk_free();
 }
 
+/* a transaction that compares nc keys and sets k0 .. k(n-1) */
+static int
+many(unsigned nc, unsigned n)
+{
+	struct buf cmp = BUF_INIT, ops = BUF_INIT;
+	char key[16];
+	int e;
+
+	for (unsigned i = 0; i < nc + n; i++) {
+		snprintf(key, sizeof key, "k%u", i < nc ? i : i - nc);
+		if (i >= nc)
+			mp_put_array(&ops, 3);
+		mp_put_bin(i < nc ? &cmp : &ops, key, strlen(key));
+		if (i >= nc)
+			mp_put_bin(&ops, "v", 1);
+		mp_put_uint(i < nc ? &cmp : &ops, 0);	/* not there; KV_LASTS */
+	}
+	e = SAY(1, 1, kv_txn, .req = 7, .compares = span_of(cmp.data, cmp.len), .ops = span_of(ops.data, ops.len), .proc = 1);
+	buf_release(&cmp);
+	buf_release(&ops);
+	return e;
+}
+
+/* each limit can be reached, and one more is refused with a line that says what it is */
+static void
+limits(void)
+{
+	static char big[KV_VALUE_MAX + 2];
+	char key[KV_KEY_MAX + 2];
+	uint64_t was;
+
+	kv_init(&k);
+	memset(key, 'k', sizeof key);
+	key[KV_KEY_MAX] = '\0';
+	txn(key, "1", KV_LASTS, -1, 1, 1);
+	ok(last.ok);
+	SAY(1, 1, kv_watch, .req = 2, .prefix = span_text(key));
+	ok(k.log.nwatch == 1);
+	key[KV_KEY_MAX] = 'k';
+	key[KV_KEY_MAX + 1] = '\0';
+	txn(key, "1", KV_LASTS, -1, 1, 1);
+	ok(last.code == -ENAMETOOLONG);
+	SAY(1, 1, kv_watch, .req = 2, .prefix = span_text(key));
+	ok(last.code == -ENAMETOOLONG && strstr(last.text, "at most 255 bytes, this prefix has 256") && k.log.nwatch == 1);
+
+	memset(big, 'x', sizeof big - 1);
+	txn("v", big, KV_LASTS, -1, 1, 1);
+	ok(last.code == -EMSGSIZE && strstr(last.text, "at most 1048576 bytes"));
+	big[KV_VALUE_MAX] = '\0';
+	txn("v", big, KV_LASTS, -1, 1, 1);
+	ok(last.ok && last.changed == 1);
+
+	ok(many(0, KV_OPS_MAX + 1) == 0 && last.code == -E2BIG && strstr(last.text, "at most 1024 changes"));
+	ok(many(KV_OPS_MAX + 1, 1) == ERR_PROTO);	/* a client of ours sends no such thing */
+	ok(many(KV_OPS_MAX, KV_OPS_MAX) == 0 && last.ok && last.changed == KV_OPS_MAX);
+
+	was = k.bytes;
+	k.bytes = KV_BYTES_MAX - 10;			/* as if that much was there */
+	txn("full", "1234567", KV_LASTS, -1, 1, 1);
+	ok(last.code == ERR_FULL && strstr(last.text, "it holds 255M of 256M"));
+	txn("full", "123456", KV_LASTS, -1, 1, 1);
+	ok(last.ok && k.bytes == KV_BYTES_MAX);
+	txn("more", "", KV_LASTS, -1, 1, 1);
+	ok(last.code == ERR_FULL);
+	txn("full", NULL, KV_LASTS, -1, 1, 1);
+	ok(last.ok && k.bytes == KV_BYTES_MAX - 10);	/* a deletion makes room */
+	k.bytes = was;
+
+	while (k.log.nwatch < KV_WATCHES_MAX && SAY(1, 1, kv_watch, .req = 3, .prefix = span_text("w/")) == 0 && last.type == 0)
+		;
+	ok(k.log.nwatch == KV_WATCHES_MAX);
+	SAY(1, 1, kv_watch, .req = 4, .prefix = span_text("w/"));
+	ok(last.code == -ENOMEM && strstr(last.text, "65536 watches") && k.log.nwatch == KV_WATCHES_MAX);
+	ok(kv_check(&k) == 0);
+	kv_release(&k);
+	disk_free();
+}
+
 int
 main(void)
 {
 	basics();
+	limits();
 	bounded();
 	for (unsigned seed = 1; seed <= 30; seed++)
 		random_sequence(seed, 3000);

@@ -127,6 +127,30 @@ dying(void)
 	ok(look(150 * MS + PRESSURE_PATIENCE, 99 * G, 100 * G) == PRESSURE_CHOOSE);	/* it does not die: another one */
 }
 
+/* on this side of each bound and on the other */
+static void
+bounds(void)
+{
+	const uint64_t all = 1000 * G, near = all / 100 * PRESSURE_NEAR, most = all / 100 * PRESSURE_PERCENT;
+	const uint64_t far = PRESSURE_REST * PRESSURE_RATE;		/* bytes: so much room is looked at no more often */
+
+	p = (struct pressure){ .percent = PRESSURE_PERCENT, .interval = PRESSURE_INTERVAL };
+	ok(look(0, near - 1, all) == PRESSURE_CALM && after > PRESSURE_INTERVAL);
+	ok(look(0, near, all) == PRESSURE_CALM && after == PRESSURE_INTERVAL);
+	ok(look(0, most - 1, all) == PRESSURE_CALM);
+	ok(look(0, most, all) == PRESSURE_COLLECT);
+	ok(look(0, 0, 20 * far) == PRESSURE_CALM && after == PRESSURE_REST);
+	ok(look(0, 19 * far - far, 20 * far) == PRESSURE_CALM && after == PRESSURE_INTERVAL);	/* near, however much room there is */
+	ok(look(0, 0, far / 95 * 100) == PRESSURE_CALM && after < PRESSURE_REST && after > PRESSURE_REST - 100);
+
+	ok(CHOSEN(96 * G, 100 * G, { 1, PRESSURE_TASK, 11, PRESSURE_LEAST - 1, 5, "a" }) == 0);
+	ok(CHOSEN(96 * G, 100 * G, { 1, PRESSURE_TASK, 11, PRESSURE_LEAST, 5, "a" }) == 1);
+	ok(p.victim == 1 && look(PRESSURE_PATIENCE - 1, most, all) == PRESSURE_WAIT);
+	ok(look(PRESSURE_PATIENCE, most, all) == PRESSURE_COLLECT && p.victim == 0);		/* given up */
+	ok(CHOSEN(96 * G, 100 * G, { 1, PRESSURE_TASK, 11, G, 5, "a" }, { 2, PRESSURE_ONCE, 12, PRESSURE_RATIO * G, 1, "b" }) == 1);
+	ok(CHOSEN(96 * G, 100 * G, { 1, PRESSURE_TASK, 11, G, 5, "a" }, { 2, PRESSURE_ONCE, 12, PRESSURE_RATIO * G + 4, 1, "b" }) == 2);
+}
+
 int
 main(void)
 {
@@ -135,5 +159,6 @@ main(void)
 	alone();
 	text();
 	dying();
+	bounds();
 	return tap_done();
 }

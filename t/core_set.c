@@ -279,6 +279,21 @@ heirs(void)
 	forget();
 }
 
+static void
+limits(void)
+{
+	uint64_t n;
+
+	ok(make(1, SET_MAX + 1, false) == 0 && strstr(text, "4096"));
+	ok(make(2, 1, false) == 0);
+	ok((n = make(1, SET_MAX, false)) != 0 && fx(SET_FX_MAKE) == SET_MAX && set_check(&c) == 0);
+	ok(step((struct set_in){ .kind = SET_IN_RESIZE, .set = n, .min = 1, .max = SET_MAX + 1 }) == -EINVAL);
+	step((struct set_in){ .kind = SET_IN_JOB_END, .job = 1 });
+	ok(fx(SET_FX_FORGET) >= 1);
+	forget();
+	ok(set_get(&c, n) == NULL);
+}
+
 int
 main(void)
 {
@@ -289,6 +304,7 @@ main(void)
 	renewal(0);
 	renewal(1);
 	chance();
+	limits();
 	set_release(&c);
 	free(o.fx);
 	return tap_done();

@@ -13,6 +13,8 @@
 #include "client/inner.h"
 #include "core/lineage.h"
 
+#define LINEAGE_BYTES (UINT64_C(64) << 20)	/* records of finished tasks that an owner keeps */
+
 struct lineage {
 	struct list link;		/* in client.lineage, the oldest first */
 	uint32_t unit;			/* of the record */

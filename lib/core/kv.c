@@ -339,7 +339,8 @@ get_changes(struct kv *k, const struct msg_kv_txn *m, struct change **list, char
 			return ERR_PROTO;
 		if ((e = check_change(c, m->proc == 0, why, nwhy)) < 0)
 			return e;
-		bytes += c->key.n + c->val.n;
+		if (!c->del)			/* which makes room */
+			bytes += c->key.n + c->val.n;
 	}
 	if (bytes > KV_BYTES_MAX && bytes > k->bytes) {
 		snprintf(why, nwhy, "the key-value store is full: it holds %lluM of %lluM", (unsigned long long)k->bytes >> 20,

@@ -25,7 +25,7 @@
 #define KV_KEY_MAX 255u
 #define KV_VALUE_MAX (1u << 20)
 #define KV_OPS_MAX 1024u		/* compares, and changes, of a transaction */
-#define KV_BYTES_MAX (UINT64_C(256) << 20)	/* keys and values in all; a change that would pass it is ERR_FULL */
+#define KV_BYTES_MAX (UINT64_C(256) << 20)	/* keys and values in all; ERR_FULL: what a transaction puts would not fit beside them */
 #define KV_LOG_MAX 65536u		/* changes remembered */
 #define KV_LOG_BYTES (16u << 20)	/* and their bytes */
 #define KV_WATCHES_MAX 65536u

@@ -28,7 +28,6 @@ struct lineage_plan {
 };
 
 enum { LINEAGE_DEPTH = 10000, LINEAGE_WORK = 100000 };	/* longest chain, most tasks of one plan */
-#define LINEAGE_BYTES (UINT64_C(64) << 20)	/* records of finished tasks that an owner keeps */
 
 /*
  * Plans to make root, which is lost, though its state may be MAKEABLE only.  0 and the plan; ERR_LOST: plan->culprit cannot be
