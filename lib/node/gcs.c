@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,21 +14,16 @@
 #include "loop/conn.h"
 #include "loop/listener.h"
 #include "node/gcs.h"
+#include "node/gcs_disk.h"
 #include "node/node.h"
 #include "os/dir.h"
 #include "os/fd.h"
 #include "os/sock.h"
-#include "store/db.h"
 
 enum {
 	STRANGERS = 256,		/* connections that have not joined: beyond that the oldest goes */
 	NODES = 10000,
 	BACKLOG = 32 << 20,		/* bytes of changes that wait for the disk: then nothing more is read */
-};
-
-struct batch {				/* effects of some steps, as the core made them */
-	struct batch *next;
-	struct control_out out;
 };
 
 struct gcs {
@@ -46,86 +40,11 @@ struct gcs {
 	struct map peers;		/* number -> struct conn * */
 	uint64_t next_peer;
 	int dir, lock, result;
-	bool listening, running, paused;
+	bool listening, paused;
 	unsigned strangers;
-	struct batch *waiting, **waiting_end;	/* frames whose commits are under way, oldest first */
-
-	struct db *db;			/* the committer's from here on */
-	pthread_t committer;
-	pthread_mutex_t mutex;
-	pthread_cond_t work;
-	struct batch *todo, **todo_end;	/* writes to be committed, oldest first */
-	uint64_t done;			/* last durable commit */
-	size_t backlog;			/* bytes in todo */
-	int failed;
-	bool quit;
+	struct gcs_batch *waiting, **waiting_end;	/* frames whose commits are under way, oldest first */
+	struct gcs_disk disk;
 };
-
-/* --- the committer -------------------------------------------------------------------------------------------------- */
-
-static int
-apply(struct gcs *g, const struct control_out *o)
-{
-	int e = 0;
-
-	for (size_t i = 0; i < o->n && e >= 0; i++) {
-		const struct control_fx *fx = &o->fx[i];
-
-		if (fx->kind == CONTROL_FX_PUT)
-			e = db_put(g->db, o->bytes.data + fx->key, fx->nkey, o->bytes.data + fx->val, fx->nval);
-		else if (fx->kind == CONTROL_FX_DEL && (e = db_del(g->db, o->bytes.data + fx->key, fx->nkey)) == ERR_NOTFOUND)
-			e = 0;
-	}
-	return e;
-}
-
-/* All that came during the last sync is one commit. */
-static void *
-commit_loop(void *arg)
-{
-	struct gcs *g = arg;
-	struct batch *b, *next;
-	uint64_t last;
-	int e;
-
-	pthread_mutex_lock(&g->mutex);
-	for (;;) {
-		while (g->todo == NULL && !g->quit)
-			pthread_cond_wait(&g->work, &g->mutex);
-		if ((b = g->todo) == NULL)
-			break;
-		g->todo = NULL;
-		g->todo_end = &g->todo;
-		g->backlog = 0;
-		last = g->done;
-		pthread_mutex_unlock(&g->mutex);
-		e = db_begin(g->db);
-		for (; b; b = next) {
-			next = b->next;
-			if (e >= 0)
-				e = apply(g, &b->out);
-			if (b->out.n)
-				last = b->out.fx[b->out.n - 1].commit;
-			buf_release(&b->out.bytes);
-			free(b->out.fx);
-			free(b);
-		}
-		if (e >= 0)
-			e = db_commit(g->db);
-		else
-			db_abort(g->db);
-		pthread_mutex_lock(&g->mutex);
-		if (e < 0)
-			g->failed = e;
-		else
-			g->done = last;
-		ev_async_send(g->loop, &g->committed);
-		if (e < 0)
-			break;
-	}
-	pthread_mutex_unlock(&g->mutex);
-	return NULL;
-}
 
 /* --- sending what is durable ------------------------------------------------------------------------------------------ */
 
@@ -141,14 +60,6 @@ send_batch(struct gcs *g, const struct control_out *o)
 		at = conn_out(c)->len;
 		conn_done(c, at, buf_add(conn_out(c), o->bytes.data + o->fx[i].val, o->fx[i].nval), NULL, 0, 0);
 	}
-}
-
-static void
-batch_free(struct batch *b)
-{
-	buf_release(&b->out.bytes);
-	free(b->out.fx);
-	free(b);
 }
 
 /* The disk does not keep up: nodes wait, as their own limits tell them to, instead of our memory growing. */
@@ -187,46 +98,47 @@ static void
 on_committed(struct ev_loop *loop, ev_async *w, int revents)
 {
 	struct gcs *g = w->data;
-	struct batch *b;
-	uint64_t done;
-	int failed;
-	bool over;
+	struct gcs_disk_state disk = gcs_disk_look(&g->disk);
+	struct gcs_batch *b;
 
 	(void)loop, (void)revents;
-	pthread_mutex_lock(&g->mutex);
-	done = g->done;
-	failed = g->failed;
-	over = g->backlog > BACKLOG / 2;
-	pthread_mutex_unlock(&g->mutex);
-	if (!over)
+	if (disk.backlog <= BACKLOG / 2)
 		pause_all(g, false);
-	if (failed) {			/* nothing that depended on it has left: a restart finds the last good state */
+	if (disk.failed) {			/* nothing that depended on it has left: a restart finds the last good state */
 		if (g->o.log)
-			g->o.log(failed, "cannot write the control store");
-		tell_all(g, failed);
-		g->result = failed;
+			g->o.log(disk.failed, "cannot write the control store");
+		tell_all(g, disk.failed);
+		g->result = disk.failed;
 		ev_break(g->loop, EVBREAK_ALL);
 		return;
 	}
-	while ((b = g->waiting) != NULL && (b->out.n == 0 || b->out.fx[b->out.n - 1].commit <= done)) {
+	while ((b = g->waiting) != NULL && (b->out.n == 0 || b->out.fx[b->out.n - 1].commit <= disk.done)) {
 		g->waiting = b->next;
 		if (g->waiting == NULL)
 			g->waiting_end = &g->waiting;
 		send_batch(g, &b->out);
-		batch_free(b);
+		gcs_batch_free(b);
 	}
 }
 
+static void
+wake(void *arg)				/* in the committer's thread */
+{
+	struct gcs *g = arg;
+
+	ev_async_send(g->loop, &g->committed);
+}
+
 /* effects of the same kind only, with their bytes */
-static struct batch *
+static struct gcs_batch *
 part(const struct control_out *o, bool sends)
 {
-	struct batch *b = calloc(1, sizeof *b);
+	struct gcs_batch *b = calloc(1, sizeof *b);
 
 	if (b == NULL || (b->out.fx = calloc(o->n + 1, sizeof *b->out.fx)) == NULL ||
 	    (o->bytes.len && buf_add(&b->out.bytes, o->bytes.data, o->bytes.len) < 0)) {
 		if (b)
-			batch_free(b);
+			gcs_batch_free(b);
 		return NULL;
 	}
 	for (size_t i = 0; i < o->n; i++)
@@ -239,9 +151,8 @@ part(const struct control_out *o, bool sends)
 static void
 hand_on(struct gcs *g)
 {
-	struct batch *writes, *sends;
-	uint64_t done;
-	bool over;
+	struct gcs_batch *writes, *sends;
+	struct gcs_disk_state disk;
 
 	writes = part(&g->out, false);
 	sends = part(&g->out, true);
@@ -252,24 +163,17 @@ hand_on(struct gcs *g)
 	}
 	g->out.n = 0;
 	g->out.bytes.len = 0;
-	pthread_mutex_lock(&g->mutex);
-	done = g->done;
-	if (writes->out.n) {			/* the committer's from here on */
-		*g->todo_end = writes;
-		g->todo_end = &writes->next;
-		g->backlog += writes->out.bytes.len + writes->out.n * sizeof *writes->out.fx;
-		pthread_cond_signal(&g->work);
-		writes = NULL;
+	if (writes->out.n) {
+		disk = gcs_disk_write(&g->disk, writes);
+	} else {
+		gcs_batch_free(writes);
+		disk = gcs_disk_look(&g->disk);
 	}
-	over = g->backlog > BACKLOG;
-	pthread_mutex_unlock(&g->mutex);
-	if (over)
+	if (disk.backlog > BACKLOG)
 		pause_all(g, true);
-	if (writes)
-		batch_free(writes);
-	if (g->waiting == NULL && (sends->out.n == 0 || sends->out.fx[sends->out.n - 1].commit <= done)) {
+	if (g->waiting == NULL && (sends->out.n == 0 || sends->out.fx[sends->out.n - 1].commit <= disk.done)) {
 		send_batch(g, &sends->out);
-		batch_free(sends);
+		gcs_batch_free(sends);
 		return;
 	}
 	*g->waiting_end = sends;
@@ -440,47 +344,6 @@ gcs_dir(const char *given, char *path, size_t n, char *why, size_t nwhy)
 }
 
 static int
-load_one(void *ctx, const void *key, size_t kn, const void *val, size_t vn)
-{
-	return control_load(ctx, key, kn, val, vn);
-}
-
-/* The state as the last commit left it, under the next epoch. */
-static int
-load(struct gcs *g, const char *path, char *why, size_t nwhy)
-{
-	char name[1100], *end;
-	struct buf b = BUF_INIT;
-	uint64_t epoch = 0;
-	int e;
-
-	snprintf(name, sizeof name, "%s/gcs.db", path);
-	if ((e = db_open(&g->db, name, CONTROL_LAYOUT, 0)) < 0) {
-		snprintf(why, nwhy, "cannot open '%s': %s", name, err_str(e));
-		return e;
-	}
-	if ((e = db_get(g->db, "epoch", 5, &b)) == 0 && buf_add(&b, "", 1) == 0)
-		epoch = strtoull((char *)b.data, &end, 10);
-	b.len = 0;
-	if (e < 0 && e != ERR_NOTFOUND)
-		goto out;
-	if ((e = buf_printf(&b, "%llu", (unsigned long long)++epoch)) < 0 || (e = db_begin(g->db)) < 0)
-		goto out;
-	if ((e = db_put(g->db, "epoch", 5, b.data, b.len)) < 0)
-		db_abort(g->db);
-	else
-		e = db_commit(g->db);
-	g->core.epoch = epoch;
-	if (e == 0)
-		e = db_each(g->db, "", 0, load_one, &g->core);
-out:
-	buf_release(&b);
-	if (e < 0)
-		snprintf(why, nwhy, "cannot read '%s': %s", name, err_str(e));
-	return e;
-}
-
-static int
 lock_dir(struct gcs *g, const char *path, char *why, size_t nwhy)
 {
 	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -507,9 +370,8 @@ start(struct gcs *g, char *why, size_t nwhy)
 	int e, fd;
 
 	if ((e = gcs_dir(g->o.dir, path, sizeof path, why, nwhy)) < 0 || (e = lock_dir(g, path, why, nwhy)) < 0 ||
-	    (e = load(g, path, why, nwhy)) < 0)
+	    (e = gcs_disk_load(&g->disk, path, &g->core, why, nwhy)) < 0)
 		return e;
-	g->done = g->core.commit;
 	if ((g->dir = dir_open(dirname, sizeof dirname)) < 0) {
 		snprintf(why, nwhy, "%s", dir_why());
 		return g->dir;
@@ -529,9 +391,8 @@ start(struct gcs *g, char *why, size_t nwhy)
 	g->listen.owner = g;
 	g->listen.on_accept = on_accept;
 	listener_start(&g->listen);
-	if ((e = -pthread_create(&g->committer, NULL, commit_loop, g)) < 0)
+	if ((e = gcs_disk_start(&g->disk, g->core.commit)) < 0)
 		return e;
-	g->running = true;
 	control_tick(&g->core, clock_ns(), &g->out);	/* nodes of before have until then to come back */
 	rearm(g);
 	return 0;
@@ -549,10 +410,8 @@ gcs_new(struct gcs **out, const struct gcs_opts *o, char *why, size_t nwhy)
 	g->o = *o;
 	g->dir = g->lock = -1;
 	control_init(&g->core, 0);
-	g->todo_end = &g->todo;
+	gcs_disk_init(&g->disk, wake, g);
 	g->waiting_end = &g->waiting;
-	pthread_mutex_init(&g->mutex, NULL);
-	pthread_cond_init(&g->work, NULL);
 	fd_raise_limit();
 	if ((g->loop = ev_loop_new(EVFLAG_AUTO)) != NULL) {
 		ev_prepare_init(&g->turn, on_turn);
@@ -593,16 +452,9 @@ void
 gcs_free(struct gcs *g)
 {
 	struct map_iter it = MAP_ITER;
-	struct batch *b;
+	struct gcs_batch *b;
 
-	if (g->running) {		/* what was asked for is written; nobody hears of it any more */
-		pthread_mutex_lock(&g->mutex);
-		g->quit = true;
-		pthread_cond_signal(&g->work);
-		pthread_mutex_unlock(&g->mutex);
-		pthread_join(g->committer, NULL);
-	}
-	db_close(g->db);
+	gcs_disk_end(&g->disk);		/* what was asked for is written; nobody hears of it any more */
 	if (g->listening) {
 		unlinkat(g->dir, NODE_GCS, 0);
 		listener_stop(&g->listen);
@@ -610,10 +462,8 @@ gcs_free(struct gcs *g)
 	while (map_next(&g->peers, &it))
 		conn_end(it.val);
 	map_release(&g->peers);
-	for (; (b = g->waiting) != NULL; batch_free(b))
+	for (; (b = g->waiting) != NULL; gcs_batch_free(b))
 		g->waiting = b->next;
-	for (; (b = g->todo) != NULL; batch_free(b))
-		g->todo = b->next;
 	buf_release(&g->out.bytes);
 	free(g->out.fx);
 	control_release(&g->core);
@@ -625,7 +475,5 @@ gcs_free(struct gcs *g)
 		close(g->dir);
 	if (g->lock >= 0)
 		close(g->lock);
-	pthread_mutex_destroy(&g->mutex);
-	pthread_cond_destroy(&g->work);
 	free(g);
 }

@@ -1,0 +1,192 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/err.h"
+#include "node/gcs_disk.h"
+#include "store/db.h"
+
+void
+gcs_batch_free(struct gcs_batch *b)
+{
+	buf_release(&b->out.bytes);
+	free(b->out.fx);
+	free(b);
+}
+
+/* --- the state that a start finds -------------------------------------------------------------------------------- */
+
+static int
+load_one(void *ctx, const void *key, size_t kn, const void *val, size_t vn)
+{
+	return control_load(ctx, key, kn, val, vn);
+}
+
+int
+gcs_disk_load(struct gcs_disk *d, const char *path, struct control *core, char *why, size_t nwhy)
+{
+	char name[1100], *end;
+	struct buf b = BUF_INIT;
+	uint64_t epoch = 0;
+	int e;
+
+	snprintf(name, sizeof name, "%s/gcs.db", path);
+	if ((e = db_open(&d->db, name, CONTROL_LAYOUT, 0)) < 0) {
+		snprintf(why, nwhy, "cannot open '%s': %s", name, err_str(e));
+		return e;
+	}
+	if ((e = db_get(d->db, "epoch", 5, &b)) == 0 && buf_add(&b, "", 1) == 0)
+		epoch = strtoull((char *)b.data, &end, 10);
+	b.len = 0;
+	if (e < 0 && e != ERR_NOTFOUND)
+		goto out;
+	if ((e = buf_printf(&b, "%llu", (unsigned long long)++epoch)) < 0 || (e = db_begin(d->db)) < 0)
+		goto out;
+	if ((e = db_put(d->db, "epoch", 5, b.data, b.len)) < 0)
+		db_abort(d->db);
+	else
+		e = db_commit(d->db);
+	core->epoch = epoch;
+	if (e == 0)
+		e = db_each(d->db, "", 0, load_one, core);
+out:
+	buf_release(&b);
+	if (e < 0)
+		snprintf(why, nwhy, "cannot read '%s': %s", name, err_str(e));
+	return e;
+}
+
+/* --- the committer -------------------------------------------------------------------------------------------------- */
+
+static int
+apply(struct db *db, const struct control_out *o)
+{
+	int e = 0;
+
+	for (size_t i = 0; i < o->n && e >= 0; i++) {
+		const struct control_fx *fx = &o->fx[i];
+
+		if (fx->kind == CONTROL_FX_PUT)
+			e = db_put(db, o->bytes.data + fx->key, fx->nkey, o->bytes.data + fx->val, fx->nval);
+		else if (fx->kind == CONTROL_FX_DEL && (e = db_del(db, o->bytes.data + fx->key, fx->nkey)) == ERR_NOTFOUND)
+			e = 0;
+	}
+	return e;
+}
+
+/* One commit, and its number in *last. */
+static int
+commit(struct db *db, struct gcs_batch *b, uint64_t *last)
+{
+	struct gcs_batch *next;
+	int e = db_begin(db);
+
+	for (; b; b = next) {
+		next = b->next;
+		if (e >= 0)
+			e = apply(db, &b->out);
+		if (b->out.n)
+			*last = b->out.fx[b->out.n - 1].commit;
+		gcs_batch_free(b);
+	}
+	if (e >= 0)
+		return db_commit(db);
+	db_abort(db);
+	return e;
+}
+
+static void *
+commit_loop(void *arg)
+{
+	struct gcs_disk *d = arg;
+	struct gcs_batch *b;
+	uint64_t last;
+	int e = 0;
+
+	pthread_mutex_lock(&d->mutex);
+	while (e >= 0) {
+		while (d->todo == NULL && !d->quit)
+			pthread_cond_wait(&d->work, &d->mutex);
+		if ((b = d->todo) == NULL)
+			break;
+		d->todo = NULL;
+		d->todo_end = &d->todo;
+		d->state.backlog = 0;
+		last = d->state.done;
+		pthread_mutex_unlock(&d->mutex);
+		e = commit(d->db, b, &last);
+		pthread_mutex_lock(&d->mutex);
+		if (e < 0)
+			d->state.failed = e;
+		else
+			d->state.done = last;
+		d->committed(d->arg);
+	}
+	pthread_mutex_unlock(&d->mutex);
+	return NULL;
+}
+
+struct gcs_disk_state
+gcs_disk_look(struct gcs_disk *d)
+{
+	struct gcs_disk_state s;
+
+	pthread_mutex_lock(&d->mutex);
+	s = d->state;
+	pthread_mutex_unlock(&d->mutex);
+	return s;
+}
+
+struct gcs_disk_state
+gcs_disk_write(struct gcs_disk *d, struct gcs_batch *b)
+{
+	struct gcs_disk_state s;
+
+	pthread_mutex_lock(&d->mutex);
+	*d->todo_end = b;
+	d->todo_end = &b->next;
+	d->state.backlog += b->out.bytes.len + b->out.n * sizeof *b->out.fx;
+	s = d->state;
+	pthread_cond_signal(&d->work);
+	pthread_mutex_unlock(&d->mutex);
+	return s;
+}
+
+/* --- start and end ---------------------------------------------------------------------------------------------------------- */
+
+void
+gcs_disk_init(struct gcs_disk *d, void (*committed)(void *arg), void *arg)
+{
+	*d = (struct gcs_disk){ .committed = committed, .arg = arg };
+	d->todo_end = &d->todo;
+	pthread_mutex_init(&d->mutex, NULL);
+	pthread_cond_init(&d->work, NULL);
+}
+
+int
+gcs_disk_start(struct gcs_disk *d, uint64_t done)
+{
+	int e;
+
+	d->state.done = done;
+	if ((e = -pthread_create(&d->committer, NULL, commit_loop, d)) == 0)
+		d->running = true;
+	return e;
+}
+
+void
+gcs_disk_end(struct gcs_disk *d)
+{
+	struct gcs_batch *b;
+
+	if (d->running) {
+		pthread_mutex_lock(&d->mutex);
+		d->quit = true;
+		pthread_cond_signal(&d->work);
+		pthread_mutex_unlock(&d->mutex);
+		pthread_join(d->committer, NULL);
+	}
+	db_close(d->db);
+	for (; (b = d->todo) != NULL; gcs_batch_free(b))
+		d->todo = b->next;
+	pthread_mutex_destroy(&d->mutex);
+	pthread_cond_destroy(&d->work);
+}
