@@ -639,7 +639,7 @@ void	crowd_stir_l(struct client *c);
 void	crowd_raise_l(struct client *c);		/* a member of a wait set is ready */
 void	ask_l(struct client *c, struct rec *r);		/* its owner, what became of a borrowed one */
 void	wait_here_l(struct client *c);			/* a peer on our own CPU was woken, or waited for, once more */
-void	member_ready_l(struct client *c, struct member *m);
+void	member_ready_l(struct client *c, struct member *m);	/* waitset.c */
 
 bool	wait_spin(struct client *c);	/* spins where it can pay; true: something came */
 
