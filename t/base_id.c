@@ -13,11 +13,10 @@ main(void)
 
 	ok(id_task(a) == 0x1122334455 && id_ret(a) == 0x667788);
 	ok(strcmp(id_format(s, a), "123456789abcdef01122334455667788") == 0);
-	ok(id_parse(s, &b) == 0 && id_eq(a, b));
-	ok(id_parse("123456789ABCDEF01122334455667788", &b) == 0 && id_eq(a, b));
-	ok(id_parse("123456789abcdef0112233445566778", &b) == -EINVAL);
-	ok(id_parse("123456789abcdef011223344556677880", &b) == -EINVAL);
-	ok(id_parse("123456789abcdef0112233445566778g", &b) == -EINVAL && id_parse("", &b) == -EINVAL && id_eq(a, b));
+	ok(id_prefix(s, &b, &hi) == 0 && id_eq(a, b) && id_eq(a, hi));
+	ok(id_prefix("123456789ABCDEF01122334455667788", &b, &hi) == 0 && id_eq(a, b));
+	ok(id_prefix("123456789abcdef011223344556677880", &b, &hi) == -EINVAL);
+	ok(id_prefix("123456789abcdef0112233445566778g", &b, &hi) == -EINVAL && id_prefix("", &b, &hi) == -EINVAL && id_eq(a, b));
 	b = id_make(UINT32_MAX, UINT32_MAX, ID_TASK_MAX, ID_RET_MAX);
 	ok(id_task(b) == ID_TASK_MAX && id_ret(b) == ID_RET_MAX && b.seq == UINT64_MAX);
 	ok(id_none((struct id){ 0 }) && !id_none(a));

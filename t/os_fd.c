@@ -1,6 +1,7 @@
-/* os_fd.c - descriptors pass through a socket, surplus ones are closed, whole reads and writes are whole */
-#include <fcntl.h>
+/* os_fd.c - descriptors pass through a socket, surplus ones are closed, whole writes are whole */
 #include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -35,6 +36,8 @@ main(void)
 	int s[2], p[2], fds[FD_MAX + 1], got[FD_MAX], n, i, before, file = open("/proc/self/exe", O_RDONLY);
 	static char big[1 << 20], back[1 << 20];
 	struct rlimit r;
+	size_t all = 0;
+	ssize_t part;
 	char c[8];
 
 	ok(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
@@ -83,10 +86,11 @@ main(void)
 		_exit(fd_write_all(p[1], big, sizeof big) != 0);
 	}
 	close(p[1]);
-	ok(fd_read_all(p[0], back, sizeof back) == 0 && memcmp(big, back, sizeof big) == 0);
-	ok(fd_read_all(p[0], back, 1) == ERR_CLOSED);
+	while (poll(&(struct pollfd){ p[0], POLLIN, 0 }, 1, -1) == 1 && (part = read(p[0], back + all, sizeof back - all)) > 0)
+		all += (size_t)part;
+	ok(all == sizeof back && memcmp(big, back, sizeof big) == 0);
 	ok(wait(&i) > 0 && i == 0);
-	ok(fd_write_all(-1, big, 1) == -EBADF && fd_read_all(-1, back, 1) == -EBADF);
+	ok(fd_write_all(-1, big, 1) == -EBADF);
 	ok(fd_raise_limit() > 0 && getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur == r.rlim_max);
 	return tap_done();
 }

@@ -47,17 +47,6 @@ fill_in(const char *s, unsigned fill, struct id *out)
 }
 
 int
-id_parse(const char *s, struct id *i)
-{
-	struct id v;
-
-	if (fill_in(s, 0, &v) != 32)
-		return -EINVAL;
-	*i = v;
-	return 0;
-}
-
-int
 id_prefix(const char *s, struct id *lo, struct id *hi)
 {
 	struct id a, b;

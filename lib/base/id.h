@@ -70,7 +70,6 @@ id_hash(struct id i)		/* well mixed in all bits; the same in every process */
 }
 
 char	*id_format(char s[ID_TEXT], struct id i);		/* returns s */
-int	id_parse(const char *s, struct id *i);			/* exactly 32 hex digits; 0 or -EINVAL */
 int	id_prefix(const char *s, struct id *lo, struct id *hi);	/* 4..32 digits: lo <= all ids so named <= hi */
 
 #endif

@@ -127,27 +127,6 @@ num_duration(const char *s, int64_t *ns)
 	return 0;
 }
 
-int
-num_range(const char *s, uint64_t *lo, uint64_t *hi)
-{
-	uint64_t a, b;
-	int e;
-
-	if ((e = digits(&s, &a)) < 0)
-		return e;
-	b = a;
-	if (*s == ':') {
-		s++;
-		if ((e = digits(&s, &b)) < 0)
-			return e;
-	}
-	if (*s || a > b)
-		return -EINVAL;
-	*lo = a;
-	*hi = b;
-	return 0;
-}
-
 char *
 num_fmt_size(char s[16], uint64_t bytes)
 {

@@ -11,7 +11,6 @@ int	num_uint(const char *s, unsigned *n);		/* decimal, no sign */
 int	num_u64(const char *s, uint64_t *n);		/* decimal, no sign */
 int	num_size(const char *s, uint64_t *bytes);	/* 64K 1.5M 2G 1T (1024), 64KB 1MB (1000), 64KiB; bare: bytes */
 int	num_duration(const char *s, int64_t *ns);	/* 90 90s 1.5m 2h 1d 10ms 5us 7ns; bare: seconds; 0 is none */
-int	num_range(const char *s, uint64_t *lo, uint64_t *hi);	/* MIN:MAX with MIN <= MAX, or N for N:N */
 
 /* For tables: 4 to 5 characters; both return s. */
 char	*num_fmt_size(char s[16], uint64_t bytes);	/* 812, 1.2G, 64K */

@@ -99,12 +99,6 @@ table_uint(struct table *t, uint64_t v)
 }
 
 void
-table_bool(struct table *t, bool v)
-{
-	table_uint(t, v);
-}
-
-void
 table_float(struct table *t, double v)
 {
 	*next(t) = (struct table_cell){ .f = v, .u = v > 0 ? (uint64_t)v : 0 };

@@ -67,7 +67,6 @@ int	table_select(struct table *t, const char *list, char *why, size_t n);
 void	table_str(struct table *t, const char *s);			/* NULL or "": empty */
 void	table_bytes(struct table *t, const void *p, size_t n);	/* any bytes */
 void	table_uint(struct table *t, uint64_t v);			/* UINT, BYTES, AGE, TIME */
-void	table_bool(struct table *t, bool v);
 void	table_float(struct table *t, double v);
 void	table_none(struct table *t);					/* an empty cell */
 void	table_row(struct table *t);					/* missing cells are empty */

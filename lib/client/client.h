@@ -46,7 +46,6 @@ int	client_output(struct client *c, uint64_t deadline);
 const struct msg_welcome *client_welcome(const struct client *c);	/* who we are; strings live as long as c */
 const char *client_lost(struct client *c);	/* why the node is gone, or NULL; every wait then ends with ERR_NO_CLUSTER */
 const char *client_full(const struct client *c);	/* after ERR_FULL: what holds the memory */
-void	client_after_fork(struct client *c);	/* in a forked child: closes what it inherited, forgets the rest */
 
 /* --- values ------------------------------------------------------------------------------------------ */
 struct seg {			/* bytes that lie out of band in an object */
@@ -130,9 +129,7 @@ void	task_opts_init(struct task_opts *o);	/* cpus 1, retries 3 of crashes */
 struct fn;			/* a function as it is called: bytes, name and options */
 int	client_fn(struct client *c, enum fn_kind kind, const void *p, size_t n, const char *name,
 	    const struct task_opts *o, struct fn **fn);		/* p copied, shared between equal bytes */
-int	client_fn_with(struct client *c, const struct fn *base, const char *name, const struct task_opts *o, struct fn **fn);
 void	client_fn_free(struct client *c, struct fn *fn);	/* running and queued tasks keep what they need */
-const char *client_fn_name(const struct fn *fn);
 const char *client_task_name(struct client *c, const struct rec *r);	/* of the task that makes r; NULL: none of ours */
 
 /*
@@ -176,7 +173,7 @@ void	client_scope_set(struct client *c, uint64_t id);
 void	client_scope_cancel(struct client *c, struct scope *s);
 void	client_scope_free(struct client *c, struct scope *s);
 
-/* --- waiting (wait.c) ----------------------------------------------------------------------------------- */
+/* --- waiting (wait.c, waitset.c) ------------------------------------------------------------------------- */
 #define WAIT_FOREVER UINT64_MAX
 /* until r is ready: 0, -ETIMEDOUT, -EINTR (a signal came), ERR_NO_CLUSTER.  deadline: clock_ns() or WAIT_FOREVER */
 int	client_wait(struct client *c, struct rec *r, uint64_t deadline);

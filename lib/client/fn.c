@@ -134,23 +134,6 @@ client_fn(struct client *c, enum fn_kind kind, const void *p, size_t n, const ch
 	return e;
 }
 
-int
-client_fn_with(struct client *c, const struct fn *base, const char *name, const struct task_opts *o, struct fn **fn)
-{
-	enum fn_kind kind;
-	int e;
-
-	lock_take(&c->lock);
-	kind = ((struct fnblk *)slab_at(&c->slab, base->unit))->kind;
-	base->code->count++;
-	if ((e = fn_make_l(c, kind, base->code, name ? name : base->name, o, fn)) < 0)
-		code_free_l(c, base->code);
-	else
-		(*fn)->est = base->est;
-	lock_drop(&c->lock);
-	return e;
-}
-
 void
 fn_unref_l(struct client *c, struct fn *fn)
 {
@@ -200,12 +183,6 @@ fn_captured_l(struct client *c, struct fn *fn)
 	}
 	fn->captured->est = fn->est;
 	return fn->captured;
-}
-
-const char *
-client_fn_name(const struct fn *fn)
-{
-	return fn->name;
 }
 
 const char *

@@ -486,16 +486,3 @@ client_full(const struct client *c)
 {
 	return c->why_full;
 }
-
-void
-client_after_fork(struct client *c)
-{
-	if (c->arena_fd >= 0)
-		close(c->arena_fd);
-	c->arena_fd = -1;
-	close(c->sock);
-	if (c->nudge >= 0)
-		close(c->nudge);
-	snprintf(c->why, sizeof c->why, "this process was forked from the one that joined");
-	c->lost = true;
-}

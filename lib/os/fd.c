@@ -106,28 +106,6 @@ fd_write_all(int fd, const void *data, size_t n)
 }
 
 int
-fd_read_all(int fd, void *data, size_t n)
-{
-	char *p = data;
-	ssize_t r;
-	int e;
-
-	while (n) {
-		if ((r = read(fd, p, n)) > 0) {
-			p += r;
-			n -= (size_t)r;
-		} else if (r == 0)
-			return ERR_CLOSED;
-		else if (errno == EAGAIN) {
-			if ((e = ready(fd, POLLIN)) < 0)
-				return e;
-		} else if (errno != EINTR)
-			return -errno;
-	}
-	return 0;
-}
-
-int
 fd_nonblock(int fd)
 {
 	int f = fcntl(fd, F_GETFL);

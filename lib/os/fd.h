@@ -18,7 +18,6 @@ int	fd_send(int sock, const void *p, size_t n, const int *fds, int nfd);
  */
 ssize_t	fd_recv(int sock, void *p, size_t n, int *fds, int *nfd);
 int	fd_write_all(int fd, const void *p, size_t n);	/* all or -errno; waits on a non-blocking descriptor */
-int	fd_read_all(int fd, void *p, size_t n);		/* exactly n bytes; ERR_CLOSED at end of file */
 int	fd_nonblock(int fd);
 int	fd_standard(void);		/* 0, 1, 2 that are closed are taken, by what gives EBADF still: no socket becomes stdout */
 int	fd_raise_limit(void);		/* RLIMIT_NOFILE: soft to hard; the limit now, or -errno */

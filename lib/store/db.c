@@ -360,11 +360,3 @@ db_each(struct db *db, const void *prefix, size_t n,
 	buf_release(&from);
 	return e;
 }
-
-int
-db_readers_check(struct db *db)
-{
-	int dead = 0, e = db_err(mdb_reader_check(db->env, &dead));
-
-	return e < 0 ? e : dead;
-}

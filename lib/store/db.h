@@ -40,6 +40,5 @@ int	db_get(struct db *db, const void *key, size_t kn, struct buf *val);	/* repla
  */
 int	db_each(struct db *db, const void *prefix, size_t n,
 	    int (*fn)(void *ctx, const void *key, size_t kn, const void *val, size_t vn), void *ctx);
-int	db_readers_check(struct db *db);	/* the writer calls it each second: frees slots of dead readers; how many */
 
 #endif
