@@ -1,0 +1,36 @@
+/*
+ * l_actor - what l_actor.c and l_method.c share.
+ *
+ * A handle's user value 1 is a table: method name -> method.  c:add(5) finds the method and calls it with the handle
+ * first; a method knows its handle, so that c.add:with{timeout=1}(5) works too.
+ */
+#ifndef SCRIPT_L_ACTOR_H
+#define SCRIPT_L_ACTOR_H
+
+#include <stdbool.h>
+#include <lua.h>
+
+struct lactor {
+	struct actor *a;		/* counted; NULL once stopped and closed */
+};
+
+static inline void *
+of_type(lua_State *L, int idx, const void *metatable)	/* its address: cheaper than fetching and comparing */
+{
+	void *u = lua_touserdata(L, idx);
+	bool is;
+
+	if (!u || !lua_getmetatable(L, idx))
+		return NULL;
+	is = lua_topointer(L, -1) == metatable;
+	lua_pop(L, 1);
+	return is ? u : NULL;
+}
+
+/* l_method.c */
+int	method_index(lua_State *L);		/* __index of handles: the method of that name */
+int	method_bind(lua_State *L);		/* method_bind(method, options) -> method that is called without the handle */
+int	method_methods(lua_State *L);		/* method_methods(table): what method.name finds; from lua/rota.lua */
+void	method_open(lua_State *L);
+
+#endif
