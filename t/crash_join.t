@@ -5,7 +5,10 @@ nm -D "$O/bin/rlet" | grep -qE '__[at]san_init' && skip_all 'the daemon is a san
 umask 077
 mkdir -p "$ROTA_DIR" "$TMP/die"
 cat >"$TMP/die.c" <<'END'
-/* a daemon dies between taking a connection and answering, as often as there are files die/1, die/2, ... */
+/*
+ * A daemon dies between taking a connection and answering, as often as there are files die/1, die/2, ...; and before it sends
+ * anything to the process whose number is the name of a directory there.
+ */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <signal.h>
@@ -28,6 +31,22 @@ accept4(int sock, struct sockaddr *sa, socklen_t *n, int flags)
 			kill(getpid(), SIGKILL);
 	}
 	return fd;
+}
+ssize_t
+sendmsg(int sock, const struct msghdr *m, int flags)
+{
+	ssize_t (*real)(int, const struct msghdr *, int);
+	struct ucred u = { 0 };
+	socklen_t n = sizeof u;
+	char path[4096];
+
+	*(void **)&real = dlsym(RTLD_NEXT, "sendmsg");
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &u, &n) == 0) {
+		snprintf(path, sizeof path, "%s/%d", getenv("DIE"), (int)u.pid);
+		if (rmdir(path) == 0)
+			kill(getpid(), SIGKILL);
+	}
+	return real(sock, m, flags);
 }
 END
 ${CC:-cc} -shared -fPIC -o "$TMP/die.so" "$TMP/die.c" -ldl || exit 1
@@ -54,10 +73,63 @@ print "fine"
 END
 returns() { prints fine timeout 60 rlua "$TMP/back.lua" && [ -z "$(ls "$TMP/die")" ]; }
 
+# the daemon does what it is asked for, and dies before it says so: it is done once
+cat >"$TMP/once.lua" <<'END'
+local rota = require "rota"
+local kv, core = rota.kv, require "rota.core"
+rota.init { namespace = "once" }
+local die = os.getenv "DIE" .. "/" .. io.open("/proc/self/stat"):read "n"
+local function dying(name, f, ...)
+	rota.nodes()				-- all is said that was to be said
+	os.execute("mkdir " .. die)
+	local res = table.pack(f(...))
+	local t0 = rota.now()
+	while os.rename(die, die) and rota.now() - t0 < 20 do rota.nodes() end
+	assert(not os.rename(die, die), name .. ": no daemon died")
+	return table.unpack(res, 1, res.n)
+end
+local function count(what) return #core.list(what) end
+local Act = rota.actor { get = function(self) return "got" end }
+
+local g = dying("group", rota.group, { { cpus = 1 } }, "pack", { name = "g" })
+assert(g:wait(30), "the group is there")
+assert(count "groups" == 1 and rota.group "g", "once")
+local r = kv:put("k", "1")
+assert(dying("put", kv.put, kv, "k", "2") == r + 1, "a key is changed once")
+local v, now = kv:get "k"
+assert(v == "2" and now == r + 1)
+assert(dying("add", kv.put, kv, "n", "1", { if_rev = 0 }), "one that must not be there")
+local a = dying("actor", function() return Act:with { cpus = 0, restarts = -1, name = "a" } () end)
+assert(rota.get(a:get(), 30) == "got" and rota.get(rota.find "a":get(), 30) == "got")
+local b = dying("actor without restarts", function() return Act:with { cpus = 0, name = "b" } () end)
+assert(rota.get(b:get(), 30) == "got")
+local s = dying("set", function() return rota.set(Act:with { cpus = 0 }, { n = 2, name = "s" }) end)
+assert(s:wait(30) and count "sets" == 1, "one set")
+assert(rota.get(s:get(), 30) == "got")
+-- what gets no answer
+local d = rota.nodes()[1].pid
+os.execute("kill -STOP " .. d)
+g:remove() rota.kill(a) s:stop()
+a, b, s, g = nil
+collectgarbage() collectgarbage()
+os.execute("kill -9 " .. d)
+local t0 = rota.now()
+local function left()
+	local n = count "groups" + count "sets"
+	for _, x in ipairs(core.list "actors") do if x.state ~= "dead" then n = n + 1 end end
+	return n
+end
+while left() > 0 and rota.now() - t0 < 20 do rota.sleep(0.01) end
+assert(left() == 0, "something is left: " .. count "groups" .. " groups, " .. count "sets" .. " sets")
+print "fine"
+END
+once() { prints fine timeout 60 rlua "$TMP/once.lua" && [ -z "$(ls "$TMP/die")" ]; }
+
 DIE=$TMP/die; export DIE
 LD_PRELOAD=$TMP/die.so serve rlet -p -q -c 2 --store 16M --ready-fd 3
 check 'a program joins while daemons die of it' joins
 check 'a program comes back while daemons die of it' returns
+check 'what a daemon did and had no time to say is done once' once
 
 # one that is stopped is waited for, and nothing ends for its sake meanwhile: neither the node nor its actor
 cat >"$TMP/stopped.lua" <<'END'

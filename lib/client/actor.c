@@ -504,8 +504,10 @@ client_actor_end(struct client *c, struct actor *a, bool stop, bool restart)
 	lock_take(&c->lock);
 	if (stop && !restart && actor_queued_l(a) && a->state != ACTOR_DEAD)
 		a->stop = true;			/* the stop must not overtake them */
-	else
+	else if (restart)			/* twice would be once too often */
 		LINK_SEND(c, actor_kill, .req = 0, .actor = a->number, .stop = stop, .restart = restart);
+	else
+		LINK_SURE(c, actor_kill, .req = 0, .actor = a->number, .stop = stop);
 	if (restart && !stop && a->state == ACTOR_ALIVE)
 		a->state = ACTOR_RESTARTING;	/* calls that are made from now on are the next one's */
 	if (!restart)

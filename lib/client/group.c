@@ -18,6 +18,41 @@ pending_l(struct client *c)
 	return r;
 }
 
+struct unanswered {			/* GROUP_NEW: to be asked again of a daemon that takes over */
+	struct buf frame;
+	uint64_t req;			/* its place among the requests */
+};
+
+static void
+new_l(struct client *c, struct id id, const struct group_spec *s)
+{
+	struct unanswered *u = calloc(1, sizeof *u);
+	size_t at = c->out.len;
+
+	if (msg_put_group_new(&c->out, &(struct msg_group_new){ .id = id, .name = span_of(s->name, s->name ? strlen(s->name) : 0),
+	    .strategy = s->strategy, .bundles = s->bundles, .detached = s->detached, .timeout = s->timeout }) < 0 ||
+	    !u || buf_add(&u->frame, c->out.data + at, c->out.len - at) < 0 || idmap_put(&c->pgroups_new, id, u) < 0) {
+		if (u)
+			buf_release(&u->frame);
+		free(u);
+	} else {
+		u->req = ++c->next_req;
+	}
+	link_cork_l(c);
+}
+
+static void
+made_l(struct client *c, struct id id)
+{
+	struct unanswered *u = idmap_del(&c->pgroups_new, id);
+
+	if (!u)
+		return;
+	link_answered_l(c, u->req);
+	buf_release(&u->frame);
+	free(u);
+}
+
 int
 client_group_new(struct client *c, const struct group_spec *s, struct id *id, struct rec **out)
 {
@@ -32,8 +67,7 @@ client_group_new(struct client *c, const struct group_spec *s, struct id *id, st
 		if (c->lost)
 			groups_lost_l(c, c->why);
 		else
-			LINK_CORK(c, group_new, .id = *id, .name = span_of(s->name, s->name ? strlen(s->name) : 0), .strategy = s->strategy,
-			    .bundles = s->bundles, .detached = s->detached, .timeout = s->timeout);
+			new_l(c, *id, s);
 	} else if (r) {
 		slab_rec_free(&c->slab, r);
 	}
@@ -79,7 +113,7 @@ client_group_del(struct client *c, struct id id)
 			lease_back_l(c, l);
 	}
 	if (!c->lost)
-		LINK_CORK(c, group_del, .id = id);
+		LINK_SURE(c, group_del, .id = id);
 	lock_drop(&c->lock);
 }
 
@@ -142,6 +176,7 @@ group_state_l(struct client *c, const struct msg_group_state *m)
 	struct rec *r = idmap_del(&c->pgroups, m->id);
 	char text[256];
 
+	made_l(c, m->id);
 	if (!r)
 		return;
 	if (m->state == GROUP_STATE_CREATED) {
@@ -162,8 +197,12 @@ groups_again_l(struct client *c)
 {
 	struct idmap_iter it = IDMAP_ITER;
 
-	while (idmap_next(&c->pgroups, &it))
-		LINK_SEND(c, group_ask, .id = it.key);
+	while (idmap_next(&c->pgroups, &it)) {
+		const struct unanswered *u = idmap_get(&c->pgroups_new, it.key);
+
+		if (!u || buf_add(&c->out, u->frame.data, u->frame.len) < 0)
+			LINK_SEND(c, group_ask, .id = it.key);
+	}
 }
 
 void
@@ -174,6 +213,7 @@ groups_lost_l(struct client *c, const char *why)
 	while (idmap_next(&c->pgroups, &it)) {
 		struct rec *r = idmap_del(&c->pgroups, it.key);
 
+		made_l(c, it.key);
 		rec_fail_l(c, r, ERR_NO_CLUSTER, why);
 		rec_unref_l(c, r);
 	}

@@ -330,6 +330,9 @@ struct client {
 
 	/* placement groups (group.c) */
 	struct idmap pgroups;		/* id -> struct rec * that becomes ready with it */
+	struct idmap pgroups_new;	/* of them those that we made: id -> struct unanswered * */
+	struct buf unsure;		/* frames that get no answer and must not be lost; a daemon that takes over gets them again */
+	uint64_t unsure_at;		/* a request with a higher number that is answered came after them: they are done */
 	struct id in_pgroup;		/* worker: of the last lease */
 	unsigned in_bundles;
 	struct id pgroup;		/* of the running task, if it captures */
@@ -419,6 +422,13 @@ struct client {
 	else \
 		link_unsent(rq, e_); \
 } while (0)
+/* one that has no answer, and does no harm when it comes twice: a daemon that takes over gets it again */
+#define LINK_SURE(c, name, ...) do { \
+	struct msg_##name m_ = { __VA_ARGS__ }; \
+	size_t at_ = (c)->out.len; \
+	if (msg_put_##name(&(c)->out, &m_) == 0) \
+		link_unsure_l(c, at_); \
+} while (0)
 /* for many small ones in a row: it goes with the next one, with a wait, or when the service thread comes to it */
 #define LINK_CORK(c, name, ...) do { \
 	struct msg_##name m_ = { __VA_ARGS__ }; \
@@ -445,6 +455,8 @@ void	link_done(struct client *c, struct request *rq);
 int	link_fail(const struct request *rq, char *why, size_t n);	/* the code of a FAIL */
 
 void	link_sent_l(struct client *c, struct request *rq, size_t at);	/* of LINK_ASK: rq's frame, at byte at of c->out, goes */
+void	link_unsure_l(struct client *c, size_t at);	/* of LINK_SURE: corked */
+void	link_answered_l(struct client *c, uint64_t req);	/* the node is done with all that was sent before that */
 void	link_unanswered(struct request *rq, int code, const char *why);
 void	link_unsent(struct request *rq, int code);	/* the question itself: code is what msg_put_* said */
 

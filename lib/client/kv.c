@@ -88,7 +88,7 @@ client_kv_txn(struct client *c, struct span compares, struct span ops, struct kv
 	*d = (struct kv_done){ .ok = false };
 	lock_take(&c->lock);
 	if ((rq = link_expect_l(c)))
-		LINK_CALL(c, rq, kv_txn, .req = rq->req, .compares = compares, .ops = ops);
+		LINK_ASK(c, rq, kv_txn, .req = rq->req, .compares = compares, .ops = ops);
 	lock_drop(&c->lock);
 	if (!rq)
 		return -ENOMEM;
@@ -124,7 +124,7 @@ ask(struct client *c, struct kv_watch *w)
 {
 	lock_take(&c->lock);
 	if ((w->rq = link_expect_l(c)))
-		LINK_CALL(c, w->rq, kv_watch, .req = w->rq->req, .prefix = span_of(w->prefix.data, w->prefix.len), .from = w->from);
+		LINK_ASK(c, w->rq, kv_watch, .req = w->rq->req, .prefix = span_of(w->prefix.data, w->prefix.len), .from = w->from);
 	lock_drop(&c->lock);
 	return w->rq ? 0 : -ENOMEM;
 }

@@ -93,6 +93,21 @@ link_sent_l(struct client *c, struct request *rq, size_t at)
 }
 
 void
+link_unsure_l(struct client *c, size_t at)
+{
+	buf_add(&c->unsure, c->out.data + at, c->out.len - at);	/* no memory: then it is sent once */
+	c->unsure_at = ++c->next_req;
+	link_cork_l(c);
+}
+
+void
+link_answered_l(struct client *c, uint64_t req)
+{
+	if (req > c->unsure_at)
+		c->unsure.len = 0;
+}
+
+void
 link_flush_l(struct client *c)
 {
 	c->corked = false;
@@ -251,6 +266,8 @@ link_reply_l(struct client *c, uint64_t req, const struct frame *f)
 		return;
 	buf_add(&rq->body, f->body, f->len);
 	rq->type = f->type;
+	if (!rq->name)
+		link_answered_l(c, req);
 }
 
 /* --- what comes ------------------------------------------------------------------------------------------------ */

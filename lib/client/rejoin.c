@@ -3,7 +3,7 @@
  *
  * The workers died with the daemon: what ran there is tried again as after any death, uncharged.  Actors and sets are made
  * again, placement groups reserved again: we say what we know of and are told how it is.  Channels go on, if the other end lives.
- * What was asked is asked again, or fails: it may or may not have been done.
+ * What was asked is asked again, with the same number, and done once; or fails: it may or may not have been done.
  *
  * The new daemon listens where the old one did (its keeper holds the socket), so we connect at once, say who we are, and what is sent from here on goes out with its WELCOME.  Should that one die too before it has answered, the same
  * goes to the next.
@@ -193,6 +193,7 @@ all_die_l(struct client *c)
 	actors_again_l(c);
 	groups_again_l(c);
 	sets_again_l(c);
+	buf_add(&c->out, c->unsure.data, c->unsure.len);
 	requests_again_l(c);
 	for (unsigned i = 0; i < c->nshape; i++)
 		c->shape[i]->asked = 0;

@@ -174,7 +174,7 @@ client_set_new(struct client *c, const struct set_spec *s, uint64_t *number, cha
 		return e;
 	lock_take(&c->lock);
 	if ((e = actor_body_l(c, &actor, &s->actor, args)) == 0 && (rq = link_expect_l(c)))
-		LINK_CALL(c, rq, set_new, .req = rq->req, .name = span_of(s->name, s->name ? strlen(s->name) : 0),
+		LINK_ASK(c, rq, set_new, .req = rq->req, .name = span_of(s->name, s->name ? strlen(s->name) : 0),
 		    .actor = span_of(actor.data, actor.len), .min = s->min, .max = s->max, .gang = s->gang, .strategy = s->strategy,
 		    .detached = s->detached, .drain = s->drain, .period = s->period, .patience = s->patience,
 		    .method = span_of(s->method, s->method ? strlen(s->method) : 0), .surge = s->surge);
@@ -207,7 +207,7 @@ client_set_find(struct client *c, const char *name, uint64_t *number, struct buf
 	*why = '\0';
 	lock_take(&c->lock);
 	if ((rq = link_expect_l(c)))
-		LINK_CALL(c, rq, set_find, .req = rq->req, .name = span_of(name, strlen(name)));
+		LINK_ASK(c, rq, set_find, .req = rq->req, .name = span_of(name, strlen(name)));
 	lock_drop(&c->lock);
 	if (!rq)
 		return -ENOMEM;
@@ -329,7 +329,7 @@ client_set_resize(struct client *c, uint64_t number, unsigned min, unsigned max,
 
 	lock_take(&c->lock);
 	if ((rq = link_expect_l(c)))
-		LINK_CALL(c, rq, set_resize, .req = rq->req, .set = number, .min = min, .max = max);
+		LINK_ASK(c, rq, set_resize, .req = rq->req, .set = number, .min = min, .max = max);
 	lock_drop(&c->lock);
 	return confirmed(c, rq, why, n);
 }
@@ -341,7 +341,7 @@ client_set_renew(struct client *c, uint64_t number, char *why, size_t n)
 
 	lock_take(&c->lock);
 	if ((rq = link_expect_l(c)))
-		LINK_CALL(c, rq, set_renew, .req = rq->req, .set = number);
+		LINK_ASK(c, rq, set_renew, .req = rq->req, .set = number);
 	lock_drop(&c->lock);
 	return confirmed(c, rq, why, n);
 }
@@ -351,6 +351,6 @@ client_set_end(struct client *c, uint64_t number, bool kill)
 {
 	lock_take(&c->lock);
 	if (!c->lost)
-		LINK_SEND(c, set_end, .set = number, .kill = kill);
+		LINK_SURE(c, set_end, .set = number, .kill = kill);
 	lock_drop(&c->lock);
 }

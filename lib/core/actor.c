@@ -269,6 +269,7 @@ life_free(struct actor_life *a)
 static void
 inherit(struct actor_life *a, const struct actor_in *in)
 {
+	a->req = in->req;
 	a->restarts = in->restarts;
 	a->incarnation = in->incarnation;
 	a->state = ACTOR_RESTARTING;

@@ -40,6 +40,7 @@ struct actor_life {			/* ro for all but actor.c */
 	uint32_t rank;			/* in that */
 	bool unfit;			/* it died of what it is: no place for it, or its constructor failed */
 	uint32_t job, creator, restarts, incarnation, worker;
+	uint64_t req;			/* of one of the daemon before: its creator's request; 0 */
 	unsigned threads;		/* as in lease_in */
 	enum actor_state state;
 	enum actor_stage stage;
@@ -65,7 +66,7 @@ struct actor_core {
 
 enum actor_in_kind {
 	ACTOR_IN_NEW,		/* proc, job, namespace, new, set, rank: registered under number actor */
-	ACTOR_IN_HEIR,		/* as NEW, and restarts, incarnation, text: it died with the daemon before this one, and is made
+	ACTOR_IN_HEIR,		/* as NEW, and req, restarts, incarnation, text: it died with the daemon before this one, and is made
 				   again at RESUME */
 	ACTOR_IN_RESUME,	/* job, until: those of it are placed; who holds one of them that died so says so by then, or it ends */
 	ACTOR_IN_PLACED,	/* actor, worker: a process was forked for it */

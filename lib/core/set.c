@@ -207,7 +207,7 @@ in_new(struct set_core *c, uint64_t now, const struct set_in *in, struct set_out
 		number = ++c->last;
 	else if (number > c->last)
 		c->last = number;
-	*s = (struct set){ .number = number, .job = in->job, .min = in->min, .max = in->max, .gang = in->gang, .strategy = in->strategy,
+	*s = (struct set){ .number = number, .job = in->job, .maker = in->proc, .req = in->req, .min = in->min, .max = in->max, .gang = in->gang, .strategy = in->strategy,
 	    .detached = in->detached, .drain = in->drain, .surge = in->surge, .health = { .period = in->period, .patience = in->patience },
 	    .since = now, .state = SET_PENDING, .generation = 1, .changed = true };
 	if (buf_add(&s->spec, in->spec.p, in->spec.n) < 0 || (in->method.n && buf_add(&s->health.method, in->method.p, in->method.n) < 0) ||

@@ -52,7 +52,8 @@ struct set {				/* ro for all but set.c */
 	uint64_t number;
 	struct buf name, namespace, spec;	/* spec: of each member, the caller's */
 	struct buf error;		/* encoded error of a constructor */
-	uint32_t job;
+	uint32_t job, maker;		/* maker, req: who asked for it, with which request */
+	uint64_t req;
 	unsigned min, max;
 	unsigned strategy;		/* of a gang, the caller's */
 	bool gang, detached;
@@ -81,7 +82,7 @@ struct set_core {
 };
 
 enum set_in_kind {
-	SET_IN_NEW,		/* proc, job, min, max, gang, strategy, detached, drain, name, namespace, spec, period, patience,
+	SET_IN_NEW,		/* proc, req, job, min, max, gang, strategy, detached, drain, name, namespace, spec, period, patience,
 				   method, surge; set_step gives the number */
 	SET_IN_HEIR,		/* as NEW, and set, generation, up (it was alive once): its members died with the daemon before */
 	SET_IN_HELD,		/* set, rank, actor: but this one is made again; -ESRCH: it is no member any more */
@@ -103,7 +104,7 @@ enum set_in_kind {
 
 struct set_in {
 	enum set_in_kind kind;
-	uint64_t set, actor, drain, period, patience, round;
+	uint64_t set, actor, drain, period, patience, round, req;
 	uint32_t proc, job, rank;
 	unsigned min, max, strategy, surge, generation;
 	bool gang, detached, up, dead, bad, kill;

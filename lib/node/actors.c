@@ -340,6 +340,26 @@ actors_found(struct node *n, struct ask *a, const struct msg_actor *m)
 	SEND(p, actor, .req = a->req, .actor = m->actor, .class = m->class, .methods = m->methods);
 }
 
+/* the daemon before this one made it, and had no time to say so: true: it says so now */
+static bool
+made(struct nproc *p, const struct msg_actor_new *m)
+{
+	struct node *n = p->n;
+	struct map_iter it = MAP_ITER;
+
+	while (n->heir && map_next(&n->actor.actors, &it)) {
+		const struct actor_life *a = it.val;
+
+		if (a->creator != p->number || a->req != m->req || a->state == ACTOR_DEAD || a->set)
+			continue;
+		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_HOLD, .actor = a->number, .proc = p->number });
+		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_WATCH, .actor = a->number, .proc = p->number });
+		SEND(p, actor, .req = m->req, .actor = a->number, .class = m->class, .methods = m->methods);
+		return true;
+	}
+	return false;
+}
+
 static int
 on_new(struct nproc *p, const struct frame *f)
 {
@@ -355,6 +375,8 @@ on_new(struct nproc *p, const struct frame *f)
 		proc_fail(p, m.req, -EPERM, "a tool makes no actors");
 		return 0;
 	}
+	if (made(p, &m))
+		return 0;
 	if ((e = res_of(n, &need, m.cpus, m.gpus, m.memory, &m.resources)) == ERR_NOTFOUND) {
 		proc_fail(p, m.req, ERR_INFEASIBLE, "needs %g %.*s; this node has 0", (double)need.v[RES_CPU] / 1000,
 		    (int)(m.resources.n < 64 ? m.resources.n : 64), (const char *)m.resources.p);

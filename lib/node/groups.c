@@ -142,6 +142,10 @@ on_new(struct nproc *p, const struct frame *f)
 		refuse(p, m.id, -EPERM, "a tool makes no placement groups");
 		return 0;
 	}
+	if (group_find(&n->group, m.id)) {	/* the daemon before this one made it, and had no time to say so */
+		groups_step(n, &(struct group_in){ .kind = GROUP_IN_ASK, .id = m.id, .proc = p->number });
+		return 0;
+	}
 	r = (struct mp){ m.bundles.p, m.bundles.p + m.bundles.n };
 	while (e == 0 && r.p < r.end) {
 		if (in.nbundle % 16 == 0) {

@@ -153,6 +153,7 @@ heir_start(struct node *n)
 		n->bells[n->nbells++] = (uint16_t)i;
 	}
 	chans_inherit(n);
+	kv_inherit(n);
 	arena_node_extents(&n->arena, borrower, &d);
 	while (map_next(&d.procs, &it))
 		arena_node_dead(&n->arena, (uint32_t)it.key);
@@ -203,7 +204,7 @@ heir_tick(struct node *n)
 		n->bells[n->nbells++] = (uint16_t)i;
 		bury(n, (uint32_t)it.key);
 		chans_late(n, (uint32_t)it.key);
-		CTL(n, kv_gone, .proc = it.key);
+		kv_late(n, (uint32_t)it.key);
 		if ((j = job_driven(n, (uint32_t)it.key)) != NULL)
 			job_late(n, j);
 	}

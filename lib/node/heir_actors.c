@@ -4,7 +4,7 @@
 #include "wire/le.h"
 
 struct note {				/* then ACTOR_NEW as it came */
-	uint64_t number, set;
+	uint64_t number, set, req;
 	uint32_t job, creator, rank, bundle;
 	struct id pgroup;
 };
@@ -16,7 +16,7 @@ struct life {
 void
 actor_note(struct node *n, const struct ask *a, const struct msg_actor_new *new, uint64_t number)
 {
-	struct note t = { .number = number, .set = a->set, .job = a->job->number, .creator = a->proc, .rank = a->rank,
+	struct note t = { .number = number, .set = a->set, .req = a->req, .job = a->job->number, .creator = a->proc, .rank = a->rank,
 	    .bundle = new->bundle < UINT32_MAX ? (uint32_t)new->bundle : UINT32_MAX, .pgroup = new->pgroup };
 	const struct set *s = set_get(&n->set, a->set);
 	struct buf b = BUF_INIT;
@@ -108,6 +108,7 @@ noted(void *ctx, struct span key, struct span val)
 	in.incarnation = l.incarnation + 1;
 	in.actor = t.number;
 	in.proc = a.proc = t.creator;
+	in.req = a.req = t.req;
 	in.job = t.job;
 	in.namespace = span_buf(&a.job->namespace);
 	in.new = &new;

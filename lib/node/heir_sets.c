@@ -64,15 +64,15 @@ groups_inherit(struct node *n)
 /* --- sets -------------------------------------------------------------------------------------------------- */
 
 struct snote {				/* then name, namespace, method of checks and specification */
-	uint64_t number, drain, period, patience;
-	uint32_t job, min, max, strategy, surge, generation, nname, nnamespace, nmethod;
+	uint64_t number, req, drain, period, patience;
+	uint32_t maker, job, min, max, strategy, surge, generation, nname, nnamespace, nmethod;
 	bool gang, detached, ever;
 };
 
 void
 set_note(struct node *n, const struct set *s)
 {
-	struct snote t = { .number = s->number, .drain = s->drain, .period = s->health.period, .patience = s->health.patience,
+	struct snote t = { .number = s->number, .req = s->req, .maker = s->maker, .drain = s->drain, .period = s->health.period, .patience = s->health.patience,
 	    .surge = s->surge, .nmethod = (uint32_t)s->health.method.len, .job = s->job, .min = s->min, .max = s->max, .strategy = s->strategy,
 	    .generation = s->generation, .nname = (uint32_t)s->name.len, .nnamespace = (uint32_t)s->namespace.len, .gang = s->gang,
 	    .detached = s->detached, .ever = s->ever };
@@ -107,7 +107,7 @@ set_noted(void *node, struct span key, struct span val)
 	names = (size_t)t.nname + t.nnamespace;
 	if (val.n < names + t.nmethod || (j = map_get(&n->jobs, t.job)) == NULL)
 		return;
-	sets_step(n, &(struct set_in){ .kind = SET_IN_HEIR, .set = t.number, .job = t.job, .min = t.min, .max = t.max,
+	sets_step(n, &(struct set_in){ .kind = SET_IN_HEIR, .set = t.number, .proc = t.maker, .req = t.req, .job = t.job, .min = t.min, .max = t.max,
 	    .strategy = t.strategy, .generation = t.generation, .gang = t.gang, .detached = t.detached, .up = t.ever, .drain = t.drain,
 	    .name = span_of(val.p, t.nname), .namespace = span_of(val.p + t.nname, t.nnamespace),
 	    .period = t.period, .patience = t.patience, .surge = t.surge, .method = span_of(val.p + names, t.nmethod),

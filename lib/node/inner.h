@@ -99,6 +99,7 @@ struct nproc {
 	bool capture;
 	bool evicted;			/* killed, as that was removed */
 	bool kv;			/* it used the key-value store: its session may have keys */
+	bool txns;			/* and there are ESTATE_TXN of it */
 	uint64_t devices;		/* worker: GPUs that it sees */
 	unsigned threads;		/* worker: OMP_NUM_THREADS if its driver has none; 0 */
 	uint64_t hello;			/* request of JOB_NEW while HELLO waits for it */
@@ -186,6 +187,7 @@ struct node {
 	struct map jobs;
 	struct map rings;
 	uint64_t next_ring;
+	struct map txns;		/* process and place -> struct buf *: what the daemon before left as ESTATE_TXN, kv.c */
 	struct map chans;		/* number -> struct nchan *, chans.c */
 	uint64_t next_chan;
 
@@ -306,6 +308,7 @@ enum estate {
 	ESTATE_LIFE = 'l',		/* the same, once it has died: its restarts left and incarnation */
 	ESTATE_GROUP = 'g',		/* id: a placement group */
 	ESTATE_SET = 's',		/* u64 number: a set */
+	ESTATE_TXN = 't',		/* u32 process, u32 place: u64 request KV_TXN, and KV_DONE; nothing: it was asked, no more is known */
 };
 int	estate_start(struct node *n);
 void	estate_put(struct node *n, enum estate kind, const void *key, size_t nkey, struct span val);
@@ -468,6 +471,9 @@ void	pages_stop(struct node *n);
 int	kv_frame(struct nproc *p, const struct frame *f);		/* KV_GET KV_TXN KV_WATCH KV_CANCEL */
 int	kv_answer(struct node *n, const struct ask *a, const struct frame *f);	/* KV_ROWS KV_DONE KV_EVENTS */
 bool	kv_again(struct node *n, const struct nproc *p, const struct ask *a);
+void	kv_inherit(struct node *n);		/* what was changed, and perhaps not answered, by the daemon before this one */
+void	kv_stop(struct node *n);
+void	kv_late(struct node *n, uint32_t proc);	/* that one will not come back */
 void	kv_gone(struct nproc *p);
 
 /* chans.c */

@@ -479,6 +479,7 @@ node_free(struct node *n)
 	free(n->actor_out.fx);
 	map_release(&n->procs);
 	map_release(&n->awaited);
+	kv_stop(n);
 	map_release(&n->jobs);
 	map_release(&n->rings);
 	free(n->bells);

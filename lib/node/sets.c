@@ -282,6 +282,21 @@ count(uint64_t n)
 	return n < UINT32_MAX ? (unsigned)n : UINT32_MAX;
 }
 
+/* the daemon before this one made it, and had no time to say so */
+static const struct set *
+made(const struct node *n, uint32_t proc, uint64_t req)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (n->heir && map_next(&n->set.sets, &it)) {
+		const struct set *s = it.val;
+
+		if (s->maker == proc && s->req == req && s->state != SET_DEAD)
+			return s;
+	}
+	return NULL;
+}
+
 static int
 on_new(struct nproc *p, const struct frame *f)
 {
@@ -289,6 +304,7 @@ on_new(struct nproc *p, const struct frame *f)
 	struct set_in in = { .kind = SET_IN_NEW, .proc = p->number };
 	struct msg_set_new m;
 	struct msg_actor_new a;
+	const struct set *old;
 	struct res need;
 	uint64_t number;
 	char text[200] = "";
@@ -306,6 +322,12 @@ on_new(struct nproc *p, const struct frame *f)
 		proc_fail(p, m.req, ERR_INFEASIBLE, "%s", text[0] ? text : "a member needs a resource that this node has not");
 		return 0;
 	}
+	if ((old = made(n, p->number, m.req)) != NULL) {
+		sets_step(n, &(struct set_in){ .kind = SET_IN_WATCH, .set = old->number, .proc = p->number });
+		SEND(p, set, .req = m.req, .set = old->number, .class = a.class, .methods = a.methods);
+		return 0;
+	}
+	in.req = m.req;
 	in.job = p->job->number;
 	in.min = count(m.min);
 	in.max = count(m.max);
