@@ -197,7 +197,7 @@ deps:
 # Leaks are looked for in the units; a program leaves what it has at its end to the kernel.
 PROVE = PATH="$(HERE)/bin:$$PATH" O="$(HERE)" LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;" \
 	LUA_CPATH="$(HERE)/lua/?.so;;" $(if $(findstring address,$(CFLAGS)),ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1) prove -f -o
-LIMIT = timeout -k 5 $(if $(ROTA_LONG),3600,300)
+LIMIT = timeout -k 5 $(if $(ROTA_LONG),3600,$(if $(findstring -fsanitize,$(CFLAGS)),900,300))
 check-long: export ROTA_LONG = 1
 check check-long: deps all $(TESTS) $(SANTESTS) $(TSANTESTS)
 	@unset ROTA_ADDRESS ROTA_NAMESPACE ROTA_KEY ROTA_STORE ROTA_SPILL; \

@@ -2,11 +2,10 @@
 # capi.t - librota as a C programmer meets it: pkg-config, the shared and the static library, what they show, C++
 . "${0%/*}/lib.sh"
 lib=$O/lib/librota.so.0
-# ASan or TSan in the library want to be in the program as well
-nm -D "$lib" | grep -qE '__[at]san_init' && skip_all 'the library is a sanitized one'
 command -v pkg-config >/dev/null || skip_all 'needs pkg-config'
 export PKG_CONFIG_PATH="$O/lib/pkgconfig"
-CC="${CC:-cc} -std=c11 -Wall -Wextra -Werror"
+san=$(sanitizer)
+CC="${CC:-cc} -std=c11 -Wall -Wextra -Werror $san"
 cat >"$TMP/main.c" <<'END'
 #include <rota.h>
 #include <stdio.h>
@@ -42,7 +41,7 @@ linked() { $CC -shared -fPIC -o linked.so main.c $(flags --cflags --libs); }
 static() { $CC -o static main.c $(flags --cflags) "$O/lib/librota.a" -lpthread && ! ldd ./static | grep librota; }
 cxx() {
 	printf '#include <rota.h>\nint main() { rota_value v = rota_int(1); return rota_version()[0] == 0 || v.i != 1; }\n' >cxx.cc
-	${CXX:-c++} -Wall -Wextra -Werror -o cxx cxx.cc $(flags --cflags --libs) && ./cxx
+	${CXX:-c++} $san -Wall -Wextra -Werror -o cxx cxx.cc $(flags --cflags --libs) && ./cxx
 }
 declared() { sed -n 's/.*\(\brota_[a-z_]*\)(.*/\1/p' "$O/include/rota.h" | sort -u; }
 shows() {		# each function of the header has the version's name, and nothing else is seen, in the static library neither

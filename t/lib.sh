@@ -36,5 +36,8 @@ serve() {		# serve DAEMON...: returns once it wrote its newline to fd 3 (--ready
 gone() {		# gone PID: waits until there is no such process, at most 10 s
 	timeout 10 tail -s 0.02 --pid="$1" -f /dev/null
 }
+sanitizer() {		# how a program is compiled that is linked with $O/lib/librota, if that is sanitized
+	nm -D "$O/lib/librota.so.0" | sed -n 's/.* __asan_init$/-fsanitize=address,undefined/p; s/.* __tsan_init$/-fsanitize=thread/p'
+}
 skip_all() { echo "1..0 # SKIP $1"; exit 0; }
 done_testing() { echo "1..$n"; exit "$bad"; }

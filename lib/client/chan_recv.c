@@ -53,8 +53,10 @@ take(struct client_chan *ch)
 		return ERR_PROTO;
 	if (buf_add(&ch->copy, m.p, m.n) < 0)
 		return -ENOMEM;
-	if (!m.more && !(h = malloc(sizeof *h)))
+	if (!m.more && !(h = malloc(sizeof *h))) {
+		ch->copy.len -= m.n;		/* it is still in the ring */
 		return -ENOMEM;
+	}
 	chan_taken(&ch->e, &m);
 	ring_peer(ch);
 	if ((ch->partial = m.more))

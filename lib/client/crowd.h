@@ -31,7 +31,7 @@ int	client_await(struct client *c, struct rec *r, uint64_t deadline);
 static inline __attribute__((no_sanitize("thread"))) int
 client_peek(const struct rec *r)
 {
-	return rec_is_ready(r) && r->kind == REC_HERE && r->nvals == 1 && !(r->flags & REC_ERROR) ? r->len : -1;
+	return rec_is_ready(r) && r->kind == REC_HERE && r->nvals == 1 && !rec_flags(r, REC_ERROR) ? r->len : -1;
 }
 
 /* client_release that may come later, for several records at once: for any thread of a crowd */

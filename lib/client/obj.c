@@ -429,7 +429,7 @@ client_look(struct client *c, struct rec *r, struct value *v)
 {
 	int e = 0;
 
-	if (r->kind == REC_HERE && !c->crowd && !(r->flags & REC_ERROR)) {	/* nothing is written without the lock */
+	if (r->kind == REC_HERE && !c->crowd && !rec_flags(r, REC_ERROR)) {	/* nothing is written without the lock */
 		v->error = false;
 		v->nvals = r->nvals;
 		v->arena = false;

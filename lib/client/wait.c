@@ -353,7 +353,7 @@ ask_l(struct client *c, struct rec *r)
 int
 client_wait(struct client *c, struct rec *r, uint64_t deadline)
 {
-	if (r->flags & REC_BORROWED && r->state != REC_READY) {
+	if (rec_flags(r, REC_BORROWED) && !rec_is_ready(r)) {
 		lock_take(&c->lock);
 		ask_l(c, r);
 		lock_drop(&c->lock);

@@ -82,6 +82,16 @@ rec_set_ready(struct rec *r)
 	__atomic_store_n(&r->state, REC_READY, __ATOMIC_RELEASE);
 }
 
+/*
+ * What of these flags is set, for the owner's main thread without its lock: those that are asked for do not change any more
+ * once the record is ready (or ever: BORROWED), or are a hint; others, in the same byte, may change at any time.
+ */
+static inline __attribute__((no_sanitize("thread"))) unsigned
+rec_flags(const struct rec *r, unsigned flags)
+{
+	return __atomic_load_n(&r->flags, __ATOMIC_RELAXED) & flags;
+}
+
 struct rec_where {		/* of an arena object, packed in rec.inl and in completions */
 	uint64_t off;
 	uint64_t size;		/* bytes it keeps alive */

@@ -348,7 +348,7 @@ value_of(lua_State *L)				/* (ref, options): the first value, or it raises */
 static bool
 is_at_hand(const struct rec *r)			/* its value needs no other object: reading it cannot fail */
 {
-	return r->kind < REC_ARENA && !(r->flags & REC_REFS);
+	return r->kind < REC_ARENA && !rec_flags(r, REC_REFS);
 }
 
 /* for pget: what lies in the store may turn out to be lost when it is looked at.  The value, true; or the error, false */
@@ -485,7 +485,7 @@ get_all_k(lua_State *L, int status, lua_KContext protect)
 		struct rec *r;
 
 		lua_rawgeti(L, GET_X, i);
-		if ((r = ref_test(L, -1)) && rec_is_ready(r) && !(r->flags & REC_ERROR) && (!protect || is_at_hand(r))) {
+		if ((r = ref_test(L, -1)) && rec_is_ready(r) && !rec_flags(r, REC_ERROR) && (!protect || is_at_hand(r))) {
 			values(L, r, GET_KEY + 1, false);
 			lua_rawseti(L, GET_RESULT, i);
 			lua_settop(L, GET_KEY);

@@ -87,7 +87,7 @@ ref_failed_notice(lua_State *L, struct rec *r)
 	struct value v;
 	char text[512], task[128];
 
-	if (s->sched || !rec_is_ready(r) || (r->flags & (REC_ERROR|REC_SEEN|REC_BORROWED)) != REC_ERROR || client_lost(s->c))
+	if (s->sched || !rec_is_ready(r) || rec_flags(r, REC_ERROR|REC_SEEN|REC_BORROWED) != REC_ERROR || client_lost(s->c))
 		return;
 	if (++s->notices > NOTICES || client_value(s->c, r, &v) < 0 || v.arena ||
 	    val_error_text(v.p, v.n, text, sizeof text, NULL) < 0 ||
@@ -104,7 +104,7 @@ l_gc(lua_State *L)
 	struct script *s = script_of(L);
 
 	if (u->r && s->c) {
-		if (u->r->flags & REC_ERROR)
+		if (rec_flags(u->r, REC_ERROR))
 			ref_failed_notice(L, u->r);
 		client_drop(s->c, u->r);
 		u->r = NULL;

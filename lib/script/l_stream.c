@@ -188,7 +188,7 @@ l_close(lua_State *L)				/* s:close(): no more items are wanted */
 
 	if (!u->r || !s->c)
 		return 0;
-	if (!u->told && rec_is_ready(u->r) && u->r->flags & REC_ERROR)
+	if (!u->told && rec_is_ready(u->r) && rec_flags(u->r, REC_ERROR))
 		ref_failed_notice(L, u->r);
 	u->told = true;
 	client_stream_close(s->c, u->s);
