@@ -21,11 +21,11 @@ function C.workers(state)		-- those of this job
 	return out
 end
 
-function C.fds(pid)			-- open descriptors; nil where we may not look
+function C.fds(pid)			-- open descriptors of the node, without those of its workers, four each; nil where we may not look
 	local p = io.popen("ls /proc/" .. pid .. "/fd 2>/dev/null | wc -l")
 	local n = p:read "n"
 	p:close()
-	return n > 0 and n or nil
+	return n > 0 and n - 4 * rota.nodes()[1].workers or nil
 end
 
 -- the node, once it has come to rest: no object, no other job's worker, no actor; fails the test after some seconds
