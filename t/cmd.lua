@@ -92,6 +92,10 @@ for i = 1, 3 do v, e = pget(slow.call:with { timeout = 0.02 }("slow" .. (","):re
 T.is(e and e.code, "timeout", "long lines that the program does not read in time")
 T.is(get(slow:call "last", 60), "4 last", "the one after them")
 
+local tr = rota.cmd { "tr", "a", "b" }:with { name = "tr" }
+T.is(get(rota.task(function(x) return rota.get(tr(x)) end) "aa", 30), "bb", "a program travels as an upvalue")
+T.is(get(rota.task(function(c, x) return rota.get(c(x)) end)(tr, "ca"), 30), "cb", "and as an argument")
+T.ok(tostring(select(2, pcall(tr.actor, tr, { concurrency = 2 }))):find("one call after the other", 1, true), "but answers one call after the other")
 T.is(rota.map(rota.cmd { "tr", "a", "b" }, { "aa", "ca" }, { batch = 2 }), { "bb", "cb", n = 2 }, "rota.map of a program")
 T.is(get(rota.cmd { "tr", "a", "b" }:with { name = "tr" }:map { "aa", "ca" }), { "bb", "cb", n = 2 }, "its method map")
 

@@ -139,6 +139,7 @@ end
 
 local Cmd = {}
 Cmd.__index = Cmd
+core.class("rota.cmd", Cmd, "rota")		-- a program travels, as a task does
 
 local function bad(fmt, ...) blame(("rota.cmd: " .. fmt):format(...)) end
 
@@ -197,6 +198,7 @@ function Cmd:actor(options)
 	for k, v in pairs(options or {}) do
 		if k == "mode" or k == "restarts" then own[k] = v else given[k] = v end
 	end
+	if given.concurrency or given.groups then bad "a program answers one call after the other: 'concurrency' and 'groups' are not for it" end
 	if own.mode and not modes[own.mode] then bad("mode: 'lines' or 'frames' expected, got '%s'", tostring(own.mode)) end
 	M.class = M.class or rota.actor(M.Program)
 	given.restarts = own.restarts
