@@ -95,6 +95,9 @@ is(outside(long), cksum(text(3000000)), "another program reads a string in the s
 is(outside(long:slice(7, 2000006)), cksum(text(3000000):sub(7, 2000006)), "a part of one")
 is(outside(rota.put(text(20000))), cksum(text(20000)), "a shorter one")
 is(outside(rota.put("abc")), cksum "abc", "one that is in no store")
+local short = rota.put(text(20000))
+ok(select(2, short:path()) > 0 and short:path() == long:path(), "what is in the store, short or long, is named where it lies")
+is(rota.get(short), text(20000), "it is a string still")
 is(outside(rota.put(rota.buffer({ 1, 2, 3 }, "u8"))), cksum "\1\2\3", "a buffer")
 raises("only a string or a packed buffer has bytes", "a table has no bytes", function() rota.put({ 1 }):path() end)
 
@@ -113,7 +116,7 @@ raises("number expected", "no range", long.slice, long)
 raises("number expected", "a range that is none", long.slice, long, "x")
 
 -- nothing is left
-part, r, of_worker, long, rb, small = nil, nil, nil, nil, nil, nil
+part, r, of_worker, long, rb, small, short = nil
 rota.kill(k)
 k = nil
 T.collect()

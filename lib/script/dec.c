@@ -118,7 +118,7 @@ dec_oob(struct dec_run *d, const unsigned char *p)
 
 	if (p[12] > 1)
 		malformed(d);
-	if (n < DEC_BUFFER_MIN || d->flags & DEC_STRINGS)
+	if ((n < DEC_BUFFER_MIN && !(d->flags & DEC_VIEWS)) || d->flags & DEC_STRINGS)
 		lua_pushlstring(d->L, s->p, n);
 	else {
 		nd_init(&a, ND_U8, 1, (int64_t[]){ (int64_t)n }, (void *)(uintptr_t)s->p);

@@ -47,7 +47,7 @@ look_push(lua_State *L)
 
 /* of an object with buffers of its own: a buffer is made once, a long string once */
 static int
-arena_values(lua_State *L, struct rec *r, const struct value *v, bool strings)
+arena_values(lua_State *L, struct rec *r, const struct value *v, unsigned as)
 {
 	struct script *s = script_of(L);
 	struct enc_seg small[OBJ_VIEW_BUFS], *seg = small;
@@ -55,7 +55,7 @@ arena_values(lua_State *L, struct rec *r, const struct value *v, bool strings)
 	struct look *look;
 	bool viewed = false;
 	int top;
-	bool single = v->nvals == 1 && v->view.nbuf == 1;
+	bool single = v->nvals == 1 && v->view.nbuf == 1 && !(as & DEC_VIEWS), strings = as & DEC_STRINGS;
 	int e;
 
 	if (single) {
@@ -85,7 +85,7 @@ arena_values(lua_State *L, struct rec *r, const struct value *v, bool strings)
 	src.viewed = &viewed;
 	look = look_push(L);
 	src.anchor = top = lua_gettop(L);
-	if ((e = dec_values(L, v->p, v->n, v->nvals, &src, VAL_ALLOW_CODE | (strings ? DEC_STRINGS : 0))) < 0)
+	if ((e = dec_values(L, v->p, v->n, v->nvals, &src, VAL_ALLOW_CODE | as)) < 0)
 		lua_error(L);
 	if (viewed) {
 		client_retain(s->c, r);
@@ -141,13 +141,13 @@ int
 ref_values(lua_State *L, struct rec *r, int anchor, bool all)
 {
 	struct script *s = script_of(L);
-	bool strings = s->as_string;
+	unsigned as = (s->as_string ? DEC_STRINGS : 0) | (s->as_view ? DEC_VIEWS : 0);
 
 	(void)anchor;
 	struct value v;
 	int n, e;
 
-	s->as_string = false;
+	s->as_string = s->as_view = false;
 	if (ref_error(L, r))
 		lua_error(L);
 	while ((e = client_look(s->c, r, &v)) == -EAGAIN)
@@ -159,10 +159,10 @@ ref_values(lua_State *L, struct rec *r, int anchor, bool all)
 		    "the object is gone: its owner died, or the node lost it");
 	luaL_checkstack(L, (int)v.nvals + 8, "too many values");
 	if (v.arena) {
-		n = arena_values(L, r, &v, strings);
+		n = arena_values(L, r, &v, as);
 		ref_charge(L, v.view.size);
 	} else {
-		if (dec_values(L, v.p, v.n, v.nvals, NULL, VAL_ALLOW_CODE | (strings ? DEC_STRINGS : 0)) < 0)
+		if (dec_values(L, v.p, v.n, v.nvals, NULL, VAL_ALLOW_CODE | as) < 0)
 			lua_error(L);
 		n = (int)v.nvals;
 	}

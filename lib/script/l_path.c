@@ -54,6 +54,7 @@ l_path(lua_State *L)
 	lua_settop(L, 1);
 	if (!rec_is_ready(r))
 		ref_await(L, r);
+	s->as_view = true;
 	ref_values(L, r, 1, false);
 	if ((p = buffer_bytes(L, 2, &n)) == NULL)
 		script_raise(L, ERR_VALUE, "only a string or a packed buffer has bytes that a program could read: this is a %s",

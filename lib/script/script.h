@@ -24,7 +24,7 @@ struct script {
 	struct enc enc;			/* of calls; not nested */
 	bool made;			/* a reference was made since the last collection in idleness */
 	int arena_fd;			/* 0, or that of l_path */
-	bool as_string;			/* the next ref_values makes strings, however long */
+	bool as_string, as_view;	/* the next ref_values makes strings, however long; buffers, however short, of what is in the store */
 	bool pending;			/* enc: a top-level reference is not in the arena, or not ready */
 	int mt_ref, mt_task, mt_actor, mt_method, mt_set;	/* registry references of metatables */
 	const void *is_ref, *is_actor, *is_method, *is_stream;	/* addresses of metatables */
