@@ -56,6 +56,8 @@ check 'its status' exits 2 rlet -p -R ssd
 check 'an operand' says "unexpected operand 'now'" rlet -p now
 wrong_dir() { mkdir -m 755 "$TMP/open"; ROTA_DIR=$TMP/open says "has mode 0755, expected 0700" rlet -p; }
 check 'a directory that others may enter' wrong_dir
+small_files() { (ulimit -f 0; rlet -p 2>&1; echo "status $?") | cat >"$TMP/o"; grep -q 'File too large.*ulimit -f' "$TMP/o" && grep -qx 'status 125' "$TMP/o" || { cat "$TMP/o"; return 1; }; }
+check 'a limit of files that leaves no room for its memory is said' small_files
 few() { (ulimit -n 64; says "only 64 open files are allowed" rlet -p --socket few.sock); }
 check 'too few descriptors' few
 in_the_way() {

@@ -416,7 +416,8 @@ node_new(struct node **out, const struct node_opts *o, char *why, size_t nwhy)
 	}
 fail:
 	if (why[0] == '\0')
-		snprintf(why, nwhy, "cannot start the node: %s", err_str(e));
+		snprintf(why, nwhy, "cannot start the node: %s%s", err_str(e),
+		    e == -EFBIG ? ": the limit of files (ulimit -f) is smaller than its memory, which counts as files" : "");
 	node_free(n);
 	return e;
 }
