@@ -71,6 +71,40 @@ changed() {		# another file of the same name is another function, in the very wo
 		assert(rota.get(add(40, 2)) == 42)		-- still loaded: what it was named for
 	'
 }
+closed() {		# joining and leaving again and again keeps no descriptor
+	cat >again.c <<'END'
+#include <rota.h>
+#include <dirent.h>
+#include <stdio.h>
+static int
+open_now(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+int
+main(void)
+{
+	int before = open_now();
+
+	for (int i = 0; i < 3; i++) {
+		struct rota_ctx *ctx;
+
+		if (rota_init(&ctx, NULL) < 0)
+			return 1;
+		rota_close(ctx);
+	}
+	printf("%d\n", open_now() - before);
+	return 0;
+}
+END
+	$CC -o again again.c $(flags --cflags --libs) && prints 0 ./again
+}
 installed() {		# from an installation elsewhere
 	(cd "$OLDPWD" && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s O="$O" READY= install DESTDIR="$TMP/root" PREFIX=/usr) >/dev/null &&
 	for f in include/rota.h lib/librota.so.0 lib/librota.so lib/librota.a lib/pkgconfig/rota.pc share/man/man3/rota.3; do
@@ -94,6 +128,7 @@ check 'no Lua, no event loop, no database in it' light
 check 'no such file' gone
 check 'no such symbol' nosym
 check 'no shared object' garbage
+check 'a context that is closed leaves no descriptor' closed
 check 'a changed file is another function' changed
 check 'an installation' installed
 done_testing

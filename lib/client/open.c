@@ -450,6 +450,19 @@ client_open_worker(struct client **out, int fd, char *why, size_t n)
 
 /* --- goodbye ------------------------------------------------------------------------------------------------------- */
 
+static void
+descriptors_close(struct client *c)
+{
+	int *fd[] = { &c->arena_fd, &c->home.page, &c->home.slab };
+
+	for (unsigned i = 0; i < sizeof fd / sizeof *fd; i++) {
+		if (*fd[i] >= 0)
+			close(*fd[i]);
+		*fd[i] = -1;
+	}
+	close(c->sock);
+}
+
 void
 client_close(struct client *c)
 {
@@ -461,10 +474,7 @@ client_close(struct client *c)
 	lock_drop(&c->lock);
 	fd_stop(c);
 	service_stop(c);
-	if (c->arena_fd >= 0)
-		close(c->arena_fd);
-	c->arena_fd = -1;
-	close(c->sock);				/* the rest goes with the process, or is small */
+	descriptors_close(c);			/* the rest goes with the process, or is small */
 	snprintf(c->why, sizeof c->why, "closed");
 	c->lost = true;
 }
