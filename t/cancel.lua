@@ -364,4 +364,16 @@ is(#core.list "objects", 0, "no object lies in the store")
 local alive = {}
 for _, w in ipairs(core.list "workers") do alive[#alive + 1] = w.state .. " " .. tostring(w.task) end
 ok(#alive <= 40, "workers", table.concat(alive, ", "))
+
+-- what a task submits has its deadline, also with a later one of its own, and through an actor
+do
+	local sleeper = rota.task(function(t) rota.sleep(t) end)
+	local Caller = rota.actor { nap = function(self, t) rota.sleep(t) end, sub = function(self, t) return { sleeper(t) } end }
+	local c = Caller()
+	local function code(t) return (select(2, rota.pget(rota.get(t, 60)[1], 60)) or {}).code end
+	T.is(code(rota.task(function() return { sleeper(1000) } end):with { timeout = 0.5 }()), "timeout", "a child ends at its parent's deadline")
+	T.is(code(rota.task(function() return { sleeper:with { timeout = 900 }(1000) } end):with { timeout = 0.5 }()), "timeout", "though its own is later")
+	T.is(code(c.sub:with { timeout = 0.5 }(1000)), "timeout", "a task that a call submitted, at that of the call")
+	T.is(code(rota.task(function(a) return { a:nap(1000) } end):with { timeout = 0.5 }(c)), "timeout", "a call that a task made, at that of the task")
+end
 T.done()
