@@ -40,6 +40,7 @@ local s <close> = rota.set(Echo, {})
 told("has no method 'shout' (it has say)", "a method that a set's actors lack", function() local x = s:shout(1) return x end)
 local a <close> = Echo()
 told("has no method 'shout' (it has say)", "a method that an actor lacks", function() local x = a:shout(1) return x end)
+told("has no method '" .. ("y"):rep(60) .. "...' (it has say)", "a long one is not said whole", function() local x = a[("y"):rep(5000)](a) return x end)
 
 -- what waits too short says for what
 local slow = rota.task(function() rota.sleep(60) end):with { name = "slow" }()

@@ -6,6 +6,8 @@
 #include "script/script.h"
 #include "wire/mp.h"
 
+enum { NAME_SHOWN = 60 };			/* bytes of a name that is none, in its error */
+
 struct lmethod {
 	struct actor *a;		/* of its handle, which user value 1 keeps alive */
 	struct fn *fn;
@@ -120,8 +122,9 @@ method_index(lua_State *L)
 	name = lua_tolstring(L, 2, &n);
 	if (!actor_has(u->a, name, n)) {
 		push_names(L, actor_methods(u->a));
-		lua_pushfstring(L, "actor '%s' has no method '%s' (it has %s); its fields cannot be read from outside",
-		    actor_class(u->a), name, lua_tostring(L, -1));
+		lua_pushlstring(L, name, n < NAME_SHOWN ? n : NAME_SHOWN);
+		lua_pushfstring(L, "actor '%s' has no method '%s%s' (it has %s); its fields cannot be read from outside",
+		    actor_class(u->a), lua_tostring(L, -1), n < NAME_SHOWN ? "" : "...", lua_tostring(L, -2));
 		script_blame(L);
 	}
 	task_opts_init(&o);
