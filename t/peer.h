@@ -92,6 +92,8 @@ peer_stop(void)				/* waits for rlet's own end: its exit status */
 	int s;
 
 	PEER_NEED(waitpid(peer_rlet, &s, 0) == peer_rlet);
+	if (s)
+		printf("# rlet ended with wait status %#x\n", (unsigned)s);
 	snprintf(path, sizeof path, "%s/lock", peer_dir);
 	unlink(path);
 	if (rmdir(peer_dir) == 0)		/* it leaves nothing */

@@ -459,10 +459,10 @@ node_free(struct node *n)
 	watch_stop(n);
 	chans_stop(n);
 	actors_stop(n);
+	ctl_stop(n);		/* what it was asked counts on jobs, and these on where their output goes */
 	logs_stop(n);
 	if (n->dir >= 0)
 		logs_sweep(n->dir);	/* a daemon that was killed may have been dying when we came */
-	ctl_stop(n);
 	kept_stop(n);
 	memory_stop(n);
 	journal_release(&n->journal);
