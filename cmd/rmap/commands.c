@@ -77,7 +77,8 @@ check_text(const char *text, const char *path)
 
 	if (!text[n] || n >= sizeof first)
 		return;
-	snprintf(first, sizeof first, "%.*s", (int)n, text);
+	memcpy(first, text, n);
+	first[n] = 0;
 	if (strpbrk(text, "&|;<>$`") || find_program(first, path) == 0)
 		not_a_program(text);
 }

@@ -218,7 +218,7 @@ publish(struct crun *u, struct task_in *t, const struct rota_value *v, size_t n,
 
 	if (e == 0) {
 		cenc_payload(&c, &p);
-		if (!part) {
+		if (!part && u->r.narg) {
 			let_go(u, 0, u->r.narg);
 			u->r.nlater -= u->r.narg;
 			memmove(u->r.later, u->r.later + u->r.narg, u->r.nlater * sizeof *u->r.later);
