@@ -145,7 +145,8 @@ END
 	timeout 30 rlua sq.lua 2>pipe >out 8<&- </dev/null
 	e=$?
 	exec 8<&-
-	[ "$e" -eq 0 ] && prints done cat out
+	[ "$e" -eq 0 ] || { echo "exit $e"; cat out; return 1; }
+	prints done cat out
 }
 check 'a driver whose stderr nobody reads is not blocked, nor are its tasks' blocked
 stopped() {
@@ -165,7 +166,8 @@ END
 	e=$?
 	kill -CONT "$pid"; gone "$pid"; pid=''
 	rm -f "$ROTA_DIR/pid"
-	[ "$e" -eq 0 ] && prints done cat out
+	[ "$e" -eq 0 ] || { echo "exit $e"; cat out err; return 1; }
+	prints done cat out
 }
 check 'tasks go on printing while rlet is stopped' stopped
 

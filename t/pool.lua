@@ -29,6 +29,24 @@ local pids, n = {}, 0
 for _, pid in ipairs(rota.get(p:all "pid")) do if not pids[pid] then pids[pid] = true n = n + 1 end end
 is(n, 3, "all() calls each of them, three processes")
 is({ rota.get(p:call("two", 7)) }, { 7, "t" }, "call(): any of them; they are made with the same arguments")
+local w = p:with { timeout = 0.05 }
+local v, e = rota.pget(w:call("sleep", 60), 20)
+ok(not v and e.code == "timeout", "with(): a call with options", v, e)
+w = w:with { timeout = 60, name = "mine" }
+is(#rota.get(w:all("two", 2), 20), 3, "all(), and options on top of others")
+w:submit("two", 3)
+is({ p:pending(), p:next(20) }, { 1, 3, "t" }, "what is submitted with options is the pool's")
+raises("no option 'restarts'; it is for actors only", "options are checked", function() p:with { restarts = 1 } end)
+w = nil
+local under_way = {}
+for i, h in ipairs(p:members()) do		-- one runs, one waits in its ring: neither counts once it is out of time
+	local first = h:hold(dir .. "/b" .. i)
+	v, e = rota.pget(h.two:with { timeout = 0.05 }(1), 20)
+	open("b" .. i)
+	rota.get(first, 20)
+	under_way[i] = e.code .. (" %d"):format(core.actor_load(h, true))
+end
+is(under_way, { "timeout 0", "timeout 0", "timeout 0" }, "a call that timed out before it began is under way no more")
 local held = { p:call("hold", dir .. "/a"), p:call("hold", dir .. "/a") }
 local free = rota.get(p:call "me", 20)
 local same = true

@@ -18,7 +18,8 @@ if how == "kill" then
 	local rlet = rota.nodes()[1].pid
 	print(#io.popen("find '" .. os.getenv "ROTA_SPILL" .. "' -type f"):read "a")
 	os.execute("kill -KILL $(ps -o ppid= " .. rlet .. ")")	-- the keeper: nobody takes over
-	print(pcall(rota.get, refs[1], 5))
+	os.execute("timeout 60 tail -s 0.02 --pid=" .. rlet .. " -f /dev/null")	-- rlet dies after it, and still serves until then
+	print(pcall(rota.get, refs[1], 30))
 end
 local function right(i) return rota.get(refs[i], { as = "string" }) == string.char(64 + i % 26):rep(4 << 20) end
 if how == "read" then

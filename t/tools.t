@@ -182,16 +182,18 @@ places() {		# of clusters, after -A
 	printf "%s|%s" "$(t rmap -A "")" "$(t rstat --address lo)"'
 }
 check 'completion: words for -A' places
-quick() {		# the words of every program are there at once: a tenth of a second for all of them together, at the best of five
-	for i in 1 2 3 4 5; do
-		from=$(date +%s%N)
-		for p in $progs; do "$p" --complete-words >/dev/null </dev/null || return; done
-		took=$((($(date +%s%N) - from) / 1000000))
-		[ "$took" -lt 350 ] && return
+alone() {		# the words of every program wait for nobody: not for the terminal, nor for a node that does not answer
+	node=$(rstat nodes -o pid) && kill -STOP "$node" || return
+	slow=
+	for p in $progs; do
+		timeout 30 "$p" --complete-words >"$TMP/o" <"$TMP/never" && [ -s "$TMP/o" ] || slow="$slow $p"
 	done
-	echo "$took ms for all programs"; return 1
+	kill -CONT "$node"
+	[ -z "$slow" ] || { echo "no words from:$slow"; return 1; }
 }
-check 'completion: within 50 ms a program' quick
+mkfifo "$TMP/never" && exec 7<>"$TMP/never"
+check 'completion: the words of every program, while the node is stopped and nothing comes from the terminal' alone
+exec 7<&-
 check 'completion: silent where no node runs' prints '' sh -c 'ROTA_DIR=$TMP/nowhere robj show --complete-words 2>&1 | grep -v ^-; :'
 in_fish() {
 	command -v fish >/dev/null || return 0

@@ -49,7 +49,7 @@ lease_revoke_l(struct client *c, struct rec *r, int code, const char *text)
 	rec_fail_l(c, r, code, text);
 	rec_unref_l(c, r);
 	if (a)
-		actor_unref_l(c, a);
+		actor_call_end_l(c, a);
 	else if (s->queued)
 		feed_l(c, s);
 	return true;

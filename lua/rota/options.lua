@@ -148,6 +148,11 @@ for w in ([[labels node strategy fallback env isolate]]):gmatch "%S+" do later[w
 
 -- what was meant by a name that is not known, or, where the list is short, what there is
 local function hint(kind, name, from)
+	if from == task or from == actor or from == method then
+		if from ~= method and method[name] then return "; it goes with the call of a method" end
+		if from ~= task and task[name] and not actor[name] then return "; it is for tasks only" end
+		if from ~= actor and actor[name] and not task[name] then return "; it is for actors only" end
+	end
 	local names, there = {}, elsewhere[kind] and elsewhere[kind][name] or elsewhere[name]
 	for k in pairs(from) do names[#names + 1] = k end
 	table.sort(names)

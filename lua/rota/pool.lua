@@ -40,19 +40,21 @@ local function choose(p)
 	return member[best]
 end
 
-local function call(p, name, options, ...)
+-- a call of one member
+local function one(h, name, options, ...)
 	if type(name) ~= "string" then blame("pool: the name of a method is expected, got " .. type(name)) end
-	local h = choose(p)
 	if options then return h[name]:with(options)(...) end
 	return h[name](h, ...)
 end
+
+local function call(p, name, options, ...) return one(choose(p), name, options, ...) end
 
 -- call("method", ...) -> what the call of one of them gives
 function Pool.call(p, name, ...) return call(p, name, nil, ...) end
 
 -- submit("method", ...): the same, and next() or any() will take it
-function Pool.submit(p, name, ...)
-	local ref = call(p, name, nil, ...)
+local function submit(p, name, options, ...)
+	local ref = call(p, name, options, ...)
 	if not core.is_ref(ref) then blame("pool:submit: a method that streams has no one value; use pool:call") end
 	p.last = p.last + 1
 	p.sent[p.last] = ref
@@ -61,13 +63,27 @@ function Pool.submit(p, name, ...)
 	return ref
 end
 
+function Pool.submit(p, name, ...) return submit(p, name, nil, ...) end
+
 -- all("method", ...) -> a list of references: the call made of every member
-function Pool.all(p, name, ...)
+local function all(p, name, options, ...)
 	renew(p)
 	local refs = {}
-	for i, h in ipairs(p.member) do refs[i] = h[name](h, ...) end
+	for i, h in ipairs(p.member) do refs[i] = one(h, name, options, ...) end
 	return refs
 end
+
+function Pool.all(p, name, ...) return all(p, name, nil, ...) end
+
+-- with{options}: call, submit and all of the same pool, their calls with these options
+local With = { __name = "rota.pool.with" }
+With.__index = With
+function With.call(w, name, ...) return call(w.pool, name, w.options, ...) end
+function With.submit(w, name, ...) return submit(w.pool, name, w.options, ...) end
+function With.all(w, name, ...) return all(w.pool, name, w.options, ...) end
+function With.with(w, options) return setmetatable({ pool = w.pool, options = check("method", options, w.options) }, With) end
+
+function Pool.with(p, options) return setmetatable({ pool = p, options = check("method", options) }, With) end
 
 --- what was submitted, as it was or as it ends
 
