@@ -18,6 +18,7 @@ local Worker = rota.actor {
 	fail = function(self, x) if x == 3 then error "three" end return x end,
 	sleep = function(self, s) rota.sleep(s) return s end,
 	die = function() os.exit(5) end,
+	deaf = function() rota.shield(rota.sleep, 0.2) return 1 end,
 }
 local function open(name) io.open(dir .. "/" .. name, "w"):close() end
 
@@ -45,6 +46,12 @@ for i, h in ipairs(p:members()) do		-- one runs, one waits in its ring: neither 
 	open("b" .. i)
 	rota.get(first, 20)
 	under_way[i] = e.code .. (" %d"):format(core.actor_load(h, true))
+end
+do
+	local h = p:members()[1]
+	v, e = rota.pget(h.deaf:with { timeout = 0.05 }(), 20)
+	local after = rota.get(h:two(1), 20)
+	is({ e and e.code, after, (core.actor_load(h, true)) }, { "timeout", 1, 0 }, "nor one that was told to end and gave a value")
 end
 is(under_way, { "timeout 0", "timeout 0", "timeout 0" }, "a call that timed out before it began is under way no more")
 local held = { p:call("hold", dir .. "/a"), p:call("hold", dir .. "/a") }

@@ -228,7 +228,7 @@ done_l(struct client *c, struct lease *l, const struct done *d)
 		discard_l(c, l, d);
 		rec_unref_l(c, r);
 		if (l->actor)
-			actor_unref_l(c, l->actor);
+			actor_call_end_l(c, l->actor);
 		return 0;
 	}
 	page_count(c->page, d->flags & DONE_ERROR ? CNT_FAILED : CNT_FINISHED, 1);
