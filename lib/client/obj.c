@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include "client/inner.h"
 
+#define TRIES 1000			/* to look at what the node moves; it leaves one that it was asked for where it is for a moment */
+
 struct rec *
 rec_new_l(struct client *c)
 {
@@ -445,8 +447,12 @@ client_look(struct client *c, struct rec *r, struct value *v)
 	if (!v->arena) {
 		v->p = rec_bytes_l(c, r, &v->view, &v->n);
 	} else {
-		for (unsigned tries = 0; tries < 1000 && (e = view_take_l(c, r, &v->view)) == ERR_LOST; tries++) {
+		for (unsigned tries = 0; (e = view_take_l(c, r, &v->view)) == ERR_LOST; tries++) {
 			lock_drop(&c->lock);
+			if (tries == TRIES) {
+				snprintf(c->why_full, sizeof c->why_full, "the object was moved %u times before it could be read", TRIES);
+				return e;
+			}
 			if ((e = away_restore(c, r)) < 0)
 				return e == ERR_LOST ? away_lost(c, r) : e;
 			lock_take(&c->lock);

@@ -39,7 +39,8 @@ answer(struct node *n, struct moved *m, int e, const char *why)
 			proc_fail(p, a->req, e, "%s", why);
 		free(a);
 	}
-	m->last = arena_now();
+	m->last = m->told = arena_now();
+	m->awaited = e == 0;
 }
 
 void

@@ -7,6 +7,7 @@
 
 #define MS UINT64_C(1000000)
 #define HOT (1000 * MS)
+#define MOMENT 32			/* half a second, of arena_now: who was told where an object is has pinned it by then */
 #define RETRY (1000 * MS)		/* after an error of the disk */
 
 /* --- life ---------------------------------------------------------------------------------------------------------------- */
@@ -177,6 +178,13 @@ spill_forget(struct node *n, struct id id)
 	return m != NULL;
 }
 
+bool
+moved_awaited(struct moved *m, uint32_t now, uint32_t used)
+{
+	m->awaited = m->awaited && now - m->told < MOMENT && (int32_t)(used - m->told) < 0;
+	return m->awaited;
+}
+
 /* --- dropping what has a copy on the disk ------------------------------------------------------------------------------------ */
 
 void
@@ -205,12 +213,14 @@ spill_drop_copies(struct spill *s, struct moved **v, size_t count)
 	struct arena_evict *e = calloc(count + 1, sizeof *e);
 	struct map at = { 0 };
 	struct node *n = s->n;
+	uint32_t now = arena_now();
 	size_t k = 0;
 
 	if (e == NULL)
 		return;
 	for (size_t i = 0; i < count; i++)
-		if (v[i]->off && v[i]->file && !v[i]->busy && map_put(&at, v[i]->off, v[i]) == 0)
+		if (v[i]->off && v[i]->file && !v[i]->busy && !moved_awaited(v[i], now, v[i]->told - 1) &&
+		    map_put(&at, v[i]->off, v[i]) == 0)
 			e[k++] = (struct arena_evict){ .off = v[i]->off, .gen = v[i]->gen };
 	arena_node_evict(&n->arena, e, k);
 	for (size_t i = 0; i < k; i++) {

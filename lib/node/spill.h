@@ -21,7 +21,9 @@ struct moved {
 	struct id id;
 	uint64_t off, run, size;	/* off: in the arena, 0: not there */
 	uint32_t gen, made, slot, last;	/* last: its last use that we know of */
+	uint32_t told;			/* when somebody was told where it lies, who looks now; of arena_now */
 	bool busy, doomed;		/* doomed: to be freed once it is not busy */
+	bool awaited;			/* told holds: it stays for a moment, or who asked would find it gone, each time anew */
 	struct spill_file *file;	/* NULL: not on the disk */
 	uint64_t at;
 	struct list waiters;		/* struct asker: for its restoring */
@@ -75,6 +77,8 @@ void	spill_store_drop(struct spill *s, struct moved *m);	/* its copy on the disk
 struct moved *moved_new(struct node *n, const struct arena_item *it);	/* or NULL: no memory */
 void	moved_note(struct node *n, const struct moved *m);	/* spill_heir.c: for the next daemon */
 void	moved_free(struct node *n, struct moved *m);		/* wherever it is; later if it is busy */
+/* Did nobody look at it since somebody was told where it is, a moment ago?  used: when it was looked at last. */
+bool	moved_awaited(struct moved *m, uint32_t now, uint32_t used);
 void	spill_drop_copies(struct spill *s, struct moved **v, size_t count);	/* in the arena, of what is on the disk too */
 void	spill_move(struct spill *s, struct moved **v, size_t n);	/* to the disk, or elsewhere in the arena */
 

@@ -94,6 +94,8 @@ kind_of(struct choice *c, const struct arena_item *it, uint32_t *last)
 			m->last = c->row.now;
 		return SPILL_STAYS;
 	}
+	if (m && moved_awaited(m, c->row.now, use ? (uint32_t)(use - 1) : m->told - 1))
+		return SPILL_STAYS;
 	if (m)
 		return m->busy || m->off != it->off || m->gen != it->gen ? SPILL_STAYS : m->file ? SPILL_CLEAN : SPILL_DIRTY;
 	if (idmap_get(&c->n->kept, it->id))
