@@ -97,6 +97,14 @@ foreign_dlpack(void)			/* as another library fills it */
 	t.tensor.dtype.bits = 24;
 	ok(nd_from_dlpack(&a, &m, &t) == -EDOM);
 	t.tensor.dtype.bits = 32;
+	t.tensor.strides = (int64_t[]){ INT64_MAX / 8, INT64_MIN / 8 };	/* beyond all memory */
+	ok(nd_from_dlpack(&a, &m, &t) == -EINVAL && deleted == 1);
+	shape[1] = 0;						/* of no elements: they lead nowhere */
+	ok(nd_from_dlpack(&a, &m, &t) == 0 && nd_count(&a) == 0 && nd_index(&a, &a, 0, 1) == 0);
+	nd_mem_drop(m);
+	shape[1] = 3;
+	t.tensor.strides = NULL;
+	deleted = 1;
 	t.tensor.ndim = 9;
 	ok(nd_from_dlpack(&a, &m, &t) == -EDOM);
 	t.tensor.ndim = 2;

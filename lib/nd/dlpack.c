@@ -4,6 +4,7 @@
 #include "nd/abi.h"
 
 enum { CPU = 1, CUDA_HOST = 3, READ_ONLY = 1 };
+#define REACH (INT64_C(1) << 56)	/* bytes from its first element that an array can reach: beyond any memory */
 
 static const struct { uint8_t type, code, bits; } types[] = {
 	{ ND_U8, 1, 8 }, { ND_U16, 1, 16 }, { ND_U32, 1, 32 }, { ND_U64, 1, 64 }, { ND_I8, 0, 8 }, { ND_I16, 0, 16 },
@@ -104,6 +105,8 @@ nd_to_dlpack_versioned(struct nd_dl_versioned **out, const struct nd *a, struct 
 static int
 import(struct nd *a, const struct nd_dl_tensor *t)
 {
+	unsigned char *data = t->data ? (unsigned char *)t->data + t->byte_offset : NULL;
+	int64_t reach = 0, d;
 	int i, type = 0;
 
 	if ((t->device.type != CPU && t->device.type != CUDA_HOST) || t->dtype.lanes != 1)
@@ -114,11 +117,18 @@ import(struct nd *a, const struct nd_dl_tensor *t)
 	if (!type || t->ndim > ND_DIMS)
 		return -EDOM;
 	if (t->ndim < 0 || (t->ndim > 0 && !t->shape) ||
-	    nd_init(a, (unsigned)type, t->ndim, t->shape, (unsigned char *)t->data + t->byte_offset) < 0)
+	    nd_init(a, (unsigned)type, t->ndim, t->shape, data) < 0)
 		return -EINVAL;
-	for (i = 0; t->strides && i < t->ndim; i++)
-		if (__builtin_mul_overflow(t->strides[i], (int64_t)nd_size((unsigned)type), &a->stride[i]))
+	if (nd_count(a) == 0)			/* its strides lead nowhere */
+		return 0;
+	for (i = 0; t->strides && i < t->ndim; i++) {
+		if (__builtin_mul_overflow(t->strides[i], (int64_t)nd_size((unsigned)type), &a->stride[i]) ||
+		    __builtin_mul_overflow(a->stride[i], a->shape[i] - 1, &d) || d > REACH || d < -REACH)
 			return -EINVAL;
+		reach += d < 0 ? -d : d;	/* at most ND_DIMS of them */
+		if (reach > REACH)
+			return -EINVAL;
+	}
 	return 0;
 }
 
