@@ -80,6 +80,12 @@ spoilt() {		# a state file that is none, or a part of one: a line that says so, 
 		$text | head -c 12288 >"$db"
 		exits 125 rota up 2>"$TMP/err" && grep -q '^rgcs: cannot .*gcs.db' "$TMP/err" || { echo "$text"; cat "$TMP/err"; return 1; }
 	done
+	from=$TMP/good to=$db rlua -e 'local f = io.open(os.getenv "from", "rb") local s = f:read "a" f:close()
+		local n s, n = s:gsub("\0rota\1\0\0\0", "\0rota\2\0\0\0")
+		f = io.open(os.getenv "to", "wb") f:write(s) f:close() os.exit(n > 0)' || return
+	cp "$db" "$TMP/later"		# of a later rota: said so, and left as it is
+	exits 125 rota up 2>"$TMP/err" && grep -q "^rgcs: cannot use '$db': no state of this rota, which writes format 1" "$TMP/err" &&
+		cmp "$db" "$TMP/later" || { cat "$TMP/err"; return 1; }
 	cp "$TMP/good" "$db" && rota up -q && rota down -q --purge
 }
 check 'a state that cannot be read' spoilt

@@ -30,7 +30,11 @@ gcs_disk_load(struct gcs_disk *d, const char *path, struct control *core, char *
 
 	snprintf(name, sizeof name, "%s/gcs.db", path);
 	if ((e = db_open(&d->db, name, CONTROL_LAYOUT, 0)) < 0) {
-		snprintf(why, nwhy, "cannot open '%s': %s", name, err_str(e));
+		if (e == ERR_LAYOUT)
+			snprintf(why, nwhy, "cannot use '%s': no state of this rota, which writes format %u; name another "
+			    "directory with --dir", name, CONTROL_LAYOUT);
+		else
+			snprintf(why, nwhy, "cannot open '%s': %s", name, err_str(e));
 		return e;
 	}
 	if ((e = db_get(d->db, "epoch", 5, &b)) == 0 && buf_add(&b, "", 1) == 0)
