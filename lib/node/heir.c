@@ -1,5 +1,5 @@
 /*
- * heir - a node daemon that follows one that died (M12).
+ * heir - a node daemon that follows one that died.
  *
  * What outlives a daemon is in the descriptors that its keeper holds (handover.c): the listening socket, where programs wait
  * to come back, the node page, which says who had which bell, the arena with every object in it, the files of those that

@@ -1,5 +1,5 @@
 /*
- * relocate.c - a store that has room, but none that lies together: small objects between free runs go elsewhere in it (M11).
+ * relocate.c - a store that has room, but none that lies together: small objects between free runs go elsewhere in it.
  *
  * It is what spilling does, where there is no disk for it: objects of which only the node frees (struct moved) leave a
  * window of the arena, so that whoever waits gets it.  The copy is whole and sealed before the old one is EVICTING, and

@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { USES = 1 << 9, USES_CLOCK = 28 };	/* bits of the clock that are kept: 48 days of arena_now */
+enum { USES_BITS = 9, USES = 1 << USES_BITS, USES_CLOCK = 28 };	/* bits of the clock that are kept: 48 days of arena_now */
 
 struct uses {
 	_Atomic uint64_t cell[USES];	/* offset / 64 << USES_CLOCK | when; 0: none */
@@ -20,7 +20,7 @@ struct uses {
 static inline _Atomic uint64_t *
 uses_cell(struct uses *u, uint64_t place)
 {
-	return &u->cell[place * UINT64_C(0x9e3779b97f4a7c15) >> (64 - 9)];
+	return &u->cell[place * UINT64_C(0x9e3779b97f4a7c15) >> (64 - USES_BITS)];
 }
 
 /* Something at this offset is used now, of a clock that wraps at 32 bits. */

@@ -185,12 +185,7 @@ l_call(lua_State *L)
 		script_raise(L, e, "actor '%s': as many calls as its max_pending allows are pending", actor_class(m->a));
 	if (e < 0)
 		script_raise(L, e, "%s", script_why(s->c, e));
-	if (m->stream)
-		return stream_push(L, r[0]);
-	luaL_checkstack(L, n, "too many returns");
-	for (int i = 0; i < n; i++)
-		ref_push(L, r[i]);
-	return n;
+	return call_push(L, r, n, m->stream);
 }
 
 static int

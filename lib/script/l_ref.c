@@ -28,6 +28,17 @@ ref_push(lua_State *L, struct rec *r)
 	lua_setmetatable(L, -2);
 }
 
+int
+call_push(lua_State *L, struct rec *const *r, int n, bool stream)
+{
+	if (stream)
+		return stream_push(L, r[0]);
+	luaL_checkstack(L, n, "too many returns");
+	for (int i = 0; i < n; i++)
+		ref_push(L, r[i]);
+	return n;
+}
+
 static struct lref *
 test(lua_State *L, int idx)
 {

@@ -218,12 +218,7 @@ again:
 	}
 	if (e < 0)
 		script_raise(L, e, "%s", script_why(script_of(L)->c, e));
-	if (t->stream)
-		return stream_push(L, r[0]);
-	luaL_checkstack(L, n, "too many returns");
-	for (int i = 0; i < n; i++)
-		ref_push(L, r[i]);
-	return n;
+	return call_push(L, r, n, t->stream);
 }
 
 static int

@@ -109,6 +109,7 @@ extern const luaL_Reg cancel_functions[];
 extern const luaL_Reg task_functions[], actor_functions[], wait_functions[], context_functions[], cfunc_functions[];
 void	stream_open(lua_State *L);			/* l_stream.c */
 int	stream_push(lua_State *L, struct rec *r);	/* a streaming call; takes the count over: 1 */
+int	call_push(lua_State *L, struct rec *const *r, int n, bool stream);	/* what a call gives at once: n references or a stream; how many */
 struct rec *stream_test(lua_State *L, int idx);		/* the record of its call; NULL: no stream, or closed */
 struct rec *stream_head(lua_State *L, int idx);		/* what to wait for, borrowed; raises */
 extern const luaL_Reg stream_functions[];

@@ -386,7 +386,7 @@ arena_clone(struct arena *a, const struct obj_hdr *from, uint64_t run, uint64_t 
 		span_tidy(a);
 		e = new_at(a, run, run, off);
 	}
-	if (e < 0 || (e = gran_ready(a, *off, *off + run)) < 0)
+	if (e < 0)
 		return e;
 	h = arena_hdr(a->base, *off);
 	if (++a->impl->gen == 0)
