@@ -118,7 +118,7 @@ check 'ls -w into a pipe: a line an event' watched
 screen() {		# on the screen beside, anew each second; at the end the terminal is as it was
 	command -v script >/dev/null || return 0
 	: >"$TMP/tty"		# what is waited for is a line drawn: the command itself stands in the first line of that file
-	timeout 30 script -qefc 'robj du -w -o owner,objects & until grep -aq "^node" "$TMP/tty"; do :; done; kill $!; wait $!; echo $?' \
+	SHELL=/bin/sh timeout 30 script -qefc 'robj du -w -o owner,objects & until grep -aq "^node" "$TMP/tty"; do :; done; kill $!; wait $! 2>/dev/null; echo $?' \
 		"$TMP/tty" >"$TMP/drawn" </dev/null
 	tr -d '\033\r' <"$TMP/drawn" | awk 'NR == 1 && !/^\[\?1049h\[\?25l\[Howner +objects\[K$/ { bad = 1 } { end = $0 }
 		END { exit bad || end !~ /\[\?25h\[\?1049l143$/ }' || { od -c "$TMP/drawn"; return 1; }
