@@ -29,9 +29,9 @@ check '-E none' prints '' sh -c 'FOO=1 rmap -E none -s "echo \$FOO; : {}" ::: x'
 check '-E none -E NAME' prints '1' sh -c 'FOO=1 rmap -E none -E FOO -s "echo \$FOO; : {}" ::: x'
 check 'ROTA_KEY stays here' prints '' sh -c 'ROTA_KEY=/k rmap -s "echo \$ROTA_KEY; : {}" ::: x'
 check 'ROTA_SEQ ROTA_SLOT ROTA_ATTEMPT' prints '1 1 1' rmap -s 'echo $ROTA_SEQ $ROTA_SLOT $ROTA_ATTEMPT; : {}' ::: x
-printf '%s\n' '# two of them' '' 'FOO=b c' 'HOME' >"$TMP/vars"
-check '--env-file: NAME=VALUE sets, NAME passes, # is left out' prints "b c $HOME" \
-	sh -c 'rmap --env-file $TMP/vars -E none -s "echo \$FOO \$HOME; : {}" ::: x'
+printf '%s\n' '# two of them' '' 'FOO=b c' 'PASSED' >"$TMP/vars"
+check '--env-file: NAME=VALUE sets, NAME passes, # is left out' prints "b c on" \
+	sh -c 'PASSED=on rmap --env-file $TMP/vars -E none -s "echo \$FOO \$PASSED; : {}" ::: x'
 check '-E after --env-file: the last one counts' prints 'd' sh -c 'rmap --env-file $TMP/vars -E FOO=d -s "echo \$FOO; : {}" ::: x'
 check '--env-file that is not there: 2' exits 2 sh -c 'rmap --env-file $TMP/none true ::: x 2>/dev/null'
 check '--env-file: a line that is no variable' says "$TMP/odd:2: expected NAME or NAME=VALUE" \
