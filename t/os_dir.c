@@ -69,6 +69,56 @@ names_nodes(const char *dir)
 	return e == 0 && seen == 111;
 }
 
+static int
+not_ours(int fd, int e, const char *name, const char *why)
+{
+	char text[300];
+
+	snprintf(text, sizeof text, "'%s'%s", name, why);
+	if (fd == e && strcmp(dir_why(), text) == 0)
+		return 1;
+	printf("# %d: %s\n# wanted: %s\n", fd, dir_why(), text);
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
+/* a directory that others may read, and what may lie in it in the place of a file */
+static void
+files(const char *tmp)
+{
+	char d[100], f[120];
+	int dir = -1, fd;
+
+	snprintf(d, sizeof d, "%s/files", tmp);
+	snprintf(f, sizeof f, "%s/f", d);
+	ok(dir_own(d) == -ENOENT);
+	ok(mkdir(d, 0755) == 0 && (dir = dir_own(d)) >= 0 && (fcntl(dir, F_GETFD) & FD_CLOEXEC));
+	ok((fd = dir_file(dir, d, "f", O_RDWR | O_CREAT)) >= 0 && !*dir_why());
+	close(fd);
+	chmod(f, 0660);
+	ok(not_ours(dir_file(dir, d, "f", O_RDWR), -EACCES, f, " has mode 0660: others may write to it"));
+	chmod(f, 0644);
+	if (geteuid() == 0) {
+		ok(chown(f, 33, 33) == 0 && not_ours(dir_file(dir, d, "f", O_RDWR), -EPERM, f, " belongs to uid 33"));
+		ok(chown(d, 33, 33) == 0 && not_ours(dir_own(d), -EPERM, d, " belongs to uid 33") && chown(d, 0, 0) == 0);
+	}
+	unlink(f);
+	ok(symlink("g", f) == 0 && not_ours(dir_file(dir, d, "f", O_RDWR | O_CREAT), -ELOOP, f, " is a symbolic link"));
+	unlink(f);
+	ok(mkfifo(f, 0600) == 0 && not_ours(dir_file(dir, d, "f", O_RDWR), -EINVAL, f, " is no regular file"));
+	ok(not_ours(dir_file(dir, d, "f", O_RDONLY), -EINVAL, f, " is no regular file"));	/* nobody is waited for */
+	unlink(f);
+	ok(mkdir(f, 0700) == 0 && not_ours(dir_file(dir, d, "f", O_RDONLY), -EISDIR, f, " is no regular file"));
+	rmdir(f);
+	chmod(d, 0777);
+	ok(not_ours(dir_own(d), -EACCES, d, " has mode 0777: others may write there"));
+	rmdir(d);
+	close(dir);
+	ok(symlink("..", d) == 0 && not_ours(dir_own(d), -ELOOP, d, " is a symbolic link"));
+	unlink(d);
+}
+
 int
 main(void)
 {
@@ -105,6 +155,8 @@ main(void)
 	longest[sizeof longest - 1] = '\0';
 	setenv("ROTA_DIR", longest, 1);
 	ok(dir_open(path, sizeof path) == -ENAMETOOLONG && strlen(dir_why()) > 400);
+
+	files(tmp);
 
 	unsetenv("ROTA_DIR");
 	snprintf(want, sizeof want, "%s/rota", tmp);

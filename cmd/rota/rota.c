@@ -269,19 +269,18 @@ static void
 purge(void)
 {
 	static const char *const file[] = { "gcs.db", "gcs.db-lock", "gcs.lock" };
-	char path[1024], name[1100], why[1500];
-	int e;
+	char path[1024], why[1500];
+	int dir, e;
 
-	if (gcs_dir(NULL, path, sizeof path, why, sizeof why) < 0)
+	if ((dir = gcs_dir(NULL, path, sizeof path, why, sizeof why)) < 0)
 		die(125, 0, "%s", why);
-	for (size_t i = 0; i < sizeof file / sizeof *file; i++) {
-		snprintf(name, sizeof name, "%s/%s", path, file[i]);
-		if (unlink(name) < 0 && errno != ENOENT)
-			die(125, -errno, "cannot remove '%s'", name);
-	}
-	if ((e = node_purge(path)) < 0)
+	for (size_t i = 0; i < sizeof file / sizeof *file; i++)
+		if (unlinkat(dir, file[i], 0) < 0 && errno != ENOENT)
+			die(125, -errno, "cannot remove '%s/%s'", path, file[i]);
+	if ((e = node_purge(dir)) < 0)
 		die(125, e, "cannot remove '%s/log'", path);
 	rmdir(path);			/* others may keep something there */
+	close(dir);
 }
 
 static int

@@ -39,7 +39,7 @@ struct gcs {
 	struct control_out out;		/* of this turn */
 	struct map peers;		/* number -> struct conn * */
 	uint64_t next_peer;
-	int dir, lock, result;
+	int dir, state, lock, result;	/* dir: of the socket */
 	bool listening, paused;
 	unsigned strangers;
 	struct gcs_batch *waiting, **waiting_end;	/* frames whose commits are under way, oldest first */
@@ -311,7 +311,7 @@ int
 gcs_dir(const char *given, char *path, size_t n, char *why, size_t nwhy)
 {
 	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-	int len;
+	int len, fd;
 
 	if (given)
 		len = snprintf(path, n, "%s", given);
@@ -323,8 +323,12 @@ gcs_dir(const char *given, char *path, size_t n, char *why, size_t nwhy)
 		snprintf(why, nwhy, "no place for the control store: HOME is not set; use --dir");
 		return -ENOENT;
 	}
-	if (len >= (int)n)
+	if (len >= (int)n) {
+		snprintf(why, nwhy, "'%.400s...' is too long a name", path);
 		return -ENAMETOOLONG;
+	}
+	while (len > 1 && path[len - 1] == '/')		/* a link with a slash behind it would be followed */
+		path[--len] = '\0';
 	for (char *p = path + 1; ; p++) {
 		char c = *p;
 
@@ -339,21 +343,22 @@ gcs_dir(const char *given, char *path, size_t n, char *why, size_t nwhy)
 		}
 		*p = c;
 		if (c == '\0')
-			return 0;
+			break;
 	}
+	if ((fd = dir_own(path)) < 0)
+		snprintf(why, nwhy, "no place for the control store: %s", dir_why());
+	return fd;
 }
 
 static int
 lock_dir(struct gcs *g, const char *path, char *why, size_t nwhy)
 {
 	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	char name[1100];
 	int e;
 
-	snprintf(name, sizeof name, "%s/gcs.lock", path);
-	if ((g->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) < 0) {
-		snprintf(why, nwhy, "cannot open '%s': %s", name, err_str(e = -errno));
-		return e;
+	if ((g->lock = dir_file(g->state, path, "gcs.lock", O_RDWR | O_CREAT)) < 0) {
+		snprintf(why, nwhy, "%s", dir_why());
+		return g->lock;
 	}
 	if (fcntl(g->lock, F_OFD_SETLK, &fl) < 0) {
 		e = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
@@ -369,8 +374,8 @@ start(struct gcs *g, char *why, size_t nwhy)
 	char path[1024], dirname[512];
 	int e, fd;
 
-	if ((e = gcs_dir(g->o.dir, path, sizeof path, why, nwhy)) < 0 || (e = lock_dir(g, path, why, nwhy)) < 0 ||
-	    (e = gcs_disk_load(&g->disk, path, &g->core, why, nwhy)) < 0)
+	if ((e = g->state = gcs_dir(g->o.dir, path, sizeof path, why, nwhy)) < 0 || (e = lock_dir(g, path, why, nwhy)) < 0 ||
+	    (e = gcs_disk_load(&g->disk, g->state, path, &g->core, why, nwhy)) < 0)
 		return e;
 	if ((g->dir = dir_open(dirname, sizeof dirname)) < 0) {
 		snprintf(why, nwhy, "%s", dir_why());
@@ -408,7 +413,7 @@ gcs_new(struct gcs **out, const struct gcs_opts *o, char *why, size_t nwhy)
 	if (g == NULL)
 		return e;
 	g->o = *o;
-	g->dir = g->lock = -1;
+	g->dir = g->state = g->lock = -1;
 	control_init(&g->core, 0);
 	gcs_disk_init(&g->disk, wake, g);
 	g->waiting_end = &g->waiting;
@@ -473,6 +478,8 @@ gcs_free(struct gcs *g)
 	}
 	if (g->dir >= 0)
 		close(g->dir);
+	if (g->state >= 0)
+		close(g->state);
 	if (g->lock >= 0)
 		close(g->lock);
 	free(g);

@@ -1,7 +1,10 @@
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "base/err.h"
 #include "node/gcs_disk.h"
+#include "os/dir.h"
 #include "store/db.h"
 
 void
@@ -20,16 +23,38 @@ load_one(void *ctx, const void *key, size_t kn, const void *val, size_t vn)
 	return control_load(ctx, key, kn, val, vn);
 }
 
-int
-gcs_disk_load(struct gcs_disk *d, const char *path, struct control *core, char *why, size_t nwhy)
+/* LMDB opens by name, without care: what lies in a directory that is ours alone is looked at first, and stays what it is */
+static int
+look(int dir, const char *path, char *why, size_t nwhy)
 {
-	char name[1100], *end;
+	static const char *const file[] = { "gcs.db", "gcs.db-lock" };
+
+	for (size_t i = 0; i < sizeof file / sizeof *file; i++) {
+		int fd = dir_file(dir, path, file[i], O_RDWR);
+
+		if (fd >= 0)
+			close(fd);
+		else if (fd != -ENOENT) {
+			snprintf(why, nwhy, "%s", dir_why());
+			return fd;
+		}
+	}
+	return 0;
+}
+
+int
+gcs_disk_load(struct gcs_disk *d, int dir, const char *path, struct control *core, char *why, size_t nwhy)
+{
+	char name[1100], byfd[64], *end;
 	struct buf b = BUF_INIT;
 	uint64_t epoch = 0;
 	int e;
 
+	if ((e = look(dir, path, why, nwhy)) < 0)
+		return e;
 	snprintf(name, sizeof name, "%s/gcs.db", path);
-	if ((e = db_open(&d->db, name, CONTROL_LAYOUT, 0)) < 0) {
+	snprintf(byfd, sizeof byfd, "/proc/self/fd/%d/gcs.db", dir);	/* whatever path leads to by now */
+	if ((e = db_open(&d->db, byfd, CONTROL_LAYOUT, 0)) < 0) {
 		if (e == ERR_LAYOUT)
 			snprintf(why, nwhy, "cannot use '%s': no state of this rota, which writes format %u; name another "
 			    "directory with --dir", name, CONTROL_LAYOUT);

@@ -41,8 +41,11 @@ struct gcs_disk {			/* private */
 };
 
 void	gcs_disk_init(struct gcs_disk *d, void (*committed)(void *arg), void *arg);
-/* Opens gcs.db in the directory path: the state as the last commit left it, under the next epoch.  0, or an error and why. */
-int	gcs_disk_load(struct gcs_disk *d, const char *path, struct control *core, char *why, size_t nwhy);
+/*
+ * Opens gcs.db in the directory dir, whose name is path: the state as the last commit left it, under the next epoch.
+ * 0, or an error and why.
+ */
+int	gcs_disk_load(struct gcs_disk *d, int dir, const char *path, struct control *core, char *why, size_t nwhy);
 int	gcs_disk_start(struct gcs_disk *d, uint64_t done);	/* the committer; done: the core's last commit.  0 or -errno */
 struct gcs_disk_state gcs_disk_look(struct gcs_disk *d);
 struct gcs_disk_state gcs_disk_write(struct gcs_disk *d, struct gcs_batch *b);	/* takes b, writes only */

@@ -33,7 +33,7 @@ empty(int dir)				/* of files; true if it is now */
 	return all;
 }
 
-/* a locked directory, made if missing; -EWOULDBLOCK: another node's */
+/* a locked directory, made if missing; -EWOULDBLOCK: another node's, -EPERM: another user's */
 static int
 claim(int at, const char *name)
 {
@@ -48,8 +48,12 @@ claim(int at, const char *name)
 				continue;
 			return -errno;
 		}
+		if (fstat(fd, &st) < 0 || st.st_uid != geteuid()) {
+			close(fd);
+			return -EPERM;
+		}
 		e = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
-		if (e == 0 && fstat(fd, &st) == 0 && fstatat(at, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == now.st_ino &&
+		if (e == 0 && fstatat(at, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == now.st_ino &&
 		    st.st_dev == now.st_dev)
 			return fd;
 		close(fd);
@@ -119,16 +123,14 @@ inherit(struct logs *l)
 }
 
 int
-node_purge(const char *state)
+node_purge(int state)
 {
-	char path[600];
 	int dir, e = 0;
 
-	snprintf(path, sizeof path, "%.590s/log", state);
-	if ((dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
+	if ((dir = openat(state, "log", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	empty(dir);
-	if (rmdir(path) < 0)
+	if (unlinkat(state, "log", AT_REMOVEDIR) < 0)
 		e = -errno;
 	close(dir);
 	return e;
@@ -139,10 +141,15 @@ logs_dir_make(struct logs *l, char *why, size_t nwhy)
 {
 	struct node *n = l->n;
 	char name[32], state[400];
+	int dir = -1;
 
 	l->total = LOGS_TOTAL_SHORT;
-	if (n->o.lasting && gcs_dir(NULL, state, sizeof state, why, nwhy) == 0 &&
-	    snprintf(l->path, sizeof l->path, "%s/log", state) > 0 && (l->dir = claim(AT_FDCWD, l->path)) >= 0) {
+	if (n->o.lasting && (dir = gcs_dir(NULL, state, sizeof state, why, nwhy)) >= 0) {
+		l->dir = claim(dir, "log");
+		snprintf(l->path, sizeof l->path, "%s/log", state);
+		close(dir);
+	}
+	if (dir >= 0 && l->dir >= 0) {
 		l->keep = true;
 		l->total = LOGS_TOTAL_LASTING;
 		inherit(l);

@@ -60,7 +60,7 @@ struct node;
 int	node_new(struct node **n, const struct node_opts *o, char *why, size_t nwhy);
 /* Serves until it is over: 0, or what ended it.  ready, if not -1, gets a newline and is closed once clients can connect. */
 int	node_run(struct node *n, int ready);
-int	node_purge(const char *state);	/* removes the logs of the last lasting node from its state directory: 0 or -errno */
+int	node_purge(int state);	/* removes the logs of the last lasting node from its state directory: 0 or -errno */
 /* One message of the daemon: 0, ERR_CLOSED: there are no more, -errno.  h.listen is >= 0 once the daemon serves. */
 int	node_heir_recv(int sock, struct node_heir *h);
 void	node_heir_close(struct node_heir *h);

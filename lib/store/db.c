@@ -85,7 +85,7 @@ check_fs(int fd)		/* mmap and fcntl locks must be those of one machine */
 static int
 claim(const char *path, unsigned flags, int *place)
 {
-	int fd = open(path, flags & DB_READ ? O_RDONLY | O_CLOEXEC : O_RDWR | O_CREAT | O_CLOEXEC, 0600), e;
+	int fd = open(path, (flags & DB_READ ? O_RDONLY : O_RDWR | O_CREAT) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600), e;
 	struct stat st;
 
 	if (fd < 0)

@@ -29,11 +29,13 @@ clean(int dir)
 {
 	int fd = fcntl(dir, F_DUPFD_CLOEXEC, 0);
 	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	struct stat st;
 
 	if (!d)
 		return;
-	for (struct dirent *e; (e = readdir(d)) != NULL;)
-		if (strncmp(e->d_name, STALE, sizeof STALE - 1) == 0)
+	for (struct dirent *e; (e = readdir(d)) != NULL;)	/* it may be a place like /var/tmp: root could remove another's */
+		if (strncmp(e->d_name, STALE, sizeof STALE - 1) == 0 && fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode) && st.st_uid == geteuid())
 			unlinkat(dir, e->d_name, 0);
 	closedir(d);
 }
