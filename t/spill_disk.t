@@ -49,9 +49,13 @@ check 'files have no names; a killed node leaves nothing' prints '0
 false	the node died' fill 25 kill
 check 'really nothing' prints '' ls -A "$TMP/spill"
 
-mkdir -p "$TMP/older" && : >"$TMP/older/rota-spill-1-0" && : >"$TMP/older/mine"
-check 'what a system without such files could leave is removed, and nothing else' prints 'true
-mine' sh -c 'ROTA_SPILL=$TMP/older; export ROTA_SPILL; timeout 100 rlua "$TMP/fill.lua" 25 read && ls -A "$TMP/older"'
+mkdir -p "$TMP/older" && : >"$TMP/older/rota-spill-1-0" && : >"$TMP/older/mine" && ln -s mine "$TMP/older/rota-spill-2-0"
+others=
+[ "$(id -u)" != 0 ] || { : >"$TMP/older/rota-spill-3-0"; chown 33 "$TMP/older/rota-spill-3-0"; others='
+rota-spill-3-0'; }
+check "what a system without such files could leave is removed, and nothing else, another user's neither" prints "true
+mine
+rota-spill-2-0$others" sh -c 'ROTA_SPILL=$TMP/older; export ROTA_SPILL; timeout 100 rlua "$TMP/fill.lua" 25 read && ls -A "$TMP/older"'
 
 # each of these waits in vain for room, as long as a put does: side by side
 ROTA_SPILL_SHARE=1 fill 25 read >"$TMP/guard" &
