@@ -445,6 +445,59 @@ many(unsigned nc, unsigned n)
 	return e;
 }
 
+/* one transaction of changes as "KEY=VALUE", or "KEY" to delete it */
+static int
+several(const char *const *change)
+{
+	struct buf ops = BUF_INIT;
+	int e;
+
+	for (; *change; change++) {
+		const char *eq = strchr(*change, '=');
+		size_t n = eq ? (size_t)(eq - *change) : strlen(*change);
+
+		mp_put_array(&ops, eq ? 3 : 1);
+		mp_put_bin(&ops, *change, n);
+		if (eq) {
+			mp_put_bin(&ops, eq + 1, strlen(eq + 1));
+			mp_put_uint(&ops, KV_LASTS);
+		}
+	}
+	e = SAY(1, 1, kv_txn, .req = 8, .ops = span_of(ops.data, ops.len), .proc = 1);
+	buf_release(&ops);
+	return e;
+}
+#define SEVERAL(...) several((const char *const[]){ __VA_ARGS__, NULL })
+
+/* what adds no bytes is accepted of a full store too */
+static void
+full(void)
+{
+	uint64_t was = k.bytes, over;
+
+	SEVERAL("f1=12345678", "f2=12345678");
+	over = KV_BYTES_MAX - k.bytes;
+	k.bytes += over;				/* as if that much was there */
+	txn("f1", "1234567", KV_LASTS, -1, 1, 1);
+	ok(last.ok && k.bytes == KV_BYTES_MAX - 1);	/* a shorter value of a key that is there */
+	txn("f1", "abcdefgh", KV_LASTS, -1, 1, 1);
+	ok(last.ok && k.bytes == KV_BYTES_MAX);		/* and one as long as there is room */
+	txn("f1", "123456789", KV_LASTS, -1, 1, 1);
+	ok(last.code == ERR_FULL);			/* a longer one is not */
+	SEVERAL("f1=123456789", "f2=1234567");
+	ok(last.ok && k.bytes == KV_BYTES_MAX);		/* unless another one makes room for it, in any order */
+	SEVERAL("f3=1234567", "f2");
+	ok(last.ok && last.changed == 2);		/* or a deletion does */
+	SEVERAL("f1=", "f1=", "f1=", "f1=123456789012");
+	ok(last.code == ERR_FULL);			/* of several changes of one key the last one counts: no room is made twice */
+	SEVERAL("f1=123456789012", "f1=1");
+	ok(last.ok && last.changed == 2);
+	SEVERAL("f1", "f3", "f9");
+	ok(last.ok && last.changed == 2 && k.bytes == was + over && k.bytes < KV_BYTES_MAX);
+	k.bytes -= over;
+	ok(kv_check(&k) == 0);
+}
+
 /* each limit can be reached, and one more is refused with a line that says what it is */
 static void
 limits(void)
@@ -489,6 +542,7 @@ limits(void)
 	txn("full", NULL, KV_LASTS, -1, 1, 1);
 	ok(last.ok && k.bytes == KV_BYTES_MAX - 10);	/* a deletion makes room */
 	k.bytes = was;
+	full();
 
 	while (k.log.nwatch < KV_WATCHES_MAX && SAY(1, 1, kv_watch, .req = 3, .prefix = span_text("w/")) == 0 && last.type == 0)
 		;

@@ -25,7 +25,7 @@
 #define KV_KEY_MAX 255u
 #define KV_VALUE_MAX (1u << 20)
 #define KV_OPS_MAX 1024u		/* compares, and changes, of a transaction */
-#define KV_BYTES_MAX (UINT64_C(256) << 20)	/* keys and values in all; ERR_FULL: what a transaction puts would not fit beside them */
+#define KV_BYTES_MAX (UINT64_C(256) << 20)	/* keys and values in all; ERR_FULL: a transaction that adds some does not fit */
 #define KV_LOG_MAX 65536u		/* changes remembered */
 #define KV_LOG_BYTES (16u << 20)	/* and their bytes */
 #define KV_WATCHES_MAX 65536u
@@ -70,14 +70,5 @@ void	kv_node_gone(struct kv *k, uint32_t node, struct control_out *o);
 void	kv_node_heir(struct kv *k, uint32_t node, struct span procs, struct span jobs, struct control_out *o);
 void	kv_job_end(struct kv *k, uint64_t job, struct control_out *o);
 int	kv_check(const struct kv *k);		/* tests: 0, or the line that found the fault */
-
-/* kv_log.c, for kv.c */
-void	kv_log_add(struct kv *k, struct span key, const void *val, size_t n);	/* val NULL: deleted; at revision k->rev */
-void	kv_log_tell(struct kv *k, struct control_out *o);	/* revision k->rev is complete */
-int	kv_log_watch(struct kv *k, uint64_t peer, const struct frame *f, struct control_out *o);
-int	kv_log_cancel(struct kv *k, uint64_t peer, const struct frame *f);
-void	kv_log_peer_gone(struct kv *k, uint64_t peer);
-void	kv_log_release(struct kv *k);
-int	kv_log_check(const struct kv *k);
 
 #endif

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/err.h"
-#include "core/control_fx.h"
+#include "core/kv_inner.h"
 #include "wire/mp.h"
 
 struct watch {				/* waits for a change */
