@@ -25,5 +25,13 @@ make(16)
 bytes, dropped = kept()
 T.ok(bytes > 60 << 20 and bytes <= 64 << 20, "one more does not", bytes)
 T.is(dropped, 1, "the oldest goes")
+local function mem(o)				-- of the first row of rstat mem
+	local p = io.popen(("rstat -A %s mem %s 2>&1"):format(rota.nodes()[1].address, o))
+	local line = p:read "l"
+	p:close()
+	return line
+end
+T.is(mem "-o lineage_dropped,where", "1\tarena", "rstat mem counts it")
+T.has(mem "-J", ',"lineage_dropped":1}', "as JSON, too")
 for i = 1, 16 do T.is(#rota.get(refs[i]), 8000 + i, "its value stays: " .. i) end
 T.done()

@@ -30,7 +30,7 @@ static const struct table_col objects[] = {		/* first what a narrow terminal is 
 static const struct table_col mem[] = {		/* the same, for the question who holds the memory */
 	{ "size", TABLE_BYTES }, { "id", TABLE_STRING }, { "where", TABLE_STRING }, { "owner", TABLE_STRING },
 	{ "refs", TABLE_UINT }, { "holders", TABLE_UINT }, { "pinned", TABLE_UINT }, { "age", TABLE_AGE },
-	{ "kind", TABLE_STRING }, { "name", TABLE_STRING }, { "state", TABLE_STRING }, { 0 }
+	{ "kind", TABLE_STRING }, { "name", TABLE_STRING }, { "state", TABLE_STRING }, { "lineage_dropped", TABLE_UINT }, { 0 }
 };
 static const struct table_col groups[] = {
 	{ "id", TABLE_STRING }, { "name", TABLE_STRING }, { "state", TABLE_STRING }, { "strategy", TABLE_STRING },

@@ -81,6 +81,12 @@ counts(struct rows *r, const struct seen *o)
 		mp_put_nil(&r->b);
 }
 
+static uint64_t
+dropped(const struct nproc *owner)		/* tasks of it whose results cannot be made again: their lineage was too much */
+{
+	return owner && owner->page ? atomic_load(&owner->page->counter[CNT_LINEAGE_DROPPED]) : 0;
+}
+
 static void
 object_row(struct rows *r, const struct seen *o)
 {
@@ -91,7 +97,7 @@ object_row(struct rows *r, const struct seen *o)
 
 	if (r->job && !(owner && owner->job && owner->job->number == r->job))
 		return;
-	row(r, 14);
+	row(r, 15);
 	put_text(r, "id", id_format(id, o->id));
 	put_u(r, "size", o->size);
 	put_text(r, "state", o->arena ? "sealed" : "spilled");
@@ -114,6 +120,7 @@ object_row(struct rows *r, const struct seen *o)
 	else
 		mp_put_nil(&r->b);
 	put_s(r, "name", k ? k->name : NULL, k ? k->nname : 0);
+	put_u(r, "lineage_dropped", k ? 0 : dropped(owner));
 }
 
 struct each {
@@ -212,7 +219,7 @@ owner_row(struct rows *r, struct nproc *p, const char *who, const struct owner *
 	put_u(r, "pinned", w->pinned);
 	put_u(r, "lent", p ? arena_node_lent(&r->n->arena, p->number) : 0);
 	put_u(r, "lineage", p ? atomic_load(&p->page->counter[CNT_LINEAGE]) : 0);
-	put_u(r, "lineage_dropped", p ? atomic_load(&p->page->counter[CNT_LINEAGE_DROPPED]) : 0);
+	put_u(r, "lineage_dropped", dropped(p));
 }
 
 void
