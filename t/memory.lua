@@ -78,6 +78,13 @@ ok(v == nil and tostring(e):find "not enough memory", "a constructor over it fai
 v, e = rota.pget(rota.task(function(fn, mb) return rota.get(fn(mb)) end):with { memory = "64M" }(rota.task(fill), 100))
 ok(v, "a child has its own claim", e)
 
+-- what an earlier task left is not room for one that has a limit
+for i = 1, 4 do
+	rota.pget { rota.task(fill)(150), rota.task(fill)(150) }
+	v, e = rota.pget { f(100), f(100) }
+	ok(not v[1] and not v[2] and e[1].code == "oom" and e[2].code == "oom", "it is not lent from before", v[1], v[2])
+end
+
 -- at once and mixed with others
 local refs = {}
 for i = 1, 40 do refs[i] = (i % 3 == 0 and f or rota.task(fill))(i % 3 == 0 and i % 2 == 0 and 100 or 5) end

@@ -382,6 +382,7 @@ struct client {
 	uint64_t data_base, limited;	/* limit.c: bytes of RLIMIT_DATA that do not count; memory= of what we run, 0 none */
 	uint64_t data_soft;		/* as we found it */
 	bool data_known;
+	bool newly_limited;		/* a limit was set, and serve_limited has not been told of it */
 	bool stopping;
 	bool retired;			/* it claims no more, and is about to be told to stop */
 	unsigned held;			/* completions that found their ring full */

@@ -58,7 +58,15 @@ limit_memory(struct client *c, uint64_t bytes)
 	if (!c->worker || c->data_base == 0 || bytes == c->limited)
 		return;
 	__atomic_store_n(&c->limited, bytes, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->newly_limited, bytes != 0, __ATOMIC_RELAXED);
 	set(c, bytes ? c->data_base + bytes : RLIM_INFINITY);
+}
+
+bool
+serve_limited(struct client *c)
+{
+	return __atomic_load_n(&c->newly_limited, __ATOMIC_RELAXED) &&
+	    __atomic_exchange_n(&c->newly_limited, false, __ATOMIC_RELAXED);
 }
 
 uint64_t

@@ -327,10 +327,12 @@ serve_next(struct client *c, struct task_in *t)
 	}
 	if (lk)
 		lock_drop(&c->lock);
-	if (got)
+	if (got) {
 		t->start = c->ended ? c->ended : clock_ns();
-	else
+		t->limited = serve_limited(c);
+	} else {
 		c->ended = 0;
+	}
 	return c->lost ? ERR_NO_CLUSTER : got;
 }
 
@@ -387,6 +389,7 @@ serve_own_of(struct client *c, struct task_in *t, unsigned kind)
 		t->proc = (uint32_t)c->me.proc;
 		e = copy_l(c, t, c->slab.base);
 		t->start = clock_ns();
+		t->limited = false;		/* own_fits */
 	}
 	lock_drop(&c->lock);
 	if (r && e < 0)

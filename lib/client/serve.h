@@ -24,6 +24,7 @@ struct task_in {			/* a claimed task; everything in it is a private copy but arg
 	uint64_t start;			/* clock_ns() */
 	int cancel;			/* for the script layer: ERR_CANCELLED, ERR_TIMEOUT or 0, as serve_cancelled had it */
 	bool raised;			/* the task was told */
+	bool limited;			/* serve_limited, before it runs */
 	unsigned shield;		/* levels of rota.shield */
 	const struct rec_stream *stream;	/* of one that streams, in its submitter's slab; NULL */
 	uint64_t item, skip;		/* how many it yielded, and how many of these its consumer had already */
@@ -95,6 +96,8 @@ struct serve_grant {			/* what this worker may use, as its lease has it; amounts
 	struct span resources;		/* msgpack map name -> thousandths, or empty */
 };
 struct serve_grant serve_granted(struct client *c);	/* resources live until the next wait */
+/* Was a memory= set since the last call?  What earlier work left here counts against it until it is given back. */
+bool	serve_limited(struct client *c);
 /*
  * The memory= of what runs here, in bytes, 0 for none.  on false: it does not hold for a moment, as while an error for
  * want of memory is reported.

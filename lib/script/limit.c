@@ -1,4 +1,5 @@
 #include <lauxlib.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include "script/alloc.h"
@@ -28,6 +29,13 @@ limit_watch(struct script *s)
 {
 	the_script = s;
 	alloc_short = overdraw;
+}
+
+void
+limit_begin(struct script *s)
+{
+	lua_gc(s->L, LUA_GCCOLLECT);
+	malloc_trim(0);			/* free memory of the heap is no allocation that could fail */
 }
 
 void

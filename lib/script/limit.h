@@ -11,6 +11,7 @@
 #include "script/sched.h"
 
 void	limit_watch(struct script *s);		/* a worker's state; once */
+void	limit_begin(struct script *s);		/* what earlier work left goes back: the room is for what comes */
 void	limit_collect(struct script *s, lua_State *L);	/* of the hook: after an overdraft */
 /*
  * What was raised on top of co, with the status of lua_resume, says that there is no memory: true, its words are made

@@ -420,6 +420,8 @@ start_actor(struct script *s, struct span bytes)
 	if (!copy)
 		_exit(125);
 	memcpy(copy, bytes.p, bytes.n);
+	if (serve_limited(s->c))
+		limit_begin(s);
 	serve_named(s->c, "new");
 	if (spec_get(&p, copy, bytes.n) == 0 && crun_is_class(&p)) {
 		crun_construct(s->crun, &p);
@@ -506,6 +508,8 @@ loop(struct script *s)
 		if (e == 1) {
 			if (t.start >= s->sched->next_look)
 				look_memory(s, t.start);
+			if (t.limited)
+				limit_begin(s);
 			run(s, &t);
 			continue;
 		}
@@ -556,7 +560,7 @@ work_preload(void)
 		lua_close(L);
 		return NULL;
 	}
-	lua_gc(L, LUA_GCCOLLECT);
+	lua_gc(L, LUA_GCGEN, 0, 0);	/* collects; what is there now is old, and a worker's steps leave it and its pages alone */
 	return L;
 }
 
