@@ -97,6 +97,46 @@ check 'is 2, and what it may be' sh -c 'rmap --joblog $TMP/jl --resume echo ::: 
 check '--joblog: appended at the end of each item' prints '1 2' sh -c 'rmap -k -j 1 --joblog $TMP/jl3 -s "wc -l <$TMP/jl3; : {}" ::: a b | xargs'
 check '--resume-failed' prints '2' sh -c 'rmap --joblog $TMP/jl2 -s "test {} != 2" ::: 1 2 3 2>/dev/null
 	rmap --joblog $TMP/jl2 --resume-failed -v -s "test {} != 2" ::: 1 2 3 2>&1 | grep -c "test 2\|1 of 1 failed"'
+# --- a job log that something happened to: what it says is believed, what it does not say is done again
+jl=$TMP/jl4
+log() { rmap -q -k -j 1 --joblog "$jl" "$@" echo ::: a b c; }
+log >/dev/null; cp "$jl" "$jl.whole"
+resumes() { prints "$1" log --resume && [ "$(cut -f 1,9 "$jl" | sort -n)" = "$(cut -f 1,9 "$jl.whole" | sort -n)" ] && prints '' log --resume; }
+cut_at() { head -c "$(($(wc -c <"$jl.whole") - $2))" "$jl.whole" >"$jl"; resumes "$1"; }
+check '--resume: its last line was cut' cut_at c 10
+check '--resume: in the command' cut_at c 3
+check '--resume: after a field' cut_at c 7
+check '--resume: the newline at its end is missing' cut_at '' 1
+check '--resume: a line and a half are missing' cut_at 'b
+c' "$(($(tail -1 "$jl.whole" | wc -c) + 4))"
+heading_cut() { head -c 20 "$jl.whole" >"$jl"; resumes 'a
+b
+c'; }
+check '--resume: half a heading' heading_cut
+none() { : >"$jl"; resumes 'a
+b
+c'; }
+check '--resume: empty' none
+zeros() { { head -n -1 "$jl.whole"; head -c 100 /dev/zero; } >"$jl"; resumes c; }
+check '--resume: zeros at the end, as power cuts leave them' zeros
+doubled() { { cat "$jl.whole"; tail -n +2 "$jl.whole"; } >"$jl"; prints '' log --resume && prints '' log --resume-failed; }
+check '--resume: each line doubled' doubled
+later() { { cat "$jl.whole"; sed -n '2s/	0	0	echo/	7	0	echo/p' "$jl.whole"; } >"$jl"; prints '' log --resume && prints a log --resume-failed; }
+check '--resume-failed: of two lines of an item the later one holds' later
+refused() { text=$1; shift; "$@"; [ ! -f "$jl" ] || cp "$jl" "$jl.is"; exits 2 timeout 20 rmap --joblog "$jl" --resume echo ::: a b c 2>"$TMP/e" </dev/null && grep -qF "$text" "$TMP/e" &&
+	[ "$(wc -l <"$TMP/e")" -eq 1 ] && { [ ! -f "$jl" ] || cmp "$jl" "$jl.is"; } && return; cat "$TMP/e"; return 1; }
+into() { sed "$1" "$jl.whole" >"$jl"; }
+check '--resume: a damaged line is named' refused "'$jl', line 3: not a line of a job log" into '3s/	/ /3'
+check '--resume: one with a number that is none' refused "line 2: not a line of a job log" into '2s/^1/1x/'
+check '--resume: zeros within' refused "line 2: not a line" into '2s/0	0	e/\x00	0	e/'
+check '--resume: of something else' refused 'no job log' into '1s/Seq/Nr/'
+check '--resume: without its heading' refused 'no job log' into 1d
+check '--resume: a directory' refused "cannot resume from '$jl': no regular file" sh -c "rm -f '$jl'; mkdir '$jl'"
+rmdir "$jl"
+check '--resume: a fifo: nobody waits' refused "cannot resume from '$jl': no regular file" mkfifo "$jl"
+rm "$jl"
+check '--resume: a device' refused "cannot resume from '$jl': no regular file" ln -s /dev/zero "$jl"
+rm "$jl"
 check '--results' prints 'a
 3' sh -c 'rmap --results $TMP/res -s "echo {}; exit 3" ::: a >/dev/null 2>&1; cat $TMP/res/1/stdout $TMP/res/1/status'
 check '-J' prints '"seq":1,"item":"a b","attempts":1,"status":2,"signal":0,"timeout":false,"stdout":"x\n","stderr":"\ufffd","stderr_base64":"/w=="' \

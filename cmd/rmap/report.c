@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "base/die.h"
 #include "base/json.h"
+#include "base/num.h"
 #include "os/fd.h"
 #include "rmap.h"
 
@@ -19,9 +20,10 @@ static struct done {			/* a line of the log that was there */
 	uint64_t seq;
 	char *command;
 	unsigned line;
-	bool good;
+	bool good, cut;			/* cut: without its newline, and no longer in the file */
 } *logged;
 static size_t nlogged;
+static char *cut_line;			/* as it was */
 
 void
 command_text(struct buf *b, const char *strings, unsigned n)
@@ -35,26 +37,38 @@ command_text(struct buf *b, const char *strings, unsigned n)
 
 /* --- the job log ------------------------------------------------------------------------------------------------- */
 
-static void
-log_line(const struct options *o, char *s, unsigned number)
+static bool
+number_of(const char *s, long *v)
+{
+	char *end;
+
+	*v = strtol(s, &end, 10);
+	return end > s && *end == '\0';
+}
+
+/* a line of n bytes without its newline, which is cut into fields: false if it is none */
+static bool
+log_line(const struct options *o, char *s, size_t n, struct done *d)
 {
 	char *field[9];
-	size_t n = 0;
-	struct done d = { .line = number };
+	long status, sig;
 
-	for (char *p = s; n < 9; n++) {
-		field[n] = p;
-		if (n < 8 && !(p = strchr(p, '\t')))
-			die(2, 0, "'%s', line %u: not a line of a job log", o->joblog, number);
-		if (n < 8)
-			*p++ = '\0';
+	if (strlen(s) != n)
+		return false;
+	for (unsigned k = 0; k < 8; k++) {
+		field[k] = s;
+		if ((s = strchr(s, '\t')) == NULL)
+			return false;
+		*s++ = '\0';
 	}
-	d.seq = strtoull(field[0], NULL, 10);
-	d.good = atoi(field[7]) == 0 && o->ok[atoi(field[6]) & 0xff];
-	d.command = strdup(field[8]);
-	if (!(logged = realloc(logged, (nlogged + 1) * sizeof *logged)) || !d.command)
+	if (num_u64(field[0], &d->seq) < 0 || d->seq == 0 || !number_of(field[6], &status) || !number_of(field[7], &sig))
+		return false;
+	d->good = sig == 0 && o->ok[status & 0xff];
+	d->command = strdup(s);
+	if (!(logged = realloc(logged, (nlogged + 1) * sizeof *logged)) || !d->command)
 		die(125, -ENOMEM, "cannot read '%s'", o->joblog);
-	logged[nlogged++] = d;
+	logged[nlogged++] = *d;
+	return true;
 }
 
 static int
@@ -65,45 +79,63 @@ by_seq(const void *a, const void *b)		/* of the same number the later line is th
 	return x->seq != y->seq ? (x->seq < y->seq ? -1 : 1) : x->line < y->line ? -1 : 1;
 }
 
-static void
+/*
+ * Its whole lines: so many bytes.  Whoever wrote the last one may have been killed, or the disk was full: without its newline it
+ * holds if its command is the whole one (report_has), else that item did not end for us.
+ */
+static off_t
 log_read(const struct options *o)
 {
-	FILE *f = fopen(o->joblog, "re");
+	int fd = open(o->joblog, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	char *s = NULL;
 	size_t cap = 0;
-	unsigned number = 0;
+	struct stat st;
+	off_t whole = 0;
 	ssize_t n;
+	FILE *f;
 
-	if (!f && errno == ENOENT)
-		return;
-	if (!f)
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0 || (f = fdopen(fd, "r")) == NULL)
 		die(2, -errno, "cannot read '%s'", o->joblog);
-	while ((n = getline(&s, &cap, f)) > 0) {
-		if (s[n - 1] != '\n')
-			break;			/* cut: that item did not end for us */
-		s[n - 1] = '\0';
-		if (++number > 1)
-			log_line(o, s, number);
+	if (!S_ISREG(st.st_mode))
+		die(2, 0, "cannot resume from '%s': no regular file", o->joblog);
+	for (struct done d = { .line = 1 }; (n = getline(&s, &cap, f)) > 0; d.line++) {
+		if ((d.cut = s[n - 1] != '\n') && !(cut_line = strdup(s)))
+			die(125, -ENOMEM, "cannot read '%s'", o->joblog);
+		if (d.line == 1 && strcmp(s, heading) != 0 && (!d.cut || strncmp(s, heading, (size_t)n) != 0))
+			die(2, 0, "cannot resume from '%s': no job log, as its first line is not 'Seq Host ... Command'", o->joblog);
+		if (!d.cut)
+			s[n - 1] = '\0';
+		if (d.line > 1 && !log_line(o, s, (size_t)n - !d.cut, &d) && !d.cut)
+			die(2, 0, "'%s', line %u: not a line of a job log, which has 9 fields with tabs between; remove it, "
+			    "and its item runs again", o->joblog, d.line);
+		if (!d.cut)
+			whole += n;
 	}
+	if (ferror(f))
+		die(2, -errno, "cannot read '%s'", o->joblog);
 	free(s);
 	fclose(f);
 	if (nlogged)
 		qsort(logged, nlogged, sizeof *logged, by_seq);
+	return whole;
 }
 
 void
 report_open(const struct options *o)
 {
 	struct stat st;
+	off_t whole = 0;
 
 	if (o->results && mkdir(o->results, 0777) < 0 && errno != EEXIST)
 		die(2, -errno, "cannot make directory '%s'", o->results);
 	if (!o->joblog)
 		return;
 	if (o->resume)
-		log_read(o);
+		whole = log_read(o);
 	log_fd = open(o->joblog, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (o->resume ? 0 : O_TRUNC), 0666);
-	if (log_fd < 0 || fstat(log_fd, &st) < 0)
+	if (log_fd < 0 || (o->resume && ftruncate(log_fd, whole) < 0) || fstat(log_fd, &st) < 0)
 		die(2, -errno, "cannot write '%s'", o->joblog);
 	if (st.st_size == 0 && fd_write_all(log_fd, heading, sizeof heading - 1) < 0)
 		die(2, -errno, "cannot write '%s'", o->joblog);
@@ -114,7 +146,7 @@ report_has(const struct options *o, uint64_t seq, const char *strings, unsigned 
 {
 	size_t lo = 0, hi = nlogged;
 	struct buf b = BUF_INIT;
-	const struct done *d;
+	struct done *d;
 	bool same;
 
 	while (lo < hi) {			/* the last line of seq: the first one beyond it, less one */
@@ -131,6 +163,13 @@ report_has(const struct options *o, uint64_t seq, const char *strings, unsigned 
 	command_text(&b, strings, n);
 	same = strlen(d->command) == b.len && memcmp(d->command, b.data, b.len) == 0;
 	buf_release(&b);
+	if (d->cut && !same)
+		return false;
+	if (d->cut) {
+		d->cut = false;
+		if (fd_write_all(log_fd, cut_line, strlen(cut_line)) < 0 || fd_write_all(log_fd, "\n", 1) < 0)
+			die(2, -errno, "cannot write '%s'", o->joblog);
+	}
 	if (!same)
 		die(2, 0, "joblog line %u: command differs; the input or the command has changed", d->line);
 	return d->good || !o->resume_failed;
