@@ -138,7 +138,6 @@ has(select(2, pcall(function() return th(1):get() end)), "a coroutine cannot tra
 has(select(2, pcall(function() return th(1):get() end)), "a coroutine cannot travel", "again")
 raises("a coroutine cannot travel", "an argument that cannot travel raises at the call", two, coroutine.create(print))
 is(two(1):get(), 20, "and nothing was sent")
-raises("references and actor handles", "a reference", two, rota.put(1))
 raises("more arguments", "too many arguments", two, 1, 2)
 
 -- what is refused when the graph is made

@@ -392,6 +392,8 @@ route_l(struct client *c, const struct msg_route *m)
 		held_l(c, m->id);
 		for (size_t i = 0; i + 16 <= m->body.n; i += 16)
 			held_l(c, id_at(m->body.p + i));
+		c->echoed += m->proc == c->me.proc;
+		chans_held_l(c);
 		break;
 	case ROUTE_DROP:
 		dropped_l(c, m);
@@ -436,4 +438,5 @@ proc_dead_l(struct client *c, uint32_t proc, int code, const char *text)
 		s->holding = 0;
 		rec_unref_l(c, r);
 	}
+	chans_held_l(c);
 }

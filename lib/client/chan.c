@@ -23,6 +23,8 @@ end_new(struct client *c, uint64_t number, bool reader, int fd, struct client_ch
 	ch->reader = reader;
 	list_init(&ch->held);
 	list_init(&ch->drain);
+	list_init(&ch->owed);
+	list_init(&ch->due);
 	if ((e = chan_map(fd, &ch->e)) == 0 && (e = reader ? chan_take_reader(&ch->e) : chan_take_writer(&ch->e)) == 0) {
 		lock_take(&c->lock);
 		list_add_tail(&c->chans, &ch->link);
@@ -44,20 +46,38 @@ chans_die_l(struct client *c)
 		if (atomic_load(&peer_side(ch)->owner) != c->me.proc && !atomic_load(&ch->e.shm->kept))
 			atomic_store(&peer_side(ch)->dead, CHAN_CRASHED);
 	}
+	c->echoed = c->echoes;			/* they are not heard any more */
+	chans_held_l(c);
+}
+
+/* what only a present end has.  Its messages in the ring are another's, or nobody's */
+static void
+end_strip(struct client_chan *ch)
+{
+	while (!list_empty(&ch->held))
+		chan_held_free(ch);
+	list_del(&ch->drain);
+	buf_release(&ch->copy);
+}
+
+static void
+end_free_l(struct client_chan *ch)
+{
+	chan_forget_l(ch, true);
+	list_del(&ch->link);
+	chan_unmap(&ch->e);
+	free(ch);
 }
 
 static void
 end_free(struct client_chan *ch)
 {
-	while (!list_empty(&ch->held))
-		chan_held_free(ch);
-	list_del(&ch->drain);
-	lock_take(&ch->c->lock);
-	list_del(&ch->link);
-	lock_drop(&ch->c->lock);
-	chan_unmap(&ch->e);
-	buf_release(&ch->copy);
-	free(ch);
+	struct client *c = ch->c;
+
+	end_strip(ch);
+	lock_take(&c->lock);
+	end_free_l(ch);
+	lock_drop(&c->lock);
 }
 
 /* waits for the answer: *number and the descriptor of the segment, or a negative error and why */
@@ -145,6 +165,29 @@ client_chan_open(struct client *c, uint64_t number, bool reader, struct client_c
 	return e;
 }
 
+void
+chan_gone_l(struct client_chan *ch)
+{
+	if (ch->left == LEFT_CLOSED) {
+		if (ch->reader) {
+			atomic_store(&ch->e.shm->r.held, UINT64_MAX);
+			ring_peer(ch);
+		}
+		closed_l(ch->c, ch->number, ch->reader);
+	}
+	end_free_l(ch);
+}
+
+/* the end is ours no more, but as long as it holds something for others it is kept in mind */
+static void
+leave_l(struct client_chan *ch, int how)
+{
+	chan_forget_l(ch, false);
+	ch->left = how;
+	if (list_empty(&ch->owed) && list_empty(&ch->due))
+		chan_gone_l(ch);
+}
+
 uint64_t
 client_chan_number(const struct client_chan *ch)
 {
@@ -160,17 +203,27 @@ client_chan_alone(const struct client_chan *ch)
 int
 client_chan_pass(struct client_chan *ch)
 {
+	struct client *c = ch->c;
+	int e;
+
 	if (ch->partial || ch->at.p || !list_empty(&ch->held))
 		return -EBUSY;
+	if ((e = chan_await_owners(ch)) < 0)	/* the next one to have the end speaks for all messages before */
+		return e;
+	end_strip(ch);
+	lock_take(&c->lock);
 	atomic_store(&own_side(ch)->owner, 0);
-	end_free(ch);
+	leave_l(ch, LEFT_PASSED);
+	lock_drop(&c->lock);
 	return 0;
 }
 
 static void
-last_words(struct client_chan *ch, const unsigned char *error, size_t n)
+last_words(struct client_chan *ch, const unsigned char *error, size_t n, bool refs)
 {
 	struct buf b = BUF_INIT;
+	struct payload p;
+	unsigned tag = CHAN_LAST | CHAN_ERROR;
 	char text[512];
 	int code;
 
@@ -180,30 +233,36 @@ last_words(struct client_chan *ch, const unsigned char *error, size_t n)
 			goto out;
 		error = b.data;
 		n = b.len;
+		refs = false;
 	}
-	if (!ch->partial && chan_room(&ch->e, n, true) >= (int64_t)n) {
-		memcpy(chan_fill(&ch->e), error, n);
-		chan_publish(&ch->e, n, CHAN_LAST | CHAN_ERROR | 1, false);
+	p = (struct payload){ .p = error, .n = n, .nvals = 1, .flags = PAYLOAD_REFS };
+	if (!ch->partial && chan_room(&ch->e, n, true) >= (int64_t)n && (!refs || chan_hold(ch, &p, &tag, &p) == 0)) {
+		memcpy(chan_fill(&ch->e), p.p, p.n);
+		chan_publish(&ch->e, p.n, tag | 1, false);
+		if (refs)
+			chan_sent(ch);
 	}
 out:
 	buf_release(&b);
 }
 
 void
-client_chan_close(struct client_chan *ch, const unsigned char *error, size_t n)
+client_chan_close(struct client_chan *ch, const unsigned char *error, size_t n, bool refs)
 {
 	struct client *c = ch->c;
 
-	if (!c->lost) {
-		if (error && !ch->reader)
-			last_words(ch, error, n);
-		atomic_store(&own_side(ch)->closed, 1);
-		ring_peer(ch);
-		lock_take(&c->lock);
-		closed_l(c, ch->number, ch->reader);
-		lock_drop(&c->lock);
+	if (c->lost) {
+		end_free(ch);
+		return;
 	}
-	end_free(ch);
+	if (error && !ch->reader)
+		last_words(ch, error, n, refs);
+	atomic_store(&own_side(ch)->closed, 1);
+	ring_peer(ch);
+	end_strip(ch);
+	lock_take(&c->lock);
+	leave_l(ch, LEFT_CLOSED);
+	lock_drop(&c->lock);
 }
 
 int
@@ -219,7 +278,8 @@ client_chan_peer(const struct client_chan *ch)
 bool
 client_chan_ready(struct client_chan *ch)
 {
-	if (ch->reader ? ch->at.p || !list_empty(&ch->held) || chan_ready(&ch->e) : ch->need != UINT64_MAX && chan_room(&ch->e, ch->need, false) != 0)
+	if (ch->reader ? ch->at.p || !list_empty(&ch->held) || chan_ready(&ch->e) : ch->need != UINT64_MAX &&
+	    chan_taken_count(ch) >= ch->await && chan_room(&ch->e, ch->need, false) != 0)
 		return true;
 	return chan_over(peer_side(ch)) != 0;
 }

@@ -21,18 +21,37 @@ struct client_chan {
 	struct list held;		/* reader: messages that were taken out of the ring, first those to be got first */
 	struct list drain;		/* in client.drains, or in no list */
 	bool stuck;			/* what is in the ring cannot be taken: get says why */
+
+	/* chan_hold.c */
+	enum { LEFT_NOT, LEFT_CLOSED, LEFT_PASSED } left;	/* no end of ours any more, but it waits for what follows */
+	struct list owed;		/* writer: what was sent and is held here */
+	struct owed *sending;		/* the message that is being sent, if it is to go there */
+	unsigned char place[WREF_SIZE];	/* where that is */
+	uint64_t await;			/* message that is to be taken before that is sent; 0: none */
+	struct list due;		/* reader: messages that were taken, and have been told to owners */
+	struct due *now;		/* the one that was got, if it goes there; NULL: nothing in it is referred to */
+	struct rec *obj;		/* its value, while it is decoded */
+	bool was;			/* client.decoding before */
+	size_t mark;			/* client.nfresh then */
 };
 
 struct held {
 	struct list link;
 	struct buf b;
 	unsigned tag;
+	uint64_t number;
 };
 
 static inline struct chan_side *
 peer_side(const struct client_chan *ch)
 {
 	return ch->reader ? &ch->e.shm->w : &ch->e.shm->r;
+}
+
+static inline uint64_t
+chan_taken_count(const struct client_chan *ch)	/* writer: messages that the reader took */
+{
+	return atomic_load_explicit(&ch->e.shm->r.count, memory_order_acquire);
 }
 
 /* after something was published.  The fence stands before the bell is looked up: the end may be moving. */
@@ -46,6 +65,19 @@ ring_peer(struct client_chan *ch)
 	if (i < NODEPAGE_BELLS && atomic_load_explicit(&ch->c->np->bell[i].word, memory_order_relaxed) != 0)
 		bell_wake(ch->c->np, &ch->c->np->bell[i]);
 }
+
+/* chan.c */
+void	chan_gone_l(struct client_chan *ch);	/* one that left waits for nothing any more: freed */
+
+/* chan_hold.c */
+/* p is put into a record, which ch->sending holds; *out is what goes through the ring.  Then chan_sent, or chan_unsent */
+int	chan_hold(struct client_chan *ch, const struct payload *p, unsigned *tag, struct payload *out);
+void	chan_sent(struct client_chan *ch);
+void	chan_unsent(struct client_chan *ch);
+uint64_t chan_afford(struct client_chan *ch);	/* the message to be taken first, or more than the ring's bytes would be in the store; 0 */
+void	chan_due(struct client_chan *ch, uint64_t number);	/* the message with CHAN_REFS or CHAN_STORED that was got is done with */
+int	chan_await_owners(struct client_chan *ch);	/* until all are told: 0, ERR_NO_CLUSTER */
+void	chan_forget_l(struct client_chan *ch, bool all);	/* all of it, or but what is waited for after it has left */
 
 void	chan_held_free(struct client_chan *ch);	/* the first one; its room is used again.  chan_recv.c */
 

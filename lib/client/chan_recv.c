@@ -63,6 +63,7 @@ take(struct client_chan *ch)
 		return 0;
 	h->b = ch->copy;
 	h->tag = m.tag;
+	h->number = ch->e.count;
 	ch->copy = (struct buf)BUF_INIT;
 	list_add_tail(&ch->held, &h->link);
 	return 1;
@@ -108,6 +109,16 @@ client_chan_get(struct client_chan *ch, struct chan_in *m)
 	m->p = ch->at.p;
 	m->n = ch->at.n;
 	m->nseg = 0;
+	if (m->tag & CHAN_STORED) {
+		unsigned char at[WREF_SIZE];
+
+		if (m->n != sizeof at)
+			return ERR_PROTO;
+		memcpy(at, m->p, sizeof at);
+		val_wref_unpack(&m->stored, at);
+		m->n = 0;
+		return 1;
+	}
 	if (m->tag & CHAN_OOB)
 		return parse_oob(ch, m, copied);
 	if (!copied && !(m->tag & CHAN_BYTES)) {
@@ -137,12 +148,19 @@ chan_held_free(struct client_chan *ch)
 void
 client_chan_done(struct client_chan *ch)
 {
+	uint64_t number = 0;
+
 	if (ch->at.p && ch->at.more) {
+		number = list_entry(list_first(&ch->held), struct held, link)->number;
 		chan_held_free(ch);
 	} else if (ch->at.p) {
 		chan_taken(&ch->e, &ch->at);
-		ring_peer(ch);
+		number = ch->e.count;
 	}
+	if (ch->at.tag & CHAN_CARRIED && ch->at.p)
+		chan_due(ch, number);
+	if (number)
+		ring_peer(ch);
 	ch->at.p = NULL;
 	if (ch->copy.cap > 1u << 20)		/* a rare long one does not stay */
 		buf_release(&ch->copy);

@@ -84,8 +84,12 @@ client_chan_put(struct client_chan *ch, const struct payload *p, unsigned tag)
 		return ERR_VALUE;
 	if ((e = send_ready(ch)) < 0)
 		return e;
+	if (p->flags & PAYLOAD_REFS)
+		return 0;
 	tag |= p->nvals;
 	if (p->nseg == 0) {
+		if (p->n >= CHAN_STORE)
+			return 0;
 		if ((ch->need = p->n) > chan_longest(&ch->e)) {
 			ch->need = 1;
 			return 0;
@@ -98,6 +102,8 @@ client_chan_put(struct client_chan *ch, const struct payload *p, unsigned tag)
 	} else {
 		if ((e = gather(&g, p)) < 0)
 			return e;
+		if (g.left >= CHAN_STORE)
+			return 0;
 		if ((ch->need = g.left) > chan_longest(&ch->e)) {
 			ch->need = 1;
 			return 0;
@@ -112,16 +118,14 @@ client_chan_put(struct client_chan *ch, const struct payload *p, unsigned tag)
 	return 1;
 }
 
-int
-client_chan_send(struct client_chan *ch, const struct payload *p, unsigned tag,
-    int (*wait)(struct client_chan *ch, void *arg), void *arg)
+/* in as many parts as it takes */
+static int
+send_parts(struct client_chan *ch, const struct payload *p, unsigned tag, chan_waiter *wait, void *arg)
 {
 	struct gather g;
 	size_t longest = chan_longest(&ch->e), least;
-	int e = client_chan_put(ch, p, tag);
+	int e;
 
-	if (e != 0)
-		return e < 0 ? e : 0;
 	if ((e = gather(&g, p)) < 0)
 		return e;
 	if (g.left > client_chan_longest)
@@ -151,6 +155,51 @@ client_chan_send(struct client_chan *ch, const struct payload *p, unsigned tag,
 			return 0;
 	}
 	return 0;
+}
+
+static bool
+is_long(const struct payload *p)
+{
+	uint64_t n = p->n;
+
+	for (unsigned i = 0; i < p->nseg; i++)
+		n += p->seg[i].n;
+	return n >= CHAN_STORE;
+}
+
+/* what it refers to is held here from now on; what is long is in the store */
+static int
+send_held(struct client_chan *ch, const struct payload *p, unsigned tag, chan_waiter *wait, void *arg)
+{
+	struct payload q;
+	int e = chan_hold(ch, p, &tag, &q);
+
+	if (e == ERR_FULL && !(p->flags & PAYLOAD_REFS))
+		return send_parts(ch, p, tag, wait, arg);
+	if (e < 0)
+		return e;
+	ch->await = chan_afford(ch);
+	ch->need = 1;
+	while (e == 0 && chan_taken_count(ch) < ch->await)
+		if ((e = send_ready(ch)) == 0)
+			e = wait(ch, arg);
+	ch->await = 0;
+	if (e == 0 && (e = send_parts(ch, &q, tag, wait, arg)) == 0)
+		chan_sent(ch);
+	else
+		chan_unsent(ch);
+	return e;
+}
+
+int
+client_chan_send(struct client_chan *ch, const struct payload *p, unsigned tag, chan_waiter *wait, void *arg)
+{
+	int e = client_chan_put(ch, p, tag);
+
+	if (e != 0)
+		return e < 0 ? e : 0;
+	ch->await = 0;
+	return p->flags & PAYLOAD_REFS || is_long(p) ? send_held(ch, p, tag, wait, arg) : send_parts(ch, p, tag, wait, arg);
 }
 
 bool

@@ -325,6 +325,8 @@ struct client {
 	unsigned nwatch;
 	struct list drains;		/* ends whose messages are taken before the main thread sleeps */
 	uint64_t upsets;		/* changes of the state of actors, so far */
+	unsigned owing;			/* of them, those that hold what they sent (chan_hold.c) */
+	uint64_t echoes, echoed;	/* asked for, and heard: what was sent to the node before is done */
 
 	bool corked;			/* out is to be sent soon */
 
@@ -656,8 +658,10 @@ void	member_ready_l(struct client *c, struct member *m);	/* waitset.c */
 
 bool	wait_spin(struct client *c);	/* spins where it can pay; true: something came */
 
-/* chan.c, chan_recv.c */
+/* chan.c, chan_recv.c, chan_hold.c */
 void	chans_die_l(struct client *c);			/* other processes that have their other ends */
+void	chans_held_l(struct client *c);			/* an owner answered, or will not: what was received may be known as held */
+void	chans_settle_l(struct client *c);		/* main thread: what was taken, or never will be, is let go of */
 bool	chans_glance(const struct client *c);		/* one of those that are watched is ready */
 void	chans_drain(struct client *c);
 bool	chans_drainable(const struct client *c);

@@ -177,6 +177,8 @@ look(struct client *c, bool (*ready)(struct client *, void *), void *arg, bool s
 	atomic_store_explicit(&c->polls, c->polls + 1, memory_order_relaxed);
 	if (c->held)
 		serve_held_l(c);
+	if (c->owing)
+		chans_settle_l(c);
 	if (c->dead_leases)
 		leases_bury_l(c);
 	if (c->dead_inrings)

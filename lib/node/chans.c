@@ -174,7 +174,7 @@ on_open(struct nproc *p, const struct frame *f)
 	end = &ch->end[m.end];
 	if (end->over)
 		proc_fail(p, m.req, ERR_CLOSED, "the %s end of channel %llu %s", m.end ? "reading" : "writing",
-		    (unsigned long long)m.chan, atomic_load(&side(ch, (unsigned)m.end)->dead) ? "died with its process" : "was closed");
+		    (unsigned long long)m.chan, atomic_load(&side(ch, (unsigned)m.end)->closed) ? "was closed" : "died with its process");
 	else if (!free_for(ch, (unsigned)m.end, p))
 		proc_fail(p, m.req, -EBUSY, "the %s end of channel %llu is in use by process %d: each end has one user at a time",
 		    m.end ? "reading" : "writing", (unsigned long long)m.chan, end->p ? (int)end->p->pid : 0);
@@ -221,10 +221,8 @@ chans_lost(struct nproc *p)
 		struct nchan *ch = e->ch;
 		unsigned end = e == &ch->end[1];
 
-		if (atomic_load(&side(ch, end)->closed))
-			end_over(n, ch, end, 0);
-		else if (atomic_load(&side(ch, end)->owner) != 0)
-			end_over(n, ch, end, CHAN_CRASHED);
+		if (atomic_load(&side(ch, end)->closed) || atomic_load(&side(ch, end)->owner) != 0)
+			end_over(n, ch, end, CHAN_CRASHED);	/* one that was closed still held something for the other */
 		else {
 			list_del(&e->link);
 			e->p = NULL;
@@ -260,7 +258,7 @@ bury(struct node *n, struct nchan *ch, unsigned end)
 {
 	struct chan_side *s = side(ch, end);
 
-	end_over(n, ch, end, atomic_load(&s->closed) || atomic_load(&s->dead) ? 0 : CHAN_CRASHED);
+	end_over(n, ch, end, atomic_load(&s->dead) ? 0 : CHAN_CRASHED);
 }
 
 static void

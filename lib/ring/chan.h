@@ -26,7 +26,7 @@
 #include "base/err.h"
 
 #define CHAN_MAGIC 0x6e616863u
-#define CHAN_LAYOUT 2u
+#define CHAN_LAYOUT 3u
 #define CHAN_PAGE 4096u
 #define CHAN_MIN 4096u			/* bytes of the smallest ring */
 #define CHAN_MAX (UINT64_C(1) << 30)
@@ -41,9 +41,10 @@
 #define CHAN_CRASHED 1u			/* chan_side.dead: its process died */
 #define CHAN_GONE 2u			/* nobody has it and nobody will */
 
-struct chan_side {			/* of one end; pos, count, closed, owner and taken are written by the process that has it */
+struct chan_side {			/* of one end; pos, count, held, closed, owner and taken are written by the process that has it */
 	alignas(64) _Atomic uint64_t pos;	/* bytes written, or bytes read */
 	_Atomic uint64_t count;		/* messages */
+	_Atomic uint64_t held;		/* reader: up to this message, all that came with them is its own to hold */
 	alignas(64) _Atomic uint32_t closed;	/* what seldom changes: the other end looks here at each message */
 	_Atomic uint32_t dead;		/* by rlet: CHAN_CRASHED or CHAN_GONE */
 	_Atomic uint32_t owner;		/* process number; 0: on its way to another process */

@@ -113,7 +113,7 @@ chan_raise(lua_State *L, uint64_t number, bool reader, int e)
 	}
 	if (e == ERR_VALUE && !reader)
 		script_raise(L, e, "the message is too long for channel %llu: 4 GiB and 65535 values at most", (unsigned long long)number);
-	script_raise(L, e, "channel %llu: %s", (unsigned long long)number, err_str(e));
+	script_raise(L, e, "channel %llu: %s", (unsigned long long)number, script_why(script_of(L)->c, e));
 }
 
 /* --- sending ------------------------------------------------------------------------------------------------------ */
@@ -162,10 +162,6 @@ l_send(lua_State *L)				/* w:send(v, …) */
 		end_of(L, u, false);
 		return luaL_error(L, "the end of a channel cannot travel through itself");
 	}
-	if (s->enc.flags & ENC_REFS) {
-		enc_forget(L, &s->enc);
-		return luaL_error(L, "references and actor handles cannot travel through a channel");
-	}
 	return send(L, u, &p, 0);
 }
 
@@ -192,8 +188,8 @@ l_write(lua_State *L)				/* w:write(string or buffer): bytes as they are */
 
 /* --- receiving ----------------------------------------------------------------------------------------------------- */
 
-int
-chan_values(lua_State *L, const struct chan_in *m)
+static int
+values(lua_State *L, const struct chan_in *m)
 {
 	struct enc_seg seg[CHAN_SEGS];
 	struct dec_src src = { .seg = seg, .nseg = m->nseg };
@@ -210,20 +206,99 @@ chan_values(lua_State *L, const struct chan_in *m)
 	return e < 0 ? e : (int)m->nvals;
 }
 
+static struct rec *
+stored(lua_State *L, const struct client_chan *ch)	/* the object that the message says it is, ready */
+{
+	struct rec *r = client_chan_stored(ch);
+
+	if (!rec_is_ready(r))			/* it was moved meanwhile: its owner knows where to */
+		ref_await(L, r);
+	return r;
+}
+
+static int
+stored_values(lua_State *L)			/* (end) -> values; buffers look into the store */
+{
+	script_of(L)->as_string = true;
+	return ref_values(L, stored(L, lua_touserdata(L, 1)), 0, true);
+}
+
+/* n bytes into the buffer, if it has the room; pushes n */
+static void
+fill(lua_State *L, struct buffer *b, const unsigned char *p, size_t n)
+{
+	if (n && n <= nd_bytes(&b->a))
+		memcpy(b->a.data, p, n);
+	lua_pushinteger(L, (lua_Integer)n);
+}
+
+static int
+stored_bytes(lua_State *L)			/* (end, buffer or nil) -> string; or how many bytes, which are in the buffer if it has the room */
+{
+	struct script *s = script_of(L);
+	struct buffer *b = buffer_test(L, 2);
+	struct rec *r = stored(L, lua_touserdata(L, 1));
+	struct value v;
+	int e;
+
+	if (ref_error(L, r))
+		return lua_error(L);
+	if ((e = client_value(s->c, r, &v)) < 0)
+		script_raise(L, e, "%s", script_why(s->c, e));
+	if (b)
+		fill(L, b, v.p, v.n);
+	else
+		lua_pushlstring(L, (const char *)v.p, v.n);
+	client_unview(s->c, r);
+	return 1;
+}
+
+/* of a message with CHAN_CARRIED; into: the slot of a buffer, or 0.  How many values; negative with the message pushed */
+static int
+carried(lua_State *L, struct client_chan *ch, const struct chan_in *m, int into)
+{
+	int top = lua_gettop(L), e;
+
+	if ((e = client_chan_enter(ch, m)) < 0) {
+		lua_pushstring(L, err_str(e));
+		return e;
+	}
+	if (m->tag & CHAN_STORED) {
+		lua_pushcfunction(L, m->tag & CHAN_BYTES ? stored_bytes : stored_values);
+		lua_pushlightuserdata(L, ch);
+		if (into)
+			lua_pushvalue(L, into);
+		else
+			lua_pushnil(L);
+		e = lua_pcall(L, 2, LUA_MULTRET, 0) == LUA_OK ? lua_gettop(L) - top : ERR_TASK;
+	} else {
+		e = values(L, m);
+	}
+	client_chan_leave(ch, m);
+	return e;
+}
+
+int
+chan_values(lua_State *L, struct client_chan *ch, const struct chan_in *m)
+{
+	return m->tag & CHAN_CARRIED ? carried(L, ch, m, 0) : values(L, m);
+}
+
 /* a message into the room of a buffer */
 static int
 into(lua_State *L, struct lchan *u, struct chan_in *m, struct buffer *b)
 {
-	size_t n = m->n, room = nd_bytes(&b->a);
-	const unsigned char *p = m->p;
-
 	if (!(m->tag & CHAN_BYTES))
 		return luaL_error(L, "this message is no bytes: receive it with recv");
-	if (n > room)
-		return luaL_error(L, "a message of %I bytes does not fit a buffer of %I", (LUAI_UACINT)n, (LUAI_UACINT)room);
-	memcpy(b->a.data, p, n);
+	if (!(m->tag & CHAN_STORED))
+		fill(L, b, m->p, m->n);
+	else if (carried(L, u->ch, m, 2) < 0) {
+		client_chan_done(u->ch);
+		return lua_error(L);
+	}
+	if ((size_t)lua_tointeger(L, -1) > nd_bytes(&b->a))
+		return luaL_error(L, "a message of %I bytes does not fit a buffer of %I", lua_tointeger(L, -1), (LUAI_UACINT)nd_bytes(&b->a));
 	client_chan_done(u->ch);
-	lua_pushinteger(L, (lua_Integer)n);
 	return 1;
 }
 
@@ -256,7 +331,7 @@ receive(lua_State *L, struct lchan *u, uint64_t deadline, struct buffer *b)
 		chan_raise(L, u->number, true, e);
 	if (b)
 		return into(L, u, &m, b);
-	n = chan_values(L, &m);
+	n = chan_values(L, ch, &m);
 	client_chan_done(ch);
 	if (n < 0 || m.tag & CHAN_ERROR)
 		return lua_error(L);
@@ -322,7 +397,7 @@ l_close(lua_State *L)				/* w:close([err]), r:close() */
 		}
 	}
 	u->closed = true;
-	client_chan_close(u->ch, error ? s->enc.b.data : NULL, error ? s->enc.b.len : 0);
+	client_chan_close(u->ch, error ? s->enc.b.data : NULL, error ? s->enc.b.len : 0, error && s->enc.flags & ENC_REFS);
 	u->ch = NULL;
 	enc_forget(L, &s->enc);
 	return 0;
@@ -352,9 +427,9 @@ l_gc(lua_State *L)
 		return 0;
 	snprintf(text, sizeof text, "the writing end of channel %llu was dropped without close()", (unsigned long long)u->number);
 	if (!u->reader && val_error(&b, ERR_LOST, text, NULL, NULL, 0, NULL) == 0)
-		client_chan_close(u->ch, b.data, b.len);
+		client_chan_close(u->ch, b.data, b.len, false);
 	else
-		client_chan_close(u->ch, NULL, 0);
+		client_chan_close(u->ch, NULL, 0, false);
 	buf_release(&b);
 	u->ch = NULL;
 	u->closed = true;

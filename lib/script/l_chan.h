@@ -15,7 +15,7 @@ int	chan_wait(lua_State *L, struct client_chan *const *v, unsigned n, uint64_t d
 	    struct waitset *set);
 int	chan_send(lua_State *L, struct client_chan *ch, const struct payload *p, unsigned tag);	/* 0, negative; likewise */
 /* pushes the values of a message: how many; negative with the message pushed */
-int	chan_values(lua_State *L, const struct chan_in *m);
+int	chan_values(lua_State *L, struct client_chan *ch, const struct chan_in *m);
 _Noreturn void chan_raise(lua_State *L, uint64_t number, bool reader, int e);	/* what the other end's end means */
 
 #endif

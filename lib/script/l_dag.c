@@ -25,16 +25,11 @@ dag_payload(lua_State *L, int first, int last, const char *what, struct payload 
 		e->flags = ENC_INLINE;
 		code = enc_values(L, e, first, last, what);
 	}
-	if (code == 0 && e->flags & ENC_REFS) {
-		enc_forget(L, e);
-		lua_pushfstring(L, "%s: references and actor handles cannot travel through a compiled graph", what);
-		code = ERR_VALUE;
-	}
 	if (code < 0)
 		return code;
 	for (unsigned i = 0; i < e->nseg; i++)
 		segs[i] = (struct seg){ e->seg[i].p, e->seg[i].n };
-	*p = (struct payload){ e->b.data, e->b.len, e->nvals, 0, segs, e->nseg };
+	*p = (struct payload){ e->b.data, e->b.len, e->nvals, e->flags & ENC_REFS ? PAYLOAD_REFS : 0, segs, e->nseg };
 	return 0;
 }
 
@@ -51,10 +46,10 @@ close_ends(struct graph *g)
 {
 	for (unsigned i = 0; i < g->nin; i++)
 		if (g->in[i].ch)
-			client_chan_close(g->in[i].ch, NULL, 0);
+			client_chan_close(g->in[i].ch, NULL, 0, false);
 	for (unsigned i = 0; i < g->nout; i++)
 		if (g->out[i].ch)
-			client_chan_close(g->out[i].ch, NULL, 0);
+			client_chan_close(g->out[i].ch, NULL, 0, false);
 	for (unsigned i = 0; i < g->nin; i++)
 		g->in[i].ch = NULL;
 	for (unsigned i = 0; i < g->nout; i++)
@@ -72,7 +67,7 @@ settle(lua_State *L, struct graph *g, struct future *f, int fi)
 	luaL_checkstack(L, (int)g->nout + 4, NULL);
 	for (unsigned i = 0; i < g->nout; i++) {
 		struct output *o = &g->out[i];
-		int at = lua_gettop(L), k = chan_values(L, &o->m);
+		int at = lua_gettop(L), k = chan_values(L, o->ch, &o->m);
 
 		if (k < 0)
 			errobj_wrap(L, -1, NULL);
@@ -127,7 +122,7 @@ collect(lua_State *L, struct graph *g, int gi, const struct output **which)
 		if ((e = client_chan_get(o->ch, &o->m)) <= 0)
 			return e;
 		if (o->m.tag & CHAN_LAST) {
-			if (chan_values(L, &o->m) < 0)
+			if (chan_values(L, o->ch, &o->m) < 0)
 				errobj_wrap(L, -1, NULL);
 			client_chan_done(o->ch);
 			return ERR_TASK;

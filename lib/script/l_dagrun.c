@@ -49,16 +49,16 @@ struct dag_plan {
 /* --- the plan ------------------------------------------------------------------------------------------------------ */
 
 static void
-plan_free(lua_State *L, struct dag_plan *g, const unsigned char *error, size_t n)
+plan_free(lua_State *L, struct dag_plan *g, const unsigned char *error, size_t n, bool refs)
 {
 	for (unsigned i = 0; i < g->nout; i++) {
 		if (g->out[i].ch)
-			client_chan_close(g->out[i].ch, error, n);
+			client_chan_close(g->out[i].ch, error, n, refs);
 		free(g->out[i].to);
 	}
 	for (unsigned i = 0; i < g->nin; i++) {
 		if (g->in[i].ch)
-			client_chan_close(g->in[i].ch, NULL, 0);
+			client_chan_close(g->in[i].ch, NULL, 0, false);
 		free(g->in[i].from);
 	}
 	for (unsigned i = 0; i < g->nstep; i++) {
@@ -232,7 +232,7 @@ dag_attach(lua_State *L)
 	lua_pushvalue(L, 2);
 	lua_pushvalue(L, 1);
 	if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
-		plan_free(L, g, NULL, 0);
+		plan_free(L, g, NULL, 0, false);
 		return lua_error(L);
 	}
 	g->next = s->plans;
@@ -284,7 +284,7 @@ over(lua_State *L, struct script *s, struct dag_plan *g)
 		q = &(*q)->next;
 	*q = g->next;
 	client_chan_watch(s->c, NULL, 0);
-	plan_free(L, g, error ? s->enc.b.data : NULL, error ? s->enc.b.len : 0);
+	plan_free(L, g, error ? s->enc.b.data : NULL, error ? s->enc.b.len : 0, error && s->enc.flags & ENC_REFS);
 	enc_forget(L, &s->enc);
 	lua_pop(L, 1);
 }
@@ -326,7 +326,7 @@ do_read(lua_State *L, struct script *s, struct dag_plan *g, const struct step *p
 	}
 	bad = m.tag & CHAN_ERROR;
 	lua_rawgeti(L, LUA_REGISTRYINDEX, g->slots);
-	if ((n = chan_values(L, &m)) < 0) {
+	if ((n = chan_values(L, in->ch, &m)) < 0) {
 		errobj_wrap(L, -1, NULL);
 		lua_remove(L, -2);
 		n = 1;

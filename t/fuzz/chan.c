@@ -99,7 +99,7 @@ fuzz_one(const unsigned char *p, size_t n)
 			client_chan_ready(w);
 		}
 	if (!reader && !w->partial)
-		last_words(w, bytes, 10);
+		last_words(w, bytes, 10, false);
 	end_free(w);
 	end_free(r);
 	chan_unmap(&both);
