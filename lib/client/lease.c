@@ -18,10 +18,10 @@ lease_new_l(struct client *c)
 			return NULL;
 		memset(v + c->nlease, 0, (n - c->nlease) * sizeof *v);
 		c->lease = v;
-		if (!(w = malloc(n * sizeof *w)))	/* the old one stays: who waits glances at it without the lock */
+		if (!(w = calloc(n, sizeof *w)))	/* the old one stays: who waits glances at it without the lock */
 			return NULL;
-		if (c->nactive)
-			memcpy(w, c->active, c->nactive * sizeof *w);
+		if (c->nlease)			/* what lies behind the count too: who waits may have read the count of before */
+			memcpy(w, c->active, c->nlease * sizeof *w);
 		__atomic_store_n(&c->active, w, __ATOMIC_RELEASE);
 		c->nlease = n;
 	}

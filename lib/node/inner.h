@@ -353,6 +353,7 @@ void	proc_kill(struct nproc *p);
 void	proc_signal(struct nproc *p, int sig);		/* now, or once its pid is known */
 struct njob *job_new(struct node *n, uint32_t number);
 void	job_unref(struct node *n, struct njob *j);
+void	jobs_stop(struct node *n);		/* the node ends, and with it those that have something left */
 void	job_over(struct node *n, struct njob *j);
 
 /* join.c */

@@ -460,6 +460,7 @@ node_free(struct node *n)
 	chans_stop(n);
 	actors_stop(n);
 	ctl_stop(n);		/* what it was asked counts on jobs, and these on where their output goes */
+	jobs_stop(n);
 	logs_stop(n);
 	if (n->dir >= 0)
 		logs_sweep(n->dir);	/* a daemon that was killed may have been dying when we came */
@@ -481,7 +482,6 @@ node_free(struct node *n)
 	map_release(&n->procs);
 	map_release(&n->awaited);
 	kv_stop(n);
-	map_release(&n->jobs);
 	map_release(&n->rings);
 	free(n->bells);
 	seg_unmap(n->np, sizeof *n->np);

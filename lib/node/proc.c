@@ -337,3 +337,17 @@ job_over(struct node *n, struct njob *j)
 	CTL(n, job_end, .job = j->number);
 	job_unref(n, j);
 }
+
+void
+jobs_stop(struct node *n)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&n->jobs, &it)) {
+		struct njob *j = it.val;
+
+		j->refs = 1;			/* what still counted on it, actors and sets that outlive it, ends with the node */
+		job_unref(n, j);
+	}
+	map_release(&n->jobs);
+}
