@@ -9,13 +9,20 @@
 static struct spill_row w = { .granule = G };
 
 static void
+add(uint64_t off, uint64_t n, enum spill_kind kind, uint32_t last)
+{
+	spill_add(&w, &(struct spill_unit){ off, n, kind == SPILL_FREE ? 0 : n, last, (uint8_t)kind });
+}
+
+static void
 row(const char *s)			/* a letter a granule: . free, c clean, d dirty, # stays; a digit: dirty, used then */
 {
 	w.n = 0;
 	for (size_t i = 0; s[i]; i++) {
-		enum spill_kind k = s[i] == '.' ? SPILL_FREE : s[i] == 'c' ? SPILL_CLEAN : s[i] == '#' ? SPILL_STAYS : SPILL_DIRTY;
+		enum spill_kind k = s[i] == '.' ? SPILL_FREE : s[i] == 'c' ? SPILL_CLEAN : s[i] == 'l' ? SPILL_LEAVING :
+		    s[i] == '#' ? SPILL_STAYS : SPILL_DIRTY;
 
-		spill_add(&w, (i + 1) * G, G, k, s[i] >= '0' && s[i] <= '9' ? (uint32_t)(s[i] - '0') : 5);
+		add((i + 1) * G, G, k, s[i] >= '0' && s[i] <= '9' ? (uint32_t)(s[i] - '0') : 5);
 	}
 	w.now = 10;
 }
@@ -28,7 +35,15 @@ chose(unsigned need, size_t from, size_t to)
 	return spill_choose(&w, need * G, &a, &b) && a == from && b == to;
 }
 
-/* the same rule, said in another way: no window that may go is better than the chosen one */
+static bool
+moves(unsigned need, enum spill_move what, size_t from, size_t to)
+{
+	size_t a = from, b = to;
+
+	return spill_choose_move(&w, need * G, &a, &b) == what && (what == SPILL_NONE || (a == from && b == to));
+}
+
+/* the same rule of spill_choose, said in another way: no window that may go is better than the chosen one */
 static bool
 best(unsigned need)
 {
@@ -83,15 +98,26 @@ main(void)
 	row("");
 	ok(!spill_choose(&w, G, &a, &b));
 	w.n = 0;
-	spill_add(&w, G + 64, G, SPILL_DIRTY, 1);	/* whole granules only */
+	add(G + 64, G, SPILL_DIRTY, 1);	/* whole granules only */
 	ok(!spill_choose(&w, G, &a, &b));
-	spill_add(&w, 2 * G + 64, 2 * G - 64, SPILL_DIRTY, 1);
+	add(2 * G + 64, 2 * G - 64, SPILL_DIRTY, 1);
 	ok(spill_choose(&w, G, &a, &b));
 	w.n = 0;
 	w.now = 3;
-	spill_add(&w, G, G, SPILL_DIRTY, UINT32_MAX - 3);	/* the clock wrapped */
-	spill_add(&w, 2 * G, G, SPILL_DIRTY, 1);
+	add(G, G, SPILL_DIRTY, UINT32_MAX - 3);	/* the clock wrapped */
+	add(2 * G, G, SPILL_DIRTY, 1);
 	ok(chose(1, 0, 1));
+	row("d..9.dd...#....");
+	ok(moves(4, SPILL_WAIT, 11, 15));	/* it is all free: whoever has it gives it back */
+	ok(moves(5, SPILL_MOVE, 0, 5) || moves(5, SPILL_MOVE, 1, 6));	/* the fewest bytes, used a moment ago or not */
+	ok(moves(11, SPILL_NONE, 0, 0));	/* not through what stays */
+	row("..l....d.d#...");
+	ok(moves(5, SPILL_WAIT, 0, 5));		/* it is on its way: no other one is begun */
+	ok(moves(7, SPILL_WAIT, 0, 7));
+	row("dd.dd.");
+	ok(moves(3, SPILL_NONE, 0, 0));		/* full, not fragmented */
+	row(".l");
+	ok(moves(2, SPILL_NONE, 0, 0) && spill_choose(&w, G, &a, &b) == false);
 	srand(1);
 	for (unsigned k = 0; k < 20000 && good; k++) {
 		size_t n = (size_t)rand() % 12 + 1;

@@ -6,14 +6,18 @@ umask 077
 mkdir -p "$ROTA_DIR" "$TMP/disk"
 group='' mounted='' mounted2=''
 away() {
-	test -z "$pid" || kill "$pid" 2>/dev/null
+	ended
 	[ -z "$mounted" ] || umount "$TMP/disk"
 	[ -z "$mounted2" ] || umount -l "$TMP/logs"
 	[ -z "$group" ] || for i in 1 2 3 4 5; do rmdir "$group" 2>/dev/null && break; timeout 0.2 tail -f /dev/null; done
 	rm -rf "$TMP"
 }
 trap away EXIT
-node() { serve "$@" rlet -p -c 2 --ready-fd 3 $opts; }
+ended() {			# the node of a run that failed: the next one finds its sockets, the disk is in use
+	[ -z "$pid" ] || { kill "$pid" 2>/dev/null; gone "$pid"; }
+	pid=
+}
+node() { ended; serve "$@" rlet -p -c 2 --ready-fd 3 $opts; }
 run() {			# run WHAT: the loop, and the node ends by itself
 	timeout -k 5 ${ROTA_LONG:+30}70 rlua t/crash/full.lua "$1" ${SEED:+"$SEED"} || return
 	exits 0 wait "$pid" && pid=

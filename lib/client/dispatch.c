@@ -119,6 +119,7 @@ ON(collect)
 	mem_yield_l(c);			/* at once, also if the main thread is busy with something else */
 	c->collect = true;
 	c->collect_round = m->round;
+	LINK_SEND(c, collected, .round = m->round);	/* and again when the main thread has collected garbage */
 	return 0;
 }
 

@@ -4,14 +4,14 @@
 #include "core/spill.h"
 
 int
-spill_add(struct spill_row *w, uint64_t off, uint64_t n, enum spill_kind kind, uint32_t last)
+spill_add(struct spill_row *w, const struct spill_unit *u)
 {
 	struct spill_unit *more;
 
 	if ((more = grow(w->unit, &w->cap, w->n, sizeof *more)) == NULL)
 		return -ENOMEM;
 	w->unit = more;
-	w->unit[w->n++] = (struct spill_unit){ off, n, last, (uint8_t)kind };
+	w->unit[w->n++] = *u;
 	return 0;
 }
 
@@ -55,7 +55,7 @@ spill_choose(const struct spill_row *w, uint64_t need, size_t *from, size_t *to)
 	for (size_t i = 0; i < w->n; i++) {
 		struct cost c = { false, UINT32_MAX, 0 };
 
-		for (size_t k = i; k < w->n && w->unit[k].kind != SPILL_STAYS; k++) {
+		for (size_t k = i; k < w->n && w->unit[k].kind < SPILL_LEAVING; k++) {
 			const struct spill_unit *u = &w->unit[k];
 
 			if (u->kind != SPILL_FREE) {
@@ -65,7 +65,7 @@ spill_choose(const struct spill_row *w, uint64_t need, size_t *from, size_t *to)
 					idle = 0;		/* a clock a little ahead of ours */
 				c.writes |= u->kind == SPILL_DIRTY;
 				c.idle = idle < c.idle ? idle : c.idle;
-				c.bytes += u->n;
+				c.bytes += u->held;
 			}
 			if (found && !better(&c, &best))
 				break;				/* it only gets worse */
@@ -81,4 +81,38 @@ spill_choose(const struct spill_row *w, uint64_t need, size_t *from, size_t *to)
 		}
 	}
 	return found;
+}
+
+enum spill_move
+spill_choose_move(const struct spill_row *w, uint64_t need, size_t *from, size_t *to)
+{
+	uint64_t best = UINT64_MAX, inside = 0, outside = 0;
+	size_t k = 0;
+
+	for (size_t i = 0; i < w->n; i++) {
+		if (k <= i) {
+			k = i;
+			inside = 0;
+		}
+		while (k < w->n && w->unit[k].kind != SPILL_STAYS && (k == i || room(w, i, k) < need))
+			inside += w->unit[k++].held;
+		if (k > i && room(w, i, k) >= need && inside < best) {
+			best = inside;
+			*from = i;
+			*to = k;
+		}
+		if (k > i)
+			inside -= w->unit[i].held;
+	}
+	if (best == UINT64_MAX)
+		return SPILL_NONE;
+	for (size_t i = 0; i < w->n; i++)
+		if ((i < *from || i >= *to) && w->unit[i].kind == SPILL_FREE)
+			outside += w->unit[i].n;
+	if (best > outside / 2)
+		return SPILL_NONE;		/* it is full, not fragmented */
+	for (size_t i = *from; i < *to; i++)
+		if (w->unit[i].kind == SPILL_CLEAN || w->unit[i].kind == SPILL_DIRTY)
+			return SPILL_MOVE;
+	return SPILL_WAIT;
 }

@@ -6,7 +6,13 @@
  * together, so a choice is a window of units without one that must stay.  Best is the window that costs no write; among equals the one
  * whose most recently used object was used longest ago (exact LRU over windows); then the smaller one.
  *
- *	spill_begin(&w); for each unit in order: spill_unit(&w, …); spill_choose(&w, need, &from, &to)
+ *	for each unit in order: spill_add(&w, …); spill_choose(&w, need, &from, &to)
+ *
+ * Where there is room, but none that lies together, objects go elsewhere in the arena instead.  What counts then is how little
+ * has to move, not when it was used: what moves out of the window with the fewest bytes makes that window better yet and no
+ * other one better than it was, so the next choice is the same one, until it is empty.  By the time of use each choice would
+ * be another window, and objects would go back where they came from.  An empty window is a choice too: whoever has its
+ * room, or was told to free what leaves it, gives it back in a moment, and to begin another one meanwhile would fill it again.
  */
 #ifndef CORE_SPILL_H
 #define CORE_SPILL_H
@@ -15,10 +21,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum spill_kind { SPILL_FREE, SPILL_CLEAN, SPILL_DIRTY, SPILL_STAYS };
+/* LEAVING: it cannot be chosen, but soon may leave or be known to stay: its owner was asked, it is being written, who was told its place looks now */
+enum spill_kind { SPILL_FREE, SPILL_CLEAN, SPILL_DIRTY, SPILL_LEAVING, SPILL_STAYS };
 
 struct spill_unit {
 	uint64_t off, n;		/* bytes */
+	uint64_t held;			/* bytes of them that objects have: what has to be written or moved */
 	uint32_t last;			/* when it was last used, of a clock that wraps */
 	uint8_t kind;
 };
@@ -30,9 +38,15 @@ struct spill_row {
 	uint64_t granule;		/* rw: room counts from a multiple of this to another */
 };
 
-int	spill_add(struct spill_row *w, uint64_t off, uint64_t n, enum spill_kind kind, uint32_t last);	/* 0 or -ENOMEM */
+int	spill_add(struct spill_row *w, const struct spill_unit *u);	/* 0 or -ENOMEM */
 /* The window [*from, *to) of units with whole granules of `need` bytes.  false: there is none. */
 bool	spill_choose(const struct spill_row *w, uint64_t need, size_t *from, size_t *to);
+/*
+ * The window with the fewest bytes to move, the first of equals.  NONE: there is none, or too little free room elsewhere for what
+ * is in it; WAIT: nothing is to be done, its room comes; MOVE: what is CLEAN and DIRTY in [*from, *to) is to go.
+ */
+enum spill_move { SPILL_NONE, SPILL_WAIT, SPILL_MOVE };
+enum spill_move spill_choose_move(const struct spill_row *w, uint64_t need, size_t *from, size_t *to);
 void	spill_release(struct spill_row *w);
 
 #endif

@@ -92,7 +92,8 @@ struct nproc {
 	struct list subrings, wrkrings;
 	struct list chans;		/* ends of channels */
 	struct map known;		/* process numbers that it shares something with */
-	uint64_t actor, since, round;
+	uint64_t actor, since;
+	uint64_t owes;			/* since when it has not answered what asks for its room (COLLECT, EVICT, FREE); 0 */
 	bool blocked, stopped;		/* its task waits; it was stopped by a signal */
 	struct id pgroup;		/* worker: placement group of its lease, or all 0 */
 	unsigned bundles;		/* of that */
@@ -426,6 +427,7 @@ void	memory_tick(struct node *n);
 void	memory_free(struct node *n, uint64_t off, uint32_t gen, bool check);	/* check: first see that nobody pins it */
 
 void	memory_wait(struct node *n, const struct waiter *w);	/* queued until there is room, or its time is up */
+void	memory_owes(struct nproc *p);		/* it is asked for something that gives room back: nproc.owes */
 void	memory_tell(struct nproc *p, uint64_t off, uint32_t gen, bool spare);	/* p made it and is to free it */
 bool	memory_pinned(struct node *n, uint64_t off, uint32_t gen);
 

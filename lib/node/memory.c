@@ -83,6 +83,13 @@ memory_pinned(struct node *n, uint64_t off, uint32_t gen)
 	return false;
 }
 
+void
+memory_owes(struct nproc *p)
+{
+	if (p->owes == 0)
+		p->owes = clock_ns();
+}
+
 /* to be freed by p, which made it; until it is, we remember, for p may die before it reads this */
 void
 memory_tell(struct nproc *p, uint64_t off, uint32_t gen, bool spare)
@@ -93,6 +100,8 @@ memory_tell(struct nproc *p, uint64_t off, uint32_t gen, bool spare)
 
 	le_put64(o, off);
 	le_put32(o + 8, gen);
+	if (spare)
+		memory_owes(p);
 	SEND(p, free, .objects = span_of(o, sizeof o), .spare = spare);
 	if (b->len >= p->told_most) {
 		for (size_t i = 0; i < b->len; i += TOLD)
@@ -201,8 +210,10 @@ memory_collect(struct node *n)
 	list_each(l, &n->procs_list) {
 		struct nproc *p = list_entry(l, struct nproc, link);
 
-		if (!p->lost && p->page)
+		if (!p->lost && p->page) {
+			memory_owes(p);
 			SEND(p, collect, .round = n->round);
+		}
 	}
 }
 
@@ -352,6 +363,7 @@ memory_frame(struct nproc *p, const struct frame *f)
 	case MSG_UNLEND_T:
 		if ((e = msg_get_unlend(&un, f->body, f->len)) == 0)
 			e = arena_node_unlend(&n->arena, p->number, un.off, un.bytes);
+		p->owes = 0;
 		n->mem_dirty = true;
 		return e;
 	case MSG_FREE_T:
@@ -363,6 +375,7 @@ memory_frame(struct nproc *p, const struct frame *f)
 	case MSG_ABANDON_T:
 		return on_abandon(p, f);
 	default:			/* COLLECTED: what it let go came before */
+		p->owes = 0;
 		n->mem_dirty = true;
 		return 0;
 	}

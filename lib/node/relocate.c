@@ -32,23 +32,6 @@ spill_clone(struct node *n, const struct obj_hdr *like, uint64_t run, uint64_t *
 	return e < 0 ? ERR_FULL : 0;
 }
 
-void
-relocate_window(struct spill *s, const struct spill_row *row, size_t from, size_t to, const struct arena_item *item, size_t n)
-{
-	uint64_t off = row->unit[from].off, end = row->unit[to - 1].off + row->unit[to - 1].n, inside = 0, outside = 0;
-
-	for (size_t i = 0; i < n; i++)
-		if (item[i].off >= off && item[i].off < end)
-			inside += item[i].run;
-	for (size_t i = 0; i < row->n; i++)
-		if ((i < from || i >= to) && row->unit[i].kind == SPILL_FREE)
-			outside += row->unit[i].n;
-	if (inside <= outside / 2) {		/* else it is full, not fragmented: the disk has more room */
-		s->window = off;
-		s->window_end = end;
-	}
-}
-
 static void
 avoid(struct node *n, uint64_t from, uint64_t end)
 {

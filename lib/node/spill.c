@@ -395,6 +395,7 @@ on_evictable(struct nproc *p, const struct frame *f)
 	size_t count = 0;
 	int e = msg_get_evictable(&m, f->body, f->len);
 
+	p->owes = 0;
 	if (e < 0 || s == NULL || m.objects.n % 16 || m.refused.n % 8)
 		return e < 0 ? e : ERR_PROTO;
 	if ((v = malloc((m.objects.n / 16 + 1) * sizeof(struct moved *))) == NULL)

@@ -86,8 +86,6 @@ void	spill_left(struct spill *s, const struct arena_evict *e);	/* its space is s
 
 /* relocate.c */
 int	spill_clone(struct node *n, const struct obj_hdr *like, uint64_t run, uint64_t *off, uint32_t *gen);	/* arena_clone in an extent of ours: 0, ERR_FULL */
-/* Sets s->window to the chosen units [from, to) if what leaves them, some of item[0 .. n), has room elsewhere in the arena. */
-void	relocate_window(struct spill *s, const struct spill_row *row, size_t from, size_t to, const struct arena_item *item, size_t n);
 /* Copies those that lie in the window elsewhere; v: what remains, for the disk.  How many. */
 size_t	relocate(struct spill *s, struct moved **v, size_t count);
 

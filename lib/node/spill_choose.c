@@ -1,11 +1,16 @@
-/* spill_choose.c - which objects leave a full arena: what is used, and when it was, is gathered for lib/core/spill; their owners are asked */
+/*
+ * spill_choose.c - which objects leave a full arena: what is used, and when it was, is gathered for lib/core/spill; their owners are asked
+ *
+ * A window to move things out of is of use only if its room comes: who was asked for room and has not answered for a while (it
+ * computes, or is stopped) keeps what is lent to it, and its objects stay where they are.
+ */
 #include <stdlib.h>
 #include "node/spill.h"
 #include "store/pin.h"
 #include "wire/le.h"
 
 #define MS UINT64_C(1000000)
-#define PATIENCE (500 * MS)		/* an owner that has not answered by then is asked again */
+#define PATIENCE (500 * MS)		/* an owner that has not answered by then is asked again, and not waited for */
 #define REFUSED (200 * MS)
 
 struct choice {
@@ -16,10 +21,10 @@ struct choice {
 	size_t len, cap;
 	struct map pins;		/* pin names */
 	struct map uses;		/* offset -> when it was last looked at + 1 (as pointer) */
-	bool all_pinned;
-	uint64_t off, end, span;	/* blocks that are given back together, gathered; span: those before this */
-	uint32_t last;
-	enum spill_kind kind;
+	bool all_pinned, moving;	/* moving: within the arena */
+	uint64_t time;			/* clock_ns */
+	struct spill_unit unit;		/* blocks that are given back together, gathered */
+	uint64_t span;			/* they are those before this */
 };
 
 static void
@@ -62,20 +67,29 @@ read_pages(struct choice *c)
 }
 
 static void
-unit(struct choice *c, uint64_t off, uint64_t end, enum spill_kind kind, uint32_t last)
+unit(struct choice *c, uint64_t off, uint64_t n, enum spill_kind kind, uint32_t last)
 {
-	if (c->end == off && c->end > c->off && (off < c->span || off % ARENA_GRANULE)) {
-		c->end = end;
-		c->kind = kind > c->kind ? kind : c->kind;
-		c->last = (int32_t)(last - c->last) > 0 ? last : c->last;
+	struct spill_unit *u = &c->unit;
+	uint64_t held = kind == SPILL_FREE ? 0 : n;
+
+	if (u->n && u->off + u->n == off && (off < c->span || off % ARENA_GRANULE)) {
+		u->n += n;
+		u->held += held;
+		u->kind = kind > u->kind ? (uint8_t)kind : u->kind;
+		u->last = (int32_t)(last - u->last) > 0 ? last : u->last;
 	} else {
-		if (c->end > c->off)
-			spill_add(&c->row, c->off, c->end - c->off, c->kind, c->last);
-		c->off = off;
-		c->end = end;
-		c->kind = kind;
-		c->last = last;
+		if (u->n)
+			spill_add(&c->row, u);
+		*u = (struct spill_unit){ off, n, held, last, (uint8_t)kind };
 	}
+}
+
+static bool
+late(const struct choice *c, uint32_t proc)
+{
+	const struct nproc *p = c->moving ? proc_find(c->n, proc) : NULL;
+
+	return p && p->owes && c->time - p->owes > PATIENCE;
 }
 
 static enum spill_kind
@@ -94,16 +108,18 @@ kind_of(struct choice *c, const struct arena_item *it, uint32_t *last)
 			m->last = c->row.now;
 		return SPILL_STAYS;
 	}
-	if (m && moved_awaited(m, c->row.now, use ? (uint32_t)(use - 1) : m->told - 1))
+	if (m && (m->off != it->off || m->gen != it->gen))
 		return SPILL_STAYS;
+	if (m && moved_awaited(m, c->row.now, use ? (uint32_t)(use - 1) : m->told - 1))
+		return SPILL_LEAVING;
 	if (m)
-		return m->busy || m->off != it->off || m->gen != it->gen ? SPILL_STAYS : m->file ? SPILL_CLEAN : SPILL_DIRTY;
+		return m->busy ? SPILL_LEAVING : m->file ? SPILL_CLEAN : SPILL_DIRTY;
 	if (idmap_get(&c->n->kept, it->id))
 		return SPILL_DIRTY;
 	if (it->id.node != c->n->number || (it->id.seq & ID_RET_MAX) == ID_RET_MAX || proc_find(c->n, it->id.proc) == NULL ||
-	    idmap_get(&c->s->refused, it->id) || idmap_get(&c->s->asks, it->id))
+	    idmap_get(&c->s->refused, it->id) || late(c, it->id.proc))
 		return SPILL_STAYS;
-	return SPILL_DIRTY;
+	return idmap_get(&c->s->asks, it->id) ? SPILL_LEAVING : SPILL_DIRTY;
 }
 
 static void
@@ -113,9 +129,11 @@ consider(void *ctx, const struct arena_unit *u)
 	enum spill_kind kind = u->state == OBJ_FILLING ? SPILL_STAYS : SPILL_FREE;
 	uint32_t last = c->row.now - UINT32_MAX / 2;
 
-	if (u->state == OBJ_SEALED) {
+	if (late(c, u->item.borrower)) {
+		kind = SPILL_STAYS;
+	} else if (u->state == OBJ_SEALED) {
 		kind = kind_of(c, &u->item, &last);
-		if (kind != SPILL_STAYS && c->len == c->cap) {
+		if (kind < SPILL_LEAVING && c->len == c->cap) {
 			size_t cap = c->cap ? 2 * c->cap : 256;
 			struct arena_item *v = realloc(c->item, cap * sizeof *v);
 
@@ -125,10 +143,10 @@ consider(void *ctx, const struct arena_unit *u)
 			} else
 				kind = SPILL_STAYS;
 		}
-		if (kind != SPILL_STAYS)
+		if (kind < SPILL_LEAVING)
 			c->item[c->len++] = u->item;
 	}
-	unit(c, u->item.off, u->item.off + u->item.run, kind, last);
+	unit(c, u->item.off, u->item.run, kind, last);
 	c->span = u->end;
 }
 
@@ -158,15 +176,17 @@ ask_all(struct spill *s, struct map *texts)
 	while (map_next(texts, &it)) {
 		struct nproc *p = proc_find(s->n, it.key);
 
-		if (p)
+		if (p) {
+			memory_owes(p);
 			SEND(p, evict, .objects = span_buf(it.val));
+		}
 		buf_release(it.val);
 		free(it.val);
 	}
 	map_release(texts);
 }
 
-static bool
+static void
 act(struct choice *c, uint64_t from, uint64_t to)
 {
 	struct moved **clean = calloc(2 * c->len + 1, sizeof *clean), **dirty = clean ? clean + c->len : NULL, *m;
@@ -174,7 +194,7 @@ act(struct choice *c, uint64_t from, uint64_t to)
 	struct map texts = { 0 };
 
 	if (clean == NULL)
-		return false;
+		return;
 	for (size_t i = 0; i < c->len; i++) {
 		const struct arena_item *it = &c->item[i];
 
@@ -198,7 +218,6 @@ act(struct choice *c, uint64_t from, uint64_t to)
 	if (ndirty)
 		spill_move(c->s, dirty, ndirty);
 	free(clean);
-	return true;
 }
 
 static void
@@ -217,37 +236,52 @@ expire(struct spill *s)
 	}
 }
 
+/* Units [from, to) of c's row; to the disk: `most` bytes if they can be had. */
+static enum spill_move
+choose(struct choice *c, uint64_t need, uint64_t most, size_t *from, size_t *to)
+{
+	read_pages(c);
+	if (c->all_pinned)
+		return SPILL_NONE;
+	arena_node_units(&c->n->arena, consider, c);
+	unit(c, 0, 0, SPILL_FREE, 0);
+	if (c->moving)
+		return spill_choose_move(&c->row, need, from, to);
+	return spill_choose(&c->row, most, from, to) || (most > need && spill_choose(&c->row, need, from, to)) ? SPILL_MOVE : SPILL_NONE;
+}
+
 bool
 spill_push(struct node *n, uint64_t need, bool ahead)
 {
 	struct spill *s = spill_get(n);
 	uint64_t batch = n->arena.bytes / 16 < 2 * SPILL_JOB ? n->arena.bytes / 16 : 2 * SPILL_JOB, most = need > batch ? need : batch;
-	struct choice c = { .n = n, .s = s, .row = { .now = arena_now(), .granule = ARENA_GRANULE } };
+	struct choice c = { .n = n, .s = s, .row = { .now = arena_now(), .granule = ARENA_GRANULE }, .time = clock_ns() };
+	enum spill_move what;
 	size_t from, to;
-	bool found = false, disk;
 
 	if (s == NULL)
 		return false;
 	expire(s);
 	if (s->asked + s->writing >= 2 * most)
 		return true;
-	disk = s->why[0] == '\0' || s->why_at <= clock_ns();
-	if (ahead && !disk)
+	c.moving = s->why[0] && s->why_at > c.time;
+	if (ahead && c.moving)
 		return s->asked + s->writing > 0;
-	read_pages(&c);
-	if (!c.all_pinned) {
-		arena_node_units(&n->arena, consider, &c);
-		unit(&c, 0, 0, SPILL_FREE, 0);
-		found = spill_choose(&c.row, most, &from, &to) || (most > need && spill_choose(&c.row, need, &from, &to));
-	}
+	what = choose(&c, need, most, &from, &to);
 	s->window = s->window_end = 0;
-	if (found && !ahead && !disk)
-		relocate_window(s, &c.row, from, to, c.item, c.len);
-	if (found && (disk || s->window_end))
-		found = act(&c, c.row.unit[from].off, c.row.unit[to - 1].off + c.row.unit[to - 1].n);
+	if (what != SPILL_NONE) {
+		uint64_t off = c.row.unit[from].off, end = c.row.unit[to - 1].off + c.row.unit[to - 1].n;
+
+		if (c.moving) {				/* owners that were asked before may answer now */
+			s->window = off;
+			s->window_end = end;
+		}
+		if (what == SPILL_MOVE)
+			act(&c, off, end);
+	}
 	spill_release(&c.row);
 	map_release(&c.pins);
 	map_release(&c.uses);
 	free(c.item);
-	return found || s->asked + s->writing > 0;
+	return what != SPILL_NONE || s->asked + s->writing > 0;
 }

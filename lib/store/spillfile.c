@@ -135,8 +135,8 @@ spill_place(struct spill_store *s, uint64_t bytes, uint64_t live, struct spill_f
 	if (!f || f->end + bytes > SPILL_FILE_MAX) {
 		if ((f = calloc(1, sizeof *f)) == NULL)
 			return -ENOMEM;
-		if ((f->fd = nameless(s->dir)) < 0 && errno == ENOENT && enter(s) >= 0)
-			f->fd = nameless(s->dir);	/* another node of ours ended, and took the directory along */
+		if ((f->fd = nameless(s->dir)) < 0 && (errno == ENOENT || errno == EPERM) && enter(s) >= 0)
+			f->fd = nameless(s->dir);	/* another node of ours ended, and took the directory along; EPERM: so says O_TMPFILE of some kernels */
 		if (f->fd < 0) {
 			int e = -errno;
 

@@ -141,7 +141,7 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(B, objects, "packed u64 offset, u32 generation pairs, 12 bytes each, of objects nobody holds") \
 	F(U, spare, "to a client: 1: give all free room back, the node is full; to the node: 1: somebody may look at them yet")
 #define MSG_COLLECT(F) F(U, round, "collect garbage: the arena is full")
-#define MSG_COLLECTED(F) F(U, round, "done")
+#define MSG_COLLECTED(F) F(U, round, "what was free here went back; again once garbage was collected, which may be late")
 #define MSG_KEEP(F) \
 	F(U, req, "request number") \
 	F(D, id, "object given to the node") \
