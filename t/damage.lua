@@ -25,7 +25,7 @@ local number, all = 0, nil
 local function fill()				-- more than the store: most of it leaves
 	all = {}
 	local sum = 0
-	while sum < 30 << 20 do
+	while sum < 22 << 20 do
 		number = number + 1
 		local n = math.random(3) > 1 and math.random(5000, 200000) or math.random(200000, 900000)
 		all[#all + 1] = { ref = rota.put(text(number, n)), i = number, n = n }
