@@ -38,9 +38,9 @@ chose(unsigned need, size_t from, size_t to)
 static bool
 moves(unsigned need, enum spill_move what, size_t from, size_t to)
 {
-	size_t a = from, b = to;
+	uint64_t a, b;
 
-	return spill_choose_move(&w, need * G, &a, &b) == what && (what == SPILL_NONE || (a == from && b == to));
+	return spill_choose_move(&w, need * G, &a, &b) == what && (what == SPILL_NONE || (a == (from + 1) * G && b == (to + 1) * G));
 }
 
 /* the same rule of spill_choose, said in another way: no window that may go is better than the chosen one */
@@ -116,6 +116,17 @@ main(void)
 	ok(moves(7, SPILL_WAIT, 0, 7));
 	row("dd.dd.");
 	ok(moves(3, SPILL_NONE, 0, 0));		/* full, not fragmented */
+	row(".....d.....");
+	ok(moves(6, SPILL_MOVE, 0, 6));		/* free room behind it is not part of it: there the object goes */
+	w.n = 0;
+	add(G, 100 * G, SPILL_FREE, 0);
+	add(101 * G, 2 * G, SPILL_DIRTY, 1);
+	add(103 * G, 100 * G, SPILL_FREE, 0);
+	{
+		uint64_t off, end;
+
+		ok(spill_choose_move(&w, 110 * G, &off, &end) == SPILL_MOVE && off == G && end == 111 * G);	/* a unit counts in part */
+	}
 	row(".l");
 	ok(moves(2, SPILL_NONE, 0, 0) && spill_choose(&w, G, &a, &b) == false);
 	srand(1);

@@ -152,6 +152,7 @@ move(int i)
 static void
 push(int need)
 {
+	uint64_t off, end;
 	size_t from, to;
 	enum spill_move what;
 
@@ -168,15 +169,17 @@ push(int need)
 		}
 	}
 	gather();
-	if (age)
-		what = spill_choose(&row, (uint64_t)need * G, &from, &to) ? SPILL_MOVE : SPILL_NONE;
-	else
-		what = spill_choose_move(&row, (uint64_t)need * G, &from, &to);
+	if (!age) {
+		what = spill_choose_move(&row, (uint64_t)need * G, &off, &end);
+	} else if ((what = spill_choose(&row, (uint64_t)need * G, &from, &to) ? SPILL_MOVE : SPILL_NONE) == SPILL_MOVE) {
+		off = row.unit[from].off;
+		end = row.unit[to - 1].off + row.unit[to - 1].n;
+	}
 	m.window = m.window_end = 0;
 	if (what == SPILL_NONE)
 		return;
-	m.window = (int)(row.unit[from].off / G) - 1;
-	m.window_end = (int)((row.unit[to - 1].off + row.unit[to - 1].n) / G) - 1;
+	m.window = (int)(off / G) - 1;
+	m.window_end = (int)(end / G) - 1;
 	if (what == SPILL_WAIT)
 		return;
 	for (int i = 0; i < OBJECTS; i++) {

@@ -83,11 +83,36 @@ spill_choose(const struct spill_row *w, uint64_t need, size_t *from, size_t *to)
 	return found;
 }
 
+/* Units [i, k) have room for need bytes: where in them; what is left over of free room at an end is not part of it. */
+static void
+trim(const struct spill_row *w, uint64_t need, size_t i, size_t k, uint64_t *off, uint64_t *end)
+{
+	const struct spill_unit *first = &w->unit[i], *last = &w->unit[k - 1];
+	uint64_t g = w->granule, a = (first->off + g - 1) / g * g, b;
+
+	need = (need + g - 1) / g * g;
+	*off = first->off;
+	*end = last->off + last->n;
+	if (last->kind == SPILL_FREE && a + need < *end)
+		*end = a + need > last->off ? a + need : (last->off + g - 1) / g * g;
+	b = *end / g * g;
+	if (first->kind == SPILL_FREE && b - need > a)
+		*off = b - need < first->off + first->n ? b - need : (first->off + first->n) / g * g;
+}
+
+static uint64_t
+overlap(const struct spill_unit *u, uint64_t off, uint64_t end)
+{
+	uint64_t a = u->off > off ? u->off : off, b = u->off + u->n < end ? u->off + u->n : end;
+
+	return b > a ? b - a : 0;
+}
+
 enum spill_move
-spill_choose_move(const struct spill_row *w, uint64_t need, size_t *from, size_t *to)
+spill_choose_move(const struct spill_row *w, uint64_t need, uint64_t *off, uint64_t *end)
 {
 	uint64_t best = UINT64_MAX, inside = 0, outside = 0;
-	size_t k = 0;
+	size_t k = 0, from = 0, to = 0;
 
 	for (size_t i = 0; i < w->n; i++) {
 		if (k <= i) {
@@ -98,20 +123,21 @@ spill_choose_move(const struct spill_row *w, uint64_t need, size_t *from, size_t
 			inside += w->unit[k++].held;
 		if (k > i && room(w, i, k) >= need && inside < best) {
 			best = inside;
-			*from = i;
-			*to = k;
+			from = i;
+			to = k;
 		}
 		if (k > i)
 			inside -= w->unit[i].held;
 	}
 	if (best == UINT64_MAX)
 		return SPILL_NONE;
+	trim(w, need, from, to, off, end);
 	for (size_t i = 0; i < w->n; i++)
-		if ((i < *from || i >= *to) && w->unit[i].kind == SPILL_FREE)
-			outside += w->unit[i].n;
+		if (w->unit[i].kind == SPILL_FREE)
+			outside += w->unit[i].n - overlap(&w->unit[i], *off, *end);
 	if (best > outside / 2)
 		return SPILL_NONE;		/* it is full, not fragmented */
-	for (size_t i = *from; i < *to; i++)
+	for (size_t i = from; i < to; i++)
 		if (w->unit[i].kind == SPILL_CLEAN || w->unit[i].kind == SPILL_DIRTY)
 			return SPILL_MOVE;
 	return SPILL_WAIT;

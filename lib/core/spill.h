@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* LEAVING: it cannot be chosen, but soon may leave or be known to stay: its owner was asked, it is being written, who was told its place looks now */
+/* LEAVING: not to be chosen, but it soon leaves or is known to stay: its owner was asked, it is being written, somebody goes to look at it */
 enum spill_kind { SPILL_FREE, SPILL_CLEAN, SPILL_DIRTY, SPILL_LEAVING, SPILL_STAYS };
 
 struct spill_unit {
@@ -43,10 +43,10 @@ int	spill_add(struct spill_row *w, const struct spill_unit *u);	/* 0 or -ENOMEM 
 bool	spill_choose(const struct spill_row *w, uint64_t need, size_t *from, size_t *to);
 /*
  * The window with the fewest bytes to move, the first of equals.  NONE: there is none, or too little free room elsewhere for what
- * is in it; WAIT: nothing is to be done, its room comes; MOVE: what is CLEAN and DIRTY in [*from, *to) is to go.
+ * is in it; WAIT: nothing is to be done, its room comes; MOVE: what is CLEAN and DIRTY in the bytes [*off, *end) is to go.
  */
 enum spill_move { SPILL_NONE, SPILL_WAIT, SPILL_MOVE };
-enum spill_move spill_choose_move(const struct spill_row *w, uint64_t need, size_t *from, size_t *to);
+enum spill_move spill_choose_move(const struct spill_row *w, uint64_t need, uint64_t *off, uint64_t *end);
 void	spill_release(struct spill_row *w);
 
 #endif

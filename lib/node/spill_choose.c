@@ -236,18 +236,24 @@ expire(struct spill *s)
 	}
 }
 
-/* Units [from, to) of c's row; to the disk: `most` bytes if they can be had. */
+/* The part [*off, *end) of the arena; to the disk: `most` bytes if they can be had. */
 static enum spill_move
-choose(struct choice *c, uint64_t need, uint64_t most, size_t *from, size_t *to)
+choose(struct choice *c, uint64_t need, uint64_t most, uint64_t *off, uint64_t *end)
 {
+	size_t from, to;
+
 	read_pages(c);
 	if (c->all_pinned)
 		return SPILL_NONE;
 	arena_node_units(&c->n->arena, consider, c);
 	unit(c, 0, 0, SPILL_FREE, 0);
 	if (c->moving)
-		return spill_choose_move(&c->row, need, from, to);
-	return spill_choose(&c->row, most, from, to) || (most > need && spill_choose(&c->row, need, from, to)) ? SPILL_MOVE : SPILL_NONE;
+		return spill_choose_move(&c->row, need, off, end);
+	if (!spill_choose(&c->row, most, &from, &to) && (most == need || !spill_choose(&c->row, need, &from, &to)))
+		return SPILL_NONE;
+	*off = c->row.unit[from].off;
+	*end = c->row.unit[to - 1].off + c->row.unit[to - 1].n;
+	return SPILL_MOVE;
 }
 
 bool
@@ -257,7 +263,7 @@ spill_push(struct node *n, uint64_t need, bool ahead)
 	uint64_t batch = n->arena.bytes / 16 < 2 * SPILL_JOB ? n->arena.bytes / 16 : 2 * SPILL_JOB, most = need > batch ? need : batch;
 	struct choice c = { .n = n, .s = s, .row = { .now = arena_now(), .granule = ARENA_GRANULE }, .time = clock_ns() };
 	enum spill_move what;
-	size_t from, to;
+	uint64_t off, end;
 
 	if (s == NULL)
 		return false;
@@ -267,18 +273,14 @@ spill_push(struct node *n, uint64_t need, bool ahead)
 	c.moving = s->why[0] && s->why_at > c.time;
 	if (ahead && c.moving)
 		return s->asked + s->writing > 0;
-	what = choose(&c, need, most, &from, &to);
+	what = choose(&c, need, most, &off, &end);
 	s->window = s->window_end = 0;
-	if (what != SPILL_NONE) {
-		uint64_t off = c.row.unit[from].off, end = c.row.unit[to - 1].off + c.row.unit[to - 1].n;
-
-		if (c.moving) {				/* owners that were asked before may answer now */
-			s->window = off;
-			s->window_end = end;
-		}
-		if (what == SPILL_MOVE)
-			act(&c, off, end);
+	if (what != SPILL_NONE && c.moving) {		/* owners that were asked before may answer now */
+		s->window = off;
+		s->window_end = end;
 	}
+	if (what == SPILL_MOVE)
+		act(&c, off, end);
 	spill_release(&c.row);
 	map_release(&c.pins);
 	map_release(&c.uses);

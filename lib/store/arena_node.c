@@ -92,6 +92,18 @@ fit(const struct arena_run *r, uint64_t n)	/* where in r, aligned if that costs 
 	return n >= huge && (n % huge == 0 || g - r->g <= n / 8) && g + n <= r->g + r->n ? g : r->g;
 }
 
+/* what of r may be lent: the larger part of it that is not avoided */
+static struct arena_run
+lendable(const struct arena_node *an, const struct arena_run *r)
+{
+	uint64_t from = an->avoid >> ARENA_SHIFT, to = (an->avoid_end + ARENA_GRANULE - 1) >> ARENA_SHIFT, end = r->g + r->n;
+	uint64_t front = from > r->g ? from - r->g : 0, rear = end > to ? end - to : 0;
+
+	if (r->g >= to || end <= from)
+		return *r;
+	return front >= rear ? (struct arena_run){ r->g, front, r->last, r->warm } : (struct arena_run){ to, rear, r->last, r->warm };
+}
+
 /* proc's own before anybody's warm one, before an untouched one, before what others may want back; then the smallest */
 static size_t
 run_pick(const struct arena_node *an, uint32_t proc, uint64_t n)
@@ -102,7 +114,7 @@ run_pick(const struct arena_node *an, uint32_t proc, uint64_t n)
 	for (size_t i = 0; i < an->nrun; i++) {
 		const struct arena_run *r = &an->run[i];
 
-		if (r->n < n || (r->g << ARENA_SHIFT < an->avoid_end && (r->g + r->n) << ARENA_SHIFT > an->avoid))
+		if (r->n < n || lendable(an, r).n < n)
 			continue;
 		rank = r->last == proc ? 0 : !r->warm ? 2 : r->last ? 3 : 1;
 		if (rank < best_rank || (rank == best_rank && r->n < an->run[best].n)) {
@@ -117,7 +129,7 @@ static uint64_t
 run_take(struct arena_node *an, uint32_t proc, uint64_t n)	/* first granule, 0: no run is that long */
 {
 	size_t i = run_pick(an, proc, n);
-	struct arena_run r;
+	struct arena_run r, part;
 	uint64_t g;
 
 	if (i == an->nrun) {
@@ -128,7 +140,8 @@ run_take(struct arena_node *an, uint32_t proc, uint64_t n)	/* first granule, 0: 
 			return 0;
 	}
 	r = an->run[i];
-	g = fit(&r, n);
+	part = lendable(an, &r);
+	g = fit(&part, n);
 	if (g > r.g && g + n < r.g + r.n) {
 		if (!run_insert(an, i + 1, (struct arena_run){ g + n, r.g + r.n - g - n, r.last, r.warm }))
 			return 0;
