@@ -147,11 +147,19 @@ function Class.pool(c, n, ...) return pool.made(c, n, ...) end
 local set = require "rota.set"
 function rota.set(c, options, ...)
 	if type(c) == "string" then return set.find(c) end
-	if getmetatable(c) ~= Class then blame("rota.set takes a class of actors and a table of options") end
+	local name = options and options.name
+	local program, rest, spec, own = cmd.members(c, options or {})
+	if program then c, options = program, rest end
+	if getmetatable(c) ~= Class then blame("rota.set takes a class of actors, or a program, and a table of options") end
+	if program and select("#", ...) > 0 then blame("rota.set: a program gets no arguments; put them in the words of rota.cmd") end
 	local o = set.options(c, options or {})
 	local class = o.detached and detached.packed(c.class) or c.class
-	local number, methods = core.actor_new(c.name, o, inside(c), class, c.methods, outside(c), expand(...))
-	return set.found(number, c.name, methods, options and options.name)
+	local function made(...)
+		local number, methods = core.actor_new(c.name, o, inside(c), class, c.methods, outside(c), ...)
+		return set.found(number, c.name, methods, name)
+	end
+	if program then return made(spec, own) end
+	return made(expand(...))
 end
 
 function Class.__tostring(c) return "actor class " .. c.name end

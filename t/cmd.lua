@@ -72,13 +72,26 @@ T.ok(tostring(e):match "is called with one line", "two lines are refused", e)
 T.is(get(twice:close()), 0, "closed: it ends at the end of its input")
 v, e = pget(twice:call "1")
 T.is(tostring(e), "'sh' ended with status 0", "a call after the end")
-local mortal = rota.cmd { "sh", "-c", "read x; echo $x; exit 4" }:actor { restarts = 1 }
+local mortal = rota.cmd { "sh", "-c", "read x; echo $x; read x; exit 4" }:actor { restarts = 1 }
 T.is(get(mortal:call "a"), "a", "one line")
 v, e = pget(mortal:call "b")
 T.is(tostring(e), "'sh' ended with status 4", "its death is the error of the call")
 T.is(get(mortal:call "c"), "c", "restarts: it is started again")
 pget(mortal:call "d")
-T.ok(not pcall(get, mortal:call "e"), "but not more often")
+v, e = pget(mortal:call "e")
+T.is(tostring(e), "'sh' ended with status 4", "but not more often")
+T.is({ get(mortal:status()) }, { false, "'sh' ended with status 4" }, "how it ended")
+local idle = rota.cmd { "sh", "-c", "echo $$; while read x; do echo $$; done" }:actor { restarts = 1 }
+local first = get(idle:call "", 30)
+os.execute("kill -9 " .. first)
+repeat local pid = pget(idle:call "", 30) until pid and pid ~= first
+T.ok(true, "one that ends while no call is under way is started again, too")
+local child = rota.cmd { "sh", "-c", "sleep 1000 & read x; exit 3" }:actor()
+v, e = pget(child:call "x", 30)
+T.is(tostring(e), "'sh' ended with status 3", "its end counts, not that of a child that has its output")
+local deaf = rota.cmd { "sh", "-c", "read x; exec >&-; sleep 1000" }:actor()
+v, e = pget(deaf:call "x", 30)
+T.is(tostring(e), "'sh' closed its end and went on; 'sh' was killed by signal KILL", "one that closes its output and goes on")
 
 -- a call that is given up: its answer is nobody's, also where its line had gone out only in part
 local slow = rota.cmd { "sh", "-c", "while read -r x; do case $x in slow*) sleep 0.3;; esac; echo ${#x} ${x%%,*}; done" }:actor()

@@ -15,6 +15,8 @@ memoryview of its elements, and a memoryview or an array.array becomes one (of b
 
 Long values do not go through the socket but as descriptors of memory.  With serve(..., views=True) those that come are
 read-only memoryviews of that memory, also where they are strings, and nothing is copied; they end with the call.
+
+Whether the program is alive is asked with PING, if its actor has a health period: a thread answers that while a method runs.
 """
 import array
 import fcntl
@@ -23,6 +25,7 @@ import os
 import socket
 import struct
 import sys
+import threading
 import time
 import traceback
 import types
@@ -273,9 +276,42 @@ def _send(sock, kind, request, *fields, fds=()):
     sock.sendall(out)
 
 
+class _Nobody:
+    """the lock of a program that is not asked how it is"""
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, *_):
+        pass
+
+
 class _Frames:
     def __init__(self, sock):
         self.sock, self.got, self.at, self.fds, self.early, self.turns = sock, b"", 0, [], [], TURNS
+        self.busy, self.lock = False, _Nobody()     # a method runs; whoever reads or writes meanwhile has the lock
+
+    def send(self, *frame, fds=()):
+        with self.lock:
+            _send(self.sock, *frame, fds=fds)
+
+    def asked(self, request, fields):
+        """answers PING; from the first one on a thread does so while a method runs"""
+        if type(self.lock) is _Nobody:
+            self.lock = threading.Lock()
+            pause = min(max(fields[0] / 4e9, 0.005), 60) if fields and fields[0] else 1
+            threading.Thread(target=self._pulse, args=(pause,), name="rota", daemon=True).start()
+        self.send(PONG, request, 0)
+
+    def _pulse(self, pause):
+        try:
+            while True:
+                time.sleep(pause)
+                with self.lock:
+                    if self.busy:
+                        self._look()
+        except OSError:                 # nobody asks any more: the main thread sees that too
+            pass
 
     def _recv(self, flags):
         part, more, _, _ = self.sock.recvmsg(1 << 16, SPACE, flags | socket.MSG_CMSG_CLOEXEC)
@@ -324,6 +360,8 @@ class _Frames:
 
     def next(self):
         """(type, request, fields, descriptors) or None at the end"""
+        with self.lock:
+            self.busy = False           # from here on nobody else reads
         if self.early:
             return self.early.pop(0)
         while True:
@@ -335,18 +373,26 @@ class _Frames:
                 return None
             self._more(part)
 
-    def cancelled(self, request):
-        """has a word come, meanwhile, that nobody waits for the answer to this call?"""
+    def _look(self):
+        """what has come meanwhile; False at the end"""
         try:
             part = self._recv(socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return False
+            return True
         if not part:
-            return True                 # the end
+            return False
         self._more(part)
         for m in iter(self._whole, None):
-            self.early.append(m)
-        return any(m[0] == CANCEL and m[1] == request for m in self.early)
+            if m[0] == PING:
+                _send(self.sock, PONG, m[1], 0)
+            else:
+                self.early.append(m)
+        return True
+
+    def cancelled(self, request):
+        """has a word come, meanwhile, that nobody waits for the answer to this call?"""
+        with self.lock:
+            return not self._look() or any(m[0] == CANCEL and m[1] == request for m in self.early)
 
 
 def serve(target, name=None, views=False):
@@ -360,40 +406,41 @@ def serve(target, name=None, views=False):
             return
         kind, request, fields, fds = m
         if kind == PING:
-            _send(sock, PONG, request, 0)
+            frames.asked(request, fields)
         elif kind == CALL:
-            _answer(sock, frames, target, request, fields, fds, views)
+            frames.busy = True
+            _answer(frames, target, request, fields, fds, views)
         for fd in fds:
             os.close(fd)
 
 
-def _give(sock, kind, request, v):
+def _give(frames, kind, request, v):
     values, long = bytearray(), []
     pack(list(v) if isinstance(v, tuple) else [v], values, long)
     if not long:
-        _send(sock, kind, request, bytes(values))
+        frames.send(kind, request, bytes(values))
         return
     fd, entries = _memory(long)
     try:
-        _send(sock, kind, request, bytes(values), entries, fds=[fd])
+        frames.send(kind, request, bytes(values), entries, fds=[fd])
     finally:
         os.close(fd)
 
 
-def _stream(sock, frames, request, items):
+def _stream(frames, request, items):
     """sends what the generator yields; what it returns"""
     while True:
         try:
             v = next(items)
         except StopIteration as end:
             return end.value
-        _give(sock, ITEM, request, v)
+        _give(frames, ITEM, request, v)
         if frames.cancelled(request):
             items.close()
             return None
 
 
-def _answer(sock, frames, target, request, fields, fds, views):
+def _answer(frames, target, request, fields, fds, views):
     lent = v = args = None
     try:
         method = fields[0]
@@ -405,10 +452,10 @@ def _answer(sock, frames, target, request, fields, fds, views):
             raise AttributeError("no method '%s'" % method)
         v = f(*args)
         if isinstance(v, types.GeneratorType):
-            v = _stream(sock, frames, request, v)
-        _give(sock, REPLY, request, v)
+            v = _stream(frames, request, v)
+        _give(frames, REPLY, request, v)
     except Exception as e:              # the call's, not ours
-        _send(sock, ERROR, request, "%s: %s" % (type(e).__name__, e), traceback.format_exc())
+        frames.send(ERROR, request, "%s: %s" % (type(e).__name__, e), traceback.format_exc())
     finally:
         del args, v
         if lent:

@@ -61,3 +61,11 @@ serve_healthy(struct client *c, bool ok, const char *text)
 	well_l(c, ok, span_of(text, text ? strlen(text) : 0));
 	lock_drop(&c->lock);
 }
+
+void
+serve_ill(struct client *c, const char *text)
+{
+	lock_take(&c->lock);
+	LINK_SEND(c, healthy, .actor = c->actor_number, .round = 0, .ok = 0, .text = span_of(text, strlen(text)));
+	lock_drop(&c->lock);
+}

@@ -84,6 +84,7 @@ void	serve_enter(struct client *c, const struct task_in *t);	/* status page: it 
 void	serve_look(struct client *c);
 const char *serve_health(struct client *c);	/* the method that is to be called for one; NULL: none is */
 void	serve_healthy(struct client *c, bool ok, const char *text);	/* text: what ails it */
+void	serve_ill(struct client *c, const char *text);	/* unasked: this worker cannot go on, and is to be killed */
 bool	serve_stopping(struct client *c);		/* the actor was told to stop and its rings are empty */
 
 enum { SERVE_CALLS = 1, SERVE_LARGE };

@@ -152,6 +152,22 @@ fx_ill(struct node *n, const struct set_fx *fx)
 	sets_step(n, &(struct set_in){ .kind = SET_IN_NOTE, .set = fx->set, .text = text });
 }
 
+/* it says, unasked, that it cannot go on */
+static void
+gives_up(struct nproc *p, const struct actor_life *a, struct span why)
+{
+	int n = (int)(why.n < 180 ? why.n : 180);
+	char text[NODE_MESSAGE];
+
+	p->ill = true;
+	snprintf(p->text, sizeof p->text, "worker %d: %.*s", (int)p->pid, n, (const char *)why.p);
+	proc_kill(p);
+	if (set_get(&p->n->set, a->set) == NULL)
+		return;
+	snprintf(text, sizeof text, "rank %u, worker %d: %.*s", a->rank, (int)p->pid, n, (const char *)why.p);
+	sets_step(p->n, &(struct set_in){ .kind = SET_IN_NOTE, .set = a->set, .text = text });
+}
+
 static int
 on_healthy(struct nproc *p, const struct frame *f)
 {
@@ -164,6 +180,10 @@ on_healthy(struct nproc *p, const struct frame *f)
 		return e;
 	if ((a = actor_get(&p->n->actor, m.actor)) == NULL || a->worker != p->number)
 		return 0;
+	if (m.round == 0 && !m.ok) {
+		gives_up(p, a, m.text);
+		return 0;
+	}
 	if (!m.ok && !p->ill) {
 		snprintf(p->text, sizeof p->text, "is not well: %.*s", (int)(m.text.n < 160 ? m.text.n : 160), (const char *)m.text.p);
 		p->ill = true;

@@ -233,6 +233,8 @@ on_signal(int sig)
 		return;
 	}
 	d->asked = 1;
+	if (sig == SIGCHLD)
+		d->look = 1;
 	atomic_signal_fence(memory_order_seq_cst);
 	if ((L = d->now) != NULL)
 		lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
@@ -250,4 +252,13 @@ cancel_start(struct script *s)
 	the_thread = pthread_self();
 	sigemptyset(&sa.sa_mask);
 	sigaction(SIGURG, &sa, NULL);
+}
+
+void
+cancel_children(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_NOCLDSTOP };
+
+	sigemptyset(&sa.sa_mask);
+	sigaction(SIGCHLD, &sa, NULL);
 }

@@ -40,6 +40,8 @@ health_run(struct script *s)
 	} else if (ok) {
 		ok = false;			/* nil or false, and why */
 		lua_remove(L, base + 1);
+	} else {
+		errobj_wrap(L, base + 1, NULL);	/* its message, of a table too */
 	}
 	snprintf(text, sizeof text, "'%s': %s", name, luaL_tolstring(L, -1, NULL));
 	serve_healthy(s->c, ok, ok ? NULL : text);

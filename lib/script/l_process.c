@@ -1,13 +1,16 @@
 /*
  * l_process - programs under Lua: what lua/rota/cmd.lua stands on.
  *
- *	process{ argv = list, mode = "once"|"lines"|"frames", env = list of "NAME=VALUE", beside ours | nil, dir = path | nil } -> process
+ *	process{ argv = list, mode = "once"|"lines"|"frames", env = list of "NAME=VALUE", beside ours | nil, dir = path | nil,
+ *		health = seconds, patience = seconds } -> process	of frames: PING, and when the answer must be there
  *	p:run(input) -> stdout, stderr		writes input to stdin, reads to the ends of both
  *	p:line(text) -> line | nil		writes a line, reads its answer; nil: the program has ended
  *	p:call(request, method, …) -> boolean	frames: CALL; false: the program has ended
- *	p:tell("ping"|"cancel", request) -> boolean
+ *	p:cancel(request)			frames: CANCEL_CALL
+ *	p:beat() -> seconds | nil		frames: asks how it is, if it is time, and when to call this next; nil: it has ended
+ *	p:silent() -> boolean			frames: it did not answer in time, and was killed
  *	p:recv() -> kind, request, … | nil	frames: "item" or "reply" and its values, "error", text, traceback, "pong", "start", name
- *	p:wait() -> status, signal		closes its stdin, waits for the end
+ *	p:wait([seconds]) -> status, signal, forced	closes its stdin, waits for the end; kills it if that does not come
  *	p:kill()				its process group, at once
  *	p:alive() -> boolean
  *
@@ -24,9 +27,11 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "os/proc.h"
 #include "script/buffer.h"
-#include "script/process.h"
+#include "script/frames.h"
+#include "script/sched.h"
 
 enum { ARGS = 4096, LINE_MAX_BYTES = 64 << 20 };
 
@@ -72,6 +77,7 @@ finish(struct process *p)		/* nothing of it is left */
 	process_shut(&p->sock);
 	process_shut(&p->store);
 	process_shut(&p->lent);
+	process_shut(&p->end);
 	while (p->nfd)
 		close(p->fd[--p->nfd]);
 	buf_release(&p->got);
@@ -84,10 +90,13 @@ process_interrupted(lua_State *L)
 {
 	struct script *s = script_of(L);
 
-	if (s->sched)
+	if (s->sched) {
+		if (s->sched->asked)
+			serve_look(s->c);	/* is this worker well? */
 		cancel_check(L);
-	else
+	} else {
 		script_interrupted(L);
+	}
 }
 
 /* --- starting --------------------------------------------------------------------------------------------------------- */
@@ -203,7 +212,7 @@ l_process(lua_State *L)
 	lua_getfield(L, 1, "mode");
 	mode = luaL_checkoption(L, 2, "once", modes);
 	p = lua_newuserdatauv(L, sizeof *p, 1);
-	*p = (struct process){ .in = -1, .out = -1, .err = -1, .sock = -1, .store = -1, .lent = -1 };
+	*p = (struct process){ .in = -1, .out = -1, .err = -1, .sock = -1, .store = -1, .lent = -1, .end = -1 };
 	p->way.most = (uint32_t)(GIVEWAY_SPIN * client_welcome(script_of(L)->c)->spin);
 	giveway_slept(&p->way, 0);
 	luaL_setmetatable(L, "rota.process");
@@ -237,6 +246,9 @@ l_process(lua_State *L)
 		return process_fail(L, "cannot run '%s': %s", s.argv[0], err_str(e));
 	}
 	p->pid = e;
+	if (mode != 0)
+		p->end = proc_pidfd(e);		/* -1: then only the end of what it writes tells */
+	pulse_options(L, p);
 	lua_settop(L, top);
 	return 1;
 }
@@ -244,21 +256,27 @@ l_process(lua_State *L)
 /* --- waiting ----------------------------------------------------------------------------------------------------------- */
 
 /* A signal that came before poll() slept would be slept over: it is held back until then. */
-void
-process_await(lua_State *L, struct pollfd *fd, unsigned n)
+bool
+process_await(lua_State *L, struct pollfd *fd, unsigned n, uint64_t till)
 {
 	sigset_t hold, was;
+	struct timespec left;
 	int k, e;
 
 	sigemptyset(&hold);
 	sigaddset(&hold, SIGURG);
 	do {
 		pthread_sigmask(SIG_BLOCK, &hold, &was);
-		k = cancel_due(L) ? -EINTR : ppoll(fd, n, NULL, &was);
+		if (till != UINT64_MAX) {
+			uint64_t now = clock_ns(), ns = till > now ? till - now : 0;
+
+			left = (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+		}
+		k = cancel_due(L) ? -EINTR : ppoll(fd, n, till == UINT64_MAX ? NULL : &left, &was);
 		e = k == -1 ? errno : -k;
 		pthread_sigmask(SIG_SETMASK, &was, NULL);
 		if (k >= 0)
-			return;
+			return k > 0;
 		if (e != EINTR)
 			process_fail(L, "cannot wait for the program: %s", strerror(e));
 		process_interrupted(L);
@@ -333,7 +351,7 @@ l_run(lua_State *L)
 		struct pollfd fd[3] = { { .fd = p->out, .events = POLLIN }, { .fd = p->err, .events = POLLIN },
 		    { .fd = p->in, .events = POLLOUT } };
 
-		process_await(L, fd, 3);
+		process_await(L, fd, 3, UINT64_MAX);
 		if (fd[0].revents && !take(L, p->out, out))
 			process_shut(&p->out);
 		if (fd[1].revents && !take(L, p->err, err))
@@ -366,13 +384,13 @@ await_line(lua_State *L, struct process *p, size_t *len, bool *whole)
 	size_t seen = 0;
 
 	while (!(nl = p->got.len > seen ? memchr(p->got.data + seen, '\n', p->got.len - seen) : NULL) && p->out >= 0) {
-		struct pollfd fd = { .fd = p->out, .events = POLLIN };
+		struct pollfd fd[2] = { { .fd = p->out, .events = POLLIN }, { .fd = p->end, .events = POLLIN } };
 
 		seen = p->got.len;
 		if (seen > LINE_MAX_BYTES)
 			return process_fail(L, "the program's line is longer than %d bytes", LINE_MAX_BYTES);
-		process_await(L, &fd, 1);
-		if (!take(L, p->out, &p->got))
+		process_await(L, fd, 2, UINT64_MAX);
+		if (!fd[0].revents || !take(L, p->out, &p->got))	/* ended: whoever else has its output is not asked */
 			process_shut(&p->out);
 	}
 	*whole = nl != NULL;
@@ -396,14 +414,17 @@ l_line(lua_State *L)
 		return process_fail(L, "not enough memory");
 	p->owed++;
 	while (p->sent < p->unsent.len && p->in >= 0) {
-		struct pollfd fd[2] = { { .fd = p->in, .events = POLLOUT }, { .fd = p->out, .events = POLLIN } };
+		struct pollfd fd[3] = { { .fd = p->in, .events = POLLOUT }, { .fd = p->out, .events = POLLIN },
+		    { .fd = p->end, .events = POLLIN } };
 		const char *at = (const char *)p->unsent.data + p->sent;
 		size_t left = p->unsent.len - p->sent;
 
-		process_await(L, fd, 2);
+		process_await(L, fd, 3, UINT64_MAX);
+		if (fd[2].revents)
+			process_shut(&p->in);
 		if (fd[1].revents && !take(L, p->out, &p->got))
 			process_shut(&p->out);
-		if (fd[0].revents && !give(p, &at, &left) && left)
+		if (p->in >= 0 && fd[0].revents && !give(p, &at, &left) && left)
 			process_shut(&p->in);
 		p->sent = p->unsent.len - left;
 	}
@@ -426,6 +447,8 @@ static int
 l_wait(lua_State *L)
 {
 	struct process *p = process_check(L);
+	uint64_t till = lua_isnoneornil(L, 2) ? UINT64_MAX : clock_ns() + (uint64_t)(luaL_checknumber(L, 2) * 1e9);
+	bool forced = false;
 	int st = 0;
 
 	process_shut(&p->in);
@@ -434,8 +457,10 @@ l_wait(lua_State *L)
 		struct pollfd end = { .fd = proc_pidfd(p->pid), .events = POLLIN };
 
 		p->sock = end.fd < 0 ? -1 : end.fd;	/* so that finish() closes it, whatever ends the wait */
-		if (p->sock >= 0)
-			process_await(L, &end, 1);
+		if (p->sock >= 0 && !process_await(L, &end, 1, till)) {
+			forced = true;
+			kill(-p->pid, SIGKILL);
+		}
 		while (waitpid(p->pid, &st, 0) < 0 && errno == EINTR)
 			process_interrupted(L);
 		kill(-p->pid, SIGKILL);		/* what it left behind in its group */
@@ -443,8 +468,9 @@ l_wait(lua_State *L)
 	}
 	lua_pushinteger(L, WIFEXITED(st) ? WEXITSTATUS(st) : 0);
 	lua_pushinteger(L, WIFSIGNALED(st) ? WTERMSIG(st) : 0);
+	lua_pushboolean(L, forced);
 	finish(p);
-	return 2;
+	return 3;
 }
 
 static int

@@ -20,6 +20,10 @@ struct process {			/* a userdata; user value 1: what a call under way lends to t
 	size_t sent;			/* of that */
 	uint64_t owed;			/* lines: how many answers are to come; frames: the request whose answer is, or 0 */
 	struct giveway way;		/* frames: it answers soon, mostly */
+	int end;			/* its pidfd, of a program that is kept; -1 */
+	uint64_t period, patience;	/* frames, ns: nothing came for so long: it is asked; until the answer.  0: never */
+	uint64_t heard, asked;		/* when something came last, and when it was asked; 0: nothing is to come */
+	bool silent;			/* it did not answer */
 	bool buffers;			/* frames: it takes long values as descriptors */
 	int store;			/* the object store, read-only, to be sent; -1: not yet opened */
 	int lent;			/* a file in memory that is being sent; -1 */
@@ -34,8 +38,9 @@ void	process_shut(int *fd);
 /* raises text that begins with no place: it is the program's, or about it */
 int	process_fail(lua_State *L, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void	process_interrupted(lua_State *L);	/* after EINTR: raises if the task was cancelled, or by Ctrl-C in a driver */
-void	process_await(lua_State *L, struct pollfd *fd, unsigned n);	/* one wait; raises when interrupted for a reason */
+/* one wait: is one ready?  not when it is till (ns, UINT64_MAX: no limit); raises when interrupted for a reason */
+bool	process_await(lua_State *L, struct pollfd *fd, unsigned n, uint64_t till);
 
-void	frames_methods(lua_State *L);		/* adds call, tell and recv to the table on top */
+void	frames_methods(lua_State *L);		/* adds call, cancel, recv, beat and silent to the table on top */
 
 #endif

@@ -55,6 +55,9 @@ struct sched {
 	int self, class;		/* of the actor that this worker is; LUA_NOREF */
 	lua_State *volatile now;	/* the coroutine that runs a task's code; NULL: none does */
 	volatile sig_atomic_t asked;	/* SIGURG came: the submitters' marks are to be looked at */
+	volatile sig_atomic_t look;	/* what watch() was given is to be called: a child has ended, or it is time */
+	int watch;			/* registry reference of it; LUA_NOREF */
+	uint64_t look_at;		/* when it is time; WAIT_FOREVER */
 	unsigned ncancel;		/* suspended tasks that are to be told that they are cancelled */
 	int handler;			/* after a raise: depth of the handler of a to-be-closed variable that runs; 0 none */
 	unsigned grace;			/* instructions left for such handlers */
@@ -68,8 +71,11 @@ bool	sched_tagged(lua_State *co, int nres);	/* is that yield ours? */
 
 void	health_run(struct script *s);		/* health.c: calls the method that serve_health named, and answers */
 
+void	watch_run(struct script *s);	/* watch.c: calls it */
+
 /* cancel.c */
 void	cancel_start(struct script *s);			/* a worker: from now on SIGURG is heard */
+void	cancel_children(void);				/* and SIGCHLD, which sets look */
 int	cancel_resume(struct script *s, lua_State *co, lua_State *from, int narg, int *nres);	/* lua_resume for a task's code */
 void	cancel_look(struct script *s);			/* whose tasks are cancelled? */
 void	cancel_hook(struct script *s, lua_State *L);	/* L raises at its next instruction, if its task is cancelled */

@@ -522,6 +522,7 @@ luaopen_rota_core(lua_State *L)
 	luaL_setfuncs(L, context_functions, 0);
 	luaL_setfuncs(L, kv_functions, 0);
 	luaL_setfuncs(L, process_functions, 0);
+	luaL_setfuncs(L, watch_functions, 0);
 	luaL_setfuncs(L, group_functions, 0);
 	luaL_setfuncs(L, set_functions, 0);
 	luaL_setfuncs(L, cfunc_functions, 0);

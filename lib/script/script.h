@@ -117,6 +117,7 @@ void	kv_open(lua_State *L);				/* l_kv.c */
 extern const luaL_Reg kv_functions[], group_functions[], set_functions[];
 void	process_open(lua_State *L);			/* l_process.c */
 extern const luaL_Reg process_functions[];
+extern const luaL_Reg watch_functions[];
 
 /* l_cfunc.c: the string that stands for a C function in the place of a task's function */
 bool	cfunc_is(lua_State *L, int idx);

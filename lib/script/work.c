@@ -479,6 +479,14 @@ look_memory(struct script *s, uint64_t now)
 	}
 }
 
+static uint64_t
+idle_until(const struct script *s)
+{
+	uint64_t collect = s->made ? clock_ns() + COLLECT_NS : WAIT_FOREVER, look = s->sched->look_at;
+
+	return collect < look ? collect : look;
+}
+
 static int
 loop(struct script *s)
 {
@@ -498,6 +506,8 @@ loop(struct script *s)
 		}
 		if (serve_health(s->c) && (!s->sched->nring || s->sched->several))
 			health_run(s);
+		if (s->sched->look && s->sched->watch != LUA_NOREF && (!s->sched->nring || s->sched->several))
+			watch_run(s);
 		if (resume_ready(s) && !s->sched->turn)
 			continue;
 		turn = s->sched->turn;
@@ -527,8 +537,10 @@ loop(struct script *s)
 			if (serve_stopping(s->c))
 				return 0;
 			serve_enter(s->c, NULL);
-			e = serve_wait(s->c, NULL, true, false, s->made ? clock_ns() + COLLECT_NS : WAIT_FOREVER);
-			if (e == -ETIMEDOUT) {	/* references in our garbage hold memory of others */
+			e = serve_wait(s->c, NULL, true, false, idle_until(s));
+			if (s->sched->look_at != WAIT_FOREVER && clock_ns() >= s->sched->look_at)
+				s->sched->look = 1;
+			if (e == -ETIMEDOUT && s->made) {	/* references in our garbage hold memory of others */
 				s->made = false;
 				lua_gc(s->L, LUA_GCCOLLECT);
 			}
@@ -612,7 +624,8 @@ work_run(lua_State *L, int fd)
 	output_attach(c);
 	script_attach(L, c);
 	list_init(&s->sched->susp);
-	s->sched->self = s->sched->class = LUA_NOREF;
+	s->sched->self = s->sched->class = s->sched->watch = LUA_NOREF;
+	s->sched->look_at = WAIT_FOREVER;
 	lua_newtable(L);
 	s->sched->by_hash = luaL_ref(L, LUA_REGISTRYINDEX);
 	reseed(L);

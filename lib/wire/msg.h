@@ -446,7 +446,7 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	F(S, method, "that is called without arguments, or empty")
 #define MSG_HEALTHY(F) \
 	F(U, actor, "of HEALTH") \
-	F(U, round, "of HEALTH") \
+	F(U, round, "of HEALTH; 0: it was not asked, and is not well") \
 	F(U, ok, "1: it is well") \
 	F(S, text, "what ails it")
 
@@ -470,7 +470,7 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	F(S, text, "one line for people") \
 	F(S, traceback, "where, may be empty")
 #define MSG_CANCEL_CALL(F) F(U, reason, "0: nobody waits for the answer any more")
-#define MSG_PING(F) F(U, reserved, "0")
+#define MSG_PING(F) F(U, within, "ns: who sends nothing for so long is taken for dead")
 #define MSG_PONG(F) F(U, reserved, "0")
 
 /* X(NAME, name, code, descriptors, direction) */

@@ -8,6 +8,8 @@
 --	rota.get(bc:call "2^10")
 --	local p = rota.cmd{ "python3", "p.py" }:actor{ mode = "frames" }	-- methods and values
 --	rota.get(p:call("add", 1, 2))
+--	local s = rota.set(rota.cmd{ "python3", "p.py" }, { n = 4, mode = "frames", health = 5 })	-- four of them
+--	rota.get(s:add(1, 2))
 --
 -- In the table: the words of the command; env = { NAME = value }, dir = directory, ok = list of statuses that are success.
 
@@ -44,16 +46,14 @@ function M.run(spec, input, ...)
 	error { message = text, status = status, signal = signal, stderr = err }
 end
 
--- on a worker: the actor that keeps one running
-M.Program = { restarted = 0, request = 0 }
+-- on a worker: the actor that keeps one running.  When it ends, and is to be started again, the worker ends with it, and the
+-- actor is restarted as after a crash; so a member of a set is.
+M.Program = { request = 0 }
 
-function M.Program:new(spec, options)
-	self.spec, self.mode, self.restarts = spec, options.mode or "lines", options.restarts or 0
-	self:start()
-end
+local GRACE = 2				-- s, for one that closed its descriptors to end
 
 -- the program finds rota's side of it: rota-program.sh in ROTA_SHARE, rota_program.py as a module of Python
-local function environment(given)
+local function environment(given, rank)
 	local env, share, python = {}, core.share() or ".", os.getenv "PYTHONPATH" or ""
 	for _, e in ipairs(given or {}) do
 		local path = e:match "^PYTHONPATH=(.*)"
@@ -61,66 +61,93 @@ local function environment(given)
 	end
 	env[#env + 1] = "ROTA_SHARE=" .. share
 	env[#env + 1] = "PYTHONPATH=" .. (python ~= "" and python .. ":" or "") .. share
+	if rank then env[#env + 1] = "ROTA_RANK=" .. rank end
 	return env
 end
 
-function M.Program:start()
-	self.process = core.process { argv = self.spec.argv, env = environment(self.spec.env), dir = self.spec.dir, mode = self.mode }
-	if self.mode == "frames" then
-		local kind, _, name = self.process:recv()
-		if kind ~= "start" then
-			self:over(("'%s' did not begin with START (rota-program(7))"):format(self.spec.argv[1]))
-		end
-		self.name = name
-	end
-end
-
-function M.Program:over(text)			-- it has ended: raises
-	local status, signal = self.process:wait()
+local function over(self, text, idle)	-- it has ended, or is taken for dead: raises
+	local name, silent = self.spec.argv[1], self.process:silent()
+	local status, signal, forced = self.process:wait(GRACE)
 	self.process = nil
-	self.why = (text and text .. "; " or "") .. ended(self.spec.argv[1], status, signal)
-	if status == 0 and signal == 0 and not text then self.why = self.why .. ", without an answer" end
+	if silent and self.up then
+		self.why = ("'%s' did not answer PING within %g s and was killed"):format(name, self.patience)
+		core.ill(self.why)
+	end
+	if forced then text = ("'%s' closed its end and went on"):format(name) end
+	self.why = (text and text .. "; " or "") .. ended(name, status, signal)
+	if status == 0 and signal == 0 and not text and not idle then self.why = self.why .. ", without an answer" end
+	if self.up then core.watch(self.up) end
 	error { message = self.why, status = status, signal = signal }
 end
 
-function M.Program:call(...)
-	if not self.process then
-		if self.restarts >= 0 and self.restarted >= self.restarts then error { message = self.why } end
-		self.restarted = self.restarted + 1
-		self:start()
-	end
+-- between calls: when a child has ended, and when it is time to ask how it is; seconds until that
+local function look(self)
 	local p = self.process
+	if p and not p:alive() then
+		pcall(over, self, nil, true)
+	elseif p and self.health then
+		local ok, left = pcall(p.beat, p)
+		if not ok then
+			p:kill()
+			self.process, self.why = nil, tostring(left)
+		elseif left then
+			return left
+		else
+			pcall(over, self)
+		end
+	end
+	if not self.process and not self.closed and self.again then core.ill(self.why) end
+end
+
+function M.Program:new(spec, options)
+	local context = require "rota".context()
+	local restarts = options.restarts or 0
+	self.spec, self.mode, self.health, self.patience = spec, options.mode, options.health, options.patience
+	self.again = context.rank or restarts < 0 or context.incarnation <= restarts
+	self.process = core.process { argv = spec.argv, env = environment(spec.env, context.rank), dir = spec.dir, mode = self.mode,
+		health = self.health, patience = self.patience }
+	if self.mode == "frames" and self.process:recv() ~= "start" then
+		over(self, ("'%s' did not begin with START (rota-program(7))"):format(spec.argv[1]))
+	end
+	if options.check then		-- as the set's health check calls it
+		self[options.check] = function(self) return M.Program.call(self, options.check) end
+	end
+	self.up = function() return look(self) end
+	core.watch(self.up)
+end
+
+local Asked = { __close = function(a, err) if err then a.process:cancel(a.request) end end }
+
+local function payload(kind, req, ...)
+	return kind, req, table.pack(...)
+end
+
+local function answer(self, p)
+	local asked <close> = setmetatable({ process = p, request = self.request }, Asked)
+	while true do
+		local kind, _, got = payload(p:recv())
+		if not kind then over(self) end
+		if kind == "reply" then return table.unpack(got, 1, got.n) end
+		if kind == "item" then coroutine.yield(table.unpack(got, 1, got.n)) end
+		if kind == "error" then error { message = got[1], trace = got[2] ~= "" and got[2] or nil } end
+	end
+end
+
+function M.Program:call(...)
+	local p = self.process
+	if not p then error { message = self.why } end
 	if self.mode == "lines" then
 		local line = ...
 		if type(line) ~= "string" and type(line) ~= "number" or tostring(line):find "\n" then
 			error { message = ("'%s' is called with one line, without its end"):format(self.spec.argv[1]) }
 		end
 		local answer = p:line(line)
-		if not answer then self:over() end
+		if not answer then over(self) end
 		return answer
 	end
 	self.request = self.request + 1
-	if not p:call(self.request, ...) then self:over() end
-	return self:answer(p)
-end
-
-local function payload(kind, req, ...)
-	return kind, req, table.pack(...)
-end
-
-local Asked = { __close = function(a, err) if err then a.process:tell("cancel", a.request) end end }
-
-function M.Program:answer(p)
-	local asked <close> = setmetatable({ process = p, request = self.request }, Asked)
-	while true do
-		local kind, req, got = payload(p:recv())
-		if not kind then self:over() end
-		if req == self.request and kind == "reply" then return table.unpack(got, 1, got.n) end
-		if req == self.request and kind == "item" then coroutine.yield(table.unpack(got, 1, got.n)) end
-		if req == self.request and kind == "error" then
-			error { message = got[1], trace = got[2] ~= "" and got[2] or nil }
-		end
-	end
+	if not p:call(self.request, ...) then over(self) end
+	return answer(self, p)
 end
 
 function M.Program:status()			-- true while it runs; else false and how it ended
@@ -131,7 +158,7 @@ end
 function M.Program:close()			-- end of its input: waits for its end
 	if not self.process then return nil, self.why end
 	local status, signal = self.process:wait()
-	self.process, self.why = nil, ended(self.spec.argv[1], status, signal)
+	self.process, self.closed, self.why = nil, true, ended(self.spec.argv[1], status, signal)
 	return status, signal
 end
 
@@ -169,7 +196,7 @@ end
 function M.cmd(t)
 	local rota = require "rota"
 	local spec = spec_of(t)
-	return setmetatable({ spec = spec, task = rota.task(M.run):with { name = spec.argv[1]:match "[^/]*$" } }, Cmd)
+	return setmetatable({ spec = spec, given = {}, task = rota.task(M.run):with { name = spec.argv[1]:match "[^/]*$" } }, Cmd)
 end
 
 function Cmd:__call(input, ...) return self.task(self.spec, input, ...) end
@@ -187,22 +214,66 @@ function Cmd:map(list, options) return M.task(self):map(list, options) end
 
 function Cmd:with(options)
 	if options and options.stream then bad "a program gives its output as one value, and no stream; an actor of mode 'frames' streams" end
-	return setmetatable({ spec = self.spec, task = self.task:with(options) }, Cmd)
+	local given = {}
+	for k, v in pairs(self.given) do given[k] = v end
+	for k, v in pairs(options or {}) do given[k] = v end
+	return setmetatable({ spec = self.spec, task = self.task:with(options), given = given }, Cmd)
 end
+
+--- kept running
 
 local modes = { lines = true, frames = true }
 
-function Cmd:actor(options)
+local function time(v, name)
+	local s = (type(v) == "number" or type(v) == "string") and core.duration(v)
+	if not s or s < 0 then bad("'%s' is a time, as 5 or '10ms'", name) end
+	return s
+end
+
+-- the class of actors that keep it running, with options of actors, and the second argument of its constructor
+local function class_of(self, options, kept)
 	local rota = require "rota"
-	local given, own = {}, {}
-	for k, v in pairs(options or {}) do
-		if k == "mode" or k == "restarts" then own[k] = v else given[k] = v end
+	local own = { mode = options.mode or "lines", restarts = options.restarts, check = options.check }
+	if not modes[own.mode] then bad("mode: 'lines' or 'frames' expected, got '%s'", tostring(own.mode)) end
+	if kept.concurrency or kept.groups then bad "a program answers one call after the other: 'concurrency' and 'groups' are not for it" end
+	if options.health and own.mode == "frames" then
+		own.health, own.patience = time(options.health, "health"), time(options.patience or 30, "patience")
 	end
-	if given.concurrency or given.groups then bad "a program answers one call after the other: 'concurrency' and 'groups' are not for it" end
-	if own.mode and not modes[own.mode] then bad("mode: 'lines' or 'frames' expected, got '%s'", tostring(own.mode)) end
-	M.class = M.class or rota.actor(M.Program)
-	given.restarts = own.restarts
-	return M.class:with(given)(self.spec, own)
+	local class = rota.actor(M.Program):with(kept)
+	class.name = ("program %s, %s"):format(self.spec.argv[1]:match "[^/]*$", own.mode)
+	return class, own
+end
+
+function Cmd:actor(options)
+	local given, kept = options or {}, {}
+	for k, v in pairs(given) do
+		if k ~= "mode" and k ~= "health" and k ~= "patience" then kept[k] = v end
+	end
+	if given.health and given.mode ~= "frames" then bad "health: only programs of mode 'frames' can be asked" end
+	if given.check then bad "check: it is for programs in a set" end
+	local class, own = class_of(self, given, kept)
+	return class(self.spec, own)
+end
+
+-- what rota.set makes its members of: class, the set's options, and what the constructor gets; nil: x is no program
+function M.members(x, options)
+	if getmetatable(x) ~= Cmd then return nil end
+	local kept, rest = {}, {}
+	for k, v in pairs(x.given) do
+		if k ~= "name" then kept[k] = v end	-- of its tasks
+	end
+	for k, v in pairs(options) do
+		if k ~= "mode" then rest[k] = v end
+	end
+	if options.check and options.mode ~= "frames" then bad "check: a program of mode 'lines' has no methods" end
+	local class, own = class_of(x, options, kept)
+	if own.check then
+		if type(own.check) ~= "string" then bad "check: the name of a method expected" end
+		class.class = {}
+		for k, v in pairs(M.Program) do class.class[k] = v end
+		class.class[own.check] = class.class[own.check] or M.Program.call
+	end
+	return class, rest, x.spec, own
 end
 
 return M

@@ -86,22 +86,34 @@ local function pick(s)
 	end
 end
 
-function own.call(s, method, ...)
-	local h = pick(s)
+local modes = setmetatable({}, { __mode = "k", __index = function(t, class)	-- of members that are programs: so rota.cmd names their class
+	t[class] = class:match "^program .*, (%l+)$" or false
+	return t[class]
+end })
+
+-- a call of a member; of a program its method "call" does them all
+local function send(s, h, method, ...)
+	if modes[s.class] then return h:call(method, ...) end
 	return h[method](h, ...)
 end
 
+function own.call(s, ...) return send(s, pick(s), ...) end
+
 -- on each member that is up, in order of rank: a list of references
-function own.all(s, method, ...)
+function own.all(s, ...)
 	local refs = {}
-	for i, h in ipairs(look(s).up) do refs[i] = h[method](h, ...) end
+	for i, h in ipairs(look(s).up) do refs[i] = send(s, h, ...) end
 	return refs
 end
 
--- method(x) for each element of list, on all members, as one list
+-- method(x) for each element of list, on all members, as one list; programs that speak lines have no methods: map(list)
 function own.map(s, method, list)
 	local refs = {}
-	for i = 1, #list do refs[i] = own.call(s, method, list[i]) end
+	if modes[s.class] == "lines" then
+		for i, line in ipairs(method) do refs[i] = own.call(s, line) end
+	else
+		for i = 1, #list do refs[i] = own.call(s, method, list[i]) end
+	end
 	return core.get(refs)
 end
 
@@ -174,19 +186,28 @@ Method.__index = Method
 function Method.__call(m, s, ...)
 	if s ~= m.set then blame(("call it with a colon: s:%s(…)"):format(m.name)) end
 	local h = pick(s)
-	return h[m.name](h, ...)
+	if m.name == "call" then return h:call(...) end
+	return send(s, h, m.name, ...)
 end
 
 -- s.method:with(options)(...): a call with options, of the member that is chosen then
 function Method.with(m, options)
 	local o = check("method", options)
-	return function(...) return core.method_bind(pick(m.set)[m.name], o)(...) end
+	return function(...)
+		local h = pick(m.set)
+		if m.name == "call" or not modes[m.set.class] then return core.method_bind(h[m.name], o)(...) end
+		return core.method_bind(h.call, o)(m.name, ...)
+	end
 end
 
 function Set.__index(s, name)
+	local mode = modes[s.class]
 	local f = own[name]
-	if f then return f end
+	if f and not (mode and name == "call") then return f end
 	if type(name) ~= "string" then return nil end
+	if mode == "lines" and name ~= "call" then
+		blame(("a program of mode 'lines' has no method '%s', only s:call(line)"):format(name))
+	end
 	local k = seen[s] or look(s)
 	f = k.calls[name]
 	if not f then
