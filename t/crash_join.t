@@ -106,6 +106,15 @@ assert(rota.get(b:get(), 30) == "got")
 local s = dying("set", function() return rota.set(Act:with { cpus = 0 }, { n = 2, name = "s" }) end)
 assert(s:wait(30) and count "sets" == 1, "one set")
 assert(rota.get(s:get(), 30) == "got")
+local function channels()			-- nil where we may not look
+	local p = io.popen("ls -l /proc/" .. rota.nodes()[1].pid .. "/fd 2>/dev/null")
+	local text = p:read "a"
+	p:close()
+	return text ~= "" and select(2, text:gsub("rota%-chan", "")) or nil
+end
+local w, rd = dying("channel", rota.channel)
+local held = channels()
+assert(not held or held == 1, "one channel, not " .. tostring(held))
 -- what gets no answer
 local d = rota.nodes()[1].pid
 os.execute("kill -STOP " .. d)
@@ -143,13 +152,17 @@ io.read "l"
 assert(rota.get(c:add(), 60) == 1 and #rota.get(kept) == 200000)
 print "fine"
 END
-stopped() {
+begin() {		# the program, in $prog; its daemon in $daemon.  A word to descriptor 4 lets it go on
 	rm -f "$TMP/in"; mkfifo "$TMP/in"
 	rlua "$TMP/stopped.lua" <"$TMP/in" >"$TMP/out" 2>&1 &
 	prog=$!
 	exec 4>"$TMP/in"
 	timeout 20 sh -c "until [ -s $TMP/out ]; do sleep 0.02; done"
-	kill -STOP "$prog"; kill -9 "$(head -1 "$TMP/out")"
+	daemon=$(head -1 "$TMP/out")
+}
+stopped() {
+	begin
+	kill -STOP "$prog"; kill -9 "$daemon"
 	sleep 5.5				# longer than a node without programs stays, and than one is waited for that is not seen
 	kill -CONT "$prog"; echo go >&4; exec 4>&-
 	wait "$prog" || { cat "$TMP/out"; return 1; }
@@ -159,17 +172,30 @@ check 'a program that is stopped finds all when it goes on' stopped
 
 # one that dies with the daemon is not waited for
 dead() {
-	rm -f "$TMP/in"; mkfifo "$TMP/in"
-	rlua "$TMP/stopped.lua" <"$TMP/in" >"$TMP/out" 2>&1 &
-	prog=$!
-	exec 4>"$TMP/in"
-	timeout 20 sh -c "until [ -s $TMP/out ]; do sleep 0.02; done"
-	kill -STOP "$pid"; kill -9 "$prog" "$(head -1 "$TMP/out")"; kill -CONT "$pid"
+	begin
+	kill -STOP "$pid"; kill -9 "$prog" "$daemon"; kill -CONT "$pid"
 	exec 4>&-
 	prints nil rlua -e 'local rota = require "rota" print((rota.find("counter", { namespace = "x" })))' &&
 	timeout 10 sh -c 'until [ -z "$(rstat objects)" ]; do :; done'
 }
 check 'one that died with the daemon is not' dead
-kill "$pid" && gone "$pid"
-check 'nothing is left' t/leaks.sh "$ROTA_DIR"
+
+# it ends an actor and itself while no daemon hears it: the next one does
+cat >"$TMP/leaves.lua" <<'END'
+local rota = require "rota"
+rota.init { namespace = "leaves" }
+local a = rota.actor { get = function() return 1 end }:with { cpus = 0, name = "left", detached = true, restarts = -1 } ()
+assert(rota.get(a:get()) == 1)
+os.execute("kill -STOP " .. arg[1] .. "; kill -9 " .. rota.nodes()[1].pid .. "; { sleep 1.2; kill -CONT " .. arg[1] .. "; } &")
+rota.kill(a)		-- a program waits a second for its output
+END
+leaves() {
+	timeout 60 rlua "$TMP/leaves.lua" "$pid" &&
+	timeout 20 rlua -e 'local rota = require "rota" rota.init { namespace = "leaves" } while rota.find "left" do rota.sleep(0.01) end'
+}
+check 'the end of an actor, said while there is no daemon, is not lost with its program' leaves
+
+daemon=$(rlua -e 'print(require "rota".nodes()[1].pid)')
+between() { kill -STOP "$pid"; kill -9 "$daemon"; kill -TERM "$pid"; kill -CONT "$pid"; gone "$pid" && t/leaks.sh "$ROTA_DIR"; }
+check 'TERM between two daemons: nothing is left' between
 done_testing

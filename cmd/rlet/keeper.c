@@ -212,12 +212,16 @@ keeper_start(struct node_opts *o, int *ready)
 		if (WIFEXITED(status))
 			exit(WEXITSTATUS(status));
 		end_orphans();
-		if (told)
+		if (told) {			/* between two daemons, or before the new one could hear it */
+			node_clear(o);
 			exit(0);
+		}
 		if (!served)
 			die(125, 0, "the node daemon died of signal %d before it was ready", WTERMSIG(status));
-		if (too_many(deaths, &n, WTERMSIG(status)))
+		if (too_many(deaths, &n, WTERMSIG(status))) {
+			node_clear(o);
 			die(125, 0, "the node daemon keeps dying, last of signal %d", WTERMSIG(status));
+		}
 	}
 	return (int)pid;
 }

@@ -466,7 +466,14 @@ descriptors_close(struct client *c)
 void
 client_close(struct client *c)
 {
+	bool unsure;
+
 	client_output(c, clock_ns() + CLOCK_SEC);
+	lock_take(&c->lock);
+	unsure = c->unsure.len > 0;		/* the end of an actor, say, which no daemon may have heard of: one has died */
+	lock_drop(&c->lock);
+	if (unsure)
+		client_output(c, clock_ns() + SOCK_WAIT * CLOCK_SEC);
 	lock_take(&c->lock);
 	c->leaving = true;
 	link_leave(c);

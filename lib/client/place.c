@@ -268,7 +268,7 @@ feed_lane_l(struct client *c, struct actor *a, unsigned lane)
 	}
 	if (a->stop && actor_queued_l(a) == 0) {
 		a->stop = false;
-		LINK_SEND(c, actor_kill, .req = 0, .actor = a->number, .stop = true);
+		LINK_SURE(c, actor_kill, .req = 0, .actor = a->number, .stop = true);
 	}
 	if (l && l->rung)
 		lease_ring_l(c, l);

@@ -102,6 +102,21 @@ answer(struct nproc *p, struct nchan *ch, uint64_t req)
 	return 0;
 }
 
+/* the channel that the daemon before this one made for that request, if it died before it had answered; NULL */
+static struct nchan *
+made_before(const struct nproc *p, uint64_t req)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (p->n->heir && map_next(&p->n->chans, &it)) {
+		struct nchan *ch = it.val;
+
+		if (ch->shm->maker == p->number && ch->shm->asked == req && ch->end[0].p == p && ch->end[1].p == p)
+			return ch;
+	}
+	return NULL;
+}
+
 static int
 on_new(struct nproc *p, const struct frame *f)
 {
@@ -114,6 +129,11 @@ on_new(struct nproc *p, const struct frame *f)
 		return e;
 	if (p->job == NULL) {
 		proc_fail(p, m.req, -EPERM, "a tool has no channels");
+		return 0;
+	}
+	if ((ch = made_before(p, m.req)) != NULL) {
+		if ((e = answer(p, ch, m.req)) < 0)
+			proc_fail(p, m.req, e, "cannot make a channel: %s", err_str(e));
 		return 0;
 	}
 	if (n->chans.n >= CHANS_MAX) {
@@ -136,11 +156,13 @@ on_new(struct nproc *p, const struct frame *f)
 		return 0;
 	}
 	n->next_chan++;
-	atomic_store(&ch->shm->kept, hand_chan(n, ch->number, ch->job, ch->fd));
+	ch->shm->maker = p->number;
+	ch->shm->asked = m.req;
 	for (unsigned i = 0; i < 2; i++) {
 		ch->end[i].ch = ch;
 		end_take(ch, i, p);
 	}
+	atomic_store(&ch->shm->kept, hand_chan(n, ch->number, ch->job, ch->fd));	/* complete: we may die here */
 	if ((e = answer(p, ch, m.req)) < 0) {
 		proc_fail(p, m.req, e, "cannot make a channel: %s", err_str(e));
 		chan_free(n, ch);

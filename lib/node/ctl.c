@@ -263,6 +263,21 @@ gcs_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 	return e;
 }
 
+/* After one that served it is soon; of stores that cannot start, or die at once, fewer and fewer are made. */
+static void
+again_later(struct node *n)
+{
+	uint64_t now = clock_ns();
+
+	if (n->gcs_at && now - n->gcs_at > CLOCK_SEC / 50)
+		n->gcs_failed = 0;
+	n->gcs_at = 0;
+	n->ctl_at = now + (CLOCK_SEC / 10 << n->gcs_failed);
+	if (n->gcs_failed < 5)
+		n->gcs_failed++;
+	node_timer(n);
+}
+
 /* Running work goes on; new jobs wait until it is back. */
 static void
 gcs_close(struct conn *c, int e)
@@ -294,8 +309,7 @@ gcs_close(struct conn *c, int e)
 		ctl_ask_free(n, a);
 	}
 	map_release(&old);
-	n->ctl_at = clock_ns() + CLOCK_SEC / 10;
-	node_timer(n);
+	again_later(n);
 }
 
 static int
@@ -308,17 +322,18 @@ gcs_connect(struct node *n, char *why, size_t nwhy)
 	ssize_t len;
 	char c;
 
+	if (n->gcs_pid > 0 && waitpid(n->gcs_pid, NULL, WNOHANG) != 0)
+		n->gcs_pid = 0;
 	if ((fd = sock_connect(n->dir, NODE_GCS)) >= 0)
 		goto up;
 	if (fd != -ECONNREFUSED && fd != -ENOENT) {
 		snprintf(why, nwhy, "cannot connect to '%s/" NODE_GCS "': %s", n->dirname, err_str(fd));
 		return fd;
 	}
-	if (n->gcs_pid > 0 && waitpid(n->gcs_pid, NULL, WNOHANG) == 0) {
+	if (n->gcs_pid > 0) {
 		snprintf(why, nwhy, "the last control store, process %d, has not ended yet", (int)n->gcs_pid);
 		return -EBUSY;
 	}
-	n->gcs_pid = 0;
 	if ((len = readlink("/proc/self/exe", self, sizeof self - 1)) < 0 || pipe2(pipefd, O_CLOEXEC) < 0)
 		return -errno;
 	self[len] = '\0';
@@ -355,6 +370,7 @@ up:
 	n->gcs->max = FRAME_MAX;
 	n->gcs->on_frame = gcs_frame;
 	n->gcs->on_close = gcs_close;
+	n->gcs_at = clock_ns();
 	join(n);
 	return 0;
 }
@@ -395,8 +411,7 @@ ctl_tick(struct node *n)
 		return;
 	if (gcs_connect(n, why, sizeof why) < 0) {
 		node_log(n, 0, "%s", why);
-		n->ctl_at = clock_ns() + CLOCK_SEC;
-		node_timer(n);
+		again_later(n);
 	}
 }
 

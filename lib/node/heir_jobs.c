@@ -13,7 +13,7 @@ struct note {				/* then cwd, namespace and environment */
 	pid_t pid;
 	bool over;
 	char name[64];
-	uint64_t since, born;
+	uint64_t born;
 	size_t ncwd, nnamespace;
 };
 
@@ -21,7 +21,7 @@ void
 job_note(struct node *n, const struct njob *j)
 {
 	struct note t = { .number = j->number, .driver = j->driver, .pid = j->pid, .born = j->born,
-	    .over = j->over, .since = j->since, .nnamespace = j->namespace.len };
+	    .over = j->over, .nnamespace = j->namespace.len };
 	struct buf b = BUF_INIT;
 	char link[64], cwd[4096];
 	ssize_t len = 0;
@@ -77,7 +77,6 @@ noted(void *node, struct span key, struct span val)
 	j->pid = t.pid;
 	j->born = t.born;
 	j->over = t.over;
-	j->since = t.since;
 	memcpy(j->name, t.name, sizeof j->name);
 	memcpy(cwd, val.p, t.ncwd);
 	cwd[t.ncwd] = '\0';

@@ -60,7 +60,6 @@ struct njob {
 	struct buf env;			/* its driver's environment: NAME=VALUE, NUL between */
 	struct buf namespace;
 	char name[64];
-	uint64_t since;
 };
 
 struct nring {				/* a ring pair that we map to mark deaths in */
@@ -224,6 +223,8 @@ struct node {
 	struct control_out control_out;
 	struct conn *gcs;		/* lasting: outside */
 	pid_t gcs_pid;			/* if this daemon started it; 0 */
+	uint64_t gcs_at;		/* when we connected; 0: we are not */
+	unsigned gcs_failed;		/* stores in a row that did not start, or died at once */
 	char gcs_why[256];		/* what it said before it ended, or empty */
 	bool joined;
 	bool heir, joined_once;		/* heir: another daemon served this node before */

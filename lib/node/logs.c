@@ -271,7 +271,8 @@ began(const struct page *p, const struct stat *st)
 	if (marks && m->task == atomic_load(&p->task))
 		return m->at < (uint64_t)st->st_size ? (off_t)m->at : st->st_size;
 	at = (uint64_t)st->st_mtim.tv_sec * CLOCK_SEC + (uint64_t)st->st_mtim.tv_nsec;
-	return at + 10000000 < clock_wall_ns() - ago ? st->st_size : 0;	/* file times are a tick behind */
+	return at + 10000000 < clock_wall_ns() - ago ? st->st_size : 0;	/* file times are a tick behind; a clock that is set
+									   costs a line of a message, nothing else */
 }
 
 /* its last lines, after the text */

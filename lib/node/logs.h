@@ -69,7 +69,7 @@ struct logfile {			/* a worker's */
 struct logold {				/* the file of a dead worker */
 	struct list link;
 	uint64_t bytes;
-	int64_t when;			/* its file's last change, s */
+	unsigned job, proc;
 	char name[32];
 };
 

@@ -86,6 +86,12 @@ logs_sweep(int at)
 	closedir(d);
 }
 
+static bool
+later(const struct logold *a, const struct logold *b)	/* by their numbers, which only rise: file times follow a clock that is set */
+{
+	return a->job != b->job ? a->job > b->job : a->proc > b->proc;
+}
+
 /* The files of earlier nodes are as those of workers that are gone; what is no log of ours stays. */
 static void
 inherit(struct logs *l)
@@ -109,9 +115,10 @@ inherit(struct logs *l)
 		    fstatat(l->dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || (o = calloc(1, sizeof *o)) == NULL)
 			continue;
 		strcpy(o->name, e->d_name);
-		o->when = st.st_mtime;
+		o->job = job;
+		o->proc = proc;
 		o->bytes = (uint64_t)st.st_blocks * 512;
-		for (at = l->old.prev; at != &l->old && list_entry(at, struct logold, link)->when > o->when; at = at->prev)
+		for (at = l->old.prev; at != &l->old && later(list_entry(at, struct logold, link), o); at = at->prev)
 			;
 		list_add(at, &o->link);
 		l->old_bytes += o->bytes;

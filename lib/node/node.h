@@ -64,6 +64,8 @@ int	node_purge(int state);	/* removes the logs of the last lasting node from its
 /* One message of the daemon: 0, ERR_CLOSED: there are no more, -errno.  h.listen is >= 0 once the daemon serves. */
 int	node_heir_recv(int sock, struct node_heir *h);
 void	node_heir_close(struct node_heir *h);
+/* What a daemon with o that was killed has left in the user's directory, if nobody takes over: its name, logs and spill go. */
+void	node_clear(struct node_opts *o);
 void	node_free(struct node *n);		/* ends workers and waits for them */
 
 #endif

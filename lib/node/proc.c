@@ -285,7 +285,7 @@ job_new(struct node *n, uint32_t number)
 		free(j);
 		return NULL;
 	}
-	*j = (struct njob){ .number = number, .refs = 1, .cwd = -1, .since = clock_wall_ns() };
+	*j = (struct njob){ .number = number, .refs = 1, .cwd = -1 };
 	return j;
 }
 

@@ -57,6 +57,8 @@ struct chan_shm {
 	uint64_t cap;			/* bytes of the ring */
 	uint64_t items;			/* messages that may be under way; 0: as many as fit */
 	_Atomic uint32_t kept;		/* by rlet: 1: should it die, the next one will know the channel */
+	uint32_t maker;			/* by rlet: the process that asked for it, and that request's number: it is asked again */
+	uint64_t asked;			/* when rlet died before it could answer, and the next one answers with this one */
 	struct chan_side w, r;
 };
 static_assert(sizeof(struct chan_shm) == 320, "layout changed: bump CHAN_LAYOUT");
