@@ -184,4 +184,62 @@ w:close()
 is(rota.get(n), 300 << 18, "600 MB in references, through a store of 256")
 n, w, r = nil, nil, nil
 objects(0, "none left")
+-- long messages lie in the store: values, strings and bytes come as they do through the ring
+local w, r = rota.channel()
+local function at(n) local b = rota.buffer(n, "i64") b[1] = n b[n] = -1 return b end
+local echo = rota.task(function(from, to)
+	for a, b in function() return from:recv() end do
+		if type(a) == "string" then to:write(a) else to:send(a, b) end
+	end
+	to:close()
+end)
+local w2, r2 = rota.channel { bytes = 65536 }
+echo(r, w2)
+local good = 0
+for _, n in ipairs { 131000, 131072, 1 << 18, 1 << 20 } do
+	w:send(at(n), { n, rota.put(n) })
+	local b, t = r2:recv()
+	good = good + (#b == n and b[1] == n and b[n] == -1 and t[1] == n and rota.get(t[2]) == n and 1 or 0)
+end
+is(good, 4, "buffers of 1M to 8M to a task and back, with a reference")
+T.collect()
+local s = ("0123456789abcdef"):rep(1 << 17)
+w:write(s)
+ok(r2:recv() == s, "bytes")
+w:send(s)
+ok(r2:recv() == s, "a string")
+w:write(s)
+T.raises("does not fit", "bytes for a buffer that is too small", r2.read, r2, rota.buffer(100, "u8"))
+local bytes = rota.buffer(#s, "u8")
+is(r2:read(bytes), #s, "are still there, for one that is not")
+ok(bytes[1] == 48 and bytes[#s] == 102, "and whole")
+w:close()
+is({ r2:recv() }, { nil, "closed" }, "the end")
+r2:close()
+w, r, w2, r2 = nil, nil, nil, nil
+objects(0, "none of it is left")
+
+local w, r = rota.channel()
+w:send(at(1 << 17))
+local first = #core.list "objects"
+w:close()
+local view = r:recv()
+r:close()
+T.collect()
+is({ first, #core.list "objects", view[1] }, { 1, 1, 1 << 17 }, "a buffer is looked at where it is, also after both ends are closed")
+view, w, r = nil, nil, nil
+objects(0, "and let go of with it")
+local g = rota.dag(function(x) return b:id(a:id(x)) end):compile { inflight = 4 }
+local futures, good = {}, 0
+for i = 1, 12 do
+	futures[i] = g(at(131072 + i))
+	if i > 3 then good = good + (#futures[i - 3]:get() == 131072 + i - 3 and 1 or 0) futures[i - 3] = nil end
+end
+for i = 10, 12 do good = good + (#futures[i]:get() == 131072 + i and 1 or 0) end
+is(good, 12, "long values through a graph")
+futures = nil
+g:close()
+g, a, b = nil, nil, nil
+actors(0, "the actors end")
+objects(0, "and with them what their collectors had not come to")
 T.done()

@@ -236,7 +236,7 @@ holder_change_l(struct client *c, struct side *s, uint32_t proc, int by)
 		*v = s->holder[--s->nholder];
 	c->nheld += (s->held > 0) - (was > 0);
 	rec_held_l(c, s);
-	page_set(c->page, CNT_OWNED, c->nheld);
+	page_set(c->page, CNT_OWNED, c->nheld + c->owing);
 	return 0;
 }
 

@@ -17,7 +17,7 @@
 
 #include "client/client.h"
 
-#define CHAN_STORE (UINT64_C(1) << 40)
+#define CHAN_STORE (1u << 20)		/* from so many bytes on the store costs less than copying in and out */
 #define CHAN_SEGS 64u			/* most out-of-band buffers in a message */
 
 struct client_chan;			/* an end */
@@ -50,15 +50,19 @@ int	client_chan_open(struct client *c, uint64_t number, bool reader, struct clie
 uint64_t client_chan_number(const struct client_chan *ch);
 /* lets go of the end so that another process can open it; ch is freed.  -EBUSY in the middle of a message: nothing done */
 int	client_chan_pass(struct client_chan *ch);
-/* error: one encoded ERROR that the reader gets after all messages, or NULL; cut short if it is long; refs: has some.  ch is freed */
+/*
+ * error: one encoded ERROR that the reader gets after all messages, or NULL; cut short if it is long; refs: it has some.
+ * ch is freed.
+ */
 void	client_chan_close(struct client_chan *ch, const unsigned char *error, size_t n, bool refs);
 /* the other end: 0; ERR_CLOSED; ERR_CRASHED, its process died; ERR_LOST, it will never be opened */
 int	client_chan_peer(const struct client_chan *ch);
 
 /*
- * put: 1 sent; 0 no room, or it needs more than copying: send does that.  send: 0 sent; calls wait until there is room, again and again for a message in parts; what
- * wait returns below 0 ends it.  Both: what client_chan_peer says, ERR_PROTO for a peer that writes nonsense,
- * ERR_VALUE for what is longer than client_chan_longest.
+ * put: 1 sent; 0 no room, or it needs more than copying: send does that.
+ * send: 0 sent; calls wait until there is room, again and again for a message in parts; what wait returns below 0 ends it.
+ * Both: what client_chan_peer says, ERR_PROTO for a peer that writes nonsense, ERR_VALUE for what is longer than
+ * client_chan_longest; send: ERR_FULL, -ENOMEM for what it is to hold.
  * Left in the middle of a message (client_chan_partial; wait may also not return) the channel is fit for closing only.
  */
 extern uint64_t client_chan_longest;	/* bytes of a message in parts: 4 GiB; tests lower it */

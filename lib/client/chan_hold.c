@@ -29,6 +29,14 @@ struct due {				/* a reader's: a message that was taken */
 
 /* --- the writer -------------------------------------------------------------------------------------------------------- */
 
+/* the node should know that others need this process */
+static void
+owing_l(struct client *c, int by)
+{
+	c->owing += (unsigned)by;
+	page_set(c->page, CNT_OWNED, c->nheld + c->owing);
+}
+
 static int
 count_handle(void *arg, uint64_t number, struct span class, struct span methods)
 {
@@ -88,7 +96,7 @@ chan_sent(struct client_chan *ch)
 	lock_take(&ch->c->lock);
 	ch->sending->number = ch->e.count;
 	if (list_empty(&ch->owed))
-		ch->c->owing++;
+		owing_l(ch->c, 1);
 	list_add_tail(&ch->owed, &ch->sending->link);
 	ch->sending = NULL;
 	chans_settle_l(ch->c);
@@ -149,7 +157,7 @@ chans_settle_l(struct client *c)
 			free(o);
 		}
 		if (list_empty(&ch->owed)) {
-			c->owing--;
+			owing_l(c, -1);
 			if (ch->left)
 				chan_gone_l(ch);
 		}
@@ -322,7 +330,7 @@ chan_await_owners(struct client_chan *ch)
 	return 0;
 }
 
-/* --- going --------------------------------------------------------------------------------------------------------------- */
+/* --- going ------------------------------------------------------------------------------------------------------------ */
 
 void
 chan_forget_l(struct client_chan *ch, bool all)
@@ -341,7 +349,8 @@ chan_forget_l(struct client_chan *ch, bool all)
 	ch->obj = NULL;
 	if (!all)
 		return;
-	c->owing -= !list_empty(&ch->owed);
+	if (!list_empty(&ch->owed))
+		owing_l(c, -1);
 	while ((l = list_shift(&ch->owed))) {
 		rec_unref_l(c, list_entry(l, struct owed, link)->rec);
 		free(list_entry(l, struct owed, link));

@@ -74,8 +74,9 @@ void	chan_gone_l(struct client_chan *ch);	/* one that left waits for nothing any
 int	chan_hold(struct client_chan *ch, const struct payload *p, unsigned *tag, struct payload *out);
 void	chan_sent(struct client_chan *ch);
 void	chan_unsent(struct client_chan *ch);
-uint64_t chan_afford(struct client_chan *ch);	/* the message to be taken first, or more than the ring's bytes would be in the store; 0 */
-void	chan_due(struct client_chan *ch, uint64_t number);	/* the message with CHAN_REFS or CHAN_STORED that was got is done with */
+/* the message that is to be taken first, or the store would hold more than the ring's bytes; 0: none */
+uint64_t chan_afford(struct client_chan *ch);
+void	chan_due(struct client_chan *ch, uint64_t number);	/* the message with some of CHAN_CARRIED that was got is done with */
 int	chan_await_owners(struct client_chan *ch);	/* until all are told: 0, ERR_NO_CLUSTER */
 void	chan_forget_l(struct client_chan *ch, bool all);	/* all of it, or but what is waited for after it has left */
 

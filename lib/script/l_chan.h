@@ -14,8 +14,10 @@ void	chan_in(lua_State *L, const unsigned char *body);
 int	chan_wait(lua_State *L, struct client_chan *const *v, unsigned n, uint64_t deadline, const uint64_t *upsets,
 	    struct waitset *set);
 int	chan_send(lua_State *L, struct client_chan *ch, const struct payload *p, unsigned tag);	/* 0, negative; likewise */
-/* pushes the values of a message: how many; negative with the message pushed */
+/* l_chan_values.c: pushes the values of a message: how many; negative with the message pushed */
 int	chan_values(lua_State *L, struct client_chan *ch, const struct chan_in *m);
+/* the bytes of a message into the buffer at a slot, if it has the room; pushes how many: 1; negative likewise */
+int	chan_into(lua_State *L, struct client_chan *ch, const struct chan_in *m, int into);
 _Noreturn void chan_raise(lua_State *L, uint64_t number, bool reader, int e);	/* what the other end's end means */
 
 #endif

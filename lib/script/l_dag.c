@@ -1,8 +1,8 @@
 /*
- * l_dag - compiled graphs in the process that compiled one: "rota.graph" and its futures, "rota.future".
+ * l_dag - compiled graphs in the process that compiled one: "rota.graph".
  *
  * User values of a graph: 1 futures of the executions under way, by execution modulo inflight; 2 the error that broke
- * it; 3 the actors' handles.  Of a future: 1 its graph; 2 its value, or a table of them, or its error.
+ * it; 3 the actors' handles.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,9 +206,8 @@ inquest(lua_State *L, struct graph *g, int gi)
 	return true;
 }
 
-/* e: what the end before or after who said */
-static void
-broken_by(lua_State *L, struct graph *g, int gi, int e, const char *who)
+void
+graph_broken_by(lua_State *L, struct graph *g, int gi, int e, const char *who)
 {
 	if ((e == ERR_CRASHED || e == ERR_CLOSED) && inquest(L, g, gi))	/* who leaves, does so because of another death */
 		return;
@@ -251,7 +250,7 @@ graph_take(lua_State *L, struct graph *g, int gi)
 	if (e == ERR_TASK)
 		broken_with(L, g, gi);
 	else
-		broken_by(L, g, gi, e, o->from);
+		graph_broken_by(L, g, gi, e, o->from);
 	return -1;
 }
 
@@ -265,7 +264,7 @@ graph_watch(lua_State *L, struct graph *g, int gi, struct client_chan *ch)
 		if (g->in[i].ch != ch)
 			client_chan_rest(g->in[i].ch);
 		if ((e = client_chan_peer(g->in[i].ch)) < 0) {
-			broken_by(L, g, gi, e, g->in[i].to);
+			graph_broken_by(L, g, gi, e, g->in[i].to);
 			return 0;
 		}
 		g->watch[n++] = g->in[i].ch;
@@ -276,9 +275,8 @@ graph_watch(lua_State *L, struct graph *g, int gi, struct client_chan *ch)
 	return n == g->nin ? 0 : n;		/* what was missing came meanwhile */
 }
 
-/* until something comes of what graph_take did not find, or ch has room.  0, -ETIMEDOUT, negative; raises on Ctrl-C */
-static int
-await(lua_State *L, struct graph *g, int gi, struct client_chan *ch, uint64_t deadline)
+int
+graph_await(lua_State *L, struct graph *g, int gi, struct client_chan *ch, uint64_t deadline)
 {
 	unsigned n = graph_watch(L, g, gi, ch);
 	int e = n ? chan_wait(L, g->watch, n, deadline, &g->upsets, NULL) : 0;
@@ -304,7 +302,7 @@ await_room(struct client_chan *ch, void *arg)
 
 	while ((e = graph_take(x->L, x->g, 1)) > 0)
 		;
-	if (e < 0 || (e = await(x->L, x->g, 1, ch, WAIT_FOREVER)) < 0)
+	if (e < 0 || (e = graph_await(x->L, x->g, 1, ch, WAIT_FOREVER)) < 0)
 		return e < 0 ? e : ERR_CLOSED;
 	return x->g->over ? ERR_CLOSED : 0;
 }
@@ -332,8 +330,8 @@ l_call(lua_State *L)				/* g(x, …) -> future */
 	luaL_argcheck(L, lua_gettop(L) <= (int)g->nparam + 1, (int)g->nparam + 2, "more arguments than the graph has inputs");
 	lua_settop(L, (int)g->nparam + 1);
 	while (!g->over && g->begun - g->ended >= g->inflight) {
-		if ((e = graph_take(L, g, 1)) == 0 && (e = await(L, g, 1, NULL, WAIT_FOREVER)) < 0)
-			broken_by(L, g, 1, e, "the node");
+		if ((e = graph_take(L, g, 1)) == 0 && (e = graph_await(L, g, 1, NULL, WAIT_FOREVER)) < 0)
+			graph_broken_by(L, g, 1, e, "the node");
 	}
 	if (g->over)
 		raise_over(L, 1);
@@ -359,7 +357,7 @@ l_call(lua_State *L)				/* g(x, …) -> future */
 			e = client_chan_send(in->ch, &p, 0, await_room, &x);
 		if (e < 0) {
 			if (!g->over)
-				broken_by(L, g, 1, e == ERR_CLOSED ? ERR_CRASHED : e, in->to);
+				graph_broken_by(L, g, 1, e == ERR_CLOSED ? ERR_CRASHED : e, in->to);
 			raise_over(L, 1);
 		}
 	}
@@ -372,78 +370,6 @@ l_call(lua_State *L)				/* g(x, …) -> future */
 	return 1;
 }
 
-bool
-dag_future_test(lua_State *L, int idx)
-{
-	return luaL_testudata(L, idx, "rota.future") != NULL;
-}
-
-int
-dag_future_await(lua_State *L, int idx, uint64_t deadline)
-{
-	struct future *f = luaL_checkudata(L, idx, "rota.future");
-	struct graph *g = f->g;
-	int gi, e = 0;
-
-	if (f->state != PENDING)
-		return 0;
-	lua_getiuservalue(L, idx, 1);
-	gi = lua_gettop(L);
-	while (f->state == PENDING) {
-		if (graph_take(L, g, gi) != 0)
-			continue;
-		if ((e = deadline ? await(L, g, gi, NULL, deadline) : -ETIMEDOUT) == -ETIMEDOUT)
-			break;
-		if (e < 0)
-			broken_by(L, g, gi, e, "the node");
-	}
-	lua_pop(L, 1);
-	return f->state == PENDING ? -ETIMEDOUT : 0;
-}
-
-int
-dag_future_values(lua_State *L, int idx)
-{
-	struct future *f = luaL_checkudata(L, idx, "rota.future");
-	int t;
-
-	lua_getiuservalue(L, idx, 2);
-	if (f->state == FAILED)
-		return -1;
-	if (f->nvals == 1)
-		return 1;
-	t = lua_gettop(L);
-	luaL_checkstack(L, f->nvals, "too many values");
-	for (int i = 1; i <= f->nvals; i++)
-		lua_rawgeti(L, t, i);
-	lua_remove(L, t);
-	return f->nvals;
-}
-
-void
-dag_future_late(lua_State *L)
-{
-	errobj_push(L, ERR_TIMEOUT, "timed out: the graph has not answered yet; none of its actors is dead");
-}
-
-int
-dag_future_get(lua_State *L, int idx, uint64_t deadline)
-{
-	int n;
-
-	if (dag_future_await(L, idx, deadline) < 0)
-		dag_future_late(L);
-	else if ((n = dag_future_values(L, idx)) >= 0)
-		return n;
-	return lua_error(L);
-}
-
-static int
-l_future_get(lua_State *L)			/* future:get([timeout]) */
-{
-	return dag_future_get(L, 1, lua_gettop(L) == 1 ? WAIT_FOREVER : script_deadline(L, 2));
-}
-
 /* --- closing -------------------------------------------------------------------------------------------------------- */
 
 static int
@@ -453,8 +379,8 @@ l_close(lua_State *L)				/* g:close(): executions under way end first */
 	int e;
 
 	while (!g->over && g->ended < g->begun) {
-		if ((e = graph_take(L, g, 1)) == 0 && (e = await(L, g, 1, NULL, WAIT_FOREVER)) < 0)
-			broken_by(L, g, 1, e, "the node");
+		if ((e = graph_take(L, g, 1)) == 0 && (e = graph_await(L, g, 1, NULL, WAIT_FOREVER)) < 0)
+			graph_broken_by(L, g, 1, e, "the node");
 	}
 	close_ends(g);
 	return 0;
@@ -493,22 +419,11 @@ l_tostring(lua_State *L)
 	return 1;
 }
 
-static int
-l_future_tostring(lua_State *L)
-{
-	struct future *f = luaL_checkudata(L, 1, "rota.future");
-
-	lua_pushfstring(L, "execution %I of a compiled graph (%s)", (LUAI_UACINT)f->number + 1,
-	    f->state == PENDING ? "not fetched" : f->state == DONE ? "done" : "failed");
-	return 1;
-}
-
 void
 dag_open(lua_State *L)
 {
 	static const luaL_Reg graph[] = { { "__call", l_call }, { "__gc", l_gc }, { "__close", l_close },
 	    { "__tostring", l_tostring }, { NULL, NULL } };
-	static const luaL_Reg future[] = { { "__tostring", l_future_tostring }, { NULL, NULL } };
 
 	luaL_newmetatable(L, "rota.graph");
 	luaL_setfuncs(L, graph, 0);
@@ -518,11 +433,6 @@ dag_open(lua_State *L)
 	lua_setfield(L, -2, "__index");
 	lua_pushliteral(L, "compiled graph: only the process that compiled it can use it");
 	lua_setfield(L, -2, "__name");
-	luaL_newmetatable(L, "rota.future");
-	luaL_setfuncs(L, future, 0);
-	lua_createtable(L, 0, 1);
-	lua_pushcfunction(L, l_future_get);
-	lua_setfield(L, -2, "get");
-	lua_setfield(L, -2, "__index");
-	lua_pop(L, 2);
+	lua_pop(L, 1);
+	dag_future_open(L);
 }

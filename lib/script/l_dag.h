@@ -18,7 +18,7 @@ extern const luaL_Reg dag_functions[];
 
 /* l_dag_make.c: while a graph is traced a call of a method becomes a node.  Stack: method … arguments from first */
 int	dag_trace(lua_State *L, int handle, const char *method, int returns, int first);
-/* l_dag.c */
+/* l_dag_future.c */
 bool	dag_future_test(lua_State *L, int idx);
 int	dag_future_get(lua_State *L, int idx, uint64_t deadline);	/* pushes its values; raises */
 /* the same in two steps: 0 or -ETIMEDOUT, raises on Ctrl-C only; how many values it pushed, or -1: the error */

@@ -1,4 +1,5 @@
-/* l_dag_inner - a compiled graph in the process that compiled it: l_dag_make.c makes it, l_dag.c has it executed, l_dag_wait.c waits */
+/* l_dag_inner - a compiled graph in the process that compiled it: l_dag_make.c makes it, l_dag.c has it executed,
+ * l_dag_future.c has the outcomes, l_dag_wait.c waits */
 #ifndef SCRIPT_L_DAG_INNER_H
 #define SCRIPT_L_DAG_INNER_H
 
@@ -49,6 +50,10 @@ struct graph *graph_check(lua_State *L, int arg);
 int	graph_take(lua_State *L, struct graph *g, int gi);
 /* what to wait for then: so many channels in g->watch; 0: look again.  ch: it is to have room, or NULL: none is */
 unsigned graph_watch(lua_State *L, struct graph *g, int gi, struct client_chan *ch);
+/* until something comes of what graph_take did not find, or ch has room.  0, -ETIMEDOUT, negative; raises on Ctrl-C */
+int	graph_await(lua_State *L, struct graph *g, int gi, struct client_chan *ch, uint64_t deadline);
+void	graph_broken_by(lua_State *L, struct graph *g, int gi, int e, const char *who);	/* e: what the end before or after who said */
+void	dag_future_open(lua_State *L);		/* l_dag_future.c */
 /* is one of the actors dead, as far as the node told?  Then the graph is broken */
 bool	graph_census(lua_State *L, struct graph *g, int gi);
 
