@@ -87,6 +87,7 @@ struct dec_src {
 
 enum dec_flag {			/* beside enum val_flag's VAL_ALLOW_CODE */
 	DEC_STRINGS = 0x100,	/* long out-of-band strings as Lua strings too, not as read-only buffers */
+	DEC_PLAIN = 0x400,	/* bytes of somebody who has no references, handles, modules and channels: these are refused */
 	DEC_VIEWS = 0x200,	/* all out-of-band strings as read-only buffers */
 };
 #define DEC_BUFFER_MIN (1u << 20)	/* out-of-band strings of this many bytes come as read-only buffers */

@@ -279,6 +279,8 @@ dec_ext(struct dec_run *d, const struct mp_tok *t, int depth, long num)
 	c = exts[t->ext].class;
 	if ((c == 'c' || c == 'k') && !(d->flags & VAL_ALLOW_CODE))
 		dec_fail(d, ERR_VALUE, "a value that brings code is refused here");
+	if (d->flags & DEC_PLAIN && t->ext != VAL_BUFFER && t->ext != VAL_OOB && t->ext != VAL_NULL && t->ext != VAL_BACK)
+		dec_fail(d, ERR_VALUE, "a reference, a handle or the like is refused here (ext %d)", (int)t->ext);
 	switch (t->ext) {
 	case VAL_REF: case VAL_VALREF: dec_ref(d, t, depth); return;
 	case VAL_BUFFER: dec_buffer(d, t); return;

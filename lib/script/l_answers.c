@@ -110,7 +110,7 @@ push_reply(lua_State *L, struct process *p, const struct frame *f)
 	maps = lua_gettop(L);
 	lua_pushstring(L, f->type == MSG_ITEM_T ? "item" : "reply");
 	lua_pushinteger(L, (lua_Integer)f->req);
-	if (dec_values(L, m.p, (size_t)(m.end - m.p), (unsigned)list.n, &src, DEC_STRINGS) < 0)
+	if (dec_values(L, m.p, (size_t)(m.end - m.p), (unsigned)list.n, &src, DEC_STRINGS | DEC_PLAIN) < 0)
 		process_fail(L, "the program's reply: %s", lua_tostring(L, -1));
 	if (r.buffers.n)
 		give_back(L, maps);
