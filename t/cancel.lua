@@ -319,7 +319,8 @@ ends(r, "actor_died", "the way is rota.kill")
 c = Counter()
 v, e = rota.pget(c.spin:with { timeout = 0.1 }(dir .. "/actor4"))
 ok(e.code == "timeout", "a call out of time", e)
-is(rota.get(c:add(5)), 6, "the actor lives")
+local n = rota.get(c:add(5))
+is(n, exists(dir .. "/actor4") and 6 or 5, "the actor lives")	-- out of time before it began, if the machine is busy
 rota.stop(c)
 
 -- cancelled right after the call, at any moment: exactly one outcome each

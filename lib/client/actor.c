@@ -102,10 +102,17 @@ actor_queued_l(const struct actor *a)
 	return n;
 }
 
+static void
+actor_unload_l(struct actor *a)		/* client_actor_calls reads both without the lock */
+{
+	__atomic_store_n(&a->load, NULL, __ATOMIC_RELAXED);
+	__atomic_store_n(&a->charged, 0, __ATOMIC_RELAXED);
+}
+
 void
 actor_call_end_l(struct client *c, struct actor *a)
 {
-	a->calls--;
+	__atomic_store_n(&a->calls, a->calls - 1, __ATOMIC_RELAXED);	/* for client_actor_calls */
 	actor_unref_l(c, a);
 }
 
@@ -141,8 +148,7 @@ actor_unref_l(struct client *c, struct actor *a)
 			lease_free_l(c, l);
 		}
 	memset(a->lane, 0, a->nlane * sizeof *a->lane);
-	a->load = NULL;
-	a->charged = 0;
+	actor_unload_l(a);
 	if (a->state != ACTOR_DEAD)
 		LINK_SEND(c, actor_drop, .actor = a->number);
 	ups_l(c, a);
@@ -240,8 +246,7 @@ actor_lost_ring_l(struct client *c, struct lease *l)
 
 	c->upsets++;
 	a->lane[l->lane].lease = NULL;
-	a->load = NULL;
-	a->charged = 0;
+	actor_unload_l(a);
 	if (a->state == ACTOR_ALIVE)
 		a->state = ACTOR_RESTARTING;
 }

@@ -60,7 +60,7 @@ lease_grant_l(struct client *c, const struct msg_grant *m, int ringfd, int slabf
 		l->lane = (uint32_t)m->group;
 		a->lane[l->lane].lease = l;
 		if (atomic_load_explicit(&l->bell->counted, memory_order_relaxed))
-			a->load = l->load = &l->bell->load;
+			__atomic_store_n(&a->load, l->load = &l->bell->load, __ATOMIC_RELAXED);
 		actor_granted_l(c, l, (uint32_t)m->incarnation);
 		return;
 	}

@@ -284,7 +284,7 @@ client_call(struct client *c, struct actor *a, struct fn *method, const struct p
 		return submitted(c);
 	}
 	a->handles++;
-	a->calls++;
+	__atomic_store_n(&a->calls, a->calls + 1, __ATOMIC_RELAXED);	/* for client_actor_calls */
 	if (q->queued == 0 && q->lease && a->state == ACTOR_ALIVE && !(args->flags & PAYLOAD_PENDING) &&
 	    !q->lease->dead && ring_unclaimed(&q->lease->ring, RING_DEPTH) < (q->lease->inflight ? RING_DEPTH : RING_WORDS)) {
 		push_l(c, q->lease, r);
