@@ -6,7 +6,6 @@
  * - TSan holds a signal back until the thread calls a function of libc that it knows.  A loop in Lua calls none, and a
  *   sleep on a futex is a bare system call: without help no task that computes or waits could be cancelled.
  */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <lua.h>
