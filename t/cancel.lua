@@ -84,7 +84,7 @@ for _, f in ipairs(forms) do
 	has(e, "longer than its timeout", name .. ": says what it was")
 end
 local e = ends((function()
-	local r = begun(rota.task(function(path) mark(path) local function inner() while true do end end inner() end))
+	local r = begun(rota.task(function(path) local function inner() mark(path) while true do end end inner() end))
 	r:cancel()
 	return r
 end)(), "cancelled", "ref:cancel()")
