@@ -53,6 +53,7 @@ local info = until_(s, function(i) return i.up == 3 and i.members[2].actor ~= be
 ok(info.members[2].rank == 1 and info.members[2].actor ~= before, "a member that was ended is replaced in its rank")
 
 -- resizing
+local add = s.add
 s:resize(5)
 is(until_(s, function(i) return i.up == 5 end).members[5].rank, 4, "resized: more")
 local long = {}
@@ -61,6 +62,7 @@ s:resize "1:2"
 info = until_(s, function(i) return #i.members == 2 end)
 is({ info.min, info.max, info.state }, { 1, 2, "alive" }, "resized: fewer")
 is(rota.get(long, 20)[5], "slept", "those that go finish their calls first")
+is(rota.get(add(s, 1), 20), 11, "a method that was looked up before goes to those that stay")
 raises("number of members", "a size that is none", s.resize, s, "many")
 
 -- the shortest queue is that of all callers: another process has called the first member
@@ -148,11 +150,14 @@ local function ill(s, text)			-- a member was replaced, for that
 	local i = until_(s, function(i) return i.why and i.why:find(text, 1, true) and i.up == 2 end)
 	ok(i.up == 2 and i.why and i.why:find "rank %d, worker %d+", text, i.why)
 end
-local h = rota.set(H, { n = 2, health = "20ms", patience = "2s" })
+local h = rota.set(H, { n = 2, health = "20ms", patience = "60s" })
 is(h:wait(20), true, "members that are checked")
-local busy = { h:spin(1), h:nap(1) }
-is({ rota.get(busy[1], 20), rota.get(busy[2], 20) }, { "spun", "napped" }, "one that computes or waits is well")
+local busy = { h:spin(0.3), h:nap(0.3) }
+is({ rota.get(busy[1], 60), rota.get(busy[2], 60) }, { "spun", "napped" }, "one that computes or waits is well")
 is(h:info().why, nil, "and is left alone")
+h:kill()
+h = rota.set(H, { n = 2, health = "20ms", patience = "2s" })
+h:wait(20)
 pid = rota.get(h:pid(), 20)
 os.execute("kill -STOP " .. pid)
 ill(h, "did not answer its health check within 2 s: it is stopped by a signal")
@@ -212,6 +217,8 @@ raises("no option 'min'", "an unknown option", rota.set, C, { min = 2 })
 -- names
 local named = rota.set(C, { n = 1, name = "adders" }, 5)
 is(rota.get(rota.set "adders":add(1), 20), 6, "found by name")
+is(rota.get(named.add(rota.set "adders", 2), 20), 7, "which is the same set")
+raises("call it with a colon", "not another one", function() named.add(s, 1) end)
 raises("a set 'adders' exists", "names are taken once", rota.set, C, { name = "adders" })
 _, err = rota.set "none"
 has(err, "no set 'none'", "not found")

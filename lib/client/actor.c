@@ -10,6 +10,7 @@
  * sent again in order and uncharged; what was claimed without a completion only while it has retries, else it fails and
  * says that it may have run.  Each incarnation has new rings: nothing of an old one can reach it.
  */
+#include <limits.h>
 #include <stdio.h>
 #include "client/inner.h"
 #include "client/spec.h"
@@ -586,6 +587,31 @@ client_actor_load(struct client *c, struct actor *a, bool look, enum actor_state
 	snprintf(why, size, "%s", *state == ACTOR_DEAD && text ? text : "");
 	lock_drop(&c->lock);
 	return n;
+}
+
+unsigned
+client_actor_idlest(struct client *c, struct actor *const a[], unsigned n, unsigned from, bool any)
+{
+	unsigned best = 0, few = UINT_MAX;
+
+	lock_take(&c->lock);
+	progress_l(c);
+	for (unsigned i = 0, at = from; i < n; i++) {
+		const struct actor *x = a[at < n ? at : (at = 0)];
+		unsigned halves = 2 * x->calls + (x->ended || x->state != ACTOR_ALIVE);
+
+		at++;
+		if (!any && (x->ended || x->state == ACTOR_DEAD)) {
+			best = 0;
+			break;
+		}
+		if (halves < few) {
+			few = halves;
+			best = at;
+		}
+	}
+	lock_drop(&c->lock);
+	return best;
 }
 
 int

@@ -240,6 +240,11 @@ int	client_actor_end(struct client *c, struct actor *a, bool stop, bool restart)
 struct rec *client_actor_ready(struct client *c, struct actor *a);	/* ready, without a value, when it is up or dead; counted; NULL no memory */
 /* how many of our calls are under way, and its state; why it is dead, if it is; look: completions are taken first */
 unsigned client_actor_load(struct client *c, struct actor *a, bool look, enum actor_state *state, char *why, size_t n);
+/*
+ * Of n actors, n > 0, the place (1 first) of that with fewest calls of ours under way, of equals the first one after place
+ * from; one that is not up counts half a call more.  0: one of them is dead, but with any it is no matter.
+ */
+unsigned client_actor_idlest(struct client *c, struct actor *const a[], unsigned n, unsigned from, bool any);
 int	client_actor_wait(struct client *c, struct actor *a, uint64_t deadline);	/* until it is up: 0, ERR_ACTOR_DIED, … */
 
 /* --- looking (link.c) -------------------------------------------------------------------------------------- */

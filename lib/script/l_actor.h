@@ -30,6 +30,7 @@ of_type(lua_State *L, int idx, const void *metatable)	/* its address: cheaper th
 /* l_method.c */
 int	method_index(lua_State *L);		/* __index of handles: the method of that name */
 int	method_bind(lua_State *L);		/* method_bind(method, options) -> method that is called without the handle */
+int	method_call(lua_State *L, int first);	/* what the method at 1 gives, called with the arguments from first on: how many */
 int	method_methods(lua_State *L);		/* method_methods(table): what method.name finds; from lua/rota.lua */
 void	method_open(lua_State *L);
 

@@ -142,29 +142,19 @@ method_index(lua_State *L)
 
 /* --- calling ---------------------------------------------------------------------------------------------------- */
 
-static int call_k(lua_State *L, int status, lua_KContext ctx);
+static int call_k(lua_State *L, int status, lua_KContext first);
 
+/* the method at 1, of a handle that is open, with the arguments from first on */
 static int
-l_call(lua_State *L)
+call(lua_State *L, int first)
 {
 	struct lmethod *m = lua_touserdata(L, 1);
 	struct script *s = script_of(L);
 	struct seg segs[SCRIPT_SEGS];
 	struct rec *small[16], **r = small;
 	struct payload p;
-	int first = 2, e, n, top = lua_gettop(L);
+	int e, n, top = lua_gettop(L);
 
-	if (!m->bound) {
-		struct lactor *u = of_type(L, 2, s->is_actor);
-
-		if (u && !u->a)
-			return luaL_error(L, "this handle was closed");
-		if (!u || u->a != m->a) {
-			lua_getiuservalue(L, 1, 2);
-			return luaL_error(L, "call it with a colon: c:%s(…)", lua_tostring(L, -1));
-		}
-		first = 3;
-	}
 	if (s->tracer) {
 		lua_getiuservalue(L, 1, 1);
 		lua_getiuservalue(L, 1, 2);
@@ -178,8 +168,8 @@ l_call(lua_State *L)
 	enc_forget(L, &s->enc);
 	if (e == -EAGAIN) {
 		lua_settop(L, top);
-		script_room(L, 0, call_k);
-		return call_k(L, LUA_OK, 0);
+		script_room(L, first, call_k);
+		return call_k(L, LUA_OK, first);
 	}
 	if (e == ERR_PENDING)
 		script_raise(L, e, "actor '%s': as many calls as its max_pending allows are pending", actor_class(m->a));
@@ -188,11 +178,40 @@ l_call(lua_State *L)
 	return call_push(L, r, n, m->stream);
 }
 
-static int
-call_k(lua_State *L, int status, lua_KContext ctx)
+int
+method_call(lua_State *L, int first)
 {
-	(void)status, (void)ctx;
-	return l_call(L);
+	const struct lactor *u;
+
+	lua_getiuservalue(L, 1, 1);
+	u = lua_touserdata(L, -1);
+	lua_pop(L, 1);
+	return u->a ? call(L, first) : luaL_error(L, "this handle was closed");
+}
+
+static int
+call_k(lua_State *L, int status, lua_KContext first)
+{
+	(void)status;
+	return method_call(L, (int)first);
+}
+
+static int
+l_call(lua_State *L)
+{
+	struct lmethod *m = lua_touserdata(L, 1);
+	const struct lactor *u;
+
+	if (m->bound)
+		return method_call(L, 2);
+	u = of_type(L, 2, script_of(L)->is_actor);
+	if (u && !u->a)
+		return luaL_error(L, "this handle was closed");
+	if (!u || u->a != m->a) {
+		lua_getiuservalue(L, 1, 2);
+		return luaL_error(L, "call it with a colon: c:%s(…)", lua_tostring(L, -1));
+	}
+	return call(L, 3);
 }
 
 int

@@ -7,8 +7,7 @@
  *	set_ready(number, up) -> ref that is ready once so many members are up, 0: once it is alive	set_resize(number, min, max) raises
  *	set_renew(number) raises
  *	set_end(number, kill)	actor_of(number, class, methods) -> handle
- *	actor_least(list, n, from, seq) -> the place of the handle with fewest calls before it, from that place on; nil if the
- *	state of a set has come since seq
+ *	(who of them is called: l_members.c)
  */
 #include "client/set.h"
 #include "script/script.h"
@@ -129,32 +128,5 @@ l_actor_of(lua_State *L)
 	return 1;
 }
 
-static int
-l_least(lua_State *L)
-{
-	lua_Integer n = luaL_checkinteger(L, 2), from = luaL_checkinteger(L, 3), best = 0;
-	unsigned least = UINT32_MAX;
-
-	if (client_set_seq(script_of(L)->c) != (uint64_t)luaL_checkinteger(L, 4))
-		return 0;
-	for (lua_Integer i = 0; i < n && least > 0; i++) {
-		lua_Integer at = (from - 1 + i) % n + 1;
-		struct actor *a;
-		unsigned calls;
-
-		lua_rawgeti(L, 1, at);
-		a = actor_test(L, -1);
-		lua_pop(L, 1);
-		if (a && ((calls = client_actor_calls(a)) < least || best == 0)) {
-			least = calls;
-			best = at;
-		}
-	}
-	if (best == 0)
-		return 0;
-	lua_pushinteger(L, best);
-	return 1;
-}
-
-const luaL_Reg set_functions[] = { { "set_find", l_find }, { "set_look", l_look }, { "set_next", l_next }, { "set_ready", l_ready }, { "set_resize", l_resize }, { "set_renew", l_renew },
-    { "set_end", l_end }, { "actor_of", l_actor_of }, { "actor_least", l_least }, { NULL, NULL } };
+const luaL_Reg set_functions[] = { { "set_find", l_find }, { "set_look", l_look }, { "set_next", l_next }, { "set_ready", l_ready },
+    { "set_resize", l_resize }, { "set_renew", l_renew }, { "set_end", l_end }, { "actor_of", l_actor_of }, { NULL, NULL } };

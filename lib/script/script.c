@@ -504,6 +504,7 @@ luaopen_rota_core(lua_State *L)
 	ref_open(L);
 	task_open(L);
 	actor_open(L);
+	members_open(L);
 	wait_open(L);
 	chan_open(L);
 	stream_open(L);
@@ -525,6 +526,7 @@ luaopen_rota_core(lua_State *L)
 	luaL_setfuncs(L, watch_functions, 0);
 	luaL_setfuncs(L, group_functions, 0);
 	luaL_setfuncs(L, set_functions, 0);
+	luaL_setfuncs(L, members_functions, 0);
 	luaL_setfuncs(L, cfunc_functions, 0);
 	luaL_setfuncs(L, cancel_functions, 0);
 	buffer_l_module(L);

@@ -115,6 +115,8 @@ struct rec *stream_head(lua_State *L, int idx);		/* what to wait for, borrowed; 
 extern const luaL_Reg stream_functions[];
 void	kv_open(lua_State *L);				/* l_kv.c */
 extern const luaL_Reg kv_functions[], group_functions[], set_functions[];
+void	members_open(lua_State *L);			/* l_members.c */
+extern const luaL_Reg members_functions[];
 void	process_open(lua_State *L);			/* l_process.c */
 extern const luaL_Reg process_functions[];
 extern const luaL_Reg watch_functions[];

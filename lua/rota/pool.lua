@@ -9,35 +9,29 @@ Pool.__index = Pool
 
 -- the dead ones are made anew, if the pool made its members, else left out
 local function renew(p)
-	local member, why = p.member, nil
-	for i = #member, 1, -1 do
-		local _, state, text = core.actor_load(member[i], i == #member)
+	local had, member, why = p.member, {}, nil
+	for i, h in ipairs(had) do
+		local _, state, text = core.actor_load(h, i == 1)
 		if state == "dead" then
 			why = text
-			if p.make then
-				member[i] = p.make()
-				p.made = p.made + 1
-			else
-				table.remove(member, i)
-			end
+			h = p.make and p.make()
+			p.made = p.made + (h and 1 or 0)
 		end
+		if h then member[#member + 1] = h end
 	end
+	p.member = member
+	core.members_are(p.some, member, 0)
 	if #member == 0 then blame("pool: all of its members are dead" .. (why and ": " .. why or "")) end
 end
 
 -- the member with the fewest calls; of equals one that is up, and then the next one in turn
 local function choose(p)
-	renew(p)
-	local member, best, least = p.member, nil, math.huge
-	for k = 1, #member do
-		local i = (p.turn + k - 1) % #member + 1
-		local calls, state = core.actor_load(member[i])
-		if state ~= "alive" then calls = calls + 0.5 end
-		if calls < least then best, least = i, calls end
-		if calls == 0 then break end
+	local i = core.members_idlest(p.some)
+	if not i then			-- one is dead; should a new one be at once, it is only not up
+		renew(p)
+		i = core.members_idlest(p.some, true)
 	end
-	p.turn = best
-	return member[best]
+	return p.member[i]
 end
 
 -- a call of one member
@@ -189,7 +183,9 @@ end
 function Pool.__tostring(p) return ("pool of %d actors"):format(#p.member) end
 
 local function new(member, make, j)
-	return setmetatable({ member = member, make = make, made = 0, j = j, turn = 0, first = 1, last = 0, left = 0, sent = {} }, Pool)
+	local some = core.members()
+	core.members_are(some, member, 0)
+	return setmetatable({ member = member, some = some, make = make, made = 0, j = j, first = 1, last = 0, left = 0, sent = {} }, Pool)
 end
 
 -- made(class, n, constructor arguments...): n actors of the class

@@ -23,18 +23,18 @@ local function sizes(n, call)
 	return min, max
 end
 
--- the newest state that has come, as a table; handles of members that stay are kept
+local callable
+
+-- the newest state that has come, as a table, and as of when; handles of members that stay are kept
 local function look(s)
 	local k = seen[s]
 	if not k then
-		k = { revision = 0, state = "pending", handles = {}, members = {}, up = {}, at = 0, seq = -1, calls = {} }
+		k = { revision = 0, state = "pending", handles = {}, members = {}, up = {}, calls = {} }
+		k.some = core.members(callable, s)
 		seen[s] = k
 	end
 	local rev, state, min, max, text, err, packed, generation, seq = core.set_look(s.number, k.revision)
-	if not rev then
-		k.seq = k.revision > 0 and state or -1
-		return k
-	end
+	if not rev then return k, k.revision > 0 and state or -1 end
 	local had, list, up = k.handles, {}, {}
 	k.revision, k.state, k.min, k.max, k.text, k.error, k.generation = rev, states[state], min, max, text, err, generation
 	k.handles = {}
@@ -46,8 +46,8 @@ local function look(s)
 	end
 	table.sort(list, function(a, b) return a.rank < b.rank end)
 	for _, m in ipairs(list) do if m.up then up[#up + 1] = m.actor end end
-	k.members, k.up, k.seq = list, up, seq
-	return k
+	k.members, k.up = list, up
+	return k, seq
 end
 
 local function failed(k)
@@ -60,31 +60,33 @@ local function changed(s, k, till)
 	return (core.pget(ref, till and math.max(0, till - core.now()))) ~= nil
 end
 
-local own, least = {}, core.actor_least
-
--- the member with fewest calls before it: one that is up, or else one that will be
-local function pick(s)
-	local k = seen[s]
-	local at = k and k.seq >= 0 and least(k.up, #k.up, k.at + 1, k.seq)
-	if at then			-- nothing has changed
-		k.at = at
-		return k.up[at]
-	end
+-- whom calls may go to: members that are up, or else those that will be; waits until there is one.  Of them each call takes
+-- the one with fewest calls before it: lib/script/l_members.c, which comes here when a state has come since
+function callable(s)
 	while true do
-		local k = look(s)
+		local k, seq = look(s)
 		local list = k.up
-		if #list == 0 and k.state ~= "dead" and #k.members > 0 then
+		if #list == 0 and k.state ~= "dead" then
 			list = {}
 			for i, m in ipairs(k.members) do list[i] = m.actor end
 		end
-		if #list > 0 then
-			k.at = least(list, #list, k.at + 1, k.seq) or k.at % #list + 1
-			return list[k.at]
-		end
+		if #list > 0 then return core.members_are(k.some, list, seq) end
 		if k.state == "dead" then blame(failed(k)) end
 		changed(s, k)
 	end
 end
+
+local function pick(s)
+	local some = (seen[s] or look(s)).some
+	local h = core.members_least(some)
+	while not h do
+		callable(s)
+		h = core.members_least(some)
+	end
+	return h
+end
+
+local own = {}
 
 local modes = setmetatable({}, { __mode = "k", __index = function(t, class)	-- of members that are programs: so rota.cmd names their class
 	t[class] = class:match "^program .*, (%l+)$" or false
@@ -97,7 +99,25 @@ local function send(s, h, method, ...)
 	return h[method](h, ...)
 end
 
-function own.call(s, ...) return send(s, pick(s), ...) end
+local Program = {}			-- s.name of a program: its method "call" does them all
+
+-- s.name, called with the set first, as s:name(…)
+local function method(s, name)
+	local k = seen[s] or look(s)
+	local f, mode = k.calls[name], modes[s.class]
+	if f then return f end
+	if mode == "lines" and name ~= "call" then
+		blame(("a program of mode 'lines' has no method '%s', only s:call(line)"):format(name))
+	end
+	f = mode and name ~= "call" and setmetatable({ set = s, name = name }, Program) or core.members_method(k.some, name)
+	k.calls[name] = f
+	return f
+end
+
+function own.call(s, name, ...)
+	if modes[s.class] then return method(s, "call")(s, name, ...) end
+	return method(s, name)(s, ...)
+end
 
 -- on each member that is up, in order of rank: a list of references
 function own.all(s, ...)
@@ -180,41 +200,31 @@ function own.stop(s) core.set_end(s.number, false) end
 function own.kill(s) core.set_end(s.number, true) end
 Set.__close = own.stop
 
-local Method = {}			-- s.method
-Method.__index = Method
+-- s.name:with(options)(...): a call with options, of the member that is chosen then
+core.members_methods {
+	with = function(f, options)
+		local o, s, name = check("method", options), core.members_method_of(f)
+		return function(...) return core.method_bind(pick(s)[name], o)(...) end
+	end,
+}
 
-function Method.__call(m, s, ...)
+Program.__index = Program
+
+function Program.__call(m, s, ...)
 	if s ~= m.set then blame(("call it with a colon: s:%s(…)"):format(m.name)) end
-	local h = pick(s)
-	if m.name == "call" then return h:call(...) end
-	return send(s, h, m.name, ...)
+	return method(s, "call")(s, m.name, ...)
 end
 
--- s.method:with(options)(...): a call with options, of the member that is chosen then
-function Method.with(m, options)
+function Program.with(m, options)
 	local o = check("method", options)
-	return function(...)
-		local h = pick(m.set)
-		if m.name == "call" or not modes[m.set.class] then return core.method_bind(h[m.name], o)(...) end
-		return core.method_bind(h.call, o)(m.name, ...)
-	end
+	return function(...) return core.method_bind(pick(m.set).call, o)(m.name, ...) end
 end
 
 function Set.__index(s, name)
-	local mode = modes[s.class]
 	local f = own[name]
-	if f and not (mode and name == "call") then return f end
-	if type(name) ~= "string" then return nil end
-	if mode == "lines" and name ~= "call" then
-		blame(("a program of mode 'lines' has no method '%s', only s:call(line)"):format(name))
-	end
-	local k = seen[s] or look(s)
-	f = k.calls[name]
-	if not f then
-		f = setmetatable({ set = s, name = name }, Method)
-		k.calls[name] = f
-	end
-	return f
+	if f and not (name == "call" and modes[s.class]) then return f end
+	local k = seen[s]
+	return k and k.calls[name] or type(name) == "string" and method(s, name) or nil
 end
 
 function Set.__len(s) return #look(s).up end
