@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "core/set.h"
 #include "tap.h"
 
@@ -237,6 +238,7 @@ chance(void)
 				in.round = s->member[0]->round;
 			}
 			in.up = rand() % 8 != 0;
+			in.req = i;
 			in.kill = rand() % 2;
 			in.proc = 1 + (unsigned)rand() % 5;
 			in.min = (unsigned)rand() % 3;
@@ -267,7 +269,6 @@ heirs(void)
 	g = set_get(&c, 90);
 	ok(g->generation == 2);			/* a gang is the next one */
 	ok(step((struct set_in){ .kind = SET_IN_HELD, .set = 100, .rank = 1, .actor = ++actors }) == 0 && set_check(&c) == 0);
-	ok(step((struct set_in){ .kind = SET_IN_HELD, .set = 100, .rank = 1, .actor = actors + 1 }) == -ESRCH);	/* it has one */
 	ok(step((struct set_in){ .kind = SET_IN_HELD, .set = 100, .rank = 3, .actor = actors + 1 }) == -ESRCH);	/* no rank of it */
 	ok(step((struct set_in){ .kind = SET_IN_HELD, .set = 90, .rank = 0, .actor = actors + 1 }) == -ESRCH);
 	step((struct set_in){ .kind = SET_IN_RESUME, .job = 5 });
@@ -276,6 +277,81 @@ heirs(void)
 	up(100, 0);
 	ok(s->state == SET_ALIVE && set_check(&c) == 0);
 	step((struct set_in){ .kind = SET_IN_JOB_END, .job = 5 });
+	forget();
+}
+
+/* a renewal and who drains outlive a daemon */
+static void
+heirs_renewed(void)
+{
+	struct set_renewal r[] = { { 7, 70 }, { 8, 80 } };
+	struct set_in in = { .kind = SET_IN_HEIR, .job = 6, .min = 1, .max = 2, .surge = 1, .drain = 1000, .spec = span_of("x", 1),
+	    .set = 200, .up = true, .renewal = r, .nrenewal = 2 };
+	struct set_in held = { .kind = SET_IN_HELD, .set = 200 };
+	struct set *s;
+
+	ok(step(in) == 0);
+	s = set_get(&c, 200);
+	held.actor = 1002;
+	ok(step(held) == 0);
+	held.actor = 1001;
+	ok(step(held) == 0 && s->member[1]->leaving && !s->member[0]->leaving);	/* two of a rank: the newer one stays */
+	held.rank = 1;
+	held.actor = 1003;
+	ok(step(held) == 0);
+	held.actor = 1004;
+	ok(step(held) == 0 && s->member[2]->leaving && !s->member[3]->leaving);	/* in any order */
+	held.rank = 5;
+	held.actor = 1005;
+	held.leaving = true;
+	ok(step(held) == 0 && s->member[4]->leaving && set_check(&c) == 0);	/* one that was to go, of a rank that is none any more */
+	step((struct set_in){ .kind = SET_IN_RESUME, .job = 6, .until = now + 500 });
+	ok(o.n == 0 && o.at == now + 500 && s->n == 5);		/* nothing lacks; their callers have a while to come back */
+	for (uint64_t a = 1001; a <= 1005; a++)
+		step((struct set_in){ .kind = SET_IN_ACTOR, .set = 200, .actor = a, .up = true });
+	step((struct set_in){ .kind = SET_IN_RENEW, .set = 200, .proc = 7, .req = 70 });
+	ok(o.n == 0 && !s->member[0]->old);			/* that renewal was asked for before */
+	now += 500;
+	step((struct set_in){ .kind = SET_IN_TICK });
+	ok(fx(SET_FX_STOP) == 3 && fx(SET_FX_KILL) == 0);	/* then they finish what they were sent */
+	dead(200, 1001);
+	dead(200, 1004 - 1);
+	dead(200, 1005);
+	ok(s->n == 2 && set_up(s) == 2 && set_check(&c) == 0);
+	step((struct set_in){ .kind = SET_IN_RENEW, .set = 200, .proc = 7, .req = 71 });
+	ok(fx(SET_FX_MAKE) == 1);				/* another one of that process is one */
+	step((struct set_in){ .kind = SET_IN_RENEW, .set = 200, .proc = 7, .req = 71 });
+	ok(o.n == 0 && s->nrenewal == 2);
+	step((struct set_in){ .kind = SET_IN_GONE, .proc = 8 });
+	ok(s->nrenewal == 1);					/* who is gone asks no more */
+	step((struct set_in){ .kind = SET_IN_JOB_END, .job = 6 });
+	forget();
+}
+
+/* as many members as there can be: what a change costs does not grow with them more than once */
+static void
+many(void)
+{
+	struct timespec a, b;
+	struct set *s;
+	uint64_t n = make(1, SET_MAX, false);
+	unsigned back = 0;
+
+	s = set_get(&c, n);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+	for (uint32_t r = 0; r < SET_MAX; r++)
+		up(n, r);
+	for (unsigned i = 0; i < SET_MAX / 4; i++) {
+		dead(n, s->member[i]->actor);
+		back += fx(SET_FX_MAKE);
+		up(n, s->member[i]->rank);
+	}
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+	printf("# %u members up, killed, replaced: %.2f us an event\n", SET_MAX,
+	    ((double)(b.tv_sec - a.tv_sec) * 1e6 + (double)(b.tv_nsec - a.tv_nsec) / 1e3) / (2 * SET_MAX + 3 * (SET_MAX / 4)));
+	ok(back == SET_MAX / 4 && s->n == SET_MAX && set_up(s) == SET_MAX);
+	step((struct set_in){ .kind = SET_IN_RENEW, .set = n, .proc = 1, .req = 1 });
+	step((struct set_in){ .kind = SET_IN_JOB_END, .job = 1 });
 	forget();
 }
 
@@ -303,7 +379,9 @@ main(void)
 	health();
 	renewal(0);
 	renewal(1);
+	heirs_renewed();
 	chance();
+	many();
 	limits();
 	set_release(&c);
 	free(o.fx);

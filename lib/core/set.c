@@ -88,10 +88,7 @@ end(struct set_core *c, struct set *s, uint64_t now, bool kill, const char *text
 static struct set_member *
 seat(const struct set *s, uint32_t rank)
 {
-	for (unsigned i = 0; i < s->n; i++)
-		if (s->member[i]->rank == rank && !s->member[i]->leaving)
-			return s->member[i];
-	return NULL;
+	return s->seat[rank].now ? s->seat[rank].now : s->seat[rank].old;
 }
 
 /* towards what it should be */
@@ -158,6 +155,8 @@ set_free(struct set_core *c, struct set *s)
 	buf_release(&s->error);
 	buf_release(&s->health.method);
 	free(s->member);
+	free(s->seat);
+	free(s->renewal);
 	free(s->watcher);
 	free(s);
 }
@@ -210,7 +209,7 @@ in_new(struct set_core *c, uint64_t now, const struct set_in *in, struct set_out
 	*s = (struct set){ .number = number, .job = in->job, .maker = in->proc, .req = in->req, .min = in->min, .max = in->max, .gang = in->gang, .strategy = in->strategy,
 	    .detached = in->detached, .drain = in->drain, .surge = in->surge, .health = { .period = in->period, .patience = in->patience },
 	    .since = now, .state = SET_PENDING, .generation = 1, .changed = true };
-	if (buf_add(&s->spec, in->spec.p, in->spec.n) < 0 || (in->method.n && buf_add(&s->health.method, in->method.p, in->method.n) < 0) ||
+	if (set_seats(s, in->max) < 0 || set_renewals(s, in->renewal, in->nrenewal) < 0 || buf_add(&s->spec, in->spec.p, in->spec.n) < 0 || (in->method.n && buf_add(&s->health.method, in->method.p, in->method.n) < 0) ||
 	    (in->name.n && buf_add(&s->name, in->name.p, in->name.n) < 0) ||
 	    (in->namespace.n && buf_add(&s->namespace, in->namespace.p, in->namespace.n) < 0) || (!heir && watch(s, in->proc) < 0) ||
 	    map_put(&c->sets, s->number, s) < 0) {
@@ -233,32 +232,43 @@ in_new(struct set_core *c, uint64_t now, const struct set_in *in, struct set_out
 static int
 in_held(struct set *s, const struct set_in *in)
 {
-	struct set_member *m, **v;
+	struct set_member *m, **v, *other = NULL;
 
-	if (s == NULL || s->gang || in->rank >= s->max || seat(s, in->rank))
+	if (s == NULL || s->gang || (in->rank >= s->max && !in->leaving))
 		return -ESRCH;
 	if ((v = realloc(s->member, (s->n + 1) * sizeof *v)) == NULL)
 		return -ENOMEM;
 	s->member = v;
 	if ((m = calloc(1, sizeof *m)) == NULL)
 		return -ENOMEM;
-	*m = (struct set_member){ .set = s, .rank = in->rank, .actor = in->actor, .state = MEMBER_STARTING };
+	*m = (struct set_member){ .set = s, .rank = in->rank, .actor = in->actor, .state = MEMBER_STARTING, .leaving = in->leaving };
 	v[s->n++] = m;
+	if (!m->leaving && (other = seat(s, in->rank)) != NULL) {
+		m->leaving = m->actor < other->actor;	/* numbers rise */
+		if (!m->leaving)
+			set_stand(other);
+		other->leaving = !m->leaving;
+	}
+	if (!m->leaving)
+		set_sit(m);
 	return 0;
 }
 
 static void
-in_resume(struct set_core *c, uint64_t now, uint32_t job, struct set_out *o)
+in_resume(struct set_core *c, uint64_t now, const struct set_in *in, struct set_out *o)
 {
 	struct map_iter it = MAP_ITER;
 
 	while (map_next(&c->sets, &it)) {
 		struct set *s = it.val;
 
-		if (s->job == job) {
-			settle(c, s, now, o);
-			tell(s, o);
-		}
+		if (s->job != in->job)
+			continue;
+		for (unsigned i = 0; i < s->n; i++)
+			if (s->member[i]->leaving && s->member[i]->timer.index == 0 && !s->member[i]->stopped)
+				heap_set(&c->timers, &s->member[i]->timer, in->until > now ? in->until : now);
+		settle(c, s, now, o);
+		tell(s, o);
 	}
 }
 
@@ -295,16 +305,6 @@ reset(struct set_core *c, struct set *s, uint64_t now, struct set_out *o)
 	set_leave_all(c, s, now, true, o);
 }
 
-/* it is renewed, and who takes its place is on the way */
-static bool
-replaced(const struct set *s, const struct set_member *old)
-{
-	for (unsigned i = 0; i < s->n; i++)
-		if (s->member[i] != old && s->member[i]->rank == old->rank && !s->member[i]->leaving)
-			return true;
-	return false;
-}
-
 static void
 in_actor(struct set_core *c, struct set *s, uint64_t now, const struct set_in *in, struct set_out *o)
 {
@@ -328,7 +328,7 @@ in_actor(struct set_core *c, struct set *s, uint64_t now, const struct set_in *i
 			buf_add(&s->error, in->error.p, in->error.n);
 		set_member_free(c, m);
 		end(c, s, now, true, in->text, o);
-	} else if (m->leaving || s->gang || (m->old && replaced(s, m))) {
+	} else if (m->leaving || s->gang || (m->old && set_other(m))) {
 		bool all = s->gang && !m->leaving;
 
 		set_member_free(c, m);
@@ -339,7 +339,9 @@ in_actor(struct set_core *c, struct set *s, uint64_t now, const struct set_in *i
 			m->fails = 0;
 		m->actor = 0;
 		m->state = MEMBER_AWAY;
+		set_stand(m);
 		m->old = m->asked = m->ill = false;
+		set_sit(m);
 		if (m->fails++ == 0 || heap_set(&c->timers, &m->timer, now + set_pause(m->fails - 1)) < 0)
 			set_make(c, m, o);
 	}
@@ -370,9 +372,10 @@ each(struct set_core *c, const struct set_in *in, struct set_out *o)
 	while (map_next(&c->sets, &it)) {
 		struct set *s = it.val;
 
-		if (in->kind == SET_IN_GONE)
+		if (in->kind == SET_IN_GONE) {
 			unwatch(s, in->proc);
-		else if (s->job == in->job && !s->detached)	/* its actors end with the job too */
+			set_renewal_forget(s, in->proc);
+		} else if (s->job == in->job && !s->detached)	/* its actors end with the job too */
 			die(c, s, "its job is over", o);
 	}
 }
@@ -397,6 +400,8 @@ on_set(struct set_core *c, struct set *s, uint64_t now, const struct set_in *in,
 				snprintf(text, 200, s->gang ? "a gang keeps its size" : "the set is ending");
 			return -EINVAL;
 		}
+		if ((e = set_seats(s, in->max)) < 0)
+			return e;
 		s->min = in->min;
 		s->max = in->max;
 		s->changed = true;
@@ -415,10 +420,17 @@ on_set(struct set_core *c, struct set *s, uint64_t now, const struct set_in *in,
 			snprintf(text, 200, "the set is ending");
 			return -EINVAL;
 		}
+		if ((e = set_renewed(s, in->proc, in->req)) != 0)
+			return e < 0 ? e : 0;
 		s->kept_up = set_up(s);
-		for (unsigned i = 0; i < s->n && !s->gang; i++)	/* who starts just now is new already */
-			if (s->member[i]->state == MEMBER_UP && !s->member[i]->leaving && !replaced(s, s->member[i]))
-				s->member[i]->old = true;
+		for (unsigned i = 0; i < s->n && !s->gang; i++) {	/* who starts just now is new already */
+			m = s->member[i];
+			if (m->state != MEMBER_UP || m->leaving || set_other(m))
+				continue;
+			set_stand(m);
+			m->old = true;
+			set_sit(m);
+		}
 		if (s->gang && s->n) {
 			s->resetting = true;
 			set_leave_all(c, s, now, false, o);
@@ -451,7 +463,7 @@ set_step(struct set_core *c, uint64_t now, const struct set_in *in, struct set_o
 	switch (in->kind) {
 	case SET_IN_NEW: case SET_IN_HEIR: e = in_new(c, now, in, o, text); break;
 	case SET_IN_HELD: e = in_held(s, in); break;
-	case SET_IN_RESUME: in_resume(c, now, in->job, o); break;
+	case SET_IN_RESUME: in_resume(c, now, in, o); break;
 	case SET_IN_MADE: in_made(c, s, now, in, o); break;
 	case SET_IN_ACTOR: in_actor(c, s, now, in, o); break;
 	case SET_IN_TICK: in_tick(c, now, o); break;
@@ -504,10 +516,13 @@ set_check(const struct set_core *c)
 		CHECK(s->state != SET_DEAD || s->n == 0);
 		CHECK(s->state != SET_ALIVE || set_up(s) >= s->min);
 		CHECK(s->state != SET_PENDING || set_up(s) < s->min);
+		for (unsigned i = 0; i < s->nseat; i++)
+			CHECK((!s->seat[i].now || !s->seat[i].now->leaving) && (!s->seat[i].old || !s->seat[i].old->leaving));
 		for (unsigned i = 0; i < s->n; i++) {
 			const struct set_member *m = s->member[i];
 
 			CHECK(m->set == s && (m->leaving || m->rank < s->max));
+			CHECK(m->leaving || (m->old ? s->seat[m->rank].old : s->seat[m->rank].now) == m);
 			CHECK((m->actor != 0) == (m->state >= MEMBER_STARTING));
 			CHECK(s->state != SET_ENDING || m->leaving);
 			CHECK(m->state != MEMBER_AWAY || (!m->leaving && m->timer.index));

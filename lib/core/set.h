@@ -43,6 +43,15 @@ struct set_member {
 	struct heap_node timer;		/* AWAY: when it is made again; UP: its next check; leaving: when it is stopped, then killed */
 };
 
+struct set_seat {			/* of a rank, who stays there: now, and while it is renewed the one before */
+	struct set_member *now, *old;
+};
+
+struct set_renewal {			/* who asked for one, with which request: it may come again, and is done once */
+	uint32_t proc;
+	uint64_t req;
+};
+
 struct set_health {			/* how members that are up are checked */
 	uint64_t period, patience;	/* ns from one check to the next, 0: never; until the answer must be there */
 	struct buf method;		/* that is called; empty: the worker is to take a message */
@@ -70,6 +79,10 @@ struct set {				/* ro for all but set.c */
 	char text[240];			/* why it is dead, or what its members lack */
 	struct set_member **member;
 	unsigned n;
+	struct set_seat *seat;		/* by rank */
+	unsigned nseat;
+	struct set_renewal *renewal;	/* the last one of each process that is left */
+	unsigned nrenewal;
 	uint32_t *watcher;
 	unsigned nwatcher;
 	struct heap_node timer;		/* gang: the next generation */
@@ -84,16 +97,17 @@ struct set_core {
 enum set_in_kind {
 	SET_IN_NEW,		/* proc, req, job, min, max, gang, strategy, detached, drain, name, namespace, spec, period, patience,
 				   method, surge; set_step gives the number */
-	SET_IN_HEIR,		/* as NEW, and set, generation, up (it was alive once): its members died with the daemon before */
-	SET_IN_HELD,		/* set, rank, actor: but this one is made again; -ESRCH: it is no member any more */
-	SET_IN_RESUME,		/* job: what lacks in its sets is made */
+	SET_IN_HEIR,		/* as NEW, and set, generation, up (it was alive once), renewals: its members died with the daemon before */
+	SET_IN_HELD,		/* set, rank, actor, leaving: but this one is made again; -ESRCH: it is no member any more.  Of two of
+				   one rank, which was renewed, the newer one stays */
+	SET_IN_RESUME,		/* job, until: what lacks in its sets is made; who was leaving is stopped then */
 	SET_IN_MADE,		/* set, rank, actor: registered; 0: it could not be */
 	SET_IN_ACTOR,		/* set, actor, up, dead, bad, text, error: its state; bad: not what it is, but its specification */
 	SET_IN_GROUP,		/* set, up: the gang's group is placed; else text: it never will be, or was removed */
 	SET_IN_RESIZE,		/* set, min, max */
 	SET_IN_HEALTH,		/* set, actor, round, up: the answer to CHECK; else text: what ails it */
 	SET_IN_NOTE,		/* set, text: what ailed a member that is killed for it */
-	SET_IN_RENEW,		/* set: all members one after the other; a gang at once */
+	SET_IN_RENEW,		/* set, proc, req: all members one after the other; a gang at once.  The same again is no other renewal */
 	SET_IN_END,		/* set, kill: members at once, or after the calls already sent */
 	SET_IN_WATCH,		/* set, proc: STATE now and at each change */
 	SET_IN_UNWATCH,		/* set, proc */
@@ -104,16 +118,19 @@ enum set_in_kind {
 
 struct set_in {
 	enum set_in_kind kind;
-	uint64_t set, actor, drain, period, patience, round, req;
+	uint64_t set, actor, drain, period, patience, round, req, until;
 	uint32_t proc, job, rank;
 	unsigned min, max, strategy, surge, generation;
-	bool gang, detached, up, dead, bad, kill;
+	bool gang, detached, up, dead, bad, kill, leaving;
 	const char *text;
 	struct span name, namespace, spec, error, method;
+	const struct set_renewal *renewal;
+	unsigned nrenewal;
 };
 
 enum set_fx_kind {
 	SET_FX_MAKE,		/* set, rank: an actor, MADE once it has a number */
+	SET_FX_LEAVE,		/* actor: STOP or KILL will follow; the next daemon should know */
 	SET_FX_STOP,		/* actor: after the calls already sent */
 	SET_FX_KILL,		/* actor */
 	SET_FX_CHECK,		/* set, actor, round: ask it how it is */

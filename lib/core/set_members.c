@@ -29,6 +29,50 @@ set_pause(unsigned fails)
 
 /* --- members ------------------------------------------------------------------------------------------------- */
 
+int
+set_seats(struct set *s, unsigned max)
+{
+	struct set_seat *p;
+
+	if (max <= s->nseat)
+		return 0;
+	if ((p = realloc(s->seat, max * sizeof *p)) == NULL)
+		return -ENOMEM;
+	memset(p + s->nseat, 0, (max - s->nseat) * sizeof *p);
+	s->seat = p;
+	s->nseat = max;
+	return 0;
+}
+
+static struct set_member **
+seat_of(const struct set_member *m)
+{
+	struct set_seat *seat = &m->set->seat[m->rank];
+
+	return m->old ? &seat->old : &seat->now;
+}
+
+void
+set_sit(struct set_member *m)
+{
+	*seat_of(m) = m;
+}
+
+void
+set_stand(struct set_member *m)
+{
+	if (m->rank < m->set->nseat && *seat_of(m) == m)
+		*seat_of(m) = NULL;
+}
+
+struct set_member *
+set_other(const struct set_member *m)
+{
+	const struct set_seat *seat = &m->set->seat[m->rank];
+
+	return seat->now == m ? seat->old : seat->now;
+}
+
 struct set_member *
 set_member_of(const struct set *s, uint64_t actor)
 {
@@ -44,6 +88,7 @@ set_member_free(struct set_core *c, struct set_member *m)
 	struct set *s = m->set;
 
 	heap_del(&c->timers, &m->timer);
+	set_stand(m);
 	for (unsigned i = 0; i < s->n; i++)
 		if (s->member[i] == m) {
 			memmove(s->member + i, s->member + i + 1, (--s->n - i) * sizeof *s->member);
@@ -74,6 +119,7 @@ set_member_new(struct set_core *c, struct set *s, uint32_t rank, struct set_out 
 	}
 	*m = (struct set_member){ .set = s, .rank = rank };
 	v[s->n++] = m;
+	set_sit(m);
 	set_make(c, m, o);
 	return 0;
 }
@@ -91,6 +137,9 @@ set_leave(struct set_core *c, struct set_member *m, uint64_t now, bool kill, str
 	}
 	if (!m->leaving && m->timer.index)
 		heap_del(&c->timers, &m->timer);	/* no more checks */
+	if (!m->leaving && m->actor && !kill)
+		set_fx_add(o, SET_FX_LEAVE, s)->actor = m->actor;
+	set_stand(m);
 	m->leaving = true;
 	if (m->state == MEMBER_ASKED)
 		return false;			/* it is killed as soon as it has a number */
@@ -173,44 +222,4 @@ set_health(struct set_core *c, struct set_member *m, uint64_t now, const struct 
 	m->ill = true;
 	heap_del(&c->timers, &m->timer);
 	set_fx_add(o, SET_FX_ILL, m->set)->actor = m->actor;
-}
-
-/* --- renewal ----------------------------------------------------------------------------------------------------- */
-
-/* the one of its rank that takes its place; NULL */
-static struct set_member *
-successor(const struct set *s, const struct set_member *old)
-{
-	for (unsigned i = 0; i < s->n; i++)
-		if (s->member[i] != old && s->member[i]->rank == old->rank && !s->member[i]->leaving)
-			return s->member[i];
-	return NULL;
-}
-
-void
-set_renew(struct set_core *c, struct set *s, uint64_t now, struct set_out *o)
-{
-	unsigned coming = 0, up = 0;
-
-	for (unsigned i = 0; i < s->n; i++) {
-		const struct set_member *m = s->member[i];
-
-		up += m->state == MEMBER_UP && !m->leaving;
-		coming += m->old && !m->leaving && successor(s, m);
-	}
-	for (unsigned i = s->n; i-- > 0;) {
-		struct set_member *m = s->member[i], *next;
-
-		if (!m->old || m->leaving)
-			continue;
-		if ((next = successor(s, m)) != NULL) {
-			if (next->state == MEMBER_UP)
-				set_leave(c, m, now, false, o);
-		} else if (s->surge == 0 && up >= (s->kept_up < s->max ? s->kept_up : s->max)) {
-			set_leave(c, m, now, false, o);
-			up--;
-		} else if (coming < s->surge && set_member_new(c, s, m->rank, o) == 0) {
-			coming++;
-		}
-	}
 }

@@ -113,12 +113,13 @@ void
 actors_step(struct node *n, const struct actor_in *in)
 {
 	struct actor_out *o = &n->actor_out;
+	const struct actor_life *a;
 
 	if (n->stopping)
 		return;
 	actor_step(&n->actor, clock_ns(), in, o);
-	if (in->kind == ACTOR_IN_KILL && !in->restart)	/* it may take a while, but it is not made again */
-		actor_unnote(n, in->actor);
+	if (in->kind == ACTOR_IN_KILL && !in->restart && !(in->stop && (a = actor_get(&n->actor, in->actor)) && a->set))
+		actor_unnote(n, in->actor);	/* it may take a while, but it is not made again; a member finishes what it was sent */
 	if (n->actor_at != o->at) {
 		n->actor_at = o->at;
 		node_timer(n);

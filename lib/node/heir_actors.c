@@ -33,6 +33,14 @@ actor_unnote(struct node *n, uint64_t number)
 {
 	estate_del(n, ESTATE_ACTOR, &number, sizeof number);
 	estate_del(n, ESTATE_LIFE, &number, sizeof number);
+	estate_del(n, ESTATE_LEAVING, &number, sizeof number);
+}
+
+/* it is made again, to finish what it was sent, but is no member that stays */
+void
+actor_note_leaving(struct node *n, uint64_t number)
+{
+	estate_put(n, ESTATE_LEAVING, &number, sizeof number, span_of("", 0));
 }
 
 void
@@ -67,7 +75,20 @@ actors_list(struct node *n, struct buf *list)
 struct before {
 	struct node *n;
 	struct map lives;		/* number -> const unsigned char *: struct life */
+	struct map leaving;
 };
+
+static void
+left(void *ctx, struct span key, struct span val)
+{
+	static char yes;
+	struct before *b = ctx;
+	uint64_t number;
+
+	(void)val;
+	memcpy(&number, key.p, sizeof number);
+	map_put(&b->leaving, number, &yes);
+}
 
 static void
 lived(void *ctx, struct span key, struct span val)
@@ -90,12 +111,14 @@ noted(void *ctx, struct span key, struct span val)
 	struct ask a = { .body = BUF_INIT };
 	struct life l = { 0, 1 };
 	const unsigned char *p;
+	bool leaving;
 	struct note t;
 
 	(void)key;
 	if (val.n < sizeof t)
 		return;
 	memcpy(&t, val.p, sizeof t);
+	leaving = map_get(&b->leaving, t.number) != NULL;
 	if (msg_get_actor_new(&new, val.p + sizeof t, val.n - sizeof t) < 0 || (a.job = map_get(&n->jobs, t.job)) == NULL ||
 	    res_of(n, &in.need, new.cpus, new.gpus, new.memory, &new.resources) < 0) {
 		CTL(n, actor_note, .actor = t.number, .state = ACTOR_DEAD, .text = span_str(in.text));
@@ -121,7 +144,9 @@ noted(void *ctx, struct span key, struct span val)
 		actor_note(n, &a, &new, t.number);
 	buf_release(&a.body);
 	actors_step(n, &in);
-	if (t.set && !sets_held(n, t.set, t.rank, t.number))
+	if (leaving)
+		actor_note_leaving(n, t.number);
+	if (t.set && !sets_held(n, t.set, t.rank, t.number, leaving))
 		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_KILL, .actor = t.number });
 	else if (actor_get(&n->actor, t.number))
 		actor_note_life(n, actor_get(&n->actor, t.number));
@@ -133,6 +158,8 @@ actors_inherit(struct node *n)
 	struct before b = { .n = n };
 
 	estate_each(n, ESTATE_LIFE, lived, &b);
+	estate_each(n, ESTATE_LEAVING, left, &b);
 	estate_each(n, ESTATE_ACTOR, noted, &b);
 	map_release(&b.lives);
+	map_release(&b.leaving);
 }

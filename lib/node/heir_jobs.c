@@ -92,7 +92,7 @@ job_resume(struct node *n, struct njob *j)
 {
 	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_RESUME, .job = j->number,
 	    .until = clock_ns() + HEIR_GRACE + ACTOR_GRACE });
-	sets_step(n, &(struct set_in){ .kind = SET_IN_RESUME, .job = j->number });
+	sets_step(n, &(struct set_in){ .kind = SET_IN_RESUME, .job = j->number, .until = clock_ns() + HEIR_GRACE });
 }
 
 void

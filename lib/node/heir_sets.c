@@ -63,9 +63,9 @@ groups_inherit(struct node *n)
 
 /* --- sets -------------------------------------------------------------------------------------------------- */
 
-struct snote {				/* then name, namespace, method of checks and specification */
+struct snote {				/* then name, namespace, method of checks, renewals and specification */
 	uint64_t number, req, drain, period, patience;
-	uint32_t maker, job, min, max, strategy, surge, generation, nname, nnamespace, nmethod;
+	uint32_t maker, job, min, max, strategy, surge, generation, nname, nnamespace, nmethod, nrenewal;
 	bool gang, detached, ever;
 };
 
@@ -73,14 +73,16 @@ void
 set_note(struct node *n, const struct set *s)
 {
 	struct snote t = { .number = s->number, .req = s->req, .maker = s->maker, .drain = s->drain, .period = s->health.period, .patience = s->health.patience,
-	    .surge = s->surge, .nmethod = (uint32_t)s->health.method.len, .job = s->job, .min = s->min, .max = s->max, .strategy = s->strategy,
+	    .surge = s->surge, .nrenewal = s->nrenewal, .nmethod = (uint32_t)s->health.method.len, .job = s->job, .min = s->min,
+	    .max = s->max, .strategy = s->strategy,
 	    .generation = s->generation, .nname = (uint32_t)s->name.len, .nnamespace = (uint32_t)s->namespace.len, .gang = s->gang,
 	    .detached = s->detached, .ever = s->ever };
 	struct buf b = BUF_INIT;
 
 	if (buf_add(&b, &t, sizeof t) == 0 && buf_add(&b, s->name.data, s->name.len) == 0 &&
 	    buf_add(&b, s->namespace.data, s->namespace.len) == 0 &&
-	    buf_add(&b, s->health.method.data, s->health.method.len) == 0 && buf_add(&b, s->spec.data, s->spec.len) == 0)
+	    buf_add(&b, s->health.method.data, s->health.method.len) == 0 &&
+	    buf_add(&b, s->renewal, s->nrenewal * sizeof *s->renewal) == 0 && buf_add(&b, s->spec.data, s->spec.len) == 0)
 		estate_put(n, ESTATE_SET, &t.number, sizeof t.number, span_buf(&b));
 	buf_release(&b);
 }
@@ -95,9 +97,10 @@ static void
 set_noted(void *node, struct span key, struct span val)
 {
 	struct node *n = node;
+	struct set_renewal *renewal;
 	struct njob *j;
 	struct snote t;
-	size_t names;
+	size_t names, asked;
 
 	(void)key;
 	if (val.n < sizeof t)
@@ -105,13 +108,17 @@ set_noted(void *node, struct span key, struct span val)
 	memcpy(&t, val.p, sizeof t);
 	val = span_of(val.p + sizeof t, val.n - sizeof t);
 	names = (size_t)t.nname + t.nnamespace;
-	if (val.n < names + t.nmethod || (j = map_get(&n->jobs, t.job)) == NULL)
+	asked = t.nrenewal * sizeof *renewal;
+	if (val.n < names + t.nmethod + asked || (j = map_get(&n->jobs, t.job)) == NULL || (renewal = malloc(asked + 1)) == NULL)
 		return;
+	memcpy(renewal, val.p + names + t.nmethod, asked);
 	sets_step(n, &(struct set_in){ .kind = SET_IN_HEIR, .set = t.number, .proc = t.maker, .req = t.req, .job = t.job, .min = t.min, .max = t.max,
 	    .strategy = t.strategy, .generation = t.generation, .gang = t.gang, .detached = t.detached, .up = t.ever, .drain = t.drain,
 	    .name = span_of(val.p, t.nname), .namespace = span_of(val.p + t.nname, t.nnamespace),
 	    .period = t.period, .patience = t.patience, .surge = t.surge, .method = span_of(val.p + names, t.nmethod),
-	    .spec = span_of(val.p + names + t.nmethod, val.n - names - t.nmethod) });
+	    .renewal = renewal, .nrenewal = t.nrenewal,
+	    .spec = span_of(val.p + names + t.nmethod + asked, val.n - names - t.nmethod - asked) });
+	free(renewal);
 	if (set_get(&n->set, t.number))
 		j->refs++;			/* until it is dead */
 }

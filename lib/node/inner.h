@@ -308,6 +308,7 @@ enum estate {
 	ESTATE_JOB = 'j',		/* u32 number: struct njob */
 	ESTATE_ACTOR = 'a',		/* u64 number: what it was made with, if it can be made again */
 	ESTATE_LIFE = 'l',		/* the same, once it has died: its restarts left and incarnation */
+	ESTATE_LEAVING = 'v',		/* the same, if it is a member of a set that leaves it: empty */
 	ESTATE_GROUP = 'g',		/* id: a placement group */
 	ESTATE_SET = 's',		/* u64 number: a set */
 	ESTATE_TXN = 't',		/* u32 process, u32 place: u64 request KV_TXN, and KV_DONE; nothing: it was asked, no more is known */
@@ -332,6 +333,7 @@ void	job_late(struct node *n, struct njob *j);	/* its driver did not come back *
 void	actor_note(struct node *n, const struct ask *a, const struct msg_actor_new *new, uint64_t number);
 void	actor_note_life(struct node *n, const struct actor_life *a);
 void	actor_unnote(struct node *n, uint64_t number);
+void	actor_note_leaving(struct node *n, uint64_t number);
 void	actors_inherit(struct node *n);
 void	actors_list(struct node *n, struct buf *list);	/* those of the last daemon that can be made again: u64 each */
 
@@ -500,7 +502,7 @@ uint64_t groups_number(const struct node *n, struct id id, char *why, size_t nwh
 /* sets.c */
 void	sets_step(struct node *n, const struct set_in *in);
 int	sets_frame(struct nproc *p, const struct frame *f);	/* SET_NEW SET_FIND SET_WATCH SET_RESIZE SET_END */
-bool	sets_held(struct node *n, uint64_t set, uint32_t rank, uint64_t actor);	/* this member is made again; false: it is none */
+bool	sets_held(struct node *n, uint64_t set, uint32_t rank, uint64_t actor, bool leaving);	/* this member is made again; false: it is none */
 void	sets_actor(struct node *n, const struct actor_life *a);	/* a member's state changed */
 void	sets_grouped(struct node *n, const struct group_fx *fx);	/* a gang's placement group did */
 struct id sets_group(const struct node *n, uint64_t set);	/* that of a gang, or all 0 */

@@ -213,6 +213,7 @@ fx_do(struct node *n, const struct set_fx *fx)
 {
 	switch (fx->kind) {
 	case SET_FX_MAKE: fx_make(n, fx); break;
+	case SET_FX_LEAVE: actor_note_leaving(n, fx->actor); break;
 	case SET_FX_STOP: case SET_FX_KILL:
 		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_KILL, .actor = fx->actor, .stop = fx->kind == SET_FX_STOP });
 		break;
@@ -244,7 +245,7 @@ step(struct node *n, const struct set_in *in, uint64_t *number, char text[200])
 	s = set_get(&n->set, o->number ? o->number : in->set);
 	if (s && s->state >= SET_ENDING)
 		set_unnote(n, s->number);
-	else if (s && e == 0 && (o->number || in->kind == SET_IN_RESIZE || s->ever != ever || s->generation != generation))
+	else if (s && e == 0 && (o->number || in->kind == SET_IN_RESIZE || in->kind == SET_IN_RENEW || s->ever != ever || s->generation != generation))
 		set_note(n, s);
 	if (n->set_at != o->at) {
 		n->set_at = o->at;
@@ -273,12 +274,12 @@ sets_step(struct node *n, const struct set_in *in)
 }
 
 bool
-sets_held(struct node *n, uint64_t set, uint32_t rank, uint64_t actor)
+sets_held(struct node *n, uint64_t set, uint32_t rank, uint64_t actor, bool leaving)
 {
 	uint64_t number;
 	char text[200];
 
-	return step(n, &(struct set_in){ .kind = SET_IN_HELD, .set = set, .rank = rank, .actor = actor }, &number, text) == 0;
+	return step(n, &(struct set_in){ .kind = SET_IN_HELD, .set = set, .rank = rank, .actor = actor, .leaving = leaving }, &number, text) == 0;
 }
 
 void
@@ -426,7 +427,8 @@ on_renew(struct nproc *p, const struct frame *f)
 		return e;
 	if (set_get(&p->n->set, m.set) == NULL)
 		proc_fail(p, m.req, ERR_NOTFOUND, "the set is gone");
-	else if ((e = step(p->n, &(struct set_in){ .kind = SET_IN_RENEW, .set = m.set }, &number, text)) < 0)
+	else if ((e = step(p->n, &(struct set_in){ .kind = SET_IN_RENEW, .set = m.set, .proc = p->number, .req = m.req }, &number,
+	    text)) < 0)
 		proc_fail(p, m.req, e, "%s", text);
 	else
 		SEND(p, ok, .req = m.req);

@@ -128,5 +128,28 @@ for round = 1, C.rounds(3, 60) do
 	s:kill()
 	T.ok(s:join(60), "and ends")
 end
+
+-- members that leave finish what they were sent, by the next daemon too, and a renewal is not done again
+do
+	local s <close> = rota.set(Act, { n = "1:3" })
+	rota.get(s:ready(3))
+	local had, refs = {}, {}
+	for _, m in ipairs(s:info().members) do had[m.actor] = true end
+	for i = 1, 300 do refs[i] = s:nap(i) end
+	s:resize(1)
+	for info in s:watch() do if #info.members == 1 then break end end
+	C.kill(rota.nodes()[1].pid)
+	local vals, errs = rota.pget(refs, 60)
+	local wrong
+	for i = 1, 300 do if vals[i] ~= i + 1 then wrong = wrong or errs[i] end end
+	T.ok(not wrong, "members that were leaving answered", wrong)
+	local fine, why = whole(s, 1)
+	T.ok(fine, "and are gone", why)
+	s:renew()
+	C.kill(rota.nodes()[1].pid)
+	fine, why = whole(s, 1)
+	T.ok(fine, "a renewal, and the daemon dies", why)
+	T.is(rota.pget(s:add(1), 60), 2, "who is there answers")
+end
 C.quiet "daemons killed"
 T.done()
