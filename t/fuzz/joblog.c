@@ -16,9 +16,9 @@ static FILE *opened;
 static char *line_read;
 
 static FILE *
-note_open(const char *path, const char *mode)
+note_open(int fd, const char *mode)
 {
-	return opened = fopen(path, mode);
+	return opened = fdopen(fd, mode);
 }
 
 static ssize_t
@@ -30,10 +30,10 @@ note_line(char **s, size_t *cap, FILE *f)
 	return n;
 }
 
-#define fopen note_open
+#define fdopen note_open
 #define getline note_line
 #include "../../cmd/rmap/report.c"
-#undef fopen
+#undef fdopen
 #undef getline
 #include "../../cmd/rmap/quote.c"
 
