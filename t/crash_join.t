@@ -7,15 +7,46 @@ mkdir -p "$ROTA_DIR" "$TMP/die"
 cat >"$TMP/die.c" <<'END'
 /*
  * A daemon dies between taking a connection and answering, as often as there are files die/1, die/2, ...; and before it sends
- * anything to the process whose number is the name of a directory there.
+ * anything to the process whose number is the name of a directory there.  Its clock is ahead by as many seconds as the file
+ * die.ahead says.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
+static volatile long *ahead;
+__attribute__((constructor)) static void
+begin(void)
+{
+	char path[4096];
+	void *p;
+	int fd;
+
+	snprintf(path, sizeof path, "%s.ahead", getenv("DIE"));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	p = mmap(NULL, sizeof *ahead, PROT_READ, MAP_SHARED, fd, 0);
+	ahead = p == MAP_FAILED ? NULL : p;
+	close(fd);
+}
+int
+clock_gettime(clockid_t id, struct timespec *t)
+{
+	static int (*real)(clockid_t, struct timespec *);
+	int e;
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
+	e = real(id, t);
+	if (ahead && e == 0 && (id == CLOCK_MONOTONIC || id == CLOCK_MONOTONIC_COARSE))
+		t->tv_sec += *ahead;
+	return e;
+}
 int
 accept4(int sock, struct sockaddr *sa, socklen_t *n, int flags)
 {
@@ -135,6 +166,7 @@ END
 once() { prints fine timeout 60 rlua "$TMP/once.lua" && [ -z "$(ls "$TMP/die")" ]; }
 
 DIE=$TMP/die; export DIE
+head -c 8 /dev/zero >"$DIE.ahead"
 LD_PRELOAD=$TMP/die.so serve rlet -p -q -c 2 --store 16M --ready-fd 3
 check 'a program joins while daemons die of it' joins
 check 'a program comes back while daemons die of it' returns
@@ -160,10 +192,15 @@ begin() {		# the program, in $prog; its daemon in $daemon.  A word to descriptor
 	timeout 20 sh -c "until [ -s $TMP/out ]; do sleep 0.02; done"
 	daemon=$(head -1 "$TMP/out")
 }
+seen() { rstat -A "unix:$ROTA_DIR/shared.sock" -J nodes >"$TMP/nodes" 2>&1 && grep -q '"drivers":1[,}]' "$TMP/nodes"; }
 stopped() {
 	begin
 	kill -STOP "$prog"; kill -9 "$daemon"
-	sleep 5.5				# longer than a node without programs stays, and than one is waited for that is not seen
+	for i in 2 6; do			# a node without programs stays for 1 s, one is waited for 3 s that is not seen
+		printf "\\00$i" | dd of="$DIE.ahead" conv=notrunc status=none
+		seen && seen || { cat "$TMP/nodes"; return 1; }
+	done
+	says "private ones: $prog (" rstat nodes || return
 	kill -CONT "$prog"; echo go >&4; exec 4>&-
 	wait "$prog" || { cat "$TMP/out"; return 1; }
 	[ "$(tail -1 "$TMP/out")" = fine ]
@@ -198,4 +235,12 @@ check 'the end of an actor, said while there is no daemon, is not lost with its 
 daemon=$(rlua -e 'print(require "rota".nodes()[1].pid)')
 between() { kill -STOP "$pid"; kill -9 "$daemon"; kill -TERM "$pid"; kill -CONT "$pid"; gone "$pid" && t/leaks.sh "$ROTA_DIR"; }
 check 'TERM between two daemons: nothing is left' between
+
+unable() {
+	serve rlet -p -q -c 2 --store 16M --ready-fd 3 2>/dev/null
+	daemon=$(rlua -e 'print(require "rota".nodes()[1].pid)')
+	prlimit --pid "$pid" --nofile=50:50 && kill -9 "$daemon"
+	exits 125 wait "$pid" && t/leaks.sh "$ROTA_DIR"
+}
+check 'a daemon that cannot take over: nothing is left' unable
 done_testing

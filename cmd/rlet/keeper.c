@@ -209,8 +209,11 @@ keeper_start(struct node_opts *o, int *ready)
 		status = await(pid, sock, o, ready);
 		daemon_pid = 0;
 		close(sock);
-		if (WIFEXITED(status))
+		if (WIFEXITED(status)) {
+			if (served && WEXITSTATUS(status))	/* it could not take over, and said why */
+				node_clear(o);
 			exit(WEXITSTATUS(status));
+		}
 		end_orphans();
 		if (told) {			/* between two daemons, or before the new one could hear it */
 			node_clear(o);

@@ -56,6 +56,12 @@ job_driven(const struct node *n, uint32_t proc)
 	return NULL;
 }
 
+bool
+job_comes(const struct node *n, const struct njob *j)
+{
+	return !j->over && map_get(&n->awaited, j->driver);
+}
+
 /* --- of the daemon before --------------------------------------------------------------------------------------- */
 
 static void

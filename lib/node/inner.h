@@ -326,6 +326,7 @@ void	job_note(struct node *n, const struct njob *j);	/* for the next daemon: it 
 void	job_unnote(struct node *n, const struct njob *j);
 void	jobs_inherit(struct node *n);
 struct njob *job_driven(const struct node *n, uint32_t proc);	/* the job of this driver, or NULL */
+bool	job_comes(const struct node *n, const struct njob *j);	/* its driver is one of the last daemon's, and waited for */
 void	job_resume(struct node *n, struct njob *j);	/* its driver is back, or will never be: what died with the daemon is made again */
 void	job_late(struct node *n, struct njob *j);	/* its driver did not come back */
 

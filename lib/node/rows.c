@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include "node/inner.h"
 #include "node/rows.h"
@@ -94,6 +95,7 @@ static void
 nodes(struct rows *r)
 {
 	struct node *n = r->n;
+	struct map_iter it = MAP_ITER;
 	char addr[700];
 	unsigned drivers = 0;
 	int64_t avail = n->lease.free.v[RES_CPU];
@@ -103,6 +105,8 @@ nodes(struct rows *r)
 
 		drivers += p->role == ROLE_DRIVER && !p->lost;
 	}
+	while (map_next(&n->jobs, &it))
+		drivers += job_comes(n, it.val);
 	snprintf(addr, sizeof addr, "unix:%s/%s", n->dirname, n->o.socket);
 	row(r, 18);
 	put_u(r, "node", n->number);
@@ -126,19 +130,32 @@ nodes(struct rows *r)
 }
 
 static void
-drivers(struct rows *r)			/* the programs that use the node */
+driver(struct rows *r, pid_t pid, const void *name, size_t len, uint64_t since, uint32_t job)
 {
+	row(r, 5);
+	put_u(r, "pid", (uint64_t)pid);
+	put_s(r, "name", name, len);
+	put_u(r, "since", wall(since));
+	put_u(r, "age", clock_ns() - since);
+	put_u(r, "job", job);
+}
+
+static void
+drivers(struct rows *r)			/* the programs that use the node, and those of the last daemon that are yet to come back */
+{
+	struct map_iter it = MAP_ITER;
+
 	list_each(l, &r->n->procs_list) {
 		struct nproc *p = list_entry(l, struct nproc, link);
 
-		if (p->role != ROLE_DRIVER || !listed(r, p))
-			continue;
-		row(r, 5);
-		put_u(r, "pid", (uint64_t)p->pid);
-		put_s(r, "name", p->name.data, p->name.len);
-		put_u(r, "since", wall(p->since));
-		put_u(r, "age", clock_ns() - p->since);
-		put_u(r, "job", p->job ? p->job->number : 0);
+		if (p->role == ROLE_DRIVER && listed(r, p))
+			driver(r, p->pid, p->name.data, p->name.len, p->since, p->job ? p->job->number : 0);
+	}
+	while (map_next(&r->n->jobs, &it)) {
+		const struct njob *j = it.val;
+
+		if (job_comes(r->n, j) && (r->job == 0 || r->job == j->number))
+			driver(r, j->pid, j->name, strlen(j->name), r->n->since, j->number);
 	}
 }
 
