@@ -478,6 +478,18 @@ l_near(lua_State *L)				/* near(word, list of words) -> the one that was meant, 
 	return 1;
 }
 
+static void
+add(lua_State *L, const luaL_Reg *f)		/* two of one name would hide the first */
+{
+	for (; f->name; f++) {
+		if (lua_getfield(L, -1, f->name) != LUA_TNIL)
+			luaL_error(L, "rota.core: two functions '%s'", f->name);
+		lua_pop(L, 1);
+		lua_pushcfunction(L, f->func);
+		lua_setfield(L, -2, f->name);
+	}
+}
+
 int
 luaopen_rota_core(lua_State *L)
 {
@@ -485,6 +497,9 @@ luaopen_rota_core(lua_State *L)
 	    { "now", l_now }, { "keep", l_keep }, { "lookup", l_lookup }, { "identity", l_identity }, { "duration", l_duration }, { "size", l_size },
 	    { "list", l_list }, { "pending", l_pending }, { "array", codec_l_array },
 	    { "map", codec_l_map }, { "near", l_near }, { "share", l_share }, { "class", class_l_class }, { "is_ref", ref_l_is }, { NULL, NULL } };
+	static const luaL_Reg *const parts[] = { fns, task_functions, actor_functions, wait_functions, chan_functions,
+	    stream_functions, dag_functions, context_functions, kv_functions, process_functions, watch_functions,
+	    group_functions, set_functions, members_functions, cfunc_functions, cancel_functions };
 	struct script *s;
 
 	s = lua_newuserdatauv(L, sizeof *s, 0);
@@ -513,22 +528,9 @@ luaopen_rota_core(lua_State *L)
 	process_open(L);
 	cancel_open(L);
 	lua_settop(L, 0);
-	luaL_newlib(L, fns);
-	luaL_setfuncs(L, task_functions, 0);
-	luaL_setfuncs(L, actor_functions, 0);
-	luaL_setfuncs(L, wait_functions, 0);
-	luaL_setfuncs(L, chan_functions, 0);
-	luaL_setfuncs(L, stream_functions, 0);
-	luaL_setfuncs(L, dag_functions, 0);
-	luaL_setfuncs(L, context_functions, 0);
-	luaL_setfuncs(L, kv_functions, 0);
-	luaL_setfuncs(L, process_functions, 0);
-	luaL_setfuncs(L, watch_functions, 0);
-	luaL_setfuncs(L, group_functions, 0);
-	luaL_setfuncs(L, set_functions, 0);
-	luaL_setfuncs(L, members_functions, 0);
-	luaL_setfuncs(L, cfunc_functions, 0);
-	luaL_setfuncs(L, cancel_functions, 0);
+	lua_newtable(L);
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		add(L, parts[i]);
 	buffer_l_module(L);
 	lua_setfield(L, -2, "buffer");
 	lua_pushlightuserdata(L, NULL);

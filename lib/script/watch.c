@@ -2,7 +2,7 @@
  * watch - the program that an actor keeps running, seen by the worker's loop: a function is called between calls when a
  * child of ours has ended, and when it is time.  rota.cmd stands on it.
  *
- *	watch(f)	from now on f() is called so, and before the next call; it gives the seconds until the next time, or nil
+ *	look_after(f)	from now on f() is called so, and before the next call; it gives the seconds until the next time, or nil
  *	ill(text)	this worker cannot go on: its actor dies of that, as of a crash.  Does not return.
  */
 #include <stdlib.h>
@@ -35,13 +35,13 @@ watch_run(struct script *s)
 }
 
 static int
-l_watch(lua_State *L)
+l_look_after(lua_State *L)
 {
 	struct sched *d = script_of(L)->sched;
 
 	luaL_checktype(L, 1, LUA_TFUNCTION);
 	if (!d)
-		return luaL_error(L, "watch: this process is no worker");
+		return luaL_error(L, "look_after: this process is no worker");
 	cancel_children();
 	lua_settop(L, 1);
 	luaL_unref(L, LUA_REGISTRYINDEX, d->watch);
@@ -56,4 +56,4 @@ l_ill(lua_State *L)
 	ill(script_of(L), luaL_checkstring(L, 1));
 }
 
-const luaL_Reg watch_functions[] = { { "watch", l_watch }, { "ill", l_ill }, { NULL, NULL } };
+const luaL_Reg watch_functions[] = { { "look_after", l_look_after }, { "ill", l_ill }, { NULL, NULL } };

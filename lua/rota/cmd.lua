@@ -76,7 +76,7 @@ local function over(self, text, idle)	-- it has ended, or is taken for dead: rai
 	if forced then text = ("'%s' closed its end and went on"):format(name) end
 	self.why = (text and text .. "; " or "") .. ended(name, status, signal)
 	if status == 0 and signal == 0 and not text and not idle then self.why = self.why .. ", without an answer" end
-	if self.up then core.watch(self.up) end
+	if self.up then core.look_after(self.up) end
 	error { message = self.why, status = status, signal = signal }
 end
 
@@ -113,7 +113,7 @@ function M.Program:new(spec, options)
 		self[options.check] = function(self) return M.Program.call(self, options.check) end
 	end
 	self.up = function() return look(self) end
-	core.watch(self.up)
+	core.look_after(self.up)
 end
 
 local Asked = { __close = function(a, err) if err then a.process:cancel(a.request) end end }

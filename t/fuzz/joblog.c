@@ -81,6 +81,8 @@ fuzz_one(const unsigned char *p, size_t n)
 		free(logged[i].command);
 	free(logged);
 	logged = NULL;
+	free(cut_line);
+	cut_line = NULL;
 	nlogged = 0;
 	close(fd);
 }
