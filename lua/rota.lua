@@ -218,7 +218,7 @@ rota.group = group.make
 
 local is_set, is_actor = core.is_set, core.is_actor
 
-local stands_for = setmetatable({}, { __mode = "k" })
+local stands_for, standing = setmetatable({}, { __mode = "k" }), false
 
 local function has_ready(x)			-- a reference stands for it: a placement group, a set
 	local mt = getmetatable(x)
@@ -228,16 +228,19 @@ end
 local function reference(x)
 	if not has_ready(x) then return x end
 	local ref = x:ready()
-	stands_for[ref] = x
+	stands_for[ref], standing = x, true
 	return ref
 end
+local function member(ref) return standing and stands_for[ref] or ref end	-- what ref was given to us as
 
 local function members(xs, call)
 	if is_set(xs) then return xs end
 	if type(xs) ~= "table" then blame(("rota.%s: a list of refs is expected, got %s"):format(call, type(xs))) end
 	local set = core.waitset()
-	for i = 1, #xs do
+	local i = set:fill(xs, 1)
+	while i do				-- at one that is no reference
 		set:add(reference(xs[i]), i)
+		i = set:fill(xs, i + 1)
 	end
 	return set
 end
@@ -247,7 +250,7 @@ end
 function rota.wait(xs, options)
 	if options == nil and is_set(xs) then
 		local ref = xs:next()
-		return { ref and stands_for[ref] or ref }, xs
+		return { member(ref) }, xs
 	end
 	if (type(xs) == "userdata" and not is_set(xs)) or has_ready(xs) then xs = { xs } end	-- a reference, handle, stream, future
 	local set = members(xs, "wait")
@@ -264,7 +267,7 @@ function rota.wait(xs, options)
 	while #ready < n do
 		local ref = set:next(till and math.max(0, till - core.now()))
 		if not ref then break end
-		ready[#ready + 1] = stands_for[ref] or ref
+		ready[#ready + 1] = member(ref)
 	end
 	return ready, set
 end
@@ -297,7 +300,7 @@ local function run(timeout)			-- those that are due, or the first one within tim
 		if not ref then return n end
 		local f = calls[tag]
 		calls[tag], n = nil, n + 1
-		f(stands_for[ref] or ref)
+		f(member(ref))
 	end
 end
 

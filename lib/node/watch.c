@@ -235,10 +235,15 @@ on_trigger(struct ev_loop *loop, ev_io *io, int revents)
 void
 watch_awake(struct node *n)
 {
-	if (n->watch && n->watch->p.percent && !ev_is_active(&n->watch->timer)) {
-		n->watch->quiet = false;	/* who makes us look may be asleep still */
-		look(n->watch);
-	}
+	struct watch *w = n->watch;
+
+	if (!w || !w->p.percent)
+		return;
+	w->quiet = false;			/* who makes us look may be asleep still */
+	if (ev_is_active(&w->timer))
+		atomic_store(&n->np->quiet, false);	/* it was to be the last look: no others need to say so until then */
+	else
+		look(w);
 }
 
 /* --- deaths ---------------------------------------------------------------------------------------------------- */

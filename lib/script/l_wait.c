@@ -16,9 +16,26 @@ struct lset {
 };
 
 static struct lset *
+test(lua_State *L, int idx)			/* as references are: each wait asks */
+{
+	struct lset *u = lua_touserdata(L, idx);
+	bool is;
+
+	if (!u || !lua_getmetatable(L, idx))
+		return NULL;
+	is = lua_topointer(L, -1) == script_of(L)->is_waitset;
+	lua_pop(L, 1);
+	return is ? u : NULL;
+}
+
+static struct lset *
 check(lua_State *L, int arg)
 {
-	return luaL_checkudata(L, arg, "rota.waitset");
+	struct lset *u = test(L, arg);
+
+	if (!u)
+		luaL_typeerror(L, arg, "rota.waitset");
+	return u;
 }
 
 static int
@@ -99,6 +116,38 @@ l_add(lua_State *L)
 		add_record(L, u);
 	lua_rawseti(L, 4, u->next);
 	u->next++;
+	return 0;
+}
+
+/*
+ * set:fill(list, i) -> number: adds the references of a list from i on, whose numbers are their places.  It ends at what
+ * is no reference, whose place it gives, or with nil at the end.
+ */
+static int
+l_fill(lua_State *L)
+{
+	struct script *s = script_of(L);
+	struct lset *u = check(L, 1);
+	lua_Integer i = luaL_checkinteger(L, 3);
+	lua_Integer n;
+	struct rec *r;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	luaL_argcheck(L, i == u->next, 3, "other members came before");
+	lua_settop(L, 2);
+	n = luaL_len(L, 2);
+	lua_getiuservalue(L, 1, 1);
+	for (; i <= n; i++) {
+		lua_geti(L, 2, i);
+		if (!(r = ref_test(L, 4))) {
+			lua_pushinteger(L, i);
+			return 1;
+		}
+		if (waitset_add(s->c, u->w, r, (uint64_t)i) < 0)
+			luaL_error(L, "not enough memory");
+		lua_rawseti(L, 3, i);
+		u->next = i + 1;
+	}
 	return 0;
 }
 
@@ -436,7 +485,7 @@ l_fd(lua_State *L)				/* fd() -> descriptor that is readable when something came
 static int
 l_is(lua_State *L)
 {
-	lua_pushboolean(L, luaL_testudata(L, 1, "rota.waitset") != NULL);
+	lua_pushboolean(L, test(L, 1) != NULL);
 	return 1;
 }
 
@@ -446,9 +495,10 @@ const luaL_Reg wait_functions[] = { { "waitset", l_new }, { "is_set", l_is }, { 
 void
 wait_open(lua_State *L)
 {
-	static const luaL_Reg methods[] = { { "add", l_add }, { "next", l_next }, { "list", l_list }, { NULL, NULL } };
+	static const luaL_Reg methods[] = { { "add", l_add }, { "fill", l_fill }, { "next", l_next }, { "list", l_list }, { NULL, NULL } };
 
 	luaL_newmetatable(L, "rota.waitset");
+	script_of(L)->is_waitset = lua_topointer(L, -1);
 	luaL_newlib(L, methods);
 	lua_pushcclosure(L, l_index, 1);
 	lua_setfield(L, -2, "__index");

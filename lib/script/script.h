@@ -27,7 +27,7 @@ struct script {
 	bool as_string, as_view;	/* the next ref_values makes strings, however long; buffers, however short, of what is in the store */
 	bool pending;			/* enc: a top-level reference is not in the arena, or not ready */
 	int mt_ref, mt_task, mt_actor, mt_method, mt_set;	/* registry references of metatables */
-	const void *is_ref, *is_actor, *is_method, *is_stream;	/* addresses of metatables */
+	const void *is_ref, *is_actor, *is_method, *is_stream, *is_waitset;	/* addresses of metatables */
 	int views;			/* registry reference: weak table, record -> buffer that was made of it */
 	struct strcache strings;
 	size_t debt;			/* bytes of shared memory that the collector has not been told of */
