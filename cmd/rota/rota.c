@@ -323,6 +323,7 @@ cmd_down(int argc, char *argv[])
 	else if (!quiet)
 		warn(0, "no lasting node runs here");
 	end_store();
+	node_sweep();
 	if (all)
 		purge();
 	return 0;

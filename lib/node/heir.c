@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "node/kept.h"
@@ -47,31 +46,6 @@ heir_name(struct node *n)
 		n->sock_ino = st.st_ino;
 	}
 	return take(&n->o.heir.listen);
-}
-
-void
-node_clear(struct node_opts *o)
-{
-	char path[512];
-	int dir, lock = -1, fd = -1;
-
-	if (o->heir.listen >= 0)
-		close(take(&o->heir.listen));
-	if ((dir = dir_open(path, sizeof path)) < 0)
-		return;
-	if (!o->lasting && (lock = openat(dir, NODE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) >= 0 &&
-	    flock(lock, LOCK_EX | LOCK_NB) < 0)
-		goto out;			/* somebody starts a node just now, and sees to it himself */
-	if ((fd = sock_connect(dir, o->socket)) >= 0)
-		close(fd);
-	else if (fd == -ECONNREFUSED)
-		unlinkat(dir, o->socket, 0);
-	logs_sweep(dir);
-	unlinkat(dir, "spill", AT_REMOVEDIR);
-out:
-	if (lock >= 0)
-		close(lock);
-	close(dir);
 }
 
 int

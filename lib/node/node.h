@@ -66,6 +66,7 @@ int	node_heir_recv(int sock, struct node_heir *h);
 void	node_heir_close(struct node_heir *h);
 /* What a daemon with o that was killed has left in the user's directory, if nobody takes over: its name, logs and spill go. */
 void	node_clear(struct node_opts *o);
+void	node_sweep(void);	/* the same for each node of this user that was killed with its keeper, and its control store */
 void	node_free(struct node *n);		/* ends workers and waits for them */
 
 #endif
