@@ -40,6 +40,7 @@ end
 
 function rota.task(f, more)
 	if type(more) == "table" then blame "rota.task takes one function; options go with rota.task(f):with{…}" end
+	if type(f) ~= "function" then blame("rota.task: a function is expected, got " .. type(f)) end
 	return new_task(f)
 end
 
@@ -77,6 +78,7 @@ function rota.map(f, list, options)
 	if type(f) == "table" and list == nil then return core.map(f) end
 	listed(list, "rota.map(f, list)")
 	local t = type(f) == "function" and new_task(f) or cmd.task(f) or f
+	if type(t) ~= "userdata" then blame("rota.map: a function, a task or a program is expected, got " .. type(t)) end
 	local _, had = core.task_parts(t)
 	if (had or {}).stream then blame("rota.map: a task that streams has no one result; call it for each") end
 	local chunk, j, more = map.options(options)

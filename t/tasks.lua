@@ -101,7 +101,7 @@ is(rota.get(square:with { cpus = 0.5 }:with { name = "half" }(3)), 9, "with of w
 has(tostring(square:with { name = "sq" }), "task sq", "tostring of a task shows its name")
 ok(tostring(square):match "^task .*tasks%.lua:%d+$", "or file:line", tostring(square))
 has(tostring(square:with { name = "sq" }(1)), "(task sq)", "tostring of a ref names its task")
-raises("function expected", "rota.task takes a function", rota.task, 5)
+raises("a function is expected, got number", "rota.task takes a function", rota.task, 5)
 
 -- what cannot be met
 local t0 = rota.now()
