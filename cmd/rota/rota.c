@@ -384,6 +384,8 @@ main(int argc, char *argv[])
 	argc -= o.index, argv += o.index;
 	if (argc && strcmp(argv[0], "status") == 0)
 		argv[0] = (char *)"ls";
+	if (argc && (strcmp(argv[0], "start") == 0 || strcmp(argv[0], "stop") == 0))
+		die(2, 0, "no verb '%s'; did you mean '%s'? see rota -h", argv[0], strcmp(argv[0], "stop") ? "up" : "down");
 	if (argc == 0)
 		e = suite();
 	for (int i = 0; e < 0 && verbs[i]; i++)
