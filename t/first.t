@@ -146,4 +146,6 @@ loop() {		# Ctrl-C in a shell's loop ends the loop too: the first rmap dies of t
 }
 check 'Ctrl-C in a loop over rmap ends the loop' loop
 check 'rota down' rota down -q --force
+check 'a detached actor on a node that ends: said' says 'a detached actor lives no longer than its node' \
+	rlua -e 'local rota = require "rota" rota.actor{ f = print }:with{ detached = true, name = "x" }()'
 done_testing

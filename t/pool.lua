@@ -194,6 +194,8 @@ raises("cannot share the name 'x'", "a name", function() Worker:with { name = "x
 p = Worker:pool(1)
 raises("has no method 'tripel'", "an unknown method", function() p:call "tripel" end)
 raises("name of a method", "no name", function() p:submit(5) end)
+raises("a pool has no 'cal'; did you mean 'call'?", "a word that is near", function() p:cal("double", 1) end)
+raises("called as p:call(\"double\", …)", "a method of its members", function() p:double(1) end)
 is(rota.get(rota.task(function(members) local q = rota.pool(members) return q:map("double", { 1, 2, 3 }) end):with { cpus = 0 }(p:members()), 20),
     { 2, 4, 6, n = 3 }, "a pool in a task, of members that travelled")
 -- ends

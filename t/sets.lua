@@ -46,6 +46,7 @@ end
 local till = rota.now() + 20
 repeat until replaced() or rota.now() > till
 ok(replaced(), "a killed member is made again, as another process")
+ok((s:info().why or ""):find("rank %d, worker " .. pid .. " killed by SIGKILL"), "and why tells of it", s:info().why)
 -- an actor of it is ended for good: another one takes its rank
 local before = s:info().members[2].actor
 rota.kill(before)

@@ -305,6 +305,14 @@ reset(struct set_core *c, struct set *s, uint64_t now, struct set_out *o)
 	set_leave_all(c, s, now, true, o);
 }
 
+/* what befell a member is the set's why until something else happens */
+static void
+befell(struct set *s, const struct set_member *m, const char *text)
+{
+	if (text && text[0] && !m->leaving && s->state != SET_ENDING)
+		snprintf(s->text, sizeof s->text, "rank %u, %.200s", m->rank, text);
+}
+
 static void
 in_actor(struct set_core *c, struct set *s, uint64_t now, const struct set_in *in, struct set_out *o)
 {
@@ -316,6 +324,8 @@ in_actor(struct set_core *c, struct set *s, uint64_t now, const struct set_in *i
 	if (!in->dead) {
 		if (in->up && m->state != MEMBER_UP)
 			m->up = now;
+		if (!in->up && m->state == MEMBER_UP)
+			befell(s, m, in->text);
 		if (in->up != (m->state == MEMBER_UP)) {
 			m->state = in->up ? MEMBER_UP : MEMBER_STARTING;
 			set_checked(c, m, now);
@@ -323,6 +333,7 @@ in_actor(struct set_core *c, struct set *s, uint64_t now, const struct set_in *i
 		settle(c, s, now, o);
 		return;
 	}
+	befell(s, m, in->text);
 	if (!m->leaving && s->state != SET_ENDING && in->bad && !s->ever) {	/* it would be so for ever */
 		if (in->error.n)
 			buf_add(&s->error, in->error.p, in->error.n);

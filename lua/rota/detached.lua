@@ -130,8 +130,19 @@ local function needs(class)
 	return next(globals) and globals, next(modules) and modules
 end
 
+local told = false
+
+-- once: on a node that ends with its programs a detached actor ends, too
+local function brief()
+	if told then return end
+	told = true
+	if core.context().task or core.list "nodes"[1].address:find "/local%.sock$" then return end
+	io.stderr:write "rota: a detached actor lives no longer than its node, and this one ends with its programs: 'rota up' starts one that stays\n"
+end
+
 -- packed(class) -> a class whose constructor first puts in place what the methods need; raises what cannot travel
 function M.packed(class)
+	brief()
 	local globals, modules = needs(class)
 	if not globals and not modules then return class end
 	for name, v in pairs(globals or {}) do

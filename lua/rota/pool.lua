@@ -5,7 +5,12 @@ local check = require "rota.options"
 local M = {}
 
 local Pool = { __name = "rota.pool" }
-Pool.__index = Pool
+function Pool.__index(_, name)
+	if Pool[name] ~= nil or type(name) ~= "string" then return Pool[name] end
+	local near = core.near(name, { "call", "submit", "all", "with", "pending", "next", "any", "map", "each", "members", "replaced", "stop" })
+	blame(("a pool has no '%s'; "):format(name) .. (near and ("did you mean '%s'?"):format(near) or
+		("a method of its members is called as p:call(\"%s\", …)"):format(name)))
+end
 
 -- the dead ones are made anew, if the pool made its members, else left out
 local function renew(p)
@@ -99,7 +104,7 @@ function Pool.next(p, timeout)
 	local ref = oldest(p, "pool:next")
 	local one = core.waitset()
 	one:add(ref, 1)
-	p.set = nil				-- any() makes one of what is left
+	p.set = false				-- any() makes one of what is left
 	if not one:next(timeout and core.duration(timeout)) then return core.get(ref, 0) end
 	take(p, p.first)
 	return core.get(ref)
@@ -185,7 +190,7 @@ function Pool.__tostring(p) return ("pool of %d actors"):format(#p.member) end
 local function new(member, make, j)
 	local some = core.members()
 	core.members_are(some, member, 0)
-	return setmetatable({ member = member, some = some, make = make, made = 0, j = j, first = 1, last = 0, left = 0, sent = {} }, Pool)
+	return setmetatable({ member = member, some = some, make = make or false, set = false, made = 0, j = j, first = 1, last = 0, left = 0, sent = {} }, Pool)
 end
 
 -- made(class, n, constructor arguments...): n actors of the class
