@@ -65,7 +65,7 @@ main(void)
 	ok(fd_send(s[0], "x", 1, fds, FD_MAX) == 1);
 	i = dup(file);
 	ok(i > 0 && setrlimit(RLIMIT_NOFILE, &(struct rlimit){ (rlim_t)i + 3, r.rlim_max }) == 0);
-	ok(fd_recv(s[1], c, sizeof c, got, &n) == -EMSGSIZE && n == 0);
+	ok(fd_recv(s[1], c, sizeof c, got, &n) == -EMFILE && n == 0);
 	setrlimit(RLIMIT_NOFILE, &r);
 	close(i);
 	ok(count() == before);

@@ -368,6 +368,10 @@ link_read_l(struct client *c)
 			else
 				close(fds[i]);
 		}
+		if (n == -EMFILE) {			/* what it sent is lost, and the node has not died */
+			link_lose_l(c, "too many open files (ulimit -n) to take what the node sent");
+			return;
+		}
 		if (n <= 0 && rejoin_l(c) == 0)
 			return;
 		if (n <= 0) {

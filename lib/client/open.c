@@ -279,6 +279,8 @@ welcome(struct client *c, int fds[WELCOME_FDS], char *why, size_t n)
 		if (buf_reserve(&c->in, 65536) < 0)
 			return -ENOMEM;
 		k = fd_recv(c->sock, c->in.data + c->in.len, 65536, got, &ngot);
+		if (k == -EMFILE)
+			return say(why, n, -EMFILE, "cannot take what the node gave%s", "");
 		if (k <= 0)
 			return say(why, n, k == -EAGAIN ? ERR_NO_CLUSTER : ERR_CLOSED,
 			    k == -EAGAIN ? "the node does not answer%s" : "the node ended while it was joined%s", "");

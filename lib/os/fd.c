@@ -49,7 +49,7 @@ fd_recv(int sock, void *p, size_t n, int *fds, int *nfd)
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = c.room, .msg_controllen = sizeof c.room };
 	struct cmsghdr *h;
 	int room = *nfd, got = 0, fd;
-	size_t i, k;
+	size_t i, k, came = 0;
 	ssize_t r;
 
 	*nfd = 0;
@@ -60,6 +60,7 @@ fd_recv(int sock, void *p, size_t n, int *fds, int *nfd)
 		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
 			continue;
 		k = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		came += k;
 		for (i = 0; i < k; i++) {
 			memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
 			if (got < room)
@@ -68,10 +69,10 @@ fd_recv(int sock, void *p, size_t n, int *fds, int *nfd)
 				close(fd);
 		}
 	}
-	if (m.msg_flags & MSG_CTRUNC) {		/* too many, or we are at our limit of descriptors */
+	if (m.msg_flags & MSG_CTRUNC) {		/* more than FD_MAX, or we are at our limit of descriptors */
 		while (got)
 			close(fds[--got]);
-		return -EMSGSIZE;
+		return came < FD_MAX ? -EMFILE : -EMSGSIZE;
 	}
 	*nfd = got;
 	return r;

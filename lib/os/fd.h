@@ -14,7 +14,8 @@ enum { FD_MAX = 16 };		/* descriptors in one message */
 int	fd_send(int sock, const void *p, size_t n, const int *fds, int nfd);
 /*
  * One recvmsg: bytes, 0 at end of file, -errno.  *nfd is the room in fds and becomes how many came, all
- * close-on-exec and the caller's; surplus ones are closed.  -EMSGSIZE if some were lost: give up the connection.
+ * close-on-exec and the caller's; surplus ones are closed.  If some were lost,
+ * -EMFILE for there was no room for them in this process, or -EMSGSIZE for more than FD_MAX were sent: give up the connection.
  */
 ssize_t	fd_recv(int sock, void *p, size_t n, int *fds, int *nfd);
 int	fd_write_all(int fd, const void *p, size_t n);	/* all or -errno; waits on a non-blocking descriptor */

@@ -233,6 +233,8 @@ answers_take(lua_State *L, struct process *p)
 	k = fd_recv(p->sock, p->got.data + p->got.len, PROCESS_PART, p->fd + p->nfd, &nfd);
 	if (k == -EMSGSIZE)
 		broken(L, p, "the program sent more descriptors than go with a frame");
+	if (k == -EMFILE)
+		broken(L, p, "the actor has too many open files to take the descriptors that the program sent");
 	p->nfd += (unsigned)nfd;
 	if (k <= 0)
 		return false;
