@@ -166,7 +166,7 @@ convert(unsigned c, struct nd_num v)		/* as the operation converts its operands 
 static bool
 element(int op, unsigned c, struct nd_num a, struct nd_num b, struct nd_num *want)	/* false: not compared */
 {
-	bool un, skip = false;
+	bool un = false, skip = false;
 	double complex z;
 
 	if (op >= ND_LT) {

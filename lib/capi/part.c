@@ -67,13 +67,13 @@ int
 cread_slice(struct rota_ctx *x, struct rota_value *v, bool args, struct rec **hold)
 {
 	struct mp m = { v->p, (const unsigned char *)v->p + MP_MAX_HEAD + WREF_SIZE + 2 * MP_MAX_SCALAR };
-	struct mp_tok t;
+	struct mp_tok t = { 0 };
 	struct wref w;
 	int64_t i, j;
 	bool was;
 	int e;
 
-	if (mp_next(&m, &t) < 0 || val_slice_get(t.p, t.n, &w, &i, &j) < 0)
+	if (mp_next(&m, &t) < 0 || t.kind != MP_EXT || val_slice_get(t.p, t.n, &w, &i, &j) < 0)
 		return ROTA_EPROTO;
 	was = args && client_decoding(x->c, true);
 	*hold = client_import(x->c, &w);

@@ -52,7 +52,7 @@ int
 command_get_str(struct mp *m, const struct arena *a, const struct obj_view *v, struct span *s)
 {
 	const unsigned char *p;
-	struct mp_tok t;
+	struct mp_tok t = { 0 };
 	uint64_t len;
 
 	if (mp_next(m, &t) < 0)

@@ -140,7 +140,7 @@ queue_l(struct stream *s, const struct item *i, const unsigned char *p)
 		return -ENOMEM;
 	q = s->in.data + s->in.len;
 	memcpy(q, i, sizeof *i);
-	if (n)
+	if (p)
 		memcpy(q + sizeof *i, p, n);
 	s->in.len += step;
 	return 0;

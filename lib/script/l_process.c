@@ -419,6 +419,8 @@ l_line(lua_State *L)
 		const char *at = (const char *)p->unsent.data + p->sent;
 		size_t left = p->unsent.len - p->sent;
 
+		if (p->got.len > LINE_MAX_BYTES)
+			return process_fail(L, "the program's line is longer than %d bytes", LINE_MAX_BYTES);
 		process_await(L, fd, 3, UINT64_MAX);
 		if (fd[2].revents)
 			process_shut(&p->in);

@@ -111,7 +111,7 @@ int
 val_slice_get(const unsigned char *body, size_t n, struct wref *w, int64_t *i, int64_t *j)
 {
 	struct mp m = { body, body + n };
-	struct mp_tok ref, a, z;
+	struct mp_tok ref = { 0 }, a, z;
 
 	if (mp_next(&m, &ref) < 0 || ref.kind != MP_EXT || ref.ext != VAL_REF || ref.n != WREF_SIZE ||
 	    mp_next(&m, &a) < 0 || a.kind != MP_INT || mp_next(&m, &z) < 0 || z.kind != MP_INT || m.p != m.end)

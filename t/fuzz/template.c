@@ -71,11 +71,14 @@ fuzz_one(const unsigned char *p, size_t n)
 	static struct buf out;
 	static struct batch batch;
 	static int nword;
-	struct fuzz f = { p, n };
-	unsigned how = (unsigned)fuzz_int(&f, 1);
-	struct options o = { .n = how & 1 ? 2 : 0, .shell = how & 2, .has_args = how & 4, .replace = how & 8 ? "{}x" : NULL,
-		.columns = how & 16 ? "[ ,]" : NULL, .pipe = (how & 0xe0) == 0xe0 };
+	static struct fuzz f;		/* p and n are not looked at once setjmp was called */
+	struct options o;
+	unsigned how;
 
+	f = (struct fuzz){ p, n };
+	how = (unsigned)fuzz_int(&f, 1);
+	o = (struct options){ .n = how & 1 ? 2 : 0, .shell = how & 2, .has_args = how & 4, .replace = how & 8 ? "{}x" : NULL,
+		.columns = how & 16 ? "[ ,]" : NULL, .pipe = (how & 0xe0) == 0xe0 };
 	nword = o.shell ? 1 : 1 + (int)(fuzz_int(&f, 1) & 3);
 	for (int i = 0; i < nword; i++)
 		words[i] = string(&f);

@@ -43,7 +43,7 @@ buffers(const unsigned char *p, size_t n)	/* the bytes as the body of a BUFFER *
 {
 	struct val_buffer v, w;
 	struct buf b = BUF_INIT;
-	struct mp_tok t;
+	struct mp_tok t = { 0 };
 	struct mp m;
 
 	if (val_buffer_get(&v, p, n) < 0)
