@@ -47,6 +47,10 @@ list(int how, const char *select, int rows)
 		table_uint(&t, UINT64_C(3) << 30);
 		table_row(&t);
 	}
+	if (rows > 2) {
+		table_str(&t, "c\xc2\x9b" "2J \xc2\xa0\xc3\x9f");
+		table_row(&t);
+	}
 	e = table_end(&t);
 	fclose(f);
 	return e;
@@ -76,6 +80,7 @@ main(void)
 
 	setenv("TZ", "UTC", 1);
 	ok(list(PLAIN, NULL, 2) == 0 && is("a1\t7\t1536\t12.5\t2026-11-27T14:03:07Z\t0.25\nb?\xff\t-\t3221225472\t-\t-\t-\n"));
+	ok(list(PLAIN, "id", 3) == 0 && is("a1\nb?\xff\nc??2J \xc2\xa0\xc3\x9f\n"));
 	ok(list(PLAIN, NULL, 0) == 0 && is(""));
 	ok(list(HEAD, "size,id", 1) == 0 && is("size\tid\n1536\ta1\n"));
 	ok(list(HEAD, "n", 0) == 0 && is("n\n"));

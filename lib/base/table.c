@@ -133,7 +133,7 @@ moment(struct buf *b, uint64_t ns, bool utc)
 	return buf_add(b, s, strftime(s, sizeof s, utc ? "%Y-%m-%dT%H:%M:%SZ" : "%Y-%m-%d %H:%M:%S", &tm));
 }
 
-/* Text for people and pipes: what would break a line or a column apart is replaced by '?'. */
+/* Text for people and pipes: what would break a line or a column apart, or command a terminal, is replaced by '?'. */
 static int
 text(struct buf *b, const unsigned char *p, size_t n)
 {
@@ -142,9 +142,12 @@ text(struct buf *b, const unsigned char *p, size_t n)
 
 	if ((e = buf_add(b, p, n)) < 0)
 		return e;
-	for (i = from; i < b->len; i++)
+	for (i = from; i < b->len; i++) {
 		if (b->data[i] < 0x20 || b->data[i] == 0x7f)
 			b->data[i] = '?';
+		else if (i > from && b->data[i - 1] == 0xc2 && b->data[i] >= 0x80 && b->data[i] < 0xa0)	/* U+0080 to U+009f */
+			b->data[i - 1] = b->data[i] = '?';
+	}
 	return 0;
 }
 
