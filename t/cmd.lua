@@ -94,16 +94,26 @@ v, e = pget(deaf:call "x", 30)
 T.is(tostring(e), "'sh' closed its end and went on; 'sh' was killed by signal KILL", "one that closes its output and goes on")
 
 -- a call that is given up: its answer is nobody's, also where its line had gone out only in part
-local slow = rota.cmd { "sh", "-c", "while read -r x; do case $x in slow*) sleep 0.3;; esac; echo ${#x} ${x%%,*}; done" }:actor()
+local go = os.tmpname()			-- the slow ones wait until it is there
+local function hold() os.remove(go) end
+local function release() io.open(go, "w"):close() end
+local slow = rota.cmd { "sh", "-c", "while read -r x; do case $x in slow*) until [ -e " .. go .. " ]; do sleep 0.01; done;; esac; echo ${#x} ${x%%,*}; done" }:actor()
+hold()
 v, e = pget(slow.call:with { timeout = 0.1 } "slow,1")
 T.is(e and e.code, "timeout", "a call that takes too long")
+release()
 T.is(get(slow:call "next,2", 30), "6 next", "the next one gets its own answer")
+hold()
 local r = slow:call "slow,3"
 T.ok(not r:wait(0.05) and rota.cancel(r), "a call is cancelled")
+release()
 T.is(get(slow:call "after", 30), "5 after", "the same")
+hold()
 for i = 1, 3 do v, e = pget(slow.call:with { timeout = 0.02 }("slow" .. (","):rep(200000))) end
 T.is(e and e.code, "timeout", "long lines that the program does not read in time")
+release()
 T.is(get(slow:call "last", 60), "4 last", "the one after them")
+hold()
 
 local tr = rota.cmd { "tr", "a", "b" }:with { name = "tr" }
 T.is(get(rota.task(function(x) return rota.get(tr(x)) end) "aa", 30), "bb", "a program travels as an upvalue")

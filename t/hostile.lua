@@ -97,5 +97,51 @@ for what, says in pairs { kind = "makes no sense", fields = "makes no sense", no
 	T.is(v, 7, "and it goes on")
 end
 
+-- floods
+local flood = program [[
+what = m[2][0]
+if what == "items":
+    try:
+        for i in range(1 << 40): send(r.ITEM, req, body(b"\x91\xda\x10\x00" + b"x" * 4096, b""))
+    except OSError: os._exit(0)
+elif what == "more":
+    for i in range(300): send(r.ITEM, req, body(b"\x91\xda\x10\x00" + b"x" * 4096, b""))
+    reply(req, b"\x90")
+else: reply(req, b"\x91\x07")
+]]
+local n = 0
+for _, x in flood.call:with { stream = true, backlog = 4 } "more":each() do n = n + #x end
+T.is(n, 300 * 4096, "items as fast as they go, and a consumer who takes four")
+local s = flood.call:with { stream = true, backlog = 4 } "items"
+for i in s:each() do if i == 10 then break end end
+local v, e = pget(flood.call:with { timeout = 0.5 } "good", 60)
+T.is(e and e.code, "timeout", "one that does not stop: the next call has its time limit")
+
+-- the program ends while its values are read, or before
+local gone = program [[
+lend(req, 8 << 20, 8 << 20)
+os._exit(9)
+]]
+v, e = pget(gone:call "x", 60)
+T.ok(e == nil and #v == 8 << 20, "long values of one that ended right after them are there", e)
+v, e = pget(gone:call "x", 60)
+T.ok(tostring(e):find "ended with status 9", "then it is dead", e)
+
+-- one that writes before it reads: neither waits for the other for ever
+local rude = rota.cmd { "python3", "-c", [[
+import socket, rota_program as r
+sock = socket.socket(fileno=3)
+r._send(sock, r.START, 0, 1, 1, "rude", 0)
+frames = r._Frames(sock)
+frames._more(frames._recv(0))
+for i in range(3000): r._send(sock, r.PONG, 0, b"x" * 1000)
+while True:
+    m = frames.next()
+    if m is None: break
+    r._send(sock, r.REPLY, m[1], b"\x91\x07", b"")
+]] }:actor { mode = "frames" }
+v, e = pget(rude:call("x", ("y"):rep(4 << 20)), 60)
+T.is(v, 7, "a long call and a long talk at once")
+T.is(get(rude:call "x", 60), 7, "and it goes on")
 T.is(rota.get(rota.task(function() return 1 end)(), 30), 1, "all else is well")
 T.done()
