@@ -114,6 +114,8 @@ T.is(e and e.code, "timeout", "long lines that the program does not read in time
 release()
 T.is(get(slow:call "last", 60), "4 last", "the one after them")
 hold()
+v, e = pget(rota.cmd { "yes" }:actor():call(("x"):rep(200000)), 60)
+T.is(tostring(e), "the program does not read the line, and wrote more than 67108864 bytes meanwhile", "one that writes without end and reads nothing")
 
 local tr = rota.cmd { "tr", "a", "b" }:with { name = "tr" }
 T.is(get(rota.task(function(x) return rota.get(tr(x)) end) "aa", 30), "bb", "a program travels as an upvalue")

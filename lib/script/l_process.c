@@ -420,7 +420,7 @@ l_line(lua_State *L)
 		size_t left = p->unsent.len - p->sent;
 
 		if (p->got.len > LINE_MAX_BYTES)
-			return process_fail(L, "the program's line is longer than %d bytes", LINE_MAX_BYTES);
+			return process_fail(L, "the program does not read the line, and wrote more than %d bytes meanwhile", LINE_MAX_BYTES);
 		process_await(L, fd, 3, UINT64_MAX);
 		if (fd[2].revents)
 			process_shut(&p->in);
