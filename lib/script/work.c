@@ -572,7 +572,7 @@ work_preload(void)
 		lua_close(L);
 		return NULL;
 	}
-	lua_gc(L, LUA_GCGEN, 0, 0);	/* collects; what is there now is old, and a worker's steps leave it and its pages alone */
+	lua_gc(L, LUA_GCGEN, 100, 0);	/* collects; what is there now is old, and a worker's steps leave it and its pages alone */
 	return L;
 }
 
