@@ -201,8 +201,9 @@ chans_drain(struct client *c)
 {
 	list_each(l, &c->drains) {
 		struct client_chan *ch = list_entry(l, struct client_chan, drain);
+		uint64_t from = ch->e.pos;
 
-		while (drainable(ch))
+		while (drainable(ch) && ch->e.pos - from < ch->e.cap)	/* a ring that lies has no end (found by search) */
 			ch->stuck = take(ch) < 0;
 	}
 }
