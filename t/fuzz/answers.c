@@ -169,7 +169,6 @@ fuzz_one(const unsigned char *s, size_t n)
 			lua_pushinteger(L, what);
 			lua_pushliteral(L, "text");
 			method(L, "call", 4);
-			hear();
 			break;
 		case 5:
 			lua_pushinteger(L, (lua_Integer)req);
@@ -182,6 +181,7 @@ fuzz_one(const unsigned char *s, size_t n)
 			else if (p->sock >= 0)
 				method(L, "beat", 0);	/* takes what has come */
 		}
+		hear();				/* a call waits for room for what it says */
 		fuzz_must(p->nfd <= PROCESS_FDS && p->taken <= p->got.len && p->taken_fd <= p->nfd);
 	}
 	close(theirs);
