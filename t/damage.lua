@@ -96,12 +96,6 @@ local right = 0
 for _, o in ipairs(all) do right = right + (rota.get(o.ref, { as = "string" }) == text(o.i, o.n) and 1 or 0) end
 T.is(right, #all, "then all is well")
 all = nil
-local t0, objects = rota.now(), nil
-repeat
-	T.collect()
-	rota.sleep(0.01)
-	objects = core.list "objects"
-until #objects == 0 or rota.now() - t0 > 20
-T.is(#objects, 0, "nothing is left")
+T.no_objects(core)
 T.is(#files(), 0, "no file either")
 T.done()

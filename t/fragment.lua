@@ -91,13 +91,7 @@ end
 T.ok(right(view, 0, 1200000), "what is looked at stays where it is")
 
 view, pinned, holder = nil, nil, nil
-local t0, objects = rota.now(), nil
-repeat
-	T.collect()
-	rota.sleep(0.01)
-	objects = core.list "objects"
-until #objects == 0 or rota.now() - t0 > 20
-T.is(#objects, 0, "nothing is left")
+T.no_objects(core)
 local good, e = pcall(rota.put, ("e"):rep(55 << 20))
 T.ok(good, "and all room is there", e)
 T.done()

@@ -3,10 +3,7 @@ package.path = arg[0]:match "^.*/" .. "?.lua;" .. package.path
 local T = require "tap"
 local rota = require "rota"
 local ok, is = T.ok, T.is
-if not os.execute "python3 -c 'import struct' 2>/dev/null" then
-	print "1..0 # SKIP python3 is not here"
-	os.exit(0)
-end
+T.needs_python()
 rota.init { address = "private", cpus = 4, store = "64M" }
 local get, pget = rota.get, rota.pget
 

@@ -66,6 +66,22 @@ function T.tmp()			-- a fresh directory, removed by done()
 	return T.dir
 end
 
+function T.needs_python()			-- else the test is skipped
+	if os.execute "python3 -c 'import struct' 2>/dev/null" then return end
+	print "1..0 # SKIP python3 is not here"
+	os.exit(0)
+end
+
+function T.no_objects(core)			-- within 20 s the node has none: nothing was leaked
+	local t0, objects = core.now(), nil
+	repeat
+		T.collect()
+		core.sleep(0.01)
+		objects = core.list "objects"
+	until #objects == 0 or core.now() - t0 > 20
+	T.is(#objects, 0, "nothing is left")
+end
+
 function T.done()
 	if T.dir then os.execute("rm -rf '" .. T.dir .. "'") end
 	print("1.." .. T.n)

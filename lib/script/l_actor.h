@@ -14,19 +14,6 @@ struct lactor {
 	struct actor *a;		/* counted; NULL once stopped and closed */
 };
 
-static inline void *
-of_type(lua_State *L, int idx, const void *metatable)	/* its address: cheaper than fetching and comparing */
-{
-	void *u = lua_touserdata(L, idx);
-	bool is;
-
-	if (!u || !lua_getmetatable(L, idx))
-		return NULL;
-	is = lua_topointer(L, -1) == metatable;
-	lua_pop(L, 1);
-	return is ? u : NULL;
-}
-
 /* l_method.c */
 int	method_index(lua_State *L);		/* __index of handles: the method of that name */
 int	method_bind(lua_State *L);		/* method_bind(method, options) -> method that is called without the handle */

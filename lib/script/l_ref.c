@@ -42,15 +42,7 @@ call_push(lua_State *L, struct rec *const *r, int n, bool stream)
 static struct lref *
 test(lua_State *L, int idx)
 {
-	struct script *s = script_of(L);
-	struct lref *u = lua_touserdata(L, idx);
-	bool is;
-
-	if (!u || !lua_getmetatable(L, idx))
-		return NULL;
-	is = lua_topointer(L, -1) == s->is_ref;		/* cheaper than fetching and comparing: each element of a get asks */
-	lua_pop(L, 1);
-	return is ? u : NULL;
+	return of_type(L, idx, script_of(L)->is_ref);
 }
 
 struct rec *

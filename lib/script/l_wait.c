@@ -16,22 +16,9 @@ struct lset {
 };
 
 static struct lset *
-test(lua_State *L, int idx)			/* as references are: each wait asks */
-{
-	struct lset *u = lua_touserdata(L, idx);
-	bool is;
-
-	if (!u || !lua_getmetatable(L, idx))
-		return NULL;
-	is = lua_topointer(L, -1) == script_of(L)->is_waitset;
-	lua_pop(L, 1);
-	return is ? u : NULL;
-}
-
-static struct lset *
 check(lua_State *L, int arg)
 {
-	struct lset *u = test(L, arg);
+	struct lset *u = of_type(L, arg, script_of(L)->is_waitset);
 
 	if (!u)
 		luaL_typeerror(L, arg, "rota.waitset");
@@ -485,7 +472,7 @@ l_fd(lua_State *L)				/* fd() -> descriptor that is readable when something came
 static int
 l_is(lua_State *L)
 {
-	lua_pushboolean(L, test(L, 1) != NULL);
+	lua_pushboolean(L, of_type(L, 1, script_of(L)->is_waitset) != NULL);
 	return 1;
 }
 

@@ -145,4 +145,17 @@ int	sched_suspend_set(lua_State *L, struct waitset *w, uint64_t deadline, lua_KC
 bool	sched_blocking(struct script *s, bool on);	/* a worker blocks its thread */
 bool	sched_block_here(lua_State *L);			/* the same, on, in a task's code: an actor with several calls says so once */
 
+static inline void *
+of_type(lua_State *L, int idx, const void *metatable)	/* its address: cheaper than fetching and comparing */
+{
+	void *u = lua_touserdata(L, idx);
+	bool is;
+
+	if (!u || !lua_getmetatable(L, idx))
+		return NULL;
+	is = lua_topointer(L, -1) == metatable;
+	lua_pop(L, 1);
+	return is ? u : NULL;
+}
+
 #endif
