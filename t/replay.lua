@@ -15,25 +15,27 @@ local Witness = rota.actor {
 		self.f:setvbuf "no"
 		if also then also = assert(io.open(also, "a")) also:write "x" also:close() end
 	end,
-	run = function(self, i) self.f:write(i, "\n") return i end,
-	long = function(self, i) self.f:write(i, "\n") rota.sleep(0.02) return i end,
-	die = function(self, i) self.f:write(i, "\n") os.exit(9) end,
+	saw = function(self, i) self.f:write(i .. "\n") end,		-- one write(2): a kill between two would join lines, a reader see half of one
+	run = function(self, i) self:saw(i) return i end,
+	long = function(self, i) self:saw(i) rota.sleep(0.02) return i end,
+	die = function(self, i) self:saw(i) os.exit(9) end,
 	once = function(self, i, path)		-- dies the first time
-		self.f:write(i, "\n")
+		self:saw(i)
 		if not io.open(path) then io.open(path, "w"):close() os.exit(9) end
 		return i
 	end,
-	fail = function(self, i) self.f:write(i, "\n") error "no" end,
-	hold = function(self, i, path) self.f:write(i, "\n") while not io.open(path) do rota.sleep(0.002) end return i end,
-	tell = function(self, i) self.f:write(i, "\n") return i, rota.context().incarnation end,
+	fail = function(self, i) self:saw(i) error "no" end,
+	hold = function(self, i, path) self:saw(i) while not io.open(path) do rota.sleep(0.002) end return i end,
+	tell = function(self, i) self:saw(i) return i, rota.context().incarnation end,
 	pid = function() local f = io.open "/proc/self/stat" local p = f:read "n" f:close() return p end,
 }
 local made = 0
 local function path() made = made + 1 return ("%s/w%d"):format(dir, made) end
 local function lines(p)
 	local out, count = {}, {}
-	if not io.open(p) then return out, count end
-	for l in io.lines(p) do out[#out + 1] = tonumber(l) count[tonumber(l)] = (count[tonumber(l)] or 0) + 1 end
+	local f <close> = io.open(p)
+	if not f then return out, count end
+	for l in f:lines() do out[#out + 1] = tonumber(l) count[tonumber(l)] = (count[tonumber(l)] or 0) + 1 end
 	return out, count
 end
 local function till(p, n)			-- so many lines are there
