@@ -442,7 +442,6 @@ void	link_flush_l(struct client *c);
 void	link_cork_l(struct client *c);
 void	link_read_l(struct client *c);			/* takes what is there, never blocks */
 bool	link_backlog_l(const struct client *c);		/* something could not be sent yet */
-void	link_lose_l(struct client *c, const char *why);
 void	link_leave(const struct client *c);		/* no later daemon is to wait for this process */
 void	link_reply_l(struct client *c, uint64_t req, const struct frame *f);
 void	link_asked_l(struct client *c, const struct msg_route *m);	/* ROUTE_NAME: kept for the main thread */
@@ -467,6 +466,9 @@ int	home_send(int sock, struct buf *b, const int *fds, int n);	/* open.c: HELLO 
 /* rejoin.c: 0: another daemon takes over; negative: there is none, the node is gone */
 int	rejoin_l(struct client *c);
 int	rejoined_l(struct client *c, const struct msg_welcome *m);
+
+/* lost.c */
+void	link_lose_l(struct client *c, const char *why);	/* the node is gone for good */
 
 /* service.c */
 int	service_start(struct client *c);		/* idempotent */

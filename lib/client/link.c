@@ -49,32 +49,6 @@ link_leave(const struct client *c)
 }
 
 void
-link_lose_l(struct client *c, const char *why)
-{
-	struct map_iter it = MAP_ITER;
-
-	if (c->lost)
-		return;
-	snprintf(c->why, sizeof c->why, "%s", why);
-	c->lost = true;
-	link_leave(c);
-	while (map_next(&c->request, &it)) {
-		struct request *rq = it.val;
-
-		if (rq->type == 0)
-			link_unanswered(rq, ERR_NO_CLUSTER, c->why);
-	}
-	for (unsigned i = 0; i < c->nshape; i++)
-		lease_fail_l(c, c->shape[i], ERR_NO_CLUSTER, c->why);
-	for (unsigned i = 0; i < c->nlease; i++)
-		if (c->lease[i])
-			lease_dead_l(c, c->lease[i], ERR_NO_CLUSTER, false, c->why);
-	groups_lost_l(c, c->why);
-	sets_lost_l(c);
-	bell_ring(c->np, c->bell);
-}
-
-void
 link_cork_l(struct client *c)
 {
 	if (c->out.len > 16384 || !c->serving) {
