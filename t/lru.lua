@@ -38,8 +38,10 @@ tick()
 repeat new[#new + 1] = rota.put(text(100 + #new)) until gone(old) >= 4 or #new == 60
 local at = places(old)
 ok(gone(old) >= 4, "the store is full: some of the first twelve have left", #new, table.concat(at, " "))
-is({ at[1], at[2], at[3] }, { "arena", "arena", "arena" }, "but not those that were read")
-is(gone(new), 0, "and none of those that came later")
+local unread = 0			-- of them gone; many leave at once where the disk was slow for a while
+for i = 4, 12 do unread = unread + (at[i] == "disk" and 1 or 0) end
+ok(at[1] ~= "disk" and at[2] ~= "disk" and at[3] ~= "disk" or unread == 9, "those that were read not before all that were not", table.concat(at, " "))
+ok(gone(new) == 0 or gone(old) == 12, "and none of those that came later before them", table.concat(at, " "), gone(new))
 repeat new[#new + 1] = rota.put(text(100 + #new)) until gone(old) == 12 or #new == 60
 ok(gone({ old[1], old[2], old[3] }) == 3 and gone(new) < #new - 10, "then they are the next", #new, table.concat(places(old), " "), gone(new))
 for i = 1, 12 do if rota.get(old[i], { as = "string" }) ~= text(i) then ok(false, "object " .. i) end end
