@@ -23,7 +23,7 @@ interrupt() {		# interrupt SIGNAL: rmap with two endless items, each of which ma
 # --- what items are given
 check 'environment' prints 'x y' env FOO=x rmap -s 'echo $FOO {}' ::: y
 check 'a node that runs already gives none of its own' sh -c '
-	BAR=1 rmap -s "echo \$BAR; : {}; env FOO=2 rmap -s \"echo \\\$FOO; : {}\" ::: b" ::: a >$TMP/out && printf "1\n2\n" | cmp - $TMP/out'
+	BAR=1 rmap -c 0 -s "echo \$BAR; : {}; env FOO=2 rmap -s \"echo \\\$FOO; : {}\" ::: b" ::: a >$TMP/out && printf "1\n2\n" | cmp - $TMP/out'
 check '-E NAME=VALUE' prints 'a=b' sh -c 'rmap -E FOO=a=b -s "echo \$FOO; : {}" ::: x'
 check '-E none' prints '' sh -c 'FOO=1 rmap -E none -s "echo \$FOO; : {}" ::: x'
 check '-E none -E NAME' prints '1' sh -c 'FOO=1 rmap -E none -E FOO -s "echo \$FOO; : {}" ::: x'
