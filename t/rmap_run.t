@@ -36,9 +36,11 @@ check '-E after --env-file: the last one counts' prints 'd' sh -c 'rmap --env-fi
 check '--env-file that is not there: 2' exits 2 sh -c 'rmap --env-file $TMP/none true ::: x 2>/dev/null'
 check '--env-file: a line that is no variable' says "$TMP/odd:2: expected NAME or NAME=VALUE" \
 	sh -c 'printf "A=1\n=2\n" >$TMP/odd; rmap --env-file $TMP/odd true ::: x'
-check 'OMP_NUM_THREADS is the CPUs of -c' prints 2 sh -c 'unset OMP_NUM_THREADS; rmap -c 2 -s "echo \$OMP_NUM_THREADS; : {}" ::: x'
+if [ "$(nproc)" -gt 1 ]; then
+	check 'OMP_NUM_THREADS is the CPUs of -c' prints 2 sh -c 'unset OMP_NUM_THREADS; rmap -c 2 -s "echo \$OMP_NUM_THREADS; : {}" ::: x'
+	check 'or if the caller has set it' prints 7 sh -c 'OMP_NUM_THREADS=7 rmap -c 2 -s "echo \$OMP_NUM_THREADS; : {}" ::: x'
+fi
 check 'and left alone without -c' prints '' sh -c 'unset OMP_NUM_THREADS; rmap -s "echo \$OMP_NUM_THREADS; : {}" ::: x'
-check 'or if the caller has set it' prints 7 sh -c 'OMP_NUM_THREADS=7 rmap -c 2 -s "echo \$OMP_NUM_THREADS; : {}" ::: x'
 gpus() {		# items on a node with GPUs see those that -g gave them, others none
 	serve rlet -p --socket g.sock -c 4 -g 4 --ready-fd 3
 	a=unix:$ROTA_DIR/g.sock
