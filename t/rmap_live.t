@@ -24,7 +24,9 @@ both() {		# stderr goes to stderr
 big() { rmap -u -s ': {}; head -c 30000000 /dev/zero' ::: a b | wc -c | grep -qx 60000000; }
 retried() {		# what a failed try wrote has been written; the tag is there each time
 	rmap --line-buffer --tag --retries 1 -s ': {}; echo "$ROTA_ATTEMPT"; test "$ROTA_ATTEMPT" = 2' ::: x >"$TMP/o" &&
-	printf 'x\t1\nx\t2\n' | cmp - "$TMP/o"
+	printf 'x\t1\nx\t2\n' | cmp - "$TMP/o" &&
+	seq 40 | rmap -j 8 --line-buffer --tag --retries 3 -s ': {}; echo "$ROTA_ATTEMPT"; test "$ROTA_ATTEMPT" = 4' | sort >"$TMP/o" &&
+	for i in $(seq 40); do printf "$i\t%d\n" 1 2 3 4; done | sort | cmp - "$TMP/o"
 }
 left() {		# a process that was left behind keeps nobody waiting
 	timeout 20 rmap -u -s 'sleep 1000 & echo {}' ::: a b | sort | tr '\n' ' ' | grep -qx 'a b '

@@ -29,6 +29,11 @@ struct source {				/* the listener, a connection of a worker, or a command's std
 	struct buf line;		/* OUTPUT: what has no end yet */
 };
 
+struct tag {
+	unsigned tries;			/* how many; one that was given out may come after the next one was, or never */
+	char text[];
+};
+
 static struct {
 	bool on, lines;
 	char name[48];
@@ -38,7 +43,7 @@ static struct {
 	int nudge[2];
 	pthread_t thread;
 	pthread_mutex_t lock;		/* tags */
-	struct map tags;		/* seq -> its tag, for commands that have not come yet */
+	struct map tags;		/* seq -> struct tag *, for tries that have not come yet */
 	_Atomic bool finish;
 	struct client *c;
 } live;
@@ -137,7 +142,7 @@ worker(int fd)				/* false: it has ended, or makes no sense */
 	unsigned char head[COMMAND_LIVE_HEAD];
 	int got[2], n = 2;
 	ssize_t k = fd_recv(fd, head, sizeof head, got, &n);
-	char *tag;
+	struct tag *tag;
 
 	if (k == -EAGAIN || k == -EINTR)
 		return true;
@@ -147,11 +152,12 @@ worker(int fd)				/* false: it has ended, or makes no sense */
 		return false;
 	}
 	pthread_mutex_lock(&live.lock);
-	tag = map_del(&live.tags, le_get64(head));
-	pthread_mutex_unlock(&live.lock);
+	tag = map_get(&live.tags, le_get64(head));
 	for (int i = 0; i < 2; i++)
-		add(got[i], (struct source){ .kind = OUTPUT, .to = i + 1, .tag = tag ? strdup(tag) : NULL });
-	free(tag);
+		add(got[i], (struct source){ .kind = OUTPUT, .to = i + 1, .tag = tag ? strdup(tag->text) : NULL });
+	if (tag && --tag->tries == 0)
+		free(map_del(&live.tags, le_get64(head)));
+	pthread_mutex_unlock(&live.lock);
 	return true;
 }
 
@@ -230,17 +236,23 @@ live_start(const struct options *o, struct client *c)
 }
 
 void
-live_expect(uint64_t seq, const char *tag)
+live_expect(uint64_t seq, const char *text)
 {
-	char *s;
+	size_t n = text ? strlen(text) + 1 : 0;
+	struct tag *t, *had;
 
-	if (!live.on || !tag)
+	if (!live.on || !text)
 		return;
+	if (!(t = malloc(sizeof *t + n)))
+		die(125, -ENOMEM, "cannot start an item");
+	memcpy(t->text, text, n);
 	pthread_mutex_lock(&live.lock);
-	free(map_del(&live.tags, seq));		/* of a try that never ran */
-	if (!(s = strdup(tag)) || map_put(&live.tags, seq, s) < 0)
+	had = map_get(&live.tags, seq);
+	t->tries = had ? had->tries + 1 : 1;
+	if (map_put(&live.tags, seq, t) < 0)
 		die(125, -ENOMEM, "cannot start an item");
 	pthread_mutex_unlock(&live.lock);
+	free(had);
 }
 
 void
