@@ -347,7 +347,8 @@ struct client {
 	} health;
 	uint64_t in_set;		/* worker: the set that its actor is a member of, and which */
 	uint32_t rank;
-	bool captures, capturing;	/* some ring does; the running task does */
+	_Atomic bool captures;		/* some ring does */
+	bool capturing;			/* the running task does */
 
 	/* output.c: a worker's prints */
 	struct {

@@ -30,7 +30,8 @@ serve_ring_l(struct client *c, const struct msg_ring *m, int ringfd, int slabfd)
 	g->group = (uint32_t)m->group;
 	g->pgroup = m->pgroup;
 	g->capture = m->capture != 0;
-	c->captures |= g->capture;
+	if (g->capture)
+		atomic_store_explicit(&c->captures, true, memory_order_relaxed);
 	c->in_pgroup = m->pgroup;
 	c->in_bundles = (unsigned)m->bundles;
 	g->bell = &c->np->bell[m->bell];
@@ -498,7 +499,7 @@ serve_enter(struct client *c, const struct task_in *t)
 
 	c->ended = 0;
 	c->in_task = c->inherits = t != NULL;
-	if (c->captures) {
+	if (atomic_load_explicit(&c->captures, memory_order_relaxed)) {
 		c->capturing = t && (t->from ? t->from->capture : c->capturing);
 		if (t && t->from)
 			c->pgroup = t->from->pgroup;
