@@ -248,6 +248,12 @@ chores(struct client *c)
 	}
 }
 
+static UNLOCKED bool
+under_way(const struct client *c)
+{
+	return c->running + c->queued > 0;
+}
+
 int
 wait_on_bell(struct client *c, bool (*ready)(struct client *, void *), void *arg, uint64_t deadline)
 {
@@ -258,7 +264,7 @@ wait_on_bell(struct client *c, bool (*ready)(struct client *, void *), void *arg
 		int e;
 
 		if (look(c, ready, arg, socket)) {
-			if (atomic_load_explicit(&c->deep, memory_order_relaxed) && c->running + c->queued)
+			if (atomic_load_explicit(&c->deep, memory_order_relaxed) && under_way(c))
 				service_nudge_l(c);	/* we may be long in user code now */
 			return 0;
 		}
