@@ -8,9 +8,12 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <linux/futex.h>
 #include <lua.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -72,6 +75,35 @@ lua_newstate(lua_Alloc f, void *arg)
 
 /* --- sleeps -------------------------------------------------------------------------------------------------------- */
 
+#define NAP_NS 20000000
+
+static bool
+sooner(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
+/*
+ * A signal that comes right before the system call is held back and does not interrupt it: who sleeps wakes up now and then.
+ * A sleep that is over too soon is one that was woken for nothing.
+ */
+static long
+sleep_on(long (*real)(long, ...), const long a[6])
+{
+	struct timespec nap = { .tv_nsec = NAP_NS }, *most = (struct timespec *)a[3];
+	bool all = most && !sooner(&nap, most);
+	long r;
+
+	do
+		r = real(SYS_futex, a[0], a[1], a[2], all ? most : &nap, a[4], a[5]);
+	while (r < 0 && errno == ETIMEDOUT && !most && (let_in(), true));
+	if (r < 0 && errno == ETIMEDOUT && !all) {
+		let_in();
+		errno = EINTR;
+	}
+	return r;
+}
+
 long
 syscall(long number, ...)
 {
@@ -85,7 +117,10 @@ syscall(long number, ...)
 	va_end(ap);
 	if (!real)
 		real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
-	r = real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (number == SYS_futex && (a[1] & FUTEX_CMD_MASK) == FUTEX_WAIT)
+		r = sleep_on(real, a);
+	else
+		r = real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 	if (r < 0 && errno == EINTR) {
 		let_in();
 		errno = EINTR;
