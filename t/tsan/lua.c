@@ -12,7 +12,7 @@
 #include <lua.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdbool.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -75,33 +75,26 @@ lua_newstate(lua_Alloc f, void *arg)
 
 /* --- sleeps -------------------------------------------------------------------------------------------------------- */
 
-#define NAP_NS 20000000
+#define NAP_NS INT64_C(20000000)
 
-static bool
-sooner(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
-}
-
-/*
- * A signal that comes right before the system call is held back and does not interrupt it: who sleeps wakes up now and then.
- * A sleep that is over too soon is one that was woken for nothing.
- */
+/* A signal that comes right before the system call is held back and does not interrupt it: a sleep is made of naps. */
 static long
 sleep_on(long (*real)(long, ...), const long a[6])
 {
-	struct timespec nap = { .tv_nsec = NAP_NS }, *most = (struct timespec *)a[3];
-	bool all = most && !sooner(&nap, most);
+	const struct timespec *most = (const struct timespec *)a[3];
+	int64_t left = most ? most->tv_sec * INT64_C(1000000000) + most->tv_nsec : INT64_MAX, nap;
 	long r;
 
-	do
-		r = real(SYS_futex, a[0], a[1], a[2], all ? most : &nap, a[4], a[5]);
-	while (r < 0 && errno == ETIMEDOUT && !most && (let_in(), true));
-	if (r < 0 && errno == ETIMEDOUT && !all) {
+	do {
+		nap = left < NAP_NS ? left : NAP_NS;
+		r = real(SYS_futex, a[0], a[1], a[2], &(struct timespec){ .tv_nsec = nap }, a[4], a[5]);
+		if (r == 0 || errno != ETIMEDOUT)
+			return r;
 		let_in();
-		errno = EINTR;
-	}
-	return r;
+		left -= most ? nap : 0;
+	} while (left > 0);
+	errno = ETIMEDOUT;
+	return -1;
 }
 
 long
