@@ -21,11 +21,11 @@ OBJCOPY = objcopy
 O = build
 CFLAGS = -O2 -g
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
-PACKAGES = gcc libc6-dev pkg-config liblua5.4-dev libev-dev liblmdb-dev perl procps mandoc man-db
+PACKAGES = gcc libc6-dev pkg-config liblua5.4-dev libev-dev liblmdb-dev libssl-dev perl procps mandoc man-db
 override CPPFLAGS += -Ilib -D_GNU_SOURCE -I/usr/include/lua5.4 -MMD -MP
 override CFLAGS += -std=c11 -fPIC -pthread $(WARN)
 override LDFLAGS += -Wl,--as-needed
-LDLIBS = -llua5.4 -lev -llmdb -lm
+LDLIBS = -llua5.4 -lev -llmdb -lssl -lcrypto -lm
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc)
 endif

@@ -28,7 +28,8 @@
 	X(ERR_FULL,       -1015, "full",       "the object store is full") \
 	X(ERR_VALUE,      -1016, "value",      "the value cannot travel") \
 	X(ERR_COMPACTED,  -1017, "compacted",  "changes that old are forgotten: list again") \
-	X(ERR_PENDING,    -1018, "pending",    "too many calls are pending")
+	X(ERR_PENDING,    -1018, "pending",    "too many calls are pending") \
+	X(ERR_KEY,        -1019, "key",        "the keys do not match")
 
 enum err {
 #define X(name, code, word, text) name = code,
