@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/err.h"
 #include "loop/conn.h"
+#include "loop/tls.h"
 #include "os/fd.h"
 #include "tap.h"
 #include "wire/msg.h"
@@ -16,6 +17,7 @@ static struct ev_loop *loop;
 static struct conn_set set;
 static unsigned frames, fdsum, closes, sents, bad;
 static int why, stop_at;
+static char said[2][160];	/* by the last two that closed */
 
 static int
 on_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
@@ -41,7 +43,8 @@ on_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 static void
 on_close(struct conn *c, int e)
 {
-	(void)c;
+	memcpy(said[1], said[0], sizeof said[0]);
+	snprintf(said[0], sizeof said[0], "%s", conn_why(c));
 	closes++;
 	why = e;
 }
@@ -276,6 +279,90 @@ together(void)
 	set.most = CONN_HELD;
 }
 
+/* through TLS: frames keep their order and wholeness, both ways at once; keys that differ are told to both; a stranger gets no frame */
+static void
+secure(void)
+{
+	unsigned before = descriptors();
+	struct tls_ctx *x[2];
+	struct keys k[2] = { { .n = 1 }, { .n = 1 } };
+	struct conn *a, *b;
+	char hint[80];
+	int sp[2], pfd[2];
+
+	if (key_new(&k[0].key[0]) < 0 || key_new(&k[1].key[0]) < 0 || !(x[0] = tls_ctx_new(&k[0])) || !(x[1] = tls_ctx_new(&k[1])))
+		exit(1);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
+		exit(1);
+	a = make(sp[0]);
+	b = make(sp[1]);
+	ok(conn_secured(a) && conn_secure(a, x[0], false) == 0 && conn_secure(b, x[0], true) == 0 && !conn_secured(a));
+	frames = bad = closes = sents = 0;
+	stop_at = 0;
+	put(a, 0, 1000, 0);
+	turns(1);
+	ok(frames == 0);				/* not before the other has shown its key */
+	for (uint32_t i = 1; i < 300; i++) {
+		put(a, i, (size_t)(4 + random() % (random() % 7 ? 200 : 300000)), 0);
+		if (random() % 10 == 0)
+			turns(1);
+		if (a->out.len + a->tls->out.len > CONN_MARK / 2)
+			turns(100);
+	}
+	turns(2000);
+	ok(frames == 300 && bad == 0 && closes == 0 && conn_secured(a) && conn_secured(b) && conn_out(a)->len == 0);
+	frames = 0;
+	put(b, 0, 5000000, 0);
+	turns(2000);
+	ok(frames == 1 && bad == 0 && set.held < 1 << 20);
+	conn_end(a);
+	turns(3);
+	ok(closes == 1 && why == ERR_CLOSED);
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
+		exit(1);
+	a = make(sp[0]);
+	b = make(sp[1]);
+	conn_secure(a, x[0], false);
+	conn_secure(b, x[1], true);
+	snprintf(hint, sizeof hint, "refused our key %s; it accepts %s", k[0].key[0].id, k[1].key[0].id);
+	frames = closes = 0;
+	put(a, 0, 1000, 0);
+	put(b, 0, 1000, 0);
+	turns(20);
+	ok(frames == 0 && closes == 2 && why == ERR_KEY);
+	ok(strcmp(said[1], "it offered a key that is not ours") == 0 && strcmp(said[0], hint) == 0);
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
+		exit(1);
+	a = make(sp[0]);
+	conn_secure(a, x[0], true);
+	closes = 0;
+	ok(write(sp[1], "GET / HTTP/1.1\r\n\r\n", 18) == 18);
+	turns(3);
+	ok(closes == 1 && why == ERR_PROTO && frames == 0);
+	close(sp[1]);
+
+	/* descriptors cannot go there: who tries has made a mistake, and no frame without them is sent in their place */
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0 || pipe(pfd) < 0)
+		exit(1);
+	a = make(sp[0]);
+	b = make(sp[1]);
+	conn_secure(a, x[0], false);
+	conn_secure(b, x[0], true);
+	turns(20);
+	closes = 0;
+	put(a, 0, 100, 1);
+	turns(5);
+	ok(closes >= 1 && frames == 0);
+	close(pfd[0]);
+	close(pfd[1]);
+	turns(3);
+	tls_ctx_free(x[0]);
+	tls_ctx_free(x[1]);
+	ok(descriptors() == before);
+}
+
 int
 main(void)
 {
@@ -286,6 +373,7 @@ main(void)
 	faults();
 	together();
 	ending();
+	secure();
 	conn_set_release(&set);
 	ev_loop_destroy(loop);
 	return tap_done();

@@ -1,9 +1,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "base/err.h"
 #include "loop/conn.h"
+#include "loop/tls.h"
 #include "os/fd.h"
 #include "wire/le.h"
 
@@ -22,15 +24,42 @@ dirty(struct conn *c)
 		list_add_tail(&c->set->dirty, &c->link);
 }
 
+static size_t
+unsent(const struct conn *c)
+{
+	return c->out.len + (c->tls ? c->tls->out.len : 0);
+}
+
 /* true: it may hold what it holds */
 static bool
 count(struct conn *c)
 {
-	size_t n = c->in.len + c->out.len;
+	size_t n = c->in.len + unsent(c);
 
 	c->set->held += n - c->counted;
 	c->counted = n;
 	return c->set->held <= c->set->most || n <= CONN_SHARE;
+}
+
+/* what came through TLS is appended to in; what goes back leaves with the end of the turn */
+static int
+fill_secure(struct conn *c)
+{
+	unsigned char part[CONN_TURN];
+	ssize_t n = recv(c->io.fd, part, sizeof part, 0), k;
+
+	if (n <= 0)
+		return n == 0 ? ERR_CLOSED : errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	tls_feed(c->tls, part, (size_t)n);
+	do {
+		if (buf_reserve(&c->in, CONN_TURN) < 0)
+			return -ENOMEM;
+		if ((k = tls_read(c->tls, c->in.data + c->in.len, CONN_TURN)) > 0)
+			c->in.len += (size_t)k;
+	} while (k > 0);
+	if (unsent(c))
+		dirty(c);
+	return (int)k;
 }
 
 static int
@@ -40,6 +69,8 @@ fill(struct conn *c)
 	ssize_t n;
 	int e;
 
+	if (c->tls)
+		return fill_secure(c);
 	if ((e = buf_reserve(&c->in, CONN_TURN)) < 0)
 		return e;
 	n = fd_recv(c->io.fd, c->in.data + c->in.len, CONN_TURN, c->fds + c->nfds, &nfd);
@@ -80,6 +111,26 @@ consume(struct conn *c)
 	return e;
 }
 
+static int
+send_secure(struct conn *c)
+{
+	ssize_t n;
+	int e;
+
+	if (c->out.len && c->tls->ready) {
+		if ((e = tls_write(c->tls, c->out.data, c->out.len)) < 0)
+			return e;
+		c->sent += c->out.len;
+		c->out.len = 0;
+	}
+	if (c->tls->out.len == 0)
+		return 0;
+	if ((n = send(c->io.fd, c->tls->out.data, c->tls->out.len, MSG_NOSIGNAL)) < 0)
+		return -errno;
+	buf_drop(&c->tls->out, (size_t)n);
+	return (int)n;
+}
+
 /*
  * One sendmsg.  Descriptors go with the first byte of their frame, those of several frames together as far as they
  * fit, and never while bytes of frames before them are still here: the peer then has at most FD_MAX of them that wait
@@ -92,6 +143,8 @@ send_some(struct conn *c)
 	unsigned nfd = 0, m = 0;
 	size_t len = c->out.len;
 
+	if (c->tls)
+		return send_secure(c);
 	if (c->nmark && c->mark[0].at == c->sent)
 		for (; m < c->nmark && nfd + c->mark[m].n <= FD_MAX; m++) {
 			memcpy(fds + nfd, c->mark[m].fd, c->mark[m].n * sizeof *fds);
@@ -119,7 +172,7 @@ flush(struct conn *c)
 	bool some = false;
 	int e = 0;
 
-	while (c->out.len && (e = send_some(c)) > 0)
+	while (unsent(c) && (e = send_some(c)) > 0)
 		some = true;
 	if (some && c->on_sent)
 		c->on_sent(c);
@@ -127,7 +180,7 @@ flush(struct conn *c)
 		c->mark_bytes = CONN_MARK;
 	if (c->out.len == 0 && c->out.cap > 1 << 20)
 		buf_release(&c->out);
-	if (!count(c) && c->out.len)
+	if (!count(c) && unsent(c))
 		return -ENOBUFS;
 	return e < 0 && e != -EAGAIN && e != -EINTR && e != -ETOOMANYREFS ? e : 0;
 }
@@ -135,7 +188,8 @@ flush(struct conn *c)
 static void
 want(struct conn *c)
 {
-	int ev = (c->paused ? 0 : EV_READ) | (c->out.len ? EV_WRITE : 0);
+	bool more = c->tls ? c->tls->out.len || (c->out.len && c->tls->ready) : c->out.len;
+	int ev = (c->paused ? 0 : EV_READ) | (more ? EV_WRITE : 0);
 
 	if (c->ended || (ev == (c->io.events & (EV_READ | EV_WRITE)) && (!ev || ev_is_active(&c->io))))
 		return;
@@ -197,6 +251,9 @@ conn_set_flush(struct conn_set *s)
 
 		buf_release(&c->in);
 		buf_release(&c->out);
+		if (c->tls)
+			tls_release(c->tls);
+		free(c->tls);
 		free(c->mark);
 		free(c);
 	}
@@ -246,14 +303,45 @@ conn_new(struct conn_set *s, int fd)
 	return c;
 }
 
+int
+conn_secure(struct conn *c, struct tls_ctx *x, bool server)
+{
+	struct tls *t = malloc(sizeof *t);
+	int e = t ? tls_open(t, x, server) : -ENOMEM;
+
+	if (e < 0) {
+		free(t);
+		return e;
+	}
+	c->tls = t;
+	dirty(c);
+	return 0;
+}
+
+bool
+conn_secured(const struct conn *c)
+{
+	return !c->tls || c->tls->ready;
+}
+
+const char *
+conn_why(const struct conn *c)
+{
+	return c->tls ? c->tls->why : "";
+}
+
 /* Bytes already put get one try: a FAIL before the end is worth reading. */
 void
 conn_end(struct conn *c)
 {
 	if (c->ended)
 		return;
-	while (!c->broken && c->out.len && send_some(c) > 0)
+	while (!c->broken && unsent(c) && send_some(c) > 0)
 		;
+	if (c->tls && c->tls->ready && !unsent(c)) {
+		tls_end(c->tls);
+		send_some(c);
+	}
 	c->ended = true;
 	c->set->held -= c->counted;
 	ev_io_stop(c->set->loop, &c->io);
@@ -280,7 +368,7 @@ conn_done(struct conn *c, size_t at, int e, const int *fds, unsigned n, unsigned
 		else
 			c->mark = m, c->capmark = cap;
 	}
-	if (e < 0 || c->ended || c->broken || c->out.len > c->mark_bytes) {
+	if (e < 0 || (n && c->tls) || c->ended || c->broken || unsent(c) > c->mark_bytes) {
 		for (unsigned i = 0; i < n; i++)
 			if (take >> i & 1)
 				close(fds[i]);

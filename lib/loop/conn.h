@@ -8,6 +8,9 @@
  * The owner may call conn_end() at any time, also inside the callbacks; the conn is freed later in the turn and
  * calls nobody any more.  When the peer ends, breaks the protocol, does not read (CONN_MARK unsent bytes) or would make
  * all conns together hold too much (CONN_HELD), on_close is called once, and the conn is freed after it.
+ *
+ * One between machines is made secure first, by conn_secure: frames may be put at once and leave when the peer has shown
+ * that it has the key; none of its own comes before that.  Descriptors do not go there.
  */
 #ifndef LOOP_CONN_H
 #define LOOP_CONN_H
@@ -35,6 +38,9 @@ struct conn_set {			/* the conns of one loop */
 	size_t held, most;		/* ro: bytes in the buffers of all conns, as of their last turn; rw: CONN_HELD */
 };
 
+struct tls;
+struct tls_ctx;
+
 struct conn_fds {			/* private: descriptors that go with the frame at byte `at` of the stream */
 	uint64_t at;
 	unsigned n, take;
@@ -51,6 +57,7 @@ struct conn {
 	struct conn_fds *mark;
 	unsigned nmark, capmark;
 	uint64_t sent;			/* stream position of out.data[0] */
+	struct tls *tls;		/* NULL: the peer is this user's, on this machine */
 	bool ended, broken, paused;
 	size_t counted;			/* in set->held */
 	size_t mark_bytes;		/* rw: instead of CONN_MARK until all is sent: for long answers that are ours to bound */
@@ -68,6 +75,13 @@ void	conn_set_release(struct conn_set *s);	/* all its conns have been ended */
 
 /* Takes fd, which becomes non-blocking.  NULL when out of memory; fd is then still the caller's. */
 struct conn *conn_new(struct conn_set *s, int fd);
+/*
+ * Everything goes through TLS with the cluster's key from here on; before anything else is done with c.  0 or -ENOMEM.
+ * On failure on_close comes with ERR_KEY or ERR_PROTO; conn_why says what to tell the user ("" if there is nothing to say).
+ */
+int	conn_secure(struct conn *c, struct tls_ctx *x, bool server);
+bool	conn_secured(const struct conn *c);	/* the peer has shown that it has the key, or needs none */
+const char *conn_why(const struct conn *c);	/* while c lives */
 void	conn_end(struct conn *c);
 void	conn_pause(struct conn *c, bool on);	/* nothing more is read while it is on; what was read still comes */
 
