@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -14,11 +15,13 @@
 #include "os/notify.h"
 #include "os/sig.h"
 
-enum { OPT_READY = 256, OPT_DIR, OPT_DETACHED };
+enum { OPT_READY = 256, OPT_DIR, OPT_DETACHED, OPT_LISTEN, OPT_KEY };
 
 static const char help[] =
 "usage: rgcs [options]       keep the state of a cluster\n"
 "  --dir DIR        where (XDG_STATE_HOME/rota, else ~/.local/state/rota)\n"
+"  --listen HOST:PORT  let nodes of other machines join there (port 7411)\n"
+"  --key FILE       the cluster's key, made if it is not there (ROTA_KEY)\n"
 "  --ready-fd N     write a newline to descriptor N when ready\n"
 "  --detached       let go of stderr then\n"
 "  -q  -v  -h  -V   quiet, verbose, help, version\n"
@@ -30,6 +33,8 @@ static const char help[] =
 
 static const struct opt opts[] = {
 	{ OPT_DIR, "dir", "DIR", "where state is kept" },
+	{ OPT_LISTEN, "listen", "HOST:PORT", "let nodes of other machines join there" },
+	{ OPT_KEY, "key", "FILE", "the cluster's key" },
 	{ OPT_READY, "ready-fd", "N", "newline when ready" },
 	{ OPT_DETACHED, "detached", NULL, "let go of stderr when ready" },
 	{ 'q', "quiet", NULL, "no notices" },
@@ -73,6 +78,8 @@ main(int argc, char *argv[])
 	while ((c = opt_next(&o, argc, argv)) != -1)
 		switch (c) {
 		case OPT_DIR: go.dir = o.arg; break;
+		case OPT_LISTEN: go.listen = o.arg; break;
+		case OPT_KEY: go.key = o.arg; break;
 		case OPT_READY:
 			if (num_uint(o.arg, &fd) < 0)
 				opt_bad("--ready-fd", o.arg, "a descriptor");
@@ -84,6 +91,8 @@ main(int argc, char *argv[])
 		}
 	if (argc > o.index)
 		die(2, 0, "unexpected operand '%s'; see rgcs -h", argv[o.index]);
+	if (go.key == NULL && getenv("ROTA_KEY") && *getenv("ROTA_KEY"))
+		go.key = getenv("ROTA_KEY");
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

@@ -23,12 +23,14 @@
 #include "os/sig.h"
 #include "keeper.h"
 
-enum { OPT_READY = 256, OPT_SOCKET, OPT_OWN, OPT_STORE, OPT_DETACHED, OPT_THRESHOLD, OPT_INTERVAL, RESOURCES = 13 };
+enum { OPT_READY = 256, OPT_SOCKET, OPT_OWN, OPT_STORE, OPT_DETACHED, OPT_THRESHOLD, OPT_INTERVAL, OPT_JOIN, OPT_KEY, RESOURCES = 13 };
 
 static const char help[] =
 "usage: rlet -p [options]    a node that ends with its last client\n"
 "       rlet -l [options]    a lasting node of this user\n"
 "  -c CPUS -g GPUS -m MEM -R NAME=N   what the node offers (all it has)\n"
+"  --join HOST[:PORT]  -l: of the cluster whose control store is there\n"
+"  --key FILE       with --join: the cluster's key (ROTA_KEY)\n"
 "  --store SIZE     size of the object store (30 % of memory)\n"
 "  --memory-threshold PERCENT   above it a worker is stopped (95; 0: never)\n"
 "  --memory-interval TIME       between looks while it is near (50ms)\n"
@@ -50,6 +52,8 @@ static const struct opt opts[] = {
 	{ 'g', "gpus", "GPUS", "GPUs offered" },
 	{ 'm', "memory", "MEM", "memory offered" },
 	{ 'R', "resource", "NAME=N", "custom resource offered" },
+	{ OPT_JOIN, "join", "HOST", "of the cluster whose control store is there" },
+	{ OPT_KEY, "key", "FILE", "the cluster's key" },
 	{ OPT_STORE, "store", "SIZE", "size of the object store" },
 	{ OPT_THRESHOLD, "memory-threshold", "PERCENT", "stop a worker above this; 0: never" },
 	{ OPT_INTERVAL, "memory-interval", "TIME", "look so often then" },
@@ -162,6 +166,8 @@ main(int argc, char *argv[])
 				die(2, 0, "at most %d custom resources", RESOURCES);
 			res[nres++] = o.arg;
 			break;
+		case OPT_JOIN: no.join = o.arg; break;
+		case OPT_KEY: no.key = o.arg; break;
 		case OPT_STORE: if (num_size(o.arg, &no.store) < 0) opt_bad("--store", o.arg, "a size"); break;
 		case OPT_THRESHOLD:
 			if (num_uint(o.arg, &no.threshold) < 0 || no.threshold > 100)
@@ -183,6 +189,12 @@ main(int argc, char *argv[])
 		die(2, 0, "unexpected operand '%s'; see rlet -h", argv[o.index]);
 	if (private == no.lasting)
 		die(2, 0, "one of -p and -l is needed; see rlet -h");
+	if (no.key == NULL && getenv("ROTA_KEY") && *getenv("ROTA_KEY"))
+		no.key = getenv("ROTA_KEY");
+	if (no.join && private)
+		die(2, 0, "--join is for a lasting node, -l");
+	if (no.join && no.key == NULL)
+		die(2, 0, "--join needs the cluster's key: name its file with --key or ROTA_KEY");
 	if (no.socket && (!*no.socket || strchr(no.socket, '/')))
 		die(2, 0, "the socket is a name in the user's directory, not a path: '%s'", no.socket);
 	if (env && *env && no.store == 0 && num_size(env, &no.store) < 0)

@@ -5,8 +5,15 @@
 #include "loop/listener.h"
 #include "os/fd.h"
 #include "os/sock.h"
+#include "os/tcp.h"
 
 enum { TURN = 64 };		/* connections taken per turn */
+
+static int
+take(const struct listener *l)
+{
+	return l->tcp ? tcp_accept(l->io.fd) : sock_accept(l->io.fd);
+}
 
 /* no descriptor is left: who waits shall not wait in vain */
 static void
@@ -16,7 +23,7 @@ shed(struct listener *l)
 
 	for (int i = 0; i < TURN && l->spare >= 0; i++) {
 		close(l->spare);
-		if ((fd = sock_accept(l->io.fd)) >= 0) {
+		if ((fd = take(l)) >= 0) {
 			if (l->on_full)
 				l->on_full(l, fd);
 			close(fd);
@@ -30,12 +37,12 @@ shed(struct listener *l)
 void
 listener_poll(struct listener *l)
 {
-	pid_t pid;
+	pid_t pid = 0;
 	uid_t uid;
 	int fd;
 
 	for (int i = 0; i < TURN; i++) {
-		if ((fd = sock_accept(l->io.fd)) < 0) {
+		if ((fd = take(l)) < 0) {
 			if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS) {
 				shed(l);
 				ev_io_stop(l->loop, &l->io);
@@ -44,7 +51,7 @@ listener_poll(struct listener *l)
 			}
 			return;
 		}
-		if (sock_peer(fd, &pid, &uid) < 0 || uid != geteuid()) {
+		if (!l->tcp && (sock_peer(fd, &pid, &uid) < 0 || uid != geteuid())) {
 			close(fd);
 			continue;
 		}
@@ -72,6 +79,7 @@ void
 listener_init(struct listener *l, struct ev_loop *loop, int fd)
 {
 	l->loop = loop;
+	l->tcp = false;
 	l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	fd_nonblock(fd);
 	ev_io_init(&l->io, io_cb, fd, EV_READ);

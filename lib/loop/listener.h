@@ -1,12 +1,13 @@
 /*
- * listener - accepts connections of this user on a listening socket of a libev loop.
- * A peer with another uid is closed at once.  When descriptors run out those that wait are told so, by means of one that
+ * listener - accepts connections on a listening socket of a libev loop: of this user, or from anywhere (tcp).
+ * A local peer with another uid is closed at once; one from anywhere has to show the key, conn_secure.  When descriptors run out those that wait are told so, by means of one that
  * is kept for that, and it rests for a second.
  */
 #ifndef LOOP_LISTENER_H
 #define LOOP_LISTENER_H
 
 #include <ev.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct listener {
@@ -14,9 +15,10 @@ struct listener {
 	ev_timer rest;		/* private */
 	struct ev_loop *loop;	/* private */
 	void *owner;		/* rw */
+	bool tcp;		/* rw, before start */
 	int spare;		/* private */
 	void (*on_full)(struct listener *l, int fd);	/* may be NULL: says farewell to fd, which is closed then */
-	void (*on_accept)(struct listener *l, int fd, pid_t pid);	/* takes fd */
+	void (*on_accept)(struct listener *l, int fd, pid_t pid);	/* takes fd; pid: 0 from anywhere */
 };
 
 void	listener_init(struct listener *l, struct ev_loop *loop, int fd);	/* takes fd; nothing is accepted yet */

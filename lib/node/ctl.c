@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "node/far.h"
 #include "node/inner.h"
 #include "os/proc.h"
 #include "os/sock.h"
@@ -287,11 +288,14 @@ gcs_close(struct conn *c, int e)
 	struct map old = n->asks;
 	char why[sizeof n->gcs_why + 64];
 
-	(void)e;
+	if (n->o.join)
+		far_closed(n, c, e);
 	snprintf(why, sizeof why, "%s: it may or may not have been done", n->gcs_why[0] ? n->gcs_why : "the control store went away");
 	n->gcs_why[0] = '\0';
 	n->gcs = NULL;
 	n->joined = false;
+	if (n->number == 0)
+		ev_break(n->loop, EVBREAK_ONE);	/* ctl_start waits; the loop may be about to sleep */
 	if (n->stopping)
 		return;
 	n->asks = (struct map)MAP_INIT;
@@ -312,6 +316,42 @@ gcs_close(struct conn *c, int e)
 	again_later(n);
 }
 
+/* conn to the store, over fd, from here on: n->gcs */
+static int
+attach(struct node *n, int fd)
+{
+	if ((n->gcs = conn_new(&n->conns, fd)) == NULL) {
+		close(fd);
+		return -ENOMEM;
+	}
+	n->gcs->owner = n;
+	n->gcs->max = FRAME_MAX;
+	n->gcs->on_frame = gcs_frame;
+	n->gcs->on_close = gcs_close;
+	n->gcs_at = clock_ns();
+	return 0;
+}
+
+static int
+gcs_connect_far(struct node *n, char *why, size_t nwhy)
+{
+	int fd = far_connect(n, why, nwhy), e;
+
+	if (fd < 0)
+		return fd;
+	if ((e = attach(n, fd)) < 0)
+		return e;
+	if ((e = far_secure(n, n->gcs)) < 0) {
+		conn_end(n->gcs);
+		n->gcs = NULL;
+		return e;
+	}
+	join(n);
+	n->ctl_at = clock_ns() + FAR_WAIT * CLOCK_SEC;
+	node_timer(n);
+	return 0;
+}
+
 static int
 gcs_connect(struct node *n, char *why, size_t nwhy)
 {
@@ -324,6 +364,8 @@ gcs_connect(struct node *n, char *why, size_t nwhy)
 
 	if (n->gcs_pid > 0 && waitpid(n->gcs_pid, NULL, WNOHANG) != 0)
 		n->gcs_pid = 0;
+	if (n->o.join)
+		return gcs_connect_far(n, why, nwhy);
 	if ((fd = sock_connect(n->dir, NODE_GCS)) >= 0)
 		goto up;
 	if (fd != -ECONNREFUSED && fd != -ENOENT) {
@@ -362,17 +404,9 @@ gcs_connect(struct node *n, char *why, size_t nwhy)
 		return fd;
 	}
 up:
-	if ((n->gcs = conn_new(&n->conns, fd)) == NULL) {
-		close(fd);
-		return -ENOMEM;
-	}
-	n->gcs->owner = n;
-	n->gcs->max = FRAME_MAX;
-	n->gcs->on_frame = gcs_frame;
-	n->gcs->on_close = gcs_close;
-	n->gcs_at = clock_ns();
-	join(n);
-	return 0;
+	if ((e = attach(n, fd)) == 0)
+		join(n);
+	return e;
 }
 
 /* --- start and end -------------------------------------------------------------------------------------------------------- */
@@ -384,13 +418,18 @@ ctl_start(struct node *n, char *why, size_t nwhy)
 	int e;
 
 	if (n->o.lasting) {
-		if ((e = gcs_connect(n, why, nwhy)) < 0)
-			return e;
-		while (!n->joined && n->gcs)
-			ev_run(n->loop, EVRUN_ONCE);
+		do {
+			if ((e = gcs_connect(n, why, nwhy)) < 0)
+				return e;
+			while (!n->joined && n->gcs)
+				ev_run(n->loop, EVRUN_ONCE);
+		} while (!n->joined && n->o.join && far_more(n));
 		if (n->joined)
 			return 0;
-		snprintf(why, nwhy, "the control store refused this node");
+		if (n->o.join)
+			snprintf(why, nwhy, "%s", far_why(n));
+		else
+			snprintf(why, nwhy, "the control store refused this node");
 		return ERR_CLOSED;
 	}
 	if ((n->control = malloc(sizeof *n->control)) == NULL)
@@ -407,6 +446,13 @@ ctl_tick(struct node *n)
 	char why[NODE_MESSAGE] = "";
 
 	n->ctl_at = 0;
+	if (n->gcs && !n->joined && n->o.join && !n->stopping) {	/* it does not answer */
+		struct conn *c = n->gcs;
+
+		gcs_close(c, -ETIMEDOUT);
+		conn_end(c);
+		return;
+	}
 	if (n->control || n->gcs || n->stopping)
 		return;
 	if (gcs_connect(n, why, sizeof why) < 0) {
@@ -423,6 +469,7 @@ ctl_stop(struct node *n)
 	if (n->gcs)
 		conn_end(n->gcs);
 	n->gcs = NULL;
+	far_stop(n);
 	if (n->control)
 		control_release(n->control);
 	free(n->control);

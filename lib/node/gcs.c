@@ -13,23 +13,37 @@
 #include "core/control.h"
 #include "loop/conn.h"
 #include "loop/listener.h"
+#include "loop/tls.h"
 #include "node/gcs.h"
 #include "node/gcs_disk.h"
 #include "node/node.h"
 #include "os/dir.h"
 #include "os/fd.h"
 #include "os/sock.h"
+#include "os/tcp.h"
 
 enum {
 	STRANGERS = 256,		/* connections that have not joined: beyond that the oldest goes */
 	NODES = 10000,
+	STRANGER_TIME = 5,		/* seconds in which a peer from elsewhere has to show the key and join */
 	BACKLOG = 32 << 20,		/* bytes of changes that wait for the disk: then nothing more is read */
+};
+
+struct peer {
+	struct gcs *g;
+	uint64_t number;
+	struct conn *c;
+	double since;
+	bool joined;
+	struct list link;		/* in g->strangers until it has joined */
 };
 
 struct gcs {
 	struct ev_loop *loop;
 	struct conn_set conns;
-	struct listener listen;
+	struct listener listen, door;	/* door: for other machines */
+	struct tls_ctx *tls;
+	ev_timer limit;			/* runs while somebody is a stranger */
 	ev_signal term, intr;
 	ev_timer timer;
 	ev_async committed;
@@ -37,11 +51,12 @@ struct gcs {
 	struct gcs_opts o;
 	struct control core;
 	struct control_out out;		/* of this turn */
-	struct map peers;		/* number -> struct conn * */
+	struct map peers;		/* number -> struct peer * */
 	uint64_t next_peer;
 	int dir, state, lock, result;	/* dir: of the socket */
-	bool listening, paused;
-	unsigned strangers;
+	bool listening, open, paused;
+	unsigned nstrangers;
+	struct list strangers;		/* oldest first */
 	struct gcs_batch *waiting, **waiting_end;	/* frames whose commits are under way, oldest first */
 	struct gcs_disk disk;
 };
@@ -52,7 +67,8 @@ static void
 send_batch(struct gcs *g, const struct control_out *o)
 {
 	for (size_t i = 0; i < o->n; i++) {
-		struct conn *c = o->fx[i].kind == CONTROL_FX_SEND ? map_get(&g->peers, o->fx[i].peer) : NULL;
+		const struct peer *p = o->fx[i].kind == CONTROL_FX_SEND ? map_get(&g->peers, o->fx[i].peer) : NULL;
+		struct conn *c = p ? p->c : NULL;
 		size_t at;
 
 		if (c == NULL)
@@ -72,7 +88,7 @@ pause_all(struct gcs *g, bool on)
 		return;
 	g->paused = on;
 	while (map_next(&g->peers, &it))
-		conn_pause(it.val, on);
+		conn_pause(((struct peer *)it.val)->c, on);
 }
 
 /* Request 0: to all nodes, before the end; what waits for the failed commit is not answered. */
@@ -218,59 +234,74 @@ on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	rearm(g);
 }
 
-static uint64_t
-peer_of(const struct gcs *g, const struct conn *c)
-{
-	struct map_iter it = MAP_ITER;
+/* --- peers ------------------------------------------------------------------------------------------------------------------ */
 
-	while (map_next(&g->peers, &it))
-		if (it.val == c)
-			return it.key;
-	return 0;
+static void
+known(struct peer *p)			/* no stranger any more */
+{
+	if (list_empty(&p->link))
+		return;
+	list_del(&p->link);
+	list_init(&p->link);
+	if (--p->g->nstrangers == 0)
+		ev_timer_stop(p->g->loop, &p->g->limit);
 }
 
 static int
 on_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 {
-	struct gcs *g = c->owner;
+	struct peer *p = c->owner;
 
 	(void)fds, (void)nfd;
-	if (f->type == MSG_NODE_JOIN_T && c->max != FRAME_MAX) {
+	if (f->type == MSG_NODE_JOIN_T && !p->joined) {
+		p->joined = true;
 		c->max = FRAME_MAX;
-		g->strangers--;
+		known(p);
 	}
-	return control_step(&g->core, clock_ns(), peer_of(g, c), f, &g->out);
+	return control_step(&p->g->core, clock_ns(), p->number, f, &p->g->out);
 }
 
 static void
 on_close(struct conn *c, int e)
 {
-	struct gcs *g = c->owner;
-	uint64_t peer = peer_of(g, c);
+	struct peer *p = c->owner;
+	struct gcs *g = p->g;
+	char text[TCP_NAME], line[TCP_NAME + 200];
 
 	if (e == -ENOBUFS && g->o.log)
 		g->o.log(0, "a node is dropped: it does not read what it is sent, or sends too much at once");
-	g->strangers -= c->max != FRAME_MAX;
-	map_del(&g->peers, peer);
-	control_gone(&g->core, clock_ns(), peer, &g->out);
+	if (e == ERR_KEY && g->o.log) {
+		tcp_peer(c->io.fd, text);
+		snprintf(line, sizeof line, "%s: %s", text, conn_why(c));
+		g->o.log(0, line);
+	}
+	known(p);
+	map_del(&g->peers, p->number);
+	control_gone(&g->core, clock_ns(), p->number, &g->out);
+	free(p);
 	rearm(g);
 }
 
 static void
-drop_stranger(struct gcs *g)		/* the oldest */
+drop(struct peer *p)
 {
-	struct map_iter it = MAP_ITER;
-	struct conn *old = NULL;
-	uint64_t first = 0;
+	struct conn *c = p->c;
 
-	while (map_next(&g->peers, &it))
-		if (((struct conn *)it.val)->max != FRAME_MAX && (!old || it.key < first)) {
-			old = it.val;
-			first = it.key;
-		}
-	if (old) {
-		on_close(old, ERR_CLOSED);
-		conn_end(old);
+	on_close(c, ERR_CLOSED);
+	conn_end(c);
+}
+
+static void
+on_limit(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct gcs *g = w->data;
+
+	(void)revents;
+	list_each_safe(l, next, &g->strangers) {
+		struct peer *p = list_entry(l, struct peer, link);
+
+		if (p->c->tls && ev_now(loop) - p->since >= STRANGER_TIME)
+			drop(p);
 	}
 }
 
@@ -279,23 +310,30 @@ on_accept(struct listener *l, int fd, pid_t pid)
 {
 	struct gcs *g = l->owner;
 	struct conn *c = conn_new(&g->conns, fd);
+	struct peer *p = c ? calloc(1, sizeof *p) : NULL;
 
 	(void)pid;
 	if (c == NULL) {
 		close(fd);
 		return;
 	}
-	c->owner = g;
-	c->on_frame = on_frame;
-	c->on_close = on_close;
-	if (g->peers.n >= NODES + STRANGERS || map_put(&g->peers, ++g->next_peer, c) < 0) {
+	if (p == NULL || (l->tcp && conn_secure(c, g->tls, true) < 0) || g->peers.n >= NODES + STRANGERS ||
+	    map_put(&g->peers, ++g->next_peer, p) < 0) {
+		free(p);
 		conn_end(c);
 		return;
 	}
+	*p = (struct peer){ .g = g, .number = g->next_peer, .c = c, .since = ev_now(g->loop) };
+	c->owner = p;
+	c->on_frame = on_frame;
+	c->on_close = on_close;
+	list_add_tail(&g->strangers, &p->link);
+	if (g->nstrangers++ == 0)
+		ev_timer_again(g->loop, &g->limit);
 	if (g->paused)
 		conn_pause(c, true);
-	if (++g->strangers > STRANGERS)
-		drop_stranger(g);
+	if (g->nstrangers > STRANGERS)
+		drop(list_entry(g->strangers.next, struct peer, link));
 }
 
 static void
@@ -368,6 +406,59 @@ lock_dir(struct gcs *g, const char *path, char *why, size_t nwhy)
 	return 0;
 }
 
+/* the cluster's keys, made where there are none yet */
+static int
+keys(struct gcs *g, char *why, size_t nwhy)
+{
+	struct keys k = { .n = 1 };
+	int e = keys_read(&k, g->o.key, why, nwhy);
+
+	if (e == -ENOENT) {
+		k.n = 1;
+		if ((e = key_new(&k.key[0])) == 0)
+			e = keys_write(&k, g->o.key, 1, why, nwhy);
+		if (e == 0 && g->o.log) {
+			snprintf(why, nwhy, "made key %s, '%s': who has it may do all that you may", k.key[0].id, g->o.key);
+			g->o.log(0, why);
+		}
+	}
+	if (e == 0 && (g->tls = tls_ctx_new(&k)) == NULL) {
+		snprintf(why, nwhy, "no TLS 1.3 in this OpenSSL");
+		e = -ENOTSUP;
+	}
+	keys_wipe(&k);
+	return e;
+}
+
+static int
+open_door(struct gcs *g, char *why, size_t nwhy)
+{
+	struct addrinfo *a = NULL;
+	struct tcp_name t;
+	int e, fd = -1;
+
+	if (g->o.key == NULL) {
+		snprintf(why, nwhy, "no key, no listener: name the key file with --key or ROTA_KEY");
+		return -EINVAL;
+	}
+	if ((e = keys(g, why, nwhy)) < 0)
+		return e;
+	if ((e = tcp_parse(&t, g->o.listen)) == 0 && (e = tcp_resolve(&t, 1, &a)) == 0)
+		e = fd = tcp_listen(a);
+	if (a)
+		freeaddrinfo(a);
+	if (e < 0) {
+		snprintf(why, nwhy, "cannot listen at '%s': %s", g->o.listen, err_str(e));
+		return e;
+	}
+	listener_init(&g->door, g->loop, fd);
+	g->open = g->door.tcp = true;
+	g->door.owner = g;
+	g->door.on_accept = on_accept;
+	listener_start(&g->door);
+	return 0;
+}
+
 static int
 start(struct gcs *g, char *why, size_t nwhy)
 {
@@ -396,6 +487,8 @@ start(struct gcs *g, char *why, size_t nwhy)
 	g->listen.owner = g;
 	g->listen.on_accept = on_accept;
 	listener_start(&g->listen);
+	if (g->o.listen && (e = open_door(g, why, nwhy)) < 0)
+		return e;
 	if ((e = gcs_disk_start(&g->disk, g->core.commit)) < 0)
 		return e;
 	control_tick(&g->core, clock_ns(), &g->out);	/* nodes of before have until then to come back */
@@ -430,7 +523,9 @@ gcs_new(struct gcs **out, const struct gcs_opts *o, char *why, size_t nwhy)
 		ev_timer_init(&g->timer, on_timer, 0., 0.);
 		ev_async_init(&g->committed, on_committed);
 		ev_async_start(g->loop, &g->committed);
-		g->turn.data = g->timer.data = g->committed.data = g;
+		ev_timer_init(&g->limit, on_limit, 0., 1.);
+		list_init(&g->strangers);
+		g->limit.data = g->turn.data = g->timer.data = g->committed.data = g;
 		if ((e = start(g, why, nwhy)) == 0) {
 			*out = g;
 			return 0;
@@ -464,8 +559,15 @@ gcs_free(struct gcs *g)
 		unlinkat(g->dir, NODE_GCS, 0);
 		listener_stop(&g->listen);
 	}
-	while (map_next(&g->peers, &it))
-		conn_end(it.val);
+	if (g->open)
+		listener_stop(&g->door);
+	tls_ctx_free(g->tls);
+	while (map_next(&g->peers, &it)) {
+		struct peer *p = it.val;
+
+		conn_end(p->c);
+		free(p);
+	}
 	map_release(&g->peers);
 	for (; (b = g->waiting) != NULL; gcs_batch_free(b))
 		g->waiting = b->next;

@@ -11,6 +11,8 @@
 
 struct gcs_opts {
 	const char *dir;		/* where state is kept; NULL: $XDG_STATE_HOME/rota, else ~/.local/state/rota */
+	const char *listen;		/* HOST:PORT for nodes of other machines; NULL: for none */
+	const char *key;		/* file of the cluster's keys: made if listen is given and it is not there */
 	void (*log)(int e, const char *text);
 };
 

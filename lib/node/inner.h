@@ -225,6 +225,7 @@ struct node {
 	pid_t gcs_pid;			/* if this daemon started it; 0 */
 	uint64_t gcs_at;		/* when we connected; 0: we are not */
 	unsigned gcs_failed;		/* stores in a row that did not start, or died at once */
+	struct far *far;		/* the way to it, if it is on another machine: far.h */
 	char gcs_why[256];		/* what it said before it ended, or empty */
 	bool joined;
 	bool heir, joined_once;		/* heir: another daemon served this node before */

@@ -1,0 +1,17 @@
+/* far - the way to a control store on another machine: its addresses, tried in turn, and the key.  Private to lib/node. */
+#ifndef NODE_FAR_H
+#define NODE_FAR_H
+
+#include "node/inner.h"
+
+enum { FAR_WAIT = 5 };		/* seconds for an address to let us join, then the next one is tried */
+
+/* A descriptor that connects to the next of the addresses, the first call reads the key and looks the name up; -errno and why. */
+int	far_connect(struct node *n, char *why, size_t nwhy);
+int	far_secure(struct node *n, struct conn *c);
+void	far_closed(struct node *n, const struct conn *c, int e);	/* notes what came of it, for far_why and the log */
+bool	far_more(const struct node *n);		/* there are addresses that were not tried in this round */
+const char *far_why(const struct node *n);	/* one line: "node1:7411 refused our key 3f9a-22c1 (lab.key); it accepts 77c1-08be" */
+void	far_stop(struct node *n);
+
+#endif
