@@ -49,3 +49,9 @@ frame_set_req(unsigned char *frame, uint64_t req)
 {
 	le_put64(frame + 8, req);
 }
+
+void
+frame_set_session(unsigned char *frame, uint64_t number)
+{
+	le_put64(frame + 24, number);
+}

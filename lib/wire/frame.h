@@ -48,5 +48,6 @@ ssize_t	frame_parse(struct frame *f, const unsigned char *p, size_t n, uint32_t 
 /* Late changes of a packed frame, by whoever sends it. */
 void	frame_set_nfd(unsigned char *frame, unsigned n);
 void	frame_set_req(unsigned char *frame, uint64_t req);
+void	frame_set_session(unsigned char *frame, uint64_t number);
 
 #endif
