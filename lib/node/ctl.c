@@ -120,6 +120,8 @@ ctl_frame(struct node *n, const struct frame *f)
 			node_end(n, ERR_CLOSED);
 			return ERR_PROTO;
 		}
+		if (n->number && n->far)
+			far_joined(n);
 		n->epoch = joined.epoch;
 		n->number = (uint32_t)joined.node;
 		n->joined = true;

@@ -104,6 +104,13 @@ far_closed(struct node *n, const struct conn *c, int e)
 	snprintf(f->why, sizeof f->why, "%.*s", (int)sizeof f->why - 1, why);
 }
 
+void
+far_joined(struct node *n)
+{
+	node_log(n, 0, "joined %s again", n->o.join);
+	n->far->why[0] = '\0';
+}
+
 bool
 far_more(const struct node *n)
 {

@@ -10,6 +10,7 @@ enum { FAR_WAIT = 5 };		/* seconds for an address to let us join, then the next 
 int	far_connect(struct node *n, char *why, size_t nwhy);
 int	far_secure(struct node *n, struct conn *c);
 void	far_closed(struct node *n, const struct conn *c, int e);	/* notes what came of it, for far_why and the log */
+void	far_joined(struct node *n);			/* again: the log says so, and the next time that it goes away it is said too */
 bool	far_more(const struct node *n);		/* there are addresses that were not tried in this round */
 const char *far_why(const struct node *n);	/* one line: "node1:7411 refused our key 3f9a-22c1 (lab.key); it accepts 77c1-08be" */
 void	far_stop(struct node *n);

@@ -441,14 +441,20 @@ open_door(struct gcs *g, char *why, size_t nwhy)
 		snprintf(why, nwhy, "no key, no listener: name the key file with --key or ROTA_KEY");
 		return -EINVAL;
 	}
-	if ((e = keys(g, why, nwhy)) < 0)
-		return e;
-	if ((e = tcp_parse(&t, g->o.listen)) == 0 && (e = tcp_resolve(&t, 1, &a)) == 0)
+	if (tcp_parse(&t, g->o.listen) < 0) {
+		snprintf(why, nwhy, "cannot listen at '%s': expected HOST, HOST:PORT, [ADDRESS]:PORT or :PORT", g->o.listen);
+		return -EINVAL;
+	}
+	if ((e = tcp_resolve(&t, 1, &a)) == 0)
 		e = fd = tcp_listen(a);
 	if (a)
 		freeaddrinfo(a);
 	if (e < 0) {
-		snprintf(why, nwhy, "cannot listen at '%s': %s", g->o.listen, err_str(e));
+		snprintf(why, nwhy, "cannot listen at '%s': %s", g->o.listen, e == -ENOENT ? "no such host" : err_str(e));
+		return e;
+	}
+	if ((e = keys(g, why, nwhy)) < 0) {
+		close(fd);
 		return e;
 	}
 	listener_init(&g->door, g->loop, fd);
@@ -541,7 +547,11 @@ int
 gcs_run(struct gcs *g, int ready)
 {
 	if (ready >= 0) {
-		(void)!write(ready, "\n", 1);
+		char text[TCP_NAME] = "";
+
+		if (g->open)
+			tcp_local(g->door.io.fd, text);
+		dprintf(ready, "%s\n", text);
 		close(ready);
 	}
 	ev_run(g->loop, 0);

@@ -19,7 +19,7 @@ struct gcs_opts {
 struct gcs;
 
 int	gcs_new(struct gcs **g, const struct gcs_opts *o, char *why, size_t nwhy);	/* -EBUSY: one runs already */
-int	gcs_run(struct gcs *g, int ready);	/* until TERM or INT: 0, or what ended it; ready as in node_run */
+int	gcs_run(struct gcs *g, int ready);	/* until TERM or INT: 0, or what ended it; ready as in node_run, before the newline comes the address for other machines */
 void	gcs_free(struct gcs *g);
 /* Opens the directory of o.dir, made if it is missing, ours alone to write to: a descriptor, or -errno with a line in why. */
 int	gcs_dir(const char *given, char *path, size_t n, char *why, size_t nwhy);

@@ -118,19 +118,37 @@ tcp_error(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &n) < 0 ? -errno : -e;
 }
 
+static void
+put(const struct sockaddr_storage *s, socklen_t n, char text[TCP_NAME])
+{
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+	const char *h = host;
+
+	if (getnameinfo((const struct sockaddr *)s, n, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		return;
+	if (strncmp(h, "::ffff:", 7) == 0)		/* IPv4 that came to a socket of both */
+		h += 7;
+	snprintf(text, TCP_NAME, strchr(h, ':') ? "[%.46s]:%.6s" : "%.46s:%.6s", h, port);
+}
+
 void
 tcp_peer(int fd, char text[TCP_NAME])
 {
 	struct sockaddr_storage s;
 	socklen_t n = sizeof s;
-	char host[NI_MAXHOST], port[NI_MAXSERV];
-	const char *h = host;
 
 	snprintf(text, TCP_NAME, "?");
-	if (getpeername(fd, (struct sockaddr *)&s, &n) < 0 ||
-	    getnameinfo((struct sockaddr *)&s, n, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-		return;
-	if (strncmp(h, "::ffff:", 7) == 0)		/* IPv4 that came to a socket of both */
-		h += 7;
-	snprintf(text, TCP_NAME, strchr(h, ':') ? "[%.46s]:%.6s" : "%.46s:%.6s", h, port);
+	if (getpeername(fd, (struct sockaddr *)&s, &n) == 0)
+		put(&s, n, text);
+}
+
+void
+tcp_local(int fd, char text[TCP_NAME])
+{
+	struct sockaddr_storage s;
+	socklen_t n = sizeof s;
+
+	snprintf(text, TCP_NAME, "?");
+	if (getsockname(fd, (struct sockaddr *)&s, &n) == 0)
+		put(&s, n, text);
 }

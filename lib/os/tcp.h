@@ -30,5 +30,6 @@ int	tcp_connect(const struct addrinfo *a);
 int	tcp_accept(int fd);			/* with the same options; -EAGAIN, -EMFILE, ... */
 int	tcp_error(int fd);			/* of a connect that is over: 0 or -errno */
 void	tcp_peer(int fd, char text[TCP_NAME]);	/* "10.0.0.7:40112", "[fe80::1]:40112", "?" if it is gone */
+void	tcp_local(int fd, char text[TCP_NAME]);	/* our end, the port that a listener at port 0 was given */
 
 #endif
