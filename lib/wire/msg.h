@@ -7,7 +7,8 @@
  * the frame's body and live as long as it does.
  *
  * Field kinds: U unsigned 64, I signed 64, S text (at most MSG_TEXT bytes), B bytes, D id (16 bytes).
- * Directions: c client (driver, tool, worker), n node (rlet), g control store (rgcs), z zygote, w worker, p program.
+ * Directions: c client (driver, tool, worker), n node (rlet), g control store (rgcs), z zygote, w worker, p program,
+ * l link between two nodes.
  * The fourth column is the number of descriptors that travel with the frame (local sockets only).
  */
 #ifndef WIRE_MSG_H
@@ -450,6 +451,59 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	F(U, ok, "1: it is well") \
 	F(S, text, "what ails it")
 
+/* --- objects between nodes: WANT, SOURCE and PLACE_ in a session, CHUNK_ on the connection for bulk ---------- */
+#define MSG_PULL_WANT(F) \
+	F(D, id, "an object, to the node of its owner: whom can it be received from?  Answered by PULL_SOURCE, maybe late, or PLACE_DROP") \
+	F(U, stamp, "of what the sender has of it; 0 nothing") \
+	F(U, have, "bytes of it, from the beginning") \
+	F(U, not, "the source that gave nothing, refused or is gone; 0 none")
+#define MSG_PULL_SOURCE(F) \
+	F(D, id, "the object") \
+	F(U, node, "ask this one for chunks") \
+	F(U, extra, "1: besides the one that was named before") \
+	F(U, bytes, "that travel: all of its block but the header") \
+	F(U, stamp, "which making of the object it is") \
+	F(U, size, "bytes of head and buffers") \
+	F(U, headlen, "bytes of the head") \
+	F(U, nbuf, "number of buffers") \
+	F(U, flags, "of its header")
+#define MSG_PLACE_HAS(F) \
+	F(D, id, "an object that the sender has, to the node of its owner") \
+	F(U, made, "1: it was made there, or the node is new; 0: it was pulled") \
+	F(U, bytes, "as in PULL_SOURCE") \
+	F(U, stamp, "as in PULL_SOURCE") \
+	F(U, size, "as in PULL_SOURCE") \
+	F(U, headlen, "as in PULL_SOURCE") \
+	F(U, nbuf, "as in PULL_SOURCE") \
+	F(U, flags, "as in PULL_SOURCE")
+#define MSG_PLACE_PROGRESS(F) \
+	F(D, id, "an object that the sender is receiving") \
+	F(U, stamp, "as in PULL_SOURCE") \
+	F(U, have, "bytes that it can pass on")
+#define MSG_PLACE_DROPPED(F) F(D, id, "an object that the sender has no more, or wants no more")
+#define MSG_PLACE_DROP(F) \
+	F(D, id, "let go what you have of it; it cannot be received any more either") \
+	F(U, stamp, "of this making only; 0 any") \
+	F(I, code, "0: its owner let it go; else why there is none") \
+	F(S, text, "in a line")
+#define MSG_PLACE_PRIMARY(F) F(D, id, "yours is the primary copy now: it goes to the disk before it goes")
+#define MSG_CHUNK_ASK(F) \
+	F(D, id, "an object; answered by CHUNK once that much of it is there, or CHUNK_REFUSED") \
+	F(U, stamp, "as in PULL_SOURCE") \
+	F(U, off, "first byte") \
+	F(U, bytes, "at most 256 KiB") \
+	F(U, priority, "an argument of a task that waits 0, somebody waits 1, ahead of its use 2")
+#define MSG_CHUNK(F) \
+	F(D, id, "the object") \
+	F(U, stamp, "as in CHUNK_ASK") \
+	F(U, off, "as in CHUNK_ASK") \
+	F(B, bytes, "the last field, so that it can be received where it is to be")
+#define MSG_CHUNK_REFUSED(F) \
+	F(D, id, "no chunk of it that was asked for comes any more") \
+	F(U, stamp, "as in CHUNK_ASK") \
+	F(I, code, "ERR_NOTFOUND: it is not there; ERR_FULL: too much was asked for; ERR_PROTO: there is no such chunk")
+#define MSG_CHUNK_STOP(F) F(D, id, "no chunk of it that was asked for is wanted any more")
+
 /* --- a kept-running program, rota-program(7): the request number is that of the header ------------ */
 #define MSG_START(F) \
 	F(U, proto_min, "lowest protocol version understood") \
@@ -564,6 +618,17 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(SET_RENEW, set_renew, 137, 0, "c>n") \
 	X(HEALTH, health, 138, 0, "n>c") \
 	X(HEALTHY, healthy, 139, 0, "c>n") \
+	X(PULL_WANT, pull_want, 150, 0, "l>l") \
+	X(PULL_SOURCE, pull_source, 151, 0, "l>l") \
+	X(PLACE_HAS, place_has, 152, 0, "l>l") \
+	X(PLACE_PROGRESS, place_progress, 153, 0, "l>l") \
+	X(PLACE_DROPPED, place_dropped, 154, 0, "l>l") \
+	X(PLACE_DROP, place_drop, 155, 0, "l>l") \
+	X(PLACE_PRIMARY, place_primary, 156, 0, "l>l") \
+	X(CHUNK_ASK, chunk_ask, 157, 0, "l>l") \
+	X(CHUNK, chunk, 158, 0, "l>l") \
+	X(CHUNK_REFUSED, chunk_refused, 159, 0, "l>l") \
+	X(CHUNK_STOP, chunk_stop, 160, 0, "l>l") \
 	X(START, start, 120, 0, "p>w") \
 	X(CALL, call, 121, 0, "w>p") \
 	X(REPLY, reply, 122, 0, "p>w") \
