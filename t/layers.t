@@ -1,7 +1,7 @@
 #!/bin/sh
 # layers.t - an include points to a lower layer or stays in its own directory; lib/ neither prints nor exits
 . "${0%/*}/lib.sh"
-rank='base=1 os=2 nd=2 wire=3 ring=3 store=3 core=4 loop=4 node=5 client=5 capi=6 script=7 cmd=8'
+rank='base=1 os=2 nd=2 wire=3 ring=3 store=3 core=4 loop=4 link=5 node=6 client=6 capi=7 script=8 cmd=9'
 upward() {		# upward DIR...
 	find "$@" -name '*.[ch]' -exec grep -Hns '^#include ".*/' {} + | awk -v s="$rank" '
 	BEGIN { n = split(s, a, /[ =]/); for (i = 1; i < n; i += 2) r[a[i]] = a[i + 1] }

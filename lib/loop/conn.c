@@ -324,6 +324,12 @@ conn_secured(const struct conn *c)
 	return !c->tls || c->tls->ready;
 }
 
+bool
+conn_waits(const struct conn *c)
+{
+	return unsent(c) > 0;
+}
+
 const char *
 conn_why(const struct conn *c)
 {

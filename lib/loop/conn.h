@@ -82,6 +82,7 @@ struct conn *conn_new(struct conn_set *s, int fd);
 int	conn_secure(struct conn *c, struct tls_ctx *x, bool server);
 bool	conn_secured(const struct conn *c);	/* the peer has shown that it has the key, or needs none */
 const char *conn_why(const struct conn *c);	/* while c lives */
+bool	conn_waits(const struct conn *c);	/* there are bytes that the socket has not taken */
 void	conn_end(struct conn *c);
 void	conn_pause(struct conn *c, bool on);	/* nothing more is read while it is on; what was read still comes */
 

@@ -333,6 +333,17 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, incarnation, "of which") \
 	F(S, text, "why")
 
+/* --- between nodes, lib/link ------------------------------------------------------------------------ */
+#define MSG_PEER(F) \
+	F(U, proto_min, "lowest protocol version understood") \
+	F(U, proto_max, "highest") \
+	F(U, node, "number of the sender") \
+	F(U, to, "number of the node that it wants to speak to, or answers") \
+	F(U, incarnation, "of the sender's link: never used again") \
+	F(U, session, "incarnation of the peer that its session is with; 0: it has none") \
+	F(U, received, "number of the last frame of that that it has")
+#define MSG_PEER_ACK(F) F(U, upto, "number of a frame: all up to it have come")
+
 /* --- key-value store -------------------------------------------------------------------------------- */
 #define MSG_KV_GET(F) \
 	F(U, req, "request number; answered by KV_ROWS") \
@@ -594,6 +605,8 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(JOB, job, 83, 0, "g>n") \
 	X(JOB_END, job_end, 84, 0, "n>g") \
 	X(ACTOR_NOTE, actor_note, 85, 0, "n>g") \
+	X(PEER, peer, 160, 0, "n>n") \
+	X(PEER_ACK, peer_ack, 161, 0, "n>n") \
 	X(KV_GET, kv_get, 100, 0, "c>n n>g") \
 	X(KV_ROWS, kv_rows, 101, 0, "g>n n>c") \
 	X(KV_TXN, kv_txn, 102, 0, "c>n n>g") \

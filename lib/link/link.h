@@ -1,0 +1,75 @@
+/*
+ * link - the way between nodes: one session with each other node that there is something to say to, and the rings of this
+ * node whose other end is a process of another one.
+ *
+ * A link is a member of its node's shared memory as any process is: it has a bell and a slab.  A driver here that has a
+ * lease on a worker there pushes tasks to a ring as always; at its end sits the link, in the worker's place.  There the
+ * other link sits in the submitter's place before the worker.  What lies between is TASKS and DONES in the session.
+ *
+ * Two threads, under one lock: one sleeps on the bell and looks at rings, the other one at sockets.  The functions below
+ * take the lock and may be called from any thread.  What is not the link's own is handed to the node: link_next.
+ *
+ * Between two nodes there is one session (core/session.h) over one connection at a time, made when something is to be
+ * sent, by either side; if both do so at once, that of the lower node number stays.  It is broken and made again as
+ * often as need be; only when the peer is another incarnation, or is declared dead, what was under way has failed.
+ */
+#ifndef LINK_LINK_H
+#define LINK_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/span.h"
+#include "core/session.h"
+#include "ring/bell.h"
+#include "ring/ring.h"
+
+struct link;
+struct tls_ctx;
+
+struct link_opts {
+	uint32_t node;			/* our number */
+	uint64_t incarnation;		/* of this link: never used again */
+	int listen;			/* listening descriptor, or -1: nobody can connect to us; taken */
+	struct tls_ctx *tls;		/* of the cluster's key; lives as long as the link */
+	struct nodepage *np;		/* mapped by the caller, as long */
+	unsigned bell;			/* ours in it */
+	int slab;			/* ours: borrowed */
+	void (*news)(void *arg);	/* any thread: link_next has something */
+	void *arg;
+};
+
+enum link_news_kind {
+	LINK_FRAME,			/* of node: type, body */
+	LINK_OVER,			/* all that was under way with node has failed: it is another incarnation, or gone */
+};
+
+struct link_news {
+	enum link_news_kind kind;
+	uint32_t node;
+	uint16_t type;
+	struct span body;		/* valid until the next call */
+};
+
+int	link_start(struct link **l, const struct link_opts *o, char *why, size_t n);	/* 0 or -errno */
+void	link_stop(struct link *l);		/* ends the threads and all connections; may be NULL */
+
+/* Another node: where it can be reached, "10.0.0.7:7412", NULL if nobody can.  Known from here on; again: it has moved. */
+int	link_peer(struct link *l, uint32_t node, const char *address);
+void	link_gone(struct link *l, uint32_t node);	/* it is dead: LINK_OVER, and nothing of it is taken any more */
+/*
+ * One whole frame, as msg_put_NAME made it, to node, in order within its class; copied.  0; ERR_NOTFOUND: no such node;
+ * ERR_FULL: 64 MiB wait for it; -ENOMEM.
+ */
+int	link_send(struct link *l, uint32_t node, enum session_class class, const void *frame, size_t n);
+bool	link_next(struct link *l, struct link_news *news);	/* one thread: false: nothing more */
+
+struct link_peer_state {		/* for who looks */
+	bool connected;
+	uint64_t sent, received;	/* frames */
+	size_t unacked;
+	char why[160];			/* why there is no connection, or "" */
+};
+bool	link_state(struct link *l, uint32_t node, struct link_peer_state *s);
+
+#endif

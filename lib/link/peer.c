@@ -1,0 +1,404 @@
+/*
+ * peer - connections to other nodes and the sessions over them.
+ *
+ * Who connects says who it is and whom it wants (PEER), and the number of the last frame that it has; who accepted says
+ * the same, and both go on from there.  Two connections made at the same time, one by each side: that of the lower node
+ * number stays.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "link/inner.h"
+#include "os/tcp.h"
+
+static struct peer *
+peer_of(const struct conn *c)
+{
+	return c->owner;
+}
+
+struct peer *
+peer_get(struct link *l, uint32_t node)
+{
+	struct peer *p = map_get(&l->peers, node);
+
+	if (p || (p = calloc(1, sizeof *p)) == NULL)
+		return p;
+	p->l = l;
+	p->node = node;
+	session_init(&p->s, 0);
+	if (map_put(&l->peers, node, p) < 0) {
+		free(p);
+		return NULL;
+	}
+	return p;
+}
+
+static void
+said(struct peer *p, const char *why)
+{
+	snprintf(p->why, sizeof p->why, "%.*s", (int)sizeof p->why - 1, why);
+}
+
+/* the session is over, and another one may begin */
+static void
+over(struct peer *p)
+{
+	session_release(&p->s);
+	session_init(&p->s, 0);
+	p->begun = false;
+	link_tell(p->l, LINK_OVER, p->node, 0, span_of(NULL, 0));
+}
+
+void
+peer_end(struct peer *p)
+{
+	if (p->conn)
+		conn_end(p->conn);
+	if (p->begun)
+		link_tell(p->l, LINK_OVER, p->node, 0, span_of(NULL, 0));
+	session_release(&p->s);
+	free(p->address);
+	free(p);
+}
+
+/* --- what a connection brings ------------------------------------------------------------------------------------ */
+
+static void
+put_hello(struct link *l, struct conn *c, uint32_t to, const struct peer *p)
+{
+	size_t at = conn_out(c)->len;
+	int e = msg_put_peer(conn_out(c), &(struct msg_peer){ .proto_min = MSG_PROTO, .proto_max = MSG_PROTO, .node = l->o.node,
+	    .to = to, .incarnation = l->o.incarnation, .received = p && p->begun ? p->s.received : 0,
+	    .session = p && p->begun ? p->s.peer : 0 });
+
+	conn_done(c, at, e, NULL, 0, 0);
+}
+
+void
+peer_pump(struct peer *p)
+{
+	struct span s;
+
+	if (!p->up)
+		return;
+	if (session_ack_due(&p->s)) {
+		size_t at = conn_out(p->conn)->len;
+
+		conn_done(p->conn, at, msg_put_peer_ack(conn_out(p->conn), &(struct msg_peer_ack){ .upto = session_tell(&p->s) }), NULL, 0, 0);
+	}
+	while (conn_out(p->conn)->len < LINK_TURN && (s = session_out(&p->s, LINK_TURN)).n) {
+		size_t at = conn_out(p->conn)->len;
+
+		conn_done(p->conn, at, buf_add(conn_out(p->conn), s.p, s.n), NULL, 0, 0);
+	}
+}
+
+/*
+ * The peer has said who it is.  What it has of a session with another incarnation of ours counts for nothing; and if it has
+ * forgotten ours, after we had heard from it there, or is another one itself, that session is over.
+ */
+static int
+resume(struct peer *p, const struct msg_peer *m)
+{
+	bool same = m->session == p->l->o.incarnation;
+
+	if (p->begun && (p->s.peer != m->incarnation || (!same && p->s.received)))
+		over(p);
+	if (p->begun)
+		return session_resume(&p->s, m->incarnation, same ? m->received : 0);
+	if (same && m->received)
+		return ERR_PROTO;
+	p->s.peer = m->incarnation;		/* what waits is what is to be said to it at all */
+	p->begun = true;
+	return 0;
+}
+
+int
+peer_take(struct peer *p, const struct frame *f)
+{
+	link_tell(p->l, LINK_FRAME, p->node, f->type, span_of(f->body, f->len));
+	return 0;
+}
+
+static int
+on_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
+{
+	struct peer *p = peer_of(c);
+	struct link *l = p->l;
+	struct msg_peer_ack ack;
+	struct msg_peer m;
+	int e;
+
+	(void)fds, (void)nfd;
+	if (!p->up) {				/* ours: the answer */
+		if (f->type != MSG_PEER_T || (e = msg_get_peer(&m, f->body, f->len)) < 0 || m.node != p->node)
+			return ERR_PROTO;
+		if ((e = resume(p, &m)) < 0)
+			return e;
+		p->up = true;
+		c->max = FRAME_MAX;
+		p->wait = 0;
+		p->why[0] = '\0';
+		peer_pump(p);
+		return 0;
+	}
+	if (f->type == MSG_PEER_ACK_T) {
+		if ((e = msg_get_peer_ack(&ack, f->body, f->len)) == 0 && (e = session_acked(&p->s, ack.upto)) == 0)
+			peer_pump(p);
+		return e;
+	}
+	if ((e = session_in(&p->s, f->session, FRAME_HEAD + f->len)) <= 0)
+		return e;
+	if ((e = peer_take(p, f)) < 0)
+		return e;
+	if (session_ack_due(&p->s))
+		peer_pump(p);
+	if (l->news.len > LINK_NEWS) {
+		l->full = true;
+		conn_pause(c, true);
+	}
+	return 0;
+}
+
+static void
+on_close(struct conn *c, int e)
+{
+	struct peer *p = peer_of(c);
+	const char *why = conn_why(c);
+
+	if (p->conn != c)
+		return;				/* another one took its place */
+	said(p, *why ? why : err_str(e));
+	p->wait = p->up ? 0 : p->wait == 0 ? LINK_RETRY_NS : p->wait < 16 * LINK_RETRY_NS ? 2 * p->wait : p->wait;
+	p->retry_at = clock_ns() + p->wait;
+	p->conn = NULL;
+	p->up = false;
+	ev_async_send(p->l->loop, &p->l->wake);
+}
+
+static void
+on_sent(struct conn *c)
+{
+	peer_pump(peer_of(c));
+}
+
+static void
+use(struct peer *p, struct conn *c, bool ours)
+{
+	p->conn = c;
+	p->ours = ours;
+	p->up = false;
+	c->owner = p;
+	c->on_frame = on_frame;
+	c->on_close = on_close;
+	c->on_sent = on_sent;
+}
+
+/* --- connections that come ------------------------------------------------------------------------------------------ */
+
+static void
+stranger_end(struct stranger *s)
+{
+	list_del(&s->link);
+	s->l->nstrangers--;
+	free(s);
+}
+
+static void
+stranger_close(struct conn *c, int e)
+{
+	(void)e;
+	stranger_end(c->owner);
+}
+
+static int
+refuse(struct conn *c, const char *text)
+{
+	size_t at = conn_out(c)->len;
+
+	conn_done(c, at, msg_put_fail(conn_out(c), &(struct msg_fail){ .code = ERR_PROTO, .text = span_of(text, strlen(text)) }), NULL, 0, 0);
+	return ERR_PROTO;
+}
+
+static int
+stranger_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
+{
+	struct stranger *s = c->owner;
+	struct link *l = s->l;
+	struct msg_peer m;
+	struct peer *p;
+	int e;
+
+	(void)fds, (void)nfd;
+	if (f->type != MSG_PEER_T || msg_get_peer(&m, f->body, f->len) < 0)
+		return ERR_PROTO;
+	if (m.proto_min > MSG_PROTO || m.proto_max < MSG_PROTO)
+		return refuse(c, "no protocol version in common");
+	if (m.node == l->o.node || m.to != l->o.node || m.node > UINT32_MAX || m.node == 0)
+		return refuse(c, "this is another node");
+	if ((p = map_get(&l->peers, m.node)) == NULL)
+		return refuse(c, "this node does not know you");
+	if (p->conn && p->ours && l->o.node < p->node)
+		return ERR_CLOSED;		/* ours stays, or is made anew */
+	if (p->conn) {				/* it has lost that one, or lets go of it */
+		conn_end(p->conn);
+		p->conn = NULL;
+	}
+	stranger_end(s);
+	use(p, c, false);
+	if ((e = resume(p, &m)) < 0)
+		return e;
+	put_hello(l, c, p->node, p);
+	p->up = true;
+	c->max = FRAME_MAX;
+	p->wait = 0;
+	p->why[0] = '\0';
+	peer_pump(p);
+	return 0;
+}
+
+void
+peer_accept(struct listener *listen, int fd, pid_t pid)
+{
+	struct link *l = listen->owner;
+	struct stranger *s = calloc(1, sizeof *s);
+	struct conn *c = s ? conn_new(&l->conns, fd) : NULL;
+
+	(void)pid;
+	if (c == NULL) {
+		free(s);
+		close(fd);
+		return;
+	}
+	*s = (struct stranger){ .l = l, .conn = c, .until = clock_ns() + LINK_HELLO_NS };
+	c->owner = s;
+	c->on_frame = stranger_frame;
+	c->on_close = stranger_close;
+	list_add_tail(&l->strangers, &s->link);
+	l->nstrangers++;
+	if (conn_secure(c, l->o.tls, true) < 0) {
+		conn_end(c);
+		stranger_end(s);
+	} else if (l->nstrangers > LINK_STRANGERS) {
+		struct stranger *old = list_entry(l->strangers.next, struct stranger, link);
+
+		conn_end(old->conn);
+		stranger_end(old);
+	}
+	peers_tick(l);
+}
+
+/* --- connections that we make --------------------------------------------------------------------------------------- */
+
+static void
+connect_to(struct peer *p)
+{
+	struct link *l = p->l;
+	struct addrinfo *a = NULL;
+	struct tcp_name name;
+	struct conn *c = NULL;
+	int e = tcp_parse(&name, p->address), fd = -1;
+
+	if (e == 0 && (e = tcp_resolve(&name, 0, &a)) == 0)
+		e = fd = tcp_connect(a);
+	if (a)
+		freeaddrinfo(a);
+	if (fd >= 0 && ((c = conn_new(&l->conns, fd)) == NULL))
+		e = -ENOMEM;
+	if (c && (e = conn_secure(c, l->o.tls, false)) < 0)
+		conn_end(c);
+	if (e < 0) {
+		if (fd >= 0 && c == NULL)
+			close(fd);
+		said(p, err_str(e));
+		p->wait = p->wait == 0 ? LINK_RETRY_NS : p->wait < 16 * LINK_RETRY_NS ? 2 * p->wait : p->wait;
+		p->retry_at = clock_ns() + p->wait;
+		return;
+	}
+	use(p, c, true);
+	p->retry_at = clock_ns() + LINK_HELLO_NS;	/* given up then */
+	put_hello(l, c, p->node, p);
+}
+
+static bool
+wanted(const struct peer *p)
+{
+	const struct session *s = &p->s;
+	size_t n = s->kept.b.len - s->kept.off;
+
+	for (int k = 0; k < SESSION_CLASSES; k++)
+		n += s->wait[k].b.len - s->wait[k].off;
+	return n > 0 || s->told < s->received;
+}
+
+static uint64_t
+sooner(uint64_t a, uint64_t b)
+{
+	return a == 0 || b < a ? b : a;
+}
+
+void
+peers_tick(struct link *l)
+{
+	struct map_iter it = MAP_ITER;
+	uint64_t now = clock_ns(), next = 0;
+
+	list_each_safe(i, q, &l->strangers) {
+		struct stranger *s = list_entry(i, struct stranger, link);
+
+		if (s->until > now) {
+			next = sooner(next, s->until);
+			break;
+		}
+		conn_end(s->conn);
+		stranger_end(s);
+	}
+	while (map_next(&l->peers, &it)) {
+		struct peer *p = it.val;
+
+		if (p->conn && p->conn->paused && !l->full)
+			conn_pause(p->conn, false);
+		if (p->up) {
+			peer_pump(p);
+			continue;
+		}
+		if (p->conn && p->ours && p->retry_at <= now) {
+			said(p, "it does not answer; a firewall?");
+			conn_end(p->conn);
+			p->conn = NULL;
+			p->retry_at = now;
+		}
+		if (p->address && wanted(p) && p->conn == NULL && p->retry_at <= now)
+			connect_to(p);
+		if (p->address && (p->conn ? p->ours : wanted(p)))
+			next = sooner(next, p->retry_at);
+	}
+	ev_timer_stop(l->loop, &l->timer);
+	if (next) {
+		ev_now_update(l->loop);
+		ev_timer_set(&l->timer, next > now ? (double)(next - now) / 1e9 : 0., 0.);
+		ev_timer_start(l->loop, &l->timer);
+	}
+}
+
+void
+peers_stop(struct link *l)
+{
+	struct map_iter it = MAP_ITER;
+	struct list *i;
+
+	while ((i = l->strangers.next) != &l->strangers) {
+		struct stranger *s = list_entry(i, struct stranger, link);
+
+		conn_end(s->conn);
+		stranger_end(s);
+	}
+	while (map_next(&l->peers, &it)) {
+		map_del(&l->peers, it.key);
+		peer_end(it.val);
+	}
+}
