@@ -15,6 +15,7 @@
 #include "loop/tls.h"
 #include "os/tcp.h"
 #include "ring/page.h"
+#include "ring/slab.h"
 #include "tap.h"
 #include "wire/msg.h"
 
@@ -58,7 +59,7 @@ begin(struct side *s, uint32_t node, uint64_t incarnation, struct tls_ctx *x)
 	char why[200] = "";
 	int fd = listen_at("127.0.0.1:0");
 	struct link_opts o = { .node = node, .incarnation = incarnation, .listen = fd, .tls = x, .np = np, .bell = node,
-	    .slab = -1, .news = news, .arg = s };
+	    .slab = slab_create("s"), .news = news, .arg = s };
 
 	*s = (struct side){ .node = node, .fd = eventfd(0, EFD_NONBLOCK) };
 	tcp_local(fd, s->address);

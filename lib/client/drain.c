@@ -76,7 +76,7 @@ outcome_l(struct client *c, struct lease *l, struct rec *r, const struct done *d
 		r->nvals = d->nvals;
 		break;
 	case DONE_BLOCK:
-		if (d->len > REC_BLOCK_MAX || !(p = peerslab_at(&l->slab, d->unit, d->len)))
+		if (d->len > SLAB_BLOCK_MAX || !(p = peerslab_at(&l->slab, d->unit, d->len)))
 			return ERR_PROTO;
 		if (rec_set_l(c, r, p, d->len, d->nvals, 0) < 0)
 			return -ENOMEM;
@@ -196,9 +196,13 @@ done_l(struct client *c, struct lease *l, const struct done *d)
 		child_done_l(c, l, r, d);
 		return 0;
 	}
+	if (d->kind == DONE_BACK && !late) {
+		lease_untake_l(c, l, r, d->slot);
+		return 0;
+	}
 	if (d->flags & DONE_KEPT) {
 		size_t at = d->kind == DONE_BLOCK ? (d->len + 7u) & ~7u : 0, n = SLAB_BLOCK_MAX - at;
-		const unsigned char *p = at <= REC_BLOCK_MAX ? peerslab_at(&l->slab, d->unit, at + n) : NULL;
+		const unsigned char *p = at < SLAB_BLOCK_MAX - 4 ? peerslab_at(&l->slab, d->unit, at + n) : NULL;
 		unsigned char copy[4 + 16 * 256];
 
 		if (p) {

@@ -32,6 +32,18 @@ call_again_l(struct client *c, struct lease *l, struct rec *r, uint32_t slot)
 	c->queued++;
 }
 
+/* r, which lay before l's worker, was not begun: back to the front of its queue */
+void
+lease_untake_l(struct client *c, struct lease *l, struct rec *r, uint32_t slot)
+{
+	lease_less_l(c, l);
+	page_count(c->page, CNT_STOLEN, 1);
+	if (l->actor)				/* an actor's calls are not given to others */
+		call_again_l(c, l, r, slot);
+	else
+		task_queue_l(c, r, true);
+}
+
 /* unclaimed tasks go back to the front of their queue, last pushed first, so that order is kept */
 void
 lease_takeback_l(struct client *c, struct lease *l)
@@ -42,7 +54,6 @@ lease_takeback_l(struct client *c, struct lease *l)
 	for (uint64_t pos = g->tail; pos-- > g->seen;) {
 		uint64_t w = atomic_load_explicit(&g->shm->word[pos % RING_WORDS], memory_order_acquire);
 		uint32_t slot = (uint32_t)w;
-		struct rec *r;
 
 		if (ring_claim_of(w) != RING_QUEUED || !ring_revoke(g, pos, slot))
 			continue;
@@ -56,13 +67,7 @@ lease_takeback_l(struct client *c, struct lease *l)
 			LINK_SEND(c, free, .objects = span_of(pair, sizeof pair));
 			continue;
 		}
-		r = slab_at(&c->slab, slot);
-		lease_less_l(c, l);
-		page_count(c->page, CNT_STOLEN, 1);
-		if (l->actor)			/* an actor's calls are not given to others */
-			call_again_l(c, l, r, slot);
-		else
-			task_queue_l(c, r, true);
+		lease_untake_l(c, l, slab_at(&c->slab, slot), slot);
 	}
 }
 

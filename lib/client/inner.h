@@ -561,6 +561,7 @@ void	lease_grant_l(struct client *c, const struct msg_grant *m, int ringfd, int 
 void	lease_fail_l(struct client *c, struct shape *s, int code, const char *text);
 void	lease_back_l(struct client *c, struct lease *l);
 void	lease_takeback_l(struct client *c, struct lease *l);
+void	lease_untake_l(struct client *c, struct lease *l, struct rec *r, uint32_t slot);
 void	lease_free_l(struct client *c, struct lease *l);
 void	leases_bury_l(struct client *c);
 void	leases_idle_l(struct client *c);

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/idmap.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "link/link.h"
@@ -33,6 +34,45 @@ struct peer {
 	bool ours, up;			/* we made it; both have said who they are */
 	uint64_t retry_at, wait;	/* not before; 0 at once */
 	char why[160];
+	struct map works;		/* number there -> struct work * */
+	struct idmap told;		/* (0, process here, serial): functions that it has */
+};
+
+struct work {				/* a ring whose submitter is here: we are in the worker's place */
+	struct link *l;
+	struct peer *peer;		/* NULL: it is gone */
+	uint64_t number, far;
+	uint32_t proc;
+	struct ring_wrk ring;
+	struct peerslab slab;
+	struct bell *bell;
+	unsigned inflight;		/* claimed, and not known to have ended */
+	uint32_t est;			/* mean run time in ns; 0 not known */
+	uint32_t block[RING_DONES];	/* of our slab, that a completion names */
+	struct done *pend;		/* completions that found the ring full */
+	size_t npend, cappend;
+};
+
+struct far_fn {				/* a function of a submitter of another node */
+	uint32_t unit, code;		/* of its header block, and of its bytes */
+	size_t len;
+	uint8_t flags;
+};
+
+struct submit {				/* a ring whose worker is here: we are in the submitter's place */
+	struct link *l;
+	struct peer *peer;		/* NULL: it is gone */
+	uint64_t number;
+	uint32_t proc;
+	struct ring_sub ring;
+	struct peerslab slab;
+	struct bell *bell;
+	uint32_t unit[RING_WORDS];	/* records of what lies before the worker; rec.count is its place here, rec.link the slot there */
+	unsigned n;
+	unsigned want, blocked;		/* as the other side was told */
+	struct buf out;			/* packed completions, to be sent */
+	struct buf frees;		/* u32: orders to free that found no room in the ring */
+	bool rung;			/* its worker is to be woken */
 };
 
 struct stranger {			/* a connection that was accepted */
@@ -46,7 +86,7 @@ struct link {
 	struct link_opts o;
 	pthread_mutex_t lock;
 	pthread_t sockets, rings;
-	bool started, stopping;
+	bool started, ringing, stopping;
 	struct ev_loop *loop;
 	ev_async wake;
 	ev_timer timer;
@@ -61,12 +101,32 @@ struct link {
 	bool full;			/* it takes none for a while: peers are not read */
 	struct slab slab;
 	struct bell *bell;
+	struct map works, submits;	/* number here -> */
+	struct idmap fns;		/* (node, process there, serial) -> struct far_fn * */
 };
 
 /* link.c */
 void	link_tell(struct link *l, enum link_news_kind kind, uint32_t node, uint16_t type, struct span body);
 void	link_push(struct link *l);		/* what was put leaves now; whatever thread this is */
+/* rings.c */
+int	rings_start(struct link *l);
+void	rings_stop(struct link *l);
+void	rings_over(struct link *l, struct peer *p);	/* all that lead to it: nothing more goes there */
+bool	rings_look(struct link *l);		/* true: something was there */
+/* work.c */
+bool	work_look(struct work *w);
+int	work_dones(struct peer *p, const struct frame *f);
+int	work_state(struct peer *p, const struct frame *f);
+void	work_free(struct work *w);
+/* submit.c */
+bool	submit_look(struct submit *s);
+int	submit_tasks(struct peer *p, const struct frame *f);
+int	submit_fn(struct peer *p, const struct frame *f);
+void	submit_free(struct submit *s);
+void	submit_last(struct submit *s);
+void	fn_free(struct link *l, struct far_fn *fn);
 /* peer.c */
+int	peer_put(struct peer *p, int e, struct buf *frame);	/* e: what msg_put said; frame: emptied; to be pumped */
 void	peer_accept(struct listener *listen, int fd, pid_t pid);
 void	peers_tick(struct link *l);		/* the socket thread: connects, and gives up who says nothing */
 void	peers_stop(struct link *l);

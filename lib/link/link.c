@@ -226,12 +226,14 @@ link_start(struct link **out, const struct link_opts *o, char *why, size_t n)
 	l->o = *o;
 	pthread_mutex_init(&l->lock, NULL);
 	list_init(&l->strangers);
-	if ((e = prepare(l)) == 0) {
+	if ((e = slab_init(&l->slab, o->slab)) == 0 && (e = prepare(l)) == 0) {
 		sigfillset(&all);		/* signals are the node's */
 		pthread_sigmask(SIG_SETMASK, &all, &was);
-		e = -pthread_create(&l->sockets, NULL, sockets, l);
+		if ((e = -pthread_create(&l->sockets, NULL, sockets, l)) == 0) {
+			l->started = true;
+			l->ringing = (e = rings_start(l)) == 0;
+		}
 		pthread_sigmask(SIG_SETMASK, &was, NULL);
-		l->started = e == 0;
 	}
 	if (e < 0) {
 		snprintf(why, n, "cannot start the link to other nodes: %s", err_str(e));
@@ -254,6 +256,8 @@ link_stop(struct link *l)
 		drop(l);
 		pthread_join(l->sockets, NULL);
 	}
+	if (l->ringing)
+		rings_stop(l);
 	if (l->loop) {
 		peers_stop(l);
 		if (l->o.listen >= 0)
@@ -264,6 +268,8 @@ link_stop(struct link *l)
 		ev_loop_destroy(l->loop);
 	} else if (l->o.listen >= 0)
 		close(l->o.listen);
+	if (l->slab.base)
+		slab_release(&l->slab);
 	map_release(&l->peers);
 	buf_release(&l->news);
 	buf_release(&l->taken);

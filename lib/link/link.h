@@ -24,6 +24,7 @@
 #include "ring/bell.h"
 #include "ring/ring.h"
 
+struct arena;
 struct link;
 struct tls_ctx;
 
@@ -34,7 +35,8 @@ struct link_opts {
 	struct tls_ctx *tls;		/* of the cluster's key; lives as long as the link */
 	struct nodepage *np;		/* mapped by the caller, as long */
 	unsigned bell;			/* ours in it */
-	int slab;			/* ours: borrowed */
+	int slab;			/* ours, fresh: borrowed */
+	const struct arena *arena;	/* a reading view; lives as long */
 	void (*news)(void *arg);	/* any thread: link_next has something */
 	void *arg;
 };
@@ -63,6 +65,29 @@ void	link_gone(struct link *l, uint32_t node);	/* it is dead: LINK_OVER, and not
  */
 int	link_send(struct link *l, uint32_t node, enum session_class class, const void *frame, size_t n);
 bool	link_next(struct link *l, struct link_news *news);	/* one thread: false: nothing more */
+
+/* --- rings -------------------------------------------------------------------------------------------------------- */
+
+struct link_ring {
+	uint64_t number;		/* of the ring, here */
+	uint32_t node;			/* where the other end's process is, */
+	uint64_t far;			/* and the number of the ring that it has */
+	int shm, slab;			/* descriptors of the segment, and of the slab of the process here: borrowed */
+	unsigned bell;			/* of that process */
+	uint32_t proc;			/* the submitter, as its node numbers it */
+};
+
+/* The submitter is here, its worker there: what it pushes goes there.  0, -errno; ERR_NOTFOUND: no such node. */
+int	link_work(struct link *l, const struct link_ring *r);
+/* The worker is here, its submitter there.  r->far is not looked at: the other side calls the ring by our number. */
+int	link_submit(struct link *l, const struct link_ring *r);
+/*
+ * Nothing more goes through the ring.  Of link_submit: what its worker had done is sent before this returns, and what it
+ * had not begun is told to be so; frames that are sent later come after that.
+ */
+void	link_work_end(struct link *l, uint64_t number);
+void	link_submit_end(struct link *l, uint64_t number);
+void	link_forget(struct link *l, uint32_t node, uint32_t proc);	/* a submitter is gone, and so are its functions; node 0: ours */
 
 struct link_peer_state {		/* for who looks */
 	bool connected;

@@ -50,6 +50,7 @@ over(struct peer *p)
 	session_release(&p->s);
 	session_init(&p->s, 0);
 	p->begun = false;
+	rings_over(p->l, p);
 	link_tell(p->l, LINK_OVER, p->node, 0, span_of(NULL, 0));
 }
 
@@ -58,6 +59,7 @@ peer_end(struct peer *p)
 {
 	if (p->conn)
 		conn_end(p->conn);
+	rings_over(p->l, p);
 	if (p->begun)
 		link_tell(p->l, LINK_OVER, p->node, 0, span_of(NULL, 0));
 	session_release(&p->s);
@@ -118,8 +120,23 @@ resume(struct peer *p, const struct msg_peer *m)
 }
 
 int
+peer_put(struct peer *p, int e, struct buf *frame)
+{
+	if (e == 0)
+		e = session_push(&p->s, SESSION_SMALL, frame->data, frame->len);
+	buf_release(frame);
+	return e;
+}
+
+int
 peer_take(struct peer *p, const struct frame *f)
 {
+	switch (f->type) {
+	case MSG_FAR_TASKS_T: return submit_tasks(p, f);
+	case MSG_FAR_DONES_T: return work_dones(p, f);
+	case MSG_FAR_FN_T: return submit_fn(p, f);
+	case MSG_FAR_RING_T: return work_state(p, f);
+	}
 	link_tell(p->l, LINK_FRAME, p->node, f->type, span_of(f->body, f->len));
 	return 0;
 }

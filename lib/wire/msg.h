@@ -343,6 +343,25 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, session, "incarnation of the peer that its session is with; 0: it has none") \
 	F(U, received, "number of the last frame of that that it has")
 #define MSG_PEER_ACK(F) F(U, upto, "number of a frame: all up to it have come")
+#define MSG_FAR_TASKS(F) \
+	F(U, ring, "number of the ring, as the receiver knows it: from its lease, or its actor's") \
+	F(B, tasks, "tasks for its worker, as lib/link/packed.h has them")
+#define MSG_FAR_DONES(F) \
+	F(U, ring, "number of the ring, as the sender knows it") \
+	F(B, dones, "what became of tasks, as lib/link/packed.h has them")
+#define MSG_FAR_FN(F) \
+	F(U, proc, "process of the sender's node that submits it") \
+	F(U, serial, "of the function there") \
+	F(U, kind, "enum fn_kind, ring/rec.h") \
+	F(U, nret, "results that it publishes one by one; 0: all as one") \
+	F(U, flags, "FNBLK_*") \
+	F(U, once, "1: its tasks are not tried again") \
+	F(S, name, "for people") \
+	F(B, code, "its bytes")
+#define MSG_FAR_RING(F) \
+	F(U, ring, "number of the ring, as the sender knows it") \
+	F(U, want, "0; 1: what is not begun goes back, 2 and nothing more is") \
+	F(U, blocked, "1: its worker waits for something")
 
 /* --- key-value store -------------------------------------------------------------------------------- */
 #define MSG_KV_GET(F) \
@@ -607,6 +626,10 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(ACTOR_NOTE, actor_note, 85, 0, "n>g") \
 	X(PEER, peer, 160, 0, "n>n") \
 	X(PEER_ACK, peer_ack, 161, 0, "n>n") \
+	X(FAR_TASKS, far_tasks, 162, 0, "n>n") \
+	X(FAR_DONES, far_dones, 163, 0, "n>n") \
+	X(FAR_FN, far_fn, 164, 0, "n>n") \
+	X(FAR_RING, far_ring, 165, 0, "n>n") \
 	X(KV_GET, kv_get, 100, 0, "c>n n>g") \
 	X(KV_ROWS, kv_rows, 101, 0, "g>n n>c") \
 	X(KV_TXN, kv_txn, 102, 0, "c>n n>g") \

@@ -171,6 +171,20 @@ val_walk_refs(const unsigned char *p, size_t n, unsigned nvals,
 }
 
 int
+val_unplace_refs(unsigned char *p, size_t n, unsigned nvals)
+{
+	struct walk w;
+	struct mp_tok t;
+	int e;
+
+	walk_init(&w, p, n, nvals);
+	while ((e = walk_next(&w, &t)) > 0)
+		if (e == WALK_TOKEN && t.kind == MP_EXT && (t.ext == VAL_REF || t.ext == VAL_VALREF))
+			memset(p + (t.p - p) + 16, 0, 12);	/* off and gen: val_wref_pack */
+	return e;
+}
+
+int
 val_walk_actors(const unsigned char *p, size_t n, unsigned nvals,
     int (*fn)(void *arg, uint64_t number, struct span class, struct span methods), void *arg)
 {

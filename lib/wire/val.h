@@ -176,6 +176,11 @@ int	val_check(const unsigned char *p, size_t n, unsigned nvals, unsigned flags);
  */
 int	val_walk_refs(const unsigned char *p, size_t n, unsigned nvals,
 	    int (*fn)(void *arg, const struct wref *ref, bool valref), void *arg);
+/*
+ * Takes the place of each reference's bytes out: they go to where it means nothing.  The same results as val_walk_refs;
+ * on failure some are changed.
+ */
+int	val_unplace_refs(unsigned char *p, size_t n, unsigned nvals);
 /* The same for each actor handle: its number, its class and the encoded names of its methods, both within p. */
 int	val_walk_actors(const unsigned char *p, size_t n, unsigned nvals,
 	    int (*fn)(void *arg, uint64_t number, struct span class, struct span methods), void *arg);

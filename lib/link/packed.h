@@ -1,0 +1,45 @@
+/*
+ * packed - tasks and what became of them, as they lie in FAR_TASKS and FAR_DONES: one after the other, little endian.
+ *
+ *	task	u32 slot, u64 function's serial, u64 seq, u32 bytes, u16 values, u8 flags (REC_REFS REC_CONTEXT REC_ALONE),
+ *		u8 attempt; with REC_CONTEXT 64 bytes, struct rec_context with the deadline as time left; then the bytes
+ *	done	u32 slot, u32 ret, u32 ns, u32 bytes, u16 values, u16 ids, u8 kind (DONE_NONE DONE_HERE DONE_BACK),
+ *		u8 flags (DONE_ERROR REFS PART RETRY), u16 0; then the bytes, then ids of 16 bytes each that the worker keeps
+ *
+ * A slot is the submitter's, and means nothing to anybody else.  References have no place.
+ */
+#ifndef LINK_PACKED_H
+#define LINK_PACKED_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "base/buf.h"
+#include "ring/rec.h"
+
+#define PACKED_ARGS (65536u - 64u)	/* most bytes of arguments, */
+#define PACKED_VALUES 61440u		/* of values: with ids they fit a block of the slab */
+#define PACKED_KEPT 64u
+
+struct packed_task {
+	uint32_t slot, n;
+	uint64_t fn, seq;
+	uint16_t nvals;
+	uint8_t flags, attempt;
+	struct rec_context context;	/* deadline: time left, 0 none */
+	const unsigned char *bytes;
+};
+
+struct packed_done {
+	uint32_t slot, ret, ns, n;
+	uint16_t nvals, nkept;
+	uint8_t kind, flags;
+	const unsigned char *bytes, *kept;
+};
+
+int	packed_task_put(struct buf *b, const struct packed_task *t);	/* 0 or -ENOMEM, then b is unchanged */
+int	packed_done_put(struct buf *b, const struct packed_done *d);
+/* The next one of *p, *n bytes, which move on: 1, 0 at the end, ERR_PROTO.  Pointers into *p. */
+int	packed_task_get(struct packed_task *t, const unsigned char **p, size_t *n);
+int	packed_done_get(struct packed_done *d, const unsigned char **p, size_t *n);
+
+#endif

@@ -1,0 +1,371 @@
+/*
+ * submit - in a submitter's place: tasks of a process of another node before a worker here, and what became of them back.
+ * A record lies in our slab as long as its task lies before the worker; what it makes goes at once and is freed here.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "link/inner.h"
+#include "link/packed.h"
+#include "store/arena.h"
+#include "wire/le.h"
+#include "wire/val.h"
+
+/* --- functions ---------------------------------------------------------------------------------------------------- */
+
+void
+fn_free(struct link *l, struct far_fn *fn)
+{
+	if (fn->unit)
+		slab_free(&l->slab, fn->unit);
+	if (fn->code && fn->len <= SLAB_BLOCK_MAX)
+		slab_free(&l->slab, fn->code);
+	free(fn);
+}
+
+int
+submit_fn(struct peer *p, const struct frame *f)
+{
+	static _Atomic uint64_t serial;
+	struct link *l = p->l;
+	struct msg_far_fn m;
+	struct far_fn *fn;
+	struct fnblk *b;
+	struct id key;
+	int e = msg_get_far_fn(&m, f->body, f->len);
+
+	if (e < 0 || m.proc > UINT32_MAX || m.kind > UINT8_MAX || m.nret > UINT8_MAX)
+		return ERR_PROTO;
+	key = (struct id){ p->node, (uint32_t)m.proc, m.serial };
+	if (idmap_get(&l->fns, key))
+		return 0;
+	if ((fn = calloc(1, sizeof *fn)) == NULL)
+		return -ENOMEM;
+	fn->len = m.code.n;
+	fn->flags = (uint8_t)m.flags;
+	fn->unit = slab_alloc(&l->slab, sizeof *b);
+	if (fn->len)
+		fn->code = fn->len <= SLAB_BLOCK_MAX ? slab_alloc(&l->slab, fn->len) : slab_run(&l->slab, fn->len);
+	if (fn->unit == 0 || (fn->len && fn->code == 0) || idmap_put(&l->fns, key, fn) < 0) {
+		fn_free(l, fn);
+		return -ENOMEM;
+	}
+	if (fn->len)
+		memcpy(slab_at(&l->slab, fn->code), m.code.p, fn->len);
+	b = slab_at(&l->slab, fn->unit);
+	*b = (struct fnblk){ .serial = ++serial, .bytes = fn->code, .len = (uint32_t)fn->len, .kind = (uint8_t)m.kind,
+	    .nret = (uint8_t)m.nret, .flags = (uint8_t)m.flags & FNBLK_STREAM, .once = m.once != 0,
+	    .namelen = (uint8_t)(m.name.n < sizeof b->name - 1 ? m.name.n : sizeof b->name - 1) };
+	memcpy(b->name, m.name.p, b->namelen);
+	return 0;
+}
+
+/* --- back ----------------------------------------------------------------------------------------------------------- */
+
+static void
+untake(struct submit *s, uint32_t unit)
+{
+	struct rec *r = slab_at(&s->l->slab, unit), *last;
+	uint32_t at = r->count;
+
+	last = slab_at(&s->l->slab, s->unit[at] = s->unit[--s->n]);
+	last->count = at;
+	if (r->ext)
+		slab_free(&s->l->slab, r->ext);
+	slab_rec_free(&s->l->slab, r);
+}
+
+static struct rec *
+mine(const struct submit *s, uint32_t unit)
+{
+	struct rec *r;
+
+	if (unit == 0 || (uint64_t)unit * SLAB_UNIT >= (uint64_t)s->l->slab.next * SLAB_UNIT)
+		return NULL;
+	r = slab_at(&s->l->slab, unit);
+	return r->count < s->n && s->unit[r->count] == unit ? r : NULL;
+}
+
+static void
+back(struct submit *s, const struct rec *r)	/* not begun */
+{
+	packed_done_put(&s->out, &(struct packed_done){ .slot = r->link, .kind = DONE_BACK });
+}
+
+/* what the worker has not claimed, the last one first: so it comes into the right order again */
+static void
+takeback(struct submit *s)
+{
+	struct ring_sub *g = &s->ring;
+
+	ring_unclaimed(g, 0);
+	for (uint64_t pos = g->tail; pos-- > g->seen;) {
+		uint64_t w = atomic_load_explicit(&g->shm->word[pos % RING_WORDS], memory_order_acquire);
+		struct rec *r;
+
+		if (ring_claim_of(w) != RING_QUEUED || w & RING_FREE || !ring_revoke(g, pos, (uint32_t)w) || (r = mine(s, (uint32_t)w)) == NULL)
+			continue;
+		back(s, r);
+		untake(s, (uint32_t)w);
+	}
+}
+
+static void
+free_object(struct submit *s, uint64_t off)
+{
+	uint32_t slot = RING_FREE | (uint32_t)(off / 64);
+
+	if (ring_unclaimed(&s->ring, RING_WORDS) < RING_WORDS) {
+		ring_push(&s->ring, slot);
+		s->rung = true;
+	} else
+		buf_add(&s->frees, &slot, sizeof slot);
+}
+
+static int
+put_error(struct submit *s, const struct rec *r, const char *why)
+{
+	struct packed_done d = { .slot = r->link, .kind = DONE_HERE, .flags = DONE_ERROR, .nvals = 1 };
+	struct buf b = BUF_INIT;
+	int e = val_error(&b, ERR_VALUE, why, NULL, NULL, 0, NULL);
+
+	d.bytes = b.data;
+	d.n = (uint32_t)b.len;
+	if (e == 0)
+		e = packed_done_put(&s->out, &d);
+	buf_release(&b);
+	return e;
+}
+
+/* one completion, d a private copy: 0, ERR_PROTO: the worker cannot be believed */
+static int
+done(struct submit *s, const struct done *d)
+{
+	struct packed_done o = { .ret = d->ret, .ns = d->ns, .nvals = d->nvals, .n = d->len, .kind = DONE_HERE,
+	    .flags = d->flags & (DONE_ERROR | DONE_REFS | DONE_PART | DONE_RETRY) };
+	struct rec *r = mine(s, d->slot);
+	struct rec_where at = { 0 };
+	unsigned char ids[16 * PACKED_KEPT];
+	struct obj_view v;
+	size_t kept = 0;
+	int e = 0;
+
+	if (r == NULL)
+		return ERR_PROTO;
+	o.slot = r->link;
+	switch (d->kind) {
+	case DONE_NONE:
+		o.kind = DONE_NONE;
+		o.n = 0;
+		break;
+	case DONE_HERE:
+		if (d->len > sizeof d->inl)
+			return ERR_PROTO;
+		o.bytes = d->inl;
+		break;
+	case DONE_BLOCK:
+		if (d->len > REC_BLOCK_MAX || (o.bytes = peerslab_at(&s->slab, d->unit, d->len)) == NULL)
+			return ERR_PROTO;
+		kept = (d->len + 7u) & ~7u;
+		break;
+	case DONE_ARENA:
+		memcpy(&at, d->inl, sizeof at);
+		if (arena_view(s->l->o.arena, at.off, at.gen, &v) < 0)
+			return ERR_PROTO;
+		o.bytes = v.nbuf == 0 && v.headlen <= PACKED_VALUES ? v.head : NULL;
+		o.n = o.bytes ? (uint32_t)v.headlen : 0;
+		break;
+	default:
+		return ERR_PROTO;
+	}
+	if (d->flags & DONE_KEPT) {
+		const unsigned char *p = peerslab_at(&s->slab, d->unit, kept + 4 + sizeof ids);
+
+		if (p == NULL)
+			return ERR_PROTO;
+		o.nkept = (uint16_t)(le_get32(p + kept) < PACKED_KEPT ? le_get32(p + kept) : PACKED_KEPT);
+		memcpy(ids, p + kept + 4, 16 * (size_t)o.nkept);
+		o.kept = ids;
+	}
+	if (o.bytes == NULL && o.kind == DONE_HERE)
+		e = put_error(s, r, "values of more than 60 KiB, or buffers, do not come from other nodes");
+	else if ((e = packed_done_put(&s->out, &o)) == 0 && o.flags & DONE_REFS)
+		e = val_unplace_refs(s->out.data + s->out.len - o.n - 16 * (size_t)o.nkept, o.n, o.nvals);
+	if (at.off)
+		free_object(s, at.off);
+	if (!(o.flags & DONE_PART))
+		untake(s, d->slot);
+	return e < 0 ? ERR_PROTO : 0;
+}
+
+static bool
+completions(struct submit *s)
+{
+	struct done *p;
+	bool any = false;
+
+	while ((p = ring_completion(&s->ring)) != NULL) {
+		struct done d;
+
+		memcpy(&d, (const void *)p, sizeof d);
+		ring_take(&s->ring);
+		any = true;
+		if (done(s, &d) < 0) {
+			atomic_fetch_or(&s->ring.shm->dead, RING_DEAD_WORKER);
+			break;
+		}
+	}
+	if (any && ring_tell(&s->ring))
+		s->rung = true;
+	return any;
+}
+
+static void
+frees_again(struct submit *s)
+{
+	size_t n = 0;
+
+	for (; n < s->frees.len && ring_unclaimed(&s->ring, RING_WORDS) < RING_WORDS; n += 4) {
+		uint32_t slot;
+
+		memcpy(&slot, s->frees.data + n, 4);
+		ring_push(&s->ring, slot);
+		s->rung = true;
+	}
+	buf_drop(&s->frees, n);
+}
+
+static void
+send(struct submit *s)
+{
+	struct buf b = BUF_INIT;
+
+	if (s->out.len && s->peer)
+		peer_put(s->peer, msg_put_far_dones(&b, &(struct msg_far_dones){ .ring = s->number, .dones = span_of(s->out.data, s->out.len) }), &b);
+	s->out.len = 0;
+}
+
+bool
+submit_look(struct submit *s)
+{
+	const struct ring_shm *g = s->ring.shm;
+	unsigned want = atomic_load_explicit(&g->want, memory_order_relaxed);
+	unsigned blocked = atomic_load_explicit(&g->blocked, memory_order_relaxed);
+	bool any = completions(s);
+	struct buf b = BUF_INIT;
+
+	if (s->frees.len)
+		frees_again(s);
+	if (want != s->want || blocked != s->blocked) {
+		if (want || blocked)
+			takeback(s);
+		send(s);
+		s->want = want;
+		s->blocked = blocked;
+		any = true;
+		if (s->peer)
+			peer_put(s->peer, msg_put_far_ring(&b, &(struct msg_far_ring){ .ring = s->number, .want = want, .blocked = blocked }), &b);
+	}
+	send(s);
+	if (s->rung)
+		bell_ring(s->l->o.np, s->bell);
+	s->rung = false;
+	return any;
+}
+
+/* before it is freed: all that the worker did, and what it never began */
+void
+submit_last(struct submit *s)
+{
+	completions(s);
+	takeback(s);
+	send(s);
+}
+
+/* --- there ---------------------------------------------------------------------------------------------------------- */
+
+static int
+place(struct submit *s, const struct packed_task *t)
+{
+	const struct far_fn *fn = idmap_get(&s->l->fns, (struct id){ s->peer->node, s->proc, t->fn });
+	size_t ctx = t->flags & REC_CONTEXT ? sizeof t->context : 0;
+	struct rec *r;
+
+	if (fn == NULL || s->n == RING_WORDS)
+		return ERR_PROTO;
+	if ((r = slab_rec(&s->l->slab)) == NULL)
+		return -ENOMEM;
+	memset(r, 0, sizeof *r);
+	r->seq = t->seq;
+	r->fn = fn->unit;
+	r->nvals = t->nvals;
+	r->flags = t->flags;
+	r->attempt = t->attempt;
+	r->link = t->slot;
+	r->len = (uint16_t)t->n;
+	r->kind = t->n <= REC_INLINE ? REC_HERE : REC_EXT;
+	if (r->kind == REC_HERE)
+		memcpy(r->inl, t->bytes, t->n);
+	if (ctx || r->kind == REC_EXT) {
+		unsigned char *p;
+
+		if ((r->ext = slab_alloc(&s->l->slab, ctx + (r->kind == REC_EXT ? t->n : 0))) == 0) {
+			slab_rec_free(&s->l->slab, r);
+			return -ENOMEM;
+		}
+		p = slab_at(&s->l->slab, r->ext);
+		if (ctx) {
+			struct rec_context x = t->context;
+
+			if (x.deadline)
+				x.deadline += clock_ns();
+			memcpy(p, &x, ctx);
+		}
+		if (r->kind == REC_EXT)
+			memcpy(p + ctx, t->bytes, t->n);
+	}
+	rec_state(r, REC_PUSHED);
+	s->unit[r->count = s->n++] = slab_unit(&s->l->slab, r);
+	ring_push(&s->ring, s->unit[r->count]);
+	return 0;
+}
+
+int
+submit_tasks(struct peer *p, const struct frame *f)
+{
+	struct msg_far_tasks m;
+	struct packed_task t;
+	struct submit *s;
+	int e = msg_get_far_tasks(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	if ((s = map_get(&p->l->submits, m.ring)) == NULL || s->peer != p)
+		return 0;			/* its worker is gone: the other side is being told */
+	while ((e = packed_task_get(&t, &m.tasks.p, &m.tasks.n)) > 0) {
+		if (ring_unclaimed(&s->ring, RING_WORDS) == RING_WORDS || s->want)	/* called back, meanwhile */
+			e = packed_done_put(&s->out, &(struct packed_done){ .slot = t.slot, .kind = DONE_BACK });
+		else
+			e = place(s, &t);
+		if (e < 0)
+			return e;
+	}
+	bell_ring(p->l->o.np, s->bell);
+	if (s->out.len)
+		send(s);
+	return e;
+}
+
+void
+submit_free(struct submit *s)
+{
+	while (s->n)
+		untake(s, s->unit[s->n - 1]);
+	if (s->ring.shm)
+		ring_unmap(s->ring.shm);
+	if (s->slab.base)
+		peerslab_unmap(&s->slab);
+	buf_release(&s->out);
+	buf_release(&s->frees);
+	free(s);
+}
