@@ -10,7 +10,7 @@ launch() {		# launch K DAEMON...: its stderr is NET/K/err, TMP/ready.K gets a li
 	rm -f "$TMP/ready.$k"; mkfifo "$TMP/ready.$k"
 	$net exec "$k" "$@" --ready-fd 3 3>"$TMP/ready.$k" 2>>"$NET/$k/err" &
 }
-ready() { read -r line <"$TMP/ready.$1" || { cat "$NET/$1/err"; return 1; }; }
+ready() { read -r _ <"$TMP/ready.$1" || { cat "$NET/$1/err"; return 1; }; }
 start() { launch "$@"; ready "$1"; }
 run() { $net exec "$1" rlua -e 'local rota = require "rota" print(rota.get(rota.task(function(x) return x * 2 end)(21)))'; }
 said() {		# said K TEXT: waits for it on its stderr
