@@ -282,7 +282,7 @@ missing_one(void *arg, const struct wref *w, bool valref)
 	list_add_tail(&s->waiters, &wt->link);
 	if (r->flags & REC_BORROWED && !s->asked) {
 		s->asked = true;
-		LINK_SEND(m->c, route, .proc = s->id.proc, .kind = ROUTE_ASK, .id = s->id);
+		LINK_SEND(m->c, route, .proc = s->id.proc, .kind = ROUTE_ASK, .id = s->id, .node = s->id.node);
 	}
 	m->n++;
 	return 0;

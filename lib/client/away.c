@@ -230,7 +230,7 @@ away_lost(struct client *c, struct rec *r)
 		r->state = REC_PENDING;
 		r->kind = REC_NONE;
 		s->asked = true;
-		LINK_SEND(c, route, .proc = s->id.proc, .kind = ROUTE_ASK, .id = s->id, .arg = 1);
+		LINK_SEND(c, route, .proc = s->id.proc, .kind = ROUTE_ASK, .id = s->id, .arg = 1, .node = s->id.node);
 		e = -EAGAIN;
 	}
 	lock_drop(&c->lock);

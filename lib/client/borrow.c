@@ -106,7 +106,7 @@ hold_for_l(struct client *c, struct rec *r, uint32_t proc)
 	r->count++;
 	s->holding++;
 	c->helds++;
-	LINK_SEND(c, route, .proc = s->id.proc, .kind = ROUTE_HOLD, .id = s->id, .arg = proc);
+	LINK_SEND(c, route, .proc = s->id.proc, .kind = ROUTE_HOLD, .id = s->id, .arg = proc, .node = s->id.node);
 }
 
 /* the owner's answer is waited for before a task ends: who holds the object for us might let go then */
@@ -408,7 +408,7 @@ route_l(struct client *c, const struct msg_route *m)
 /* --- a process died ------------------------------------------------------------------------------------------ */
 
 void
-proc_dead_l(struct client *c, uint32_t proc, int code, const char *text)
+proc_dead_l(struct client *c, uint32_t proc, uint32_t node, uint32_t was, const char *text)
 {
 	struct map_iter it = MAP_ITER;
 	struct idmap_iter ib = IDMAP_ITER;
@@ -421,13 +421,12 @@ proc_dead_l(struct client *c, uint32_t proc, int code, const char *text)
 		if (s->nholder)
 			holder_dead_l(c, r, s, proc);
 	}
-	(void)code;
 	snprintf(why, sizeof why, "the owner of the object is gone: %s", text);
 	while (idmap_next(&c->borrowed, &ib)) {
 		struct rec *r = ib.val;
 		struct side *s = side_find_l(c, r);
 
-		if (ib.key.proc != proc || ib.key.node != c->me.node)
+		if (ib.key.proc != was || ib.key.node != node)
 			continue;
 		s->registered = 0;
 		r->count++;

@@ -190,7 +190,7 @@ cancel_l(struct client *c, struct rec *r, unsigned how)
 
 		if (r->state == REC_READY)
 			return 0;
-		LINK_SEND(c, route, .proc = id.proc, .kind = ROUTE_CANCEL, .id = id, .arg = how);
+		LINK_SEND(c, route, .proc = id.proc, .kind = ROUTE_CANCEL, .id = id, .arg = how, .node = id.node);
 		return 1;
 	}
 	if ((t = maker_l(c, r)))

@@ -70,7 +70,7 @@ ON(dead)
 	for (unsigned i = 0; i < c->nlease; i++)
 		if (c->lease[i] && c->lease[i]->proc == m->proc)
 			lease_dead_l(c, c->lease[i], (int)m->code, m->charged != 0, text);
-	proc_dead_l(c, (uint32_t)m->proc, (int)m->code, text);
+	proc_dead_l(c, (uint32_t)m->proc, (uint32_t)(m->node ? m->node : c->me.node), (uint32_t)(m->node ? m->was : m->proc), text);
 	if (m->proc == c->me.driver)
 		link_driver_gone_l(c);
 	return 0;

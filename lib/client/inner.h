@@ -500,7 +500,7 @@ void	hold_for_l(struct client *c, struct rec *r, uint32_t proc);	/* borrowed: it
 void	hold_self_l(struct client *c, struct rec *r);	/* the same for us, in a batch: link_holds_l */
 void	rec_held_l(struct client *c, const struct side *s);	/* for who looks from outside */
 int	holder_add_l(struct client *c, struct rec *r, uint32_t proc);
-void	proc_dead_l(struct client *c, uint32_t proc, int code, const char *text);
+void	proc_dead_l(struct client *c, uint32_t proc, uint32_t node, uint32_t was, const char *text);	/* proc as this node calls it */
 void	route_l(struct client *c, const struct msg_route *m);
 void	answer_l(struct client *c, struct rec *r, uint32_t proc);
 

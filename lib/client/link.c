@@ -128,11 +128,12 @@ link_ids_l(struct client *c, struct buf *ids, int kind, uint64_t arg)
 	size_t n = ids->len;
 
 	for (size_t i = 0, j; i < n; i = j) {
-		uint32_t proc = le_get32(ids->data + i + 4);
+		const unsigned char *owner = ids->data + i;
 
-		for (j = i + 16; j < n && j - i < 16 * 2048 && le_get32(ids->data + j + 4) == proc; j += 16)
+		for (j = i + 16; j < n && j - i < 16 * 2048 && memcmp(ids->data + j, owner, 8) == 0; j += 16)
 			;
-		LINK_SEND(c, route, .proc = proc, .kind = kind, .arg = arg, .body = span_of(ids->data + i, j - i));
+		LINK_SEND(c, route, .proc = le_get32(owner + 4), .kind = kind, .arg = arg, .body = span_of(ids->data + i, j - i),
+		    .node = le_get32(owner));
 	}
 	ids->len = 0;
 }

@@ -174,7 +174,7 @@ holders_die_l(struct client *c)
 	map_del(&procs, c->me.proc);
 	it = (struct map_iter)MAP_ITER;
 	while (map_next(&procs, &it))
-		proc_dead_l(c, (uint32_t)it.key, ERR_CRASHED, gone);
+		proc_dead_l(c, (uint32_t)it.key, (uint32_t)c->me.node, (uint32_t)it.key, gone);
 	map_release(&procs);
 }
 

@@ -354,7 +354,7 @@ ask_l(struct client *c, struct rec *r)
 
 	if (r->state == REC_PENDING && r->flags & REC_BORROWED && (s = side_find_l(c, r)) && !s->asked) {
 		s->asked = true;
-		LINK_SEND(c, route, .proc = s->id.proc, .kind = ROUTE_ASK, .id = s->id);
+		LINK_SEND(c, route, .proc = s->id.proc, .kind = ROUTE_ASK, .id = s->id, .node = s->id.node);
 	}
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "base/hash.h"
 #include "link/inner.h"
 #include "link/packed.h"
 #include "store/arena.h"
@@ -30,6 +31,7 @@ submit_fn(struct peer *p, const struct frame *f)
 	struct link *l = p->l;
 	struct msg_far_fn m;
 	struct far_fn *fn;
+	struct hash128 h;
 	struct fnblk *b;
 	struct id key;
 	int e = msg_get_far_fn(&m, f->body, f->len);
@@ -52,8 +54,9 @@ submit_fn(struct peer *p, const struct frame *f)
 	}
 	if (fn->len)
 		memcpy(slab_at(&l->slab, fn->code), m.code.p, fn->len);
+	h = hash128(m.code.p, m.code.n);	/* not the peer's word for it: workers go by it */
 	b = slab_at(&l->slab, fn->unit);
-	*b = (struct fnblk){ .serial = ++serial, .bytes = fn->code, .len = (uint32_t)fn->len, .kind = (uint8_t)m.kind,
+	*b = (struct fnblk){ .serial = ++serial, .hash = { h.a, h.b }, .bytes = fn->code, .len = (uint32_t)fn->len, .kind = (uint8_t)m.kind,
 	    .nret = (uint8_t)m.nret, .flags = (uint8_t)m.flags & FNBLK_STREAM, .once = m.once != 0,
 	    .namelen = (uint8_t)(m.name.n < sizeof b->name - 1 ? m.name.n : sizeof b->name - 1) };
 	memcpy(b->name, m.name.p, b->namelen);

@@ -22,7 +22,7 @@ fx_ring(struct node *n, const struct actor_life *a, const struct actor_fx *fx)
 
 	if (sub == NULL || wrk == NULL)
 		return;			/* it is dying: another step is on its way */
-	if (ring_new(n, sub, wrk, number, a->number, &(struct msg_grant){ .req = fx->req, .lease = number,
+	if (ring_new(n, sub, wrk, number, a->number, 0, &(struct msg_grant){ .req = fx->req, .lease = number,
 	    .proc = wrk->number, .bell = wrk->bell, .actor = a->number, .incarnation = a->incarnation, .group = fx->group }, &a->need) == NULL)
 		proc_fail(sub, fx->req, -ENOMEM, "cannot make a ring to actor %llu: out of memory or descriptors",
 		    (unsigned long long)a->number);

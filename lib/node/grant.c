@@ -36,10 +36,10 @@ res_custom(const struct node *n, const struct res *need, struct buf *b)
 
 /* Connects sub and wrk: both get the ring and the other's slab, at once. */
 struct nring *
-ring_new(struct node *n, struct nproc *sub, struct nproc *wrk, uint64_t number, uint64_t actor, const struct msg_grant *g,
-    const struct res *need)
+ring_new(struct node *n, struct nproc *sub, struct nproc *wrk, uint64_t number, uint64_t actor, uint64_t far,
+    const struct msg_grant *g, const struct res *need)
 {
-	struct nring *r = calloc(1, sizeof *r);
+	struct nring *r = calloc(1, sizeof *r), *done = NULL;
 	int fd[4] = { -1, -1, -1, -1 };
 	struct buf custom = BUF_INIT;
 	size_t at;
@@ -50,31 +50,42 @@ ring_new(struct node *n, struct nproc *sub, struct nproc *wrk, uint64_t number, 
 		goto fail;
 	r->number = number;
 	r->actor = actor;
+	r->far = far;
 	r->group = (uint32_t)g->group;
 	r->sub = sub;
 	r->wrk = wrk;
+	if ((sub->role == ROLE_FAR || wrk->role == ROLE_FAR) && abroad_ring(r, fd[0], g) < 0) {
+		map_del(&n->rings, number);
+		goto fail;
+	}
 	list_add_tail(&sub->subrings, &r->bysub);
 	list_add_tail(&wrk->wrkrings, &r->bywrk);
 	proc_know(sub, wrk);
-	at = conn_out(sub->conn)->len;
-	conn_done(sub->conn, at, msg_put_grant(conn_out(sub->conn), g), fd, 2, 3);
-	at = conn_out(wrk->conn)->len;
-	conn_done(wrk->conn, at, msg_put_ring(conn_out(wrk->conn), &(struct msg_ring){ .lease = number, .proc = sub->number,
-	    .bell = sub->bell, .job = sub->job ? sub->job->number : 0, .cpus = (uint64_t)need->v[RES_CPU], .actor = actor,
-	    .memory = (uint64_t)need->v[RES_MEM], .gpus = (uint64_t)need->v[RES_GPU], .devices = wrk->devices, .group = g->group,
-	    .resources = span_buf(&custom), .pgroup = wrk->pgroup, .bundles = wrk->bundles,
-	    .capture = wrk->capture }), fd + 2, 2, 3);
-	buf_release(&custom);
-	return r;
+	if (sub->conn) {
+		at = conn_out(sub->conn)->len;
+		conn_done(sub->conn, at, msg_put_grant(conn_out(sub->conn), g), fd, 2, 3);
+		fd[0] = fd[1] = -1;
+	}
+	if (wrk->conn) {
+		at = conn_out(wrk->conn)->len;
+		conn_done(wrk->conn, at, msg_put_ring(conn_out(wrk->conn), &(struct msg_ring){ .lease = number, .proc = sub->number,
+		    .bell = sub->bell, .job = sub->job ? sub->job->number : 0, .cpus = (uint64_t)need->v[RES_CPU], .actor = actor,
+		    .memory = (uint64_t)need->v[RES_MEM], .gpus = (uint64_t)need->v[RES_GPU], .devices = wrk->devices, .group = g->group,
+		    .resources = span_buf(&custom), .pgroup = wrk->pgroup, .bundles = wrk->bundles,
+		    .capture = wrk->capture }), fd + 2, 2, 3);
+		fd[2] = fd[3] = -1;
+	}
+	done = r;
 fail:
 	buf_release(&custom);
 	for (int i = 0; i < 4; i++)
 		if (fd[i] >= 0)
 			close(fd[i]);
-	if (r && r->shm)
+	if (!done && r && r->shm)
 		ring_unmap(r->shm);
-	free(r);
-	return NULL;
+	if (!done)
+		free(r);
+	return done;
 }
 
 static void
@@ -92,6 +103,8 @@ ring_end(struct nring *r, uint32_t dead)
 	struct node *n = r->sub->n;
 	struct bell *wrk = &n->np->bell[r->wrk->bell];
 
+	if (r->sub->role == ROLE_FAR || r->wrk->role == ROLE_FAR)
+		abroad_ring_end(r);		/* first: what was published there counts */
 	atomic_fetch_or(&r->shm->dead, dead);
 	if (atomic_load(&wrk->counted))
 		atomic_fetch_sub(&wrk->load, atomic_exchange(&r->shm->charged, 0));
@@ -134,7 +147,7 @@ fx_grant(struct node *n, const struct lease_fx *fx)
 		return;
 	}
 	g = (struct msg_grant){ .req = fx->req, .lease = fx->lease, .shape = fx->shape, .proc = wrk->number, .bell = wrk->bell };
-	if (sub == NULL || ring_new(n, sub, wrk, fx->lease, 0, &g, &fx->need) == NULL)
+	if (sub == NULL || ring_new(n, sub, wrk, fx->lease, 0, 0, &g, &fx->need) == NULL)
 		grant_step(n, &(struct lease_in){ .kind = LEASE_IN_RETURN, .proc = fx->proc, .lease = fx->lease });
 }
 
@@ -158,6 +171,8 @@ fx_call(struct node *n, const struct lease_fx *fx)
 	if (state == PAGE_IDLE || state == PAGE_SLEEP || state == PAGE_START) {
 		struct nproc *sub = r->sub;
 
+		if (sub->role == ROLE_FAR)
+			SEND_NODE(n, sub->home, far_close, .ring = fx->lease, .mine = 1);
 		SEND(r->wrk, unring, .lease = fx->lease);
 		ring_end(r, RING_CLOSED);
 		grant_step(n, &(struct lease_in){ .kind = LEASE_IN_RETURN, .proc = sub->number, .lease = fx->lease });
@@ -173,7 +188,9 @@ fx_fail(struct node *n, const struct lease_fx *fx)
 		groups_step(n, &(struct group_in){ .kind = GROUP_IN_REFUSED, .number = fx->group, .node = n->number, .text = fx->text });
 	else if (fx->actor)
 		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_NOPLACE, .actor = fx->actor, .text = fx->text });
-	else if ((p = proc_find(n, fx->proc)) != NULL)
+	else if ((p = proc_find(n, fx->proc)) != NULL && p->role == ROLE_FAR)
+		SEND_NODE(n, p->home, far_refuse, .proc = p->home_proc, .shape = fx->shape, .text = span_str(fx->text));
+	else if (p)
 		proc_fail(p, fx->req, ERR_INFEASIBLE, "%s", fx->text);
 }
 
@@ -326,8 +343,27 @@ on_lease(struct nproc *p, const struct frame *f)
 	in.priority = m.priority;
 	in.wait = m.wait != 0;
 	in.threads = m.threads < UINT16_MAX ? (unsigned)m.threads : UINT16_MAX;
+	in.wait |= abroad_feasible(p->n, &in.need);
 	grant_step(p->n, &in);
+	abroad_want(p, &m);
 	return 0;
+}
+
+void
+ring_return(struct nring *r)
+{
+	struct nproc *sub = r->sub, *wrk = r->wrk;
+	struct node *n = sub->n;
+	uint64_t number = r->number, far = r->far;
+
+	SEND(wrk, unring, .lease = number);
+	if (r->actor)
+		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_CLOSE, .actor = r->actor, .group = r->group, .proc = sub->number });
+	ring_end(r, RING_CLOSED);
+	if (wrk->role == ROLE_FAR)
+		SEND_NODE(n, wrk->home, far_close, .ring = far);
+	else
+		grant_step(n, &(struct lease_in){ .kind = LEASE_IN_RETURN, .proc = sub->number, .lease = number });
 }
 
 static int
@@ -337,15 +373,9 @@ on_return(struct nproc *p, const struct frame *f)
 	struct nring *r;
 	int e = msg_get_return(&m, f->body, f->len);
 
-	if (e < 0 || (r = map_get(&p->n->rings, m.lease)) == NULL || r->sub != p)
-		return e;
-	SEND(r->wrk, unring, .lease = m.lease);
-	if (r->actor)
-		actors_step(p->n, &(struct actor_in){ .kind = ACTOR_IN_CLOSE, .actor = r->actor, .group = r->group,
-		    .proc = p->number });
-	ring_end(r, RING_CLOSED);
-	grant_step(p->n, &(struct lease_in){ .kind = LEASE_IN_RETURN, .proc = p->number, .lease = m.lease });
-	return 0;
+	if (e == 0 && (r = map_get(&p->n->rings, m.lease)) != NULL && r->sub == p)
+		ring_return(r);
+	return e;
 }
 
 static int
@@ -387,7 +417,9 @@ on_kill(struct nproc *p, const struct frame *f)
 
 	if (e < 0 || (r = map_get(&p->n->rings, m.lease)) == NULL || r->sub != p)
 		return e;
-	if (m.task == 0 || (atomic_load(&r->wrk->page->task) == m.task && atomic_load(&r->wrk->page->submitter) == p->number))
+	if (r->wrk->role == ROLE_FAR)
+		SEND_NODE(p->n, r->wrk->home, far_kill, .ring = r->far, .task = m.task);
+	else if (m.task == 0 || (atomic_load(&r->wrk->page->task) == m.task && atomic_load(&r->wrk->page->submitter) == p->number))
 		proc_kill(r->wrk);
 	return 0;
 }
@@ -413,7 +445,7 @@ on_cancel(struct nproc *p, const struct frame *f)
 
 	if (e < 0)
 		return e;
-	if (m.lease && (r = map_get(&p->n->rings, m.lease)) != NULL && r->sub == p)
+	if (m.lease && (r = map_get(&p->n->rings, m.lease)) != NULL && r->sub == p && r->wrk->role != ROLE_FAR)
 		proc_signal(r->wrk, SIGURG);
 	if (m.scope && p->job)
 		list_each(l, &p->n->procs_list) {

@@ -55,6 +55,9 @@ struct njob {
 	pid_t pid;			/* of that; 0: unknown */
 	uint64_t born;			/* proc_start_time of that */
 	bool over;			/* its driver is gone */
+	bool foreign;			/* its driver is at another node */
+	uint32_t *told;			/* nodes that know of it */
+	unsigned ntold;
 	struct logsink *out;		/* its driver's stderr; NULL: nobody sees what its tasks print */
 	int cwd;			/* its driver's directory, or -1 */
 	struct buf env;			/* its driver's environment: NAME=VALUE, NUL between */
@@ -69,6 +72,7 @@ struct nring {				/* a ring pair that we map to mark deaths in */
 	struct ring_shm *shm;
 	uint64_t actor;
 	uint32_t group;			/* of the actor's */
+	uint64_t far;			/* its number there, if the worker is of another node; 0 */
 };
 
 struct nproc {
@@ -77,6 +81,7 @@ struct nproc {
 	struct list fork;		/* in node.fork_queue or node.reap; before HELLO in node.strangers */
 	uint32_t number, bell;
 	enum msg_role role;
+	uint32_t home, home_proc;	/* ROLE_FAR: its node, and its number there */
 	pid_t pid;
 	struct conn *conn;		/* NULL once lost */
 	ev_io pidfd;			/* its fd is -1 if there is none */
@@ -226,6 +231,7 @@ struct node {
 	uint64_t gcs_at;		/* when we connected; 0: we are not */
 	unsigned gcs_failed;		/* stores in a row that did not start, or died at once */
 	struct far *far;		/* the way to it, if it is on another machine: far.h */
+	struct abroad *abroad;		/* other nodes: abroad.h; NULL: there are none */
 	char gcs_why[256];		/* what it said before it ended, or empty */
 	bool joined;
 	bool heir, joined_once;		/* heir: another daemon served this node before */
@@ -261,6 +267,15 @@ struct node {
 	} \
 } while (0)
 #define SEND(p, name_, ...) SEND_CONN((p)->conn, name_, __VA_ARGS__)
+
+/* as SEND_CONN to another node: of the session's class SMALL */
+#define SEND_NODE(n, node_, name_, ...) do { \
+	struct msg_##name_ m_ = { __VA_ARGS__ }; \
+	struct buf b_ = BUF_INIT; \
+	if (msg_put_##name_(&b_, &m_) == 0) \
+		abroad_send(n, node_, &b_); \
+	buf_release(&b_); \
+} while (0)
 
 static inline struct span
 span_str(const char *s)
@@ -370,6 +385,30 @@ int	join_driver(struct nproc *p, struct span name, struct span namespace, uint64
 void	join_job(struct nproc *p, uint32_t job);		/* the control store answered */
 int	join_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd);
 
+/*
+ * abroad.c: other nodes.  A process of one that is known here has a struct nproc of its own, ROLE_FAR, with a number of this
+ * node: an alias.  It has our link's bell, slab and page, no connection, and is in no list but the table of processes.
+ */
+int	abroad_start(struct node *n, char *why, size_t nwhy);	/* the node has its number */
+void	abroad_stop(struct node *n);
+void	abroad_node(struct node *n, uint32_t node, const char *address, const struct res *total);	/* it is there, or has changed */
+void	abroad_dead(struct node *n, uint32_t node, const char *text);
+void	abroad_gone(struct node *n, uint32_t node, const char *text);	/* all that was under way with it has failed */
+void	abroad_send(struct node *n, uint32_t node, const struct buf *frame);
+struct nproc *abroad_proc(struct node *n, uint32_t node, uint32_t proc);	/* its alias, made if there is none; NULL: no such node */
+void	abroad_unalias(struct nproc *p);	/* of proc_gone, for an alias */
+void	abroad_tell_gone(struct nproc *p, int code, const char *text);	/* the same for one of ours */
+int	abroad_proc_gone(struct node *n, uint32_t node, struct span body);	/* FAR_GONE */
+void	abroad_route(struct nproc *from, struct nproc *to, const struct msg_route *m);	/* to is an alias */
+int	abroad_routed(struct node *n, uint32_t node, struct span body);	/* FAR_ROUTE */
+/* abroad_lease.c: leases there, for processes here, and the other way */
+int	abroad_ring(struct nring *r, int shm, const struct msg_grant *g);	/* one end is an alias: the link is told */
+void	abroad_ring_end(struct nring *r);
+void	abroad_want(struct nproc *p, const struct msg_lease *m);	/* after LEASE: what this node cannot give is asked of others */
+bool	abroad_feasible(const struct node *n, const struct res *need);	/* some other node could ever */
+void	abroad_lease_gone(struct node *n, uint32_t node);
+int	abroad_frame(struct node *n, uint32_t node, uint16_t type, struct span body);
+
 /* worker.c */
 int	zygote_start(struct node *n, char *why, size_t nwhy);
 void	zygote_stop(struct node *n);
@@ -385,8 +424,10 @@ void	grant_run(struct node *n);			/* carries out n->lease_out */
 void	grant_step(struct node *n, const struct lease_in *in);
 void	grant_idled(struct nproc *p);	/* its blocked or stopped has changed */
 int	grant_frame(struct nproc *p, const struct frame *f);	/* LEASE RETURN BLOCKED KILL */
-struct nring *ring_new(struct node *n, struct nproc *sub, struct nproc *wrk, uint64_t number, uint64_t actor,
+/* far: its number at the worker's node, if that is another one; else 0 */
+struct nring *ring_new(struct node *n, struct nproc *sub, struct nproc *wrk, uint64_t number, uint64_t actor, uint64_t far,
 	    const struct msg_grant *g, const struct res *need);
+void	ring_return(struct nring *r);		/* its submitter gives the lease back */
 void	ring_end(struct nring *r, uint32_t dead);
 int	res_of(struct node *n, struct res *r, uint64_t cpus, uint64_t gpus, uint64_t memory, struct span *custom);
 

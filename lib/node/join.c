@@ -217,12 +217,21 @@ on_route(struct nproc *p, const struct frame *f)
 	if (e < 0)
 		return e;
 	dest = m.proc;
-	if ((to = proc_find(p->n, dest)) == NULL) {
+	if (m.node && m.node != p->n->number)
+		to = m.node <= UINT32_MAX && dest <= UINT32_MAX ? abroad_proc(p->n, (uint32_t)m.node, (uint32_t)dest) : NULL;
+	else
+		to = proc_find(p->n, dest);
+	if (to == NULL) {
 		if (!kept_answer(p, &m))
-			SEND(p, dead, .proc = dest, .code = ERR_CRASHED, .text = span_str("the process that owned it is gone"));
+			SEND(p, dead, .proc = m.node && m.node != p->n->number ? 0 : dest, .code = ERR_CRASHED,
+			    .text = span_str("the process that owned it is gone"), .node = m.node, .was = dest);
 		return 0;
 	}
 	proc_know(p, to);
+	if (to->role == ROLE_FAR) {
+		abroad_route(p, to, &m);
+		return 0;
+	}
 	if (m.kind == ROUTE_HOLD && (holder = proc_find(p->n, m.arg)) != NULL)
 		proc_know(to, holder);
 	m.proc = p->number;

@@ -377,6 +377,8 @@ start(struct node *n, char *why, size_t nwhy)
 	groups_start(n);
 	if (n->heir)
 		heir_start(n);
+	if (n->o.lasting && n->o.key && (e = abroad_start(n, why, nwhy)) < 0)
+		return e;
 	estate_taken(n);
 	estate_sync(n);
 	hand_all(n);
@@ -456,6 +458,7 @@ node_free(struct node *n)
 		proc_lost(p);
 		proc_gone(p, ERR_CLOSED, "the node ends");
 	}
+	abroad_stop(n);
 	watch_stop(n);
 	chans_stop(n);
 	actors_stop(n);

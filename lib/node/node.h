@@ -40,6 +40,7 @@ struct node_opts {
 	bool detached;			/* passed on to rgcs, if it is started */
 	const char *join;		/* lasting: HOST[:PORT] of the cluster's control store; NULL: this machine's own */
 	const char *key;		/* file of the cluster's keys, with join */
+	const char *listen;		/* HOST:PORT for other nodes, with join; NULL: they cannot connect to this one */
 	pid_t own;			/* ephemeral: ends with this process; 0: with its last client */
 	uint64_t cpus, memory;		/* thousandths, bytes; 0: what there is */
 	int gpus;			/* how many; -1: what there is */

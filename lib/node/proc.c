@@ -215,14 +215,14 @@ proc_lost(struct nproc *p)
 	p->err = -1;
 	if (p->role == ROLE_WORKER)
 		n->workers--;
-	else {
+	else if (p->role != ROLE_FAR) {
 		n->clients--;
 		n->drivers -= p->role == ROLE_DRIVER;
 		node_idle(n);
 	}
 	grant_step(n, &(struct lease_in){ .kind = LEASE_IN_GONE, .proc = p->number });
 	kv_gone(p);
-	if (p->role == ROLE_DRIVER && p->job)
+	if (p->job && (p->role == ROLE_DRIVER || (p->role == ROLE_FAR && p->job->driver == p->number)))
 		job_over(n, p->job);
 }
 
@@ -233,24 +233,31 @@ proc_gone(struct nproc *p, int code, const char *text)
 	struct node *n = p->n;
 	struct map_iter it = MAP_ITER;
 
+	if (p->role != ROLE_FAR)
+		abroad_tell_gone(p, code, text);
 	map_del(&n->procs, p->number);
 	list_del(&p->link);
-	ev_io_stop(n->loop, &p->pidfd);
-	if (p->pidfd.fd >= 0)
-		close(p->pidfd.fd);
+	if (p->role != ROLE_FAR) {
+		ev_io_stop(n->loop, &p->pidfd);
+		if (p->pidfd.fd >= 0)
+			close(p->pidfd.fd);
+	}
 	while (map_next(&p->known, &it)) {
 		struct nproc *q = map_get(&n->procs, it.key);
 
 		if (q == NULL)
 			continue;
 		map_del(&q->known, p->number);
-		SEND(q, dead, .proc = p->number, .code = code, .text = span_str(text), .charged = p->alone);
+		SEND(q, dead, .proc = p->number, .code = code, .text = span_str(text), .charged = p->alone, .node = p->home,
+		    .was = p->home_proc);
 	}
+	if (p->role == ROLE_FAR)
+		abroad_unalias(p);
 	map_release(&p->known);
 	logs_gone(p);
 	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_GONE, .proc = p->number, .text = text });
 	sets_step(n, &(struct set_in){ .kind = SET_IN_GONE, .proc = p->number });
-	if (p->page) {
+	if (p->page && p->role != ROLE_FAR) {
 		/* a sleeper was taken off the count when it fell asleep; nobody can wake it any more */
 		if (atomic_load(&n->np->bell[p->bell].word) != 2)	/* it is cleared for the next one: it may sleep on, if only we end */
 			atomic_fetch_sub(&n->np->awake, 1);
@@ -263,7 +270,7 @@ proc_gone(struct nproc *p, int code, const char *text)
 		memory_gone(p);
 	}
 	watch_gone(p);
-	if (p->slab >= 0)
+	if (p->slab >= 0 && p->role != ROLE_FAR)
 		close(p->slab);
 	if (p->job)
 		job_unref(n, p->job);
@@ -301,6 +308,7 @@ job_unref(struct node *n, struct njob *j)
 		close(j->cwd);
 	buf_release(&j->env);
 	buf_release(&j->namespace);
+	free(j->told);
 	free(j);
 }
 
@@ -334,7 +342,8 @@ job_over(struct node *n, struct njob *j)
 	chans_job_over(n, j->number);
 	groups_step(n, &(struct group_in){ .kind = GROUP_IN_JOB_END, .job = j->number });
 	logs_job_over(n, j->out);
-	CTL(n, job_end, .job = j->number);
+	if (!j->foreign)
+		CTL(n, job_end, .job = j->number);
 	job_unref(n, j);
 }
 

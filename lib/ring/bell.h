@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define NODEPAGE_MAGIC 0x61746f72u
-#define NODEPAGE_LAYOUT 3u
+#define NODEPAGE_LAYOUT 4u
 #ifndef NODEPAGE_BELLS			/* t/model has few */
 #define NODEPAGE_BELLS 16384u		/* processes that a node can have at one time */
 #endif
@@ -41,6 +41,7 @@ struct nodepage {
 	alignas(64) _Atomic uint64_t valid_until; /* CLOCK_MONOTONIC ns: work must stop then; UINT64_MAX: no limit */
 	_Atomic uint32_t quiet;			/* 1: rlet looks at nothing; a worker that wakes up tells it */
 	_Atomic uint32_t procs;			/* by rlet: the last process number that was given out */
+	_Atomic uint32_t abroad;		/* by rlet: CPUs of the other nodes, in thousandths */
 	alignas(64) _Atomic int32_t awake;	/* processes not asleep; corrected by rlet at deaths */
 	alignas(64) struct bell bell[NODEPAGE_BELLS];
 };

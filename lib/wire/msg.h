@@ -24,7 +24,7 @@
 #define MSG_TEXT 65536u		/* longest text field */
 
 enum msg_output { OUTPUT_COLLAPSE, OUTPUT_ALL, OUTPUT_NONE };
-enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
+enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE, ROLE_FAR };	/* FAR: inside a node daemon: of another node */
 
 /* --- joining and leaving ------------------------------------------------------------------------ */
 #define MSG_HELLO(F) \
@@ -123,7 +123,9 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(U, proc, "process number that died") \
 	F(I, code, "ERR_CRASHED, ERR_OOM, ERR_CLOSED for an orderly end, …") \
 	F(S, text, "how, e.g. 'worker 4711 killed by SIGSEGV'") \
-	F(U, charged, "ERR_OOM: 1: it would not have fit alone either, so the attempt counts")
+	F(U, charged, "ERR_OOM: 1: it would not have fit alone either, so the attempt counts") \
+	F(U, node, "of another node: its number there, and that node; else 0") \
+	F(U, was, "process number there")
 #define MSG_AWAKE(F) F(U, reserved, "0: work begins: the node page said that nobody looks")
 
 /* --- memory ------------------------------------------------------------------------------------- */
@@ -183,7 +185,8 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE };
 	F(U, kind, "enum route_kind") \
 	F(D, id, "object it is about") \
 	F(U, arg, "ASK: 1: the node has it no more; HOLD: the holder; ANSWER: enum route_state; NAME: request number; CANCEL: how") \
-	F(B, body, "ANSWER: payload or location; DROP: packed ids; NAME, NAMED: kind byte and text or value")
+	F(B, body, "ANSWER: payload or location; DROP: packed ids; NAME, NAMED: kind byte and text or value") \
+	F(U, node, "whose process proc is: as in an id; 0: this one's, or what this node calls a process of another one")
 enum route_kind {
 	ROUTE_ASK = 1,		/* where is it, what is it: ANSWER when ready */
 	ROUTE_ANSWER,		/* arg: 1 payload in body (nvals u16 first), 2 location (wref) in body, 3 error payload */
@@ -358,6 +361,52 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, once, "1: its tasks are not tried again") \
 	F(S, name, "for people") \
 	F(B, code, "its bytes")
+#define MSG_FAR_JOB(F) \
+	F(U, job, "job number: there will be leases of it") \
+	F(S, name, "its program") \
+	F(S, namespace, "its namespace") \
+	F(U, driver, "process number of its driver, at the sender's node") \
+	F(S, dir, "its directory") \
+	F(B, env, "its environment: NAME=VALUE, NUL between")
+#define MSG_FAR_LEASE(F) \
+	F(U, proc, "process number of the submitter, at the sender's node") \
+	F(U, job, "its job") \
+	F(U, shape, "as in LEASE") \
+	F(U, cpus, "as in LEASE") \
+	F(U, gpus, "as in LEASE") \
+	F(U, memory, "as in LEASE") \
+	F(B, resources, "as in LEASE") \
+	F(I, priority, "as in LEASE") \
+	F(U, want, "leases of this shape wanted in all of this node; 0: no more") \
+	F(U, threads, "as in LEASE")
+#define MSG_FAR_GRANT(F) \
+	F(U, proc, "as in FAR_LEASE") \
+	F(U, shape, "as in FAR_LEASE") \
+	F(U, ring, "number of the ring, as FAR_TASKS is to call it") \
+	F(U, worker, "process number of the worker, at the sender's node")
+#define MSG_FAR_REFUSE(F) \
+	F(U, proc, "as in FAR_LEASE") \
+	F(U, shape, "as in FAR_LEASE") \
+	F(S, text, "why it can never be")
+#define MSG_FAR_CLOSE(F) \
+	F(U, ring, "of a FAR_GRANT: it is given back, or taken away") \
+	F(U, mine, "1: the sender has the worker")
+#define MSG_FAR_GONE(F) \
+	F(U, proc, "process of the sender's node that is gone") \
+	F(I, code, "as in DEAD") \
+	F(S, text, "as in DEAD") \
+	F(U, charged, "as in DEAD")
+#define MSG_FAR_KILL(F) \
+	F(U, ring, "of a FAR_GRANT whose worker is to be killed") \
+	F(U, task, "as in KILL")
+#define MSG_FAR_ROUTE(F) \
+	F(U, proc, "process of the receiver's node that it is for") \
+	F(U, from, "process of the sender's node that it is from") \
+	F(U, kind, "as in ROUTE") \
+	F(D, id, "as in ROUTE") \
+	F(U, arg, "as in ROUTE; HOLD: process number at the node that follows") \
+	F(U, node, "of HOLD: the holder's node") \
+	F(B, body, "as in ROUTE")
 #define MSG_FAR_RING(F) \
 	F(U, ring, "number of the ring, as the sender knows it") \
 	F(U, want, "0; 1: what is not begun goes back, 2 and nothing more is") \
@@ -624,12 +673,20 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(JOB, job, 83, 0, "g>n") \
 	X(JOB_END, job_end, 84, 0, "n>g") \
 	X(ACTOR_NOTE, actor_note, 85, 0, "n>g") \
-	X(PEER, peer, 160, 0, "n>n") \
-	X(PEER_ACK, peer_ack, 161, 0, "n>n") \
-	X(FAR_TASKS, far_tasks, 162, 0, "n>n") \
-	X(FAR_DONES, far_dones, 163, 0, "n>n") \
-	X(FAR_FN, far_fn, 164, 0, "n>n") \
-	X(FAR_RING, far_ring, 165, 0, "n>n") \
+	X(PEER, peer, 180, 0, "n>n") \
+	X(PEER_ACK, peer_ack, 181, 0, "n>n") \
+	X(FAR_TASKS, far_tasks, 182, 0, "n>n") \
+	X(FAR_DONES, far_dones, 183, 0, "n>n") \
+	X(FAR_FN, far_fn, 184, 0, "n>n") \
+	X(FAR_RING, far_ring, 185, 0, "n>n") \
+	X(FAR_JOB, far_job, 186, 0, "n>n") \
+	X(FAR_LEASE, far_lease, 187, 0, "n>n") \
+	X(FAR_GRANT, far_grant, 188, 0, "n>n") \
+	X(FAR_REFUSE, far_refuse, 189, 0, "n>n") \
+	X(FAR_CLOSE, far_close, 190, 0, "n>n") \
+	X(FAR_GONE, far_gone, 191, 0, "n>n") \
+	X(FAR_KILL, far_kill, 192, 0, "n>n") \
+	X(FAR_ROUTE, far_route, 193, 0, "n>n") \
 	X(KV_GET, kv_get, 100, 0, "c>n n>g") \
 	X(KV_ROWS, kv_rows, 101, 0, "g>n n>c") \
 	X(KV_TXN, kv_txn, 102, 0, "c>n n>g") \
