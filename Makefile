@@ -3,6 +3,7 @@
 # make check           all tests; make check-long: the same with longer crash loops and searches
 # make tsan            the tests of TSANLUA once more, everything built for the search of data races by TSan
 # make fuzz            searches for faults of decoders: T=NAME MIN=10 (clang); without T the list of them
+# make sim             SEEDS=10000 [FIRST=1]: many machines simulated; SEED=N TRACE=1 replays one
 # make soak            MIN=30: mixed load with kills; fails if memory, descriptors, arena or processes grow
 # make bench           a table of speeds; PEERS=1 measures the peers beside us
 # make install         PREFIX=/usr/local DESTDIR=; make uninstall
@@ -46,7 +47,8 @@ BENCH := $(patsubst %.c,$(O)/%,$(wildcard contrib/bench/*.c)) $(patsubst %.c,$(O
 CAPI := lib/librota.so.0 lib/librota.so lib/librota.a lib/pkgconfig/rota.pc include/rota.h
 MODELC := $(if $(findstring -fsanitize,$(CFLAGS)),,$(wildcard t/model/*.c))
 FUZZC := $(wildcard t/fuzz/*.c)
-TESTC := $(filter-out t/model/% t/tsan/%,$(wildcard t/*.c t/*/*.c))
+TESTC := $(filter-out t/model/% t/tsan/% t/sim/%,$(wildcard t/*.c t/*/*.c))
+SIM := $(O)/t/sim/sim
 TESTS := $(patsubst %.c,$(O)/%.t,$(filter-out $(FUZZC),$(TESTC))) $(MODELC:%.c=$(O)/%.t)
 
 # The C tests once more with sanitizers, unless the whole tree is.  TSan: what several processes share.
@@ -56,6 +58,7 @@ SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-
 TSAN := -O1 -g -fsanitize=thread -Wno-tsan $(QUIET)
 ifeq ($(findstring -fsanitize,$(CFLAGS)),)
 SANTESTS := $(TESTC:%.c=$(O)/san/%.t)
+SIM += $(O)/san/t/sim/sim
 TSANTESTS := $(patsubst %.c,$(O)/tsan/%.t,$(wildcard t/ring_*.c t/store_*.c t/client_*.c t/capi_threads.c))
 else
 TESTS += $(FUZZC:%.c=$(O)/%.t)
@@ -115,6 +118,15 @@ fuzz: have $(if $(wildcard t/fuzz/$(T).c),$(O)/san/t/fuzz/$(T).t)
 	[ -z '$(T)' ] || [ -e 't/fuzz/$(T).c' ] || { echo 'make: no t/fuzz/$(T).c' >&2; exit 2; }; \
 	[ -z '$(T)' ] || command -v $(FUZZCC) >/dev/null || { echo 'make: no $(FUZZCC); apt-get install clang' >&2; exit 2; }; \
 	[ -z '$(T)' ] || { $(MAKE) --no-print-directory $(O)/fuzz/$(T).t READY= && O=$(O) MIN=$(MIN) KEEP=$(KEEP) t/fuzz/search $(T); }
+
+# The simulator (t/sim/sim.h).
+SIMC := $(wildcard t/sim/*.c)
+$(O)/t/sim/sim: $(SIMC:%.c=$(O)/%.o) $(O)/librota.a
+	$(call say,ld $@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(O)/san/t/sim/sim: $(SIMC:%.c=$(O)/san/%.o) $(O)/san/librota.a
+	$(call say,ld $@)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+sim: $(O)/t/sim/sim
+	@$< $(if $(SEED),-f $(SEED) -n 1,-n $(or $(SEEDS),1000) $(if $(FIRST),-f $(FIRST))) $(if $(TRACE),-t) $(if $(PART),-p $(PART))
 
 soak: deps all
 	@. $(HERE)/env && t/soak/run $(or $(MIN),30)
@@ -201,7 +213,7 @@ PROVE = PATH="$(HERE)/bin:$$PATH" O="$(HERE)" LUA_PATH="$(CURDIR)/lua/?.lua;$(CU
 	LUA_CPATH="$(HERE)/lua/?.so;;" $(if $(findstring address,$(CFLAGS)),ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=16) prove -f -o
 LIMIT = timeout -k 5 $(if $(ROTA_LONG),3600,$(if $(findstring -fsanitize,$(CFLAGS)),900,300))
 check-long: export ROTA_LONG = 1
-check check-long: deps all $(TESTS) $(SANTESTS) $(TSANTESTS)
+check check-long: deps all $(TESTS) $(SANTESTS) $(TSANTESTS) $(SIM)
 	@unset ROTA_ADDRESS ROTA_NAMESPACE ROTA_KEY ROTA_STORE ROTA_SPILL; \
 	$(PROVE) -j 2 -e '$(LIMIT) t/own' $(TESTS) $(SANTESTS) $(TSANTESTS) $(wildcard t/*.lua t/*.t)
 # A tree of its own.  A report fails it, whosever it is: a worker's would be seen by nobody.
@@ -251,5 +263,5 @@ uninstall:
 		lib/pkgconfig share/doc/rota/examples share/doc/rota share/rota; do rmdir "$$d" 2>/dev/null || :; done
 clean:
 	rm -rf $(O)
-.PHONY: all check check-long tsan tsan-check demo bench fuzz soak deps have lint install uninstall clean
+.PHONY: all check check-long tsan tsan-check demo bench fuzz sim soak deps have lint install uninstall clean
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
