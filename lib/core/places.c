@@ -595,7 +595,9 @@ places_step(struct places *c, const struct places_in *in, struct places_out *out
 		return 0;
 	case PLACES_IN_DROPPED:
 		p = places_find(c, in->id, in->node);
-		return p ? on_dropped(c, p, out) : 0;
+		if (p && (in->stamp == 0 ? p->state != PLACE_WHOLE : p->state == PLACE_WHOLE && in->stamp == p->object->form.stamp))
+			return on_dropped(c, p, out);
+		return 0;
 	case PLACES_IN_FREE:
 		return on_free(c, in, out);
 	case PLACES_IN_GONE:

@@ -77,7 +77,7 @@ enum places_in_kind {
 	PLACES_IN_PULLED,		/* id, node, form: it has received all of it */
 	PLACES_IN_WANT,			/* id, node, stamp and have: what it has of it; not: the source that it gives up, or 0 */
 	PLACES_IN_PROGRESS,		/* id, node, stamp, have */
-	PLACES_IN_DROPPED,		/* id, node: its copy is gone, or it wants it no more */
+	PLACES_IN_DROPPED,		/* id, node, stamp: its whole copy of this making is gone; 0: it wants it no more */
 	PLACES_IN_FREE,			/* id: the owner let it go; code, text: or cannot make it again, and why */
 	PLACES_IN_GONE,			/* node: it is dead */
 };
@@ -94,7 +94,8 @@ struct places_in {
 
 enum places_fx_kind {
 	PLACES_FX_SOURCE,		/* node: receive it from source; extra: from there besides */
-	PLACES_FX_DROP,			/* node: let go what you have of it with this stamp; code, text: there is none, as given, else 0 */
+	PLACES_FX_DROP,			/* node: let go what you have of it with this stamp; code, text: there is none, as given, else 0.  One
+					 * that had it whole answers DROPPED: it may have said PULLED in the meantime. */
 	PLACES_FX_PRIMARY,		/* node: yours is the primary copy now */
 	PLACES_FX_LOST,			/* nobody has it: look for it here, make it again, or give it up */
 };

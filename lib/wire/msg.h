@@ -559,7 +559,9 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	F(D, id, "an object that the sender is receiving") \
 	F(U, stamp, "as in PULL_SOURCE") \
 	F(U, have, "bytes that it can pass on")
-#define MSG_PLACE_DROPPED(F) F(D, id, "an object that the sender has no more, or wants no more")
+#define MSG_PLACE_DROPPED(F) \
+	F(D, id, "an object, to the node of its owner") \
+	F(U, stamp, "of what the sender had and has no more, if PLACE_DROP told it so too; 0: it wants it no more")
 #define MSG_PLACE_DROP(F) \
 	F(D, id, "let go what you have of it; it cannot be received any more either") \
 	F(U, stamp, "of this making only; 0 any") \

@@ -1,0 +1,301 @@
+/* core_pull.c - objects pulled between nodes in virtual time: a broadcast's bytes, deaths at any time, memory that is short */
+#include "netsim.h"
+#include "tap.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define SECONDS (1000 * MS)
+
+static void
+never(unsigned owner, unsigned o)
+{
+	(void)owner;
+	wrong("object %u is lost", o);
+}
+
+static bool
+all_have(unsigned o)
+{
+	for (unsigned i = 0; i < net.n; i++)
+		if (net.node[i].alive && net.node[i].wants[o] && net.node[i].copy[o].state != COPY_WHOLE)
+			return false;
+	return true;
+}
+
+static bool
+idle(void)			/* nothing is reserved, asked for or under way anywhere */
+{
+	for (unsigned i = 0; i < net.n; i++) {
+		struct node *n = &net.node[i];
+		struct map_iter it = MAP_ITER;
+
+		if (!n->alive)
+			continue;
+		if (n->pull.pulls.n || n->pull.active || n->pull.peers.n || n->pull.bytes)
+			wrong("node %u still pulls %zu objects", i, n->pull.pulls.n);
+		for (unsigned o = 0; o < OBJECTS; o++)
+			if (n->copy[o].state == COPY_ROOM)
+				wrong("node %u still has room for object %u", i, o);
+		while (map_next(&n->feed.peers, &it))
+			if (((struct feed_peer *)it.val)->nasks)
+				wrong("node %u is still to send to %u", i, ((struct feed_peer *)it.val)->node);
+		if (n->feed.objects.n)
+			wrong("node %u still has %zu objects open", i, n->feed.objects.n);
+	}
+	return net.fine;
+}
+
+/* how long one transfer takes, relative to what the link alone would take */
+static double
+one(uint64_t bytes, uint64_t rate, uint64_t delay)
+{
+	double t;
+
+	begin(1, 2, rate, delay, 1024 * MIB, 512 * MIB);
+	net.lost = never;
+	made(0, 0, 0, bytes);
+	want(1, 0, PULL_GET, bytes);
+	run(1000 * SECONDS);
+	t = (double)net.node[1].done[0] / 1e9;
+	ok(net.fine && all_have(0) && idle() && net.node[0].sent == bytes && net.node[1].wasted == 0);
+	end();
+	return t;
+}
+
+static void
+single(void)
+{
+	static const struct { uint64_t rate, delay; } links[] = {
+		{ 125000000, 100000 }, { 1250000000, 20000 }, { 1250000000, 1 * MS }, { 125000000, 20 * MS }, { 1000000, 50 * MS },
+		{ 10000000000, 10000 },
+	};
+
+	for (unsigned i = 0; i < sizeof links / sizeof *links; i++) {
+		uint64_t bytes = links[i].rate < 10000000 ? 16 * MIB : 256 * MIB;
+		double bare = (double)bytes / (double)links[i].rate, t = one(bytes, links[i].rate, links[i].delay);
+
+		printf("# %3u MiB at %5.0f MB/s, %5.2f ms apart: %7.3f s, the link alone %7.3f s\n", (unsigned)(bytes / MIB),
+		    (double)links[i].rate / 1e6, (double)links[i].delay / 1e6, t, bare);
+		ok(t < 1.15 * bare + 24 * (double)links[i].delay / 1e9);
+	}
+}
+
+static void
+broadcast(unsigned hosts)
+{
+	double t1 = one(256 * MIB, 1250000000, 100000), t = 0;
+	uint64_t twice = 0;
+
+	begin(1, hosts + 1, 1250000000, 100000, 1024 * MIB, 512 * MIB);
+	net.lost = never;
+	made(0, 0, 0, 256 * MIB);
+	for (unsigned i = 1; i <= hosts; i++)
+		want(i, 0, PULL_GET, 256 * MIB);
+	run(100 * SECONDS);
+	for (unsigned i = 1; i <= hosts; i++) {
+		double d = (double)net.node[i].done[0] / 1e9;
+
+		t = d > t ? d : t;
+		twice += net.node[i].taken[0] - 256 * MIB + net.node[i].wasted;
+	}
+	printf("# 256 MiB to %u hosts: %.2f x its bytes leave the source, in %.2f x the time of one transfer\n", hosts,
+	    (double)net.node[0].sent / (256.0 * MIB), t / t1);
+	ok(net.fine && all_have(0) && net.node[0].sent <= 3 * 256 * MIB && twice == 0);
+	ok(t < 4 * t1 && idle());
+	end();
+}
+
+static void
+two_sources(void)
+{
+	begin(1, 3, 125000000, 100000, 1024 * MIB, 512 * MIB);
+	net.lost = never;
+	made(0, 0, 0, 64 * MIB);
+	want(1, 0, PULL_GET, 0);
+	run(20 * SECONDS);
+	want(2, 0, PULL_GET, 0);
+	run(40 * SECONDS);
+	ok(all_have(0) && idle() && net.node[0].sent > 70 * MIB && net.node[1].sent > 20 * MIB);	/* both gave some of it */
+	end();
+}
+
+static void
+by_priority(void)
+{
+	begin(1, 2, 125000000, 100000, 1024 * MIB, 32 * MIB);
+	net.lost = never;
+	for (unsigned o = 0; o < 6; o++)
+		made(0, 0, o, (o == 2 ? 48 : 16) * MIB);
+	run(1 * SECONDS);
+	for (unsigned o = 0; o < 6; o++)		/* 0 and 1 fit, 2 never does beside another one */
+		want(1, o, o == 5 ? PULL_ARGUMENT : o == 4 ? PULL_GET : PULL_AHEAD_OF_USE, 16 * MIB);
+	want(1, 3, PULL_GET, 16 * MIB);			/* somebody waits for it now */
+	run(100 * SECONDS);
+	ok(net.fine && idle());
+	for (unsigned o = 0; o < 6; o++)
+		ok(net.node[1].copy[o].state == COPY_WHOLE);
+	ok(net.node[1].done[5] < net.node[1].done[4] && net.node[1].done[4] < net.node[1].done[3] && net.node[1].done[3] < net.node[1].done[2]);
+	end();
+}
+
+/* --- anything may happen --- */
+
+static unsigned rebuilds;		/* how many of eight lost objects are made again */
+static uint64_t size_of[OBJECTS];
+
+static void
+rebuilt(unsigned what)
+{
+	unsigned o = what % OBJECTS, owner = what / OBJECTS, k = draw(net.n);
+	struct node *n = &net.node[k];
+
+	if (!net.node[owner].alive)
+		return;
+	if (draw(8) >= rebuilds || rebuilds == 0) {
+		places_do(owner, &(struct places_in){ .kind = PLACES_IN_FREE, .id = net.id[o], .code = ERR_LOST, .text = "it cannot be made again" });
+		return;
+	}
+	if (n->alive && net.node[owner].told[k] == false && n->copy[o].state != COPY_WHOLE && !n->copy[o].writers) {
+		pull_do(k, &(struct pull_in){ .kind = PULL_IN_CANCEL, .id = net.id[o] });
+		made(k, owner, o, size_of[o] + (draw(2) ? UNIT * draw(3) : 0));
+		return;
+	}
+	user_at(net.now + 5 * MS, rebuilt, what);
+}
+
+static void
+lost(unsigned owner, unsigned o)
+{
+	user_at(net.now + (1 + draw(500)) * MS, rebuilt, owner * OBJECTS + o);
+}
+
+static void
+someone_wants(unsigned what)
+{
+	unsigned o = what % OBJECTS, i = what / OBJECTS;
+
+	if (net.node[i].alive && !net.node[i].told[index_of(net.id[o].node)] && net.node[i].copy[o].state != COPY_WHOLE)
+		want(i, o, (enum pull_priority)draw(PULL_PRIORITIES), draw(2) ? size_of[o] : draw(3) * UNIT);
+}
+
+static void
+let_go(unsigned o)
+{
+	unsigned owner = index_of(net.id[o].node);
+
+	for (unsigned i = 0; i < net.n; i++)
+		net.node[i].wants[o] = false;
+	net.freed[o] = true;
+	if (net.node[owner].alive)
+		places_do(owner, &(struct places_in){ .kind = PLACES_IN_FREE, .id = net.id[o] });
+}
+
+static void
+trouble(unsigned kind)
+{
+	unsigned a = draw(net.n), b = draw(net.n), o = draw(OBJECTS);
+	struct node *n = &net.node[a];
+
+	if (!n->alive || id_none(net.id[o]))
+		return;
+	switch (kind) {
+	case 0:
+		die(a);
+		break;
+	case 1:
+		if (a != b && net.node[b].alive)
+			broken(a, b, net.now + draw(5000) * MS);
+		break;
+	case 2:				/* room is made: a copy that is not the only one goes */
+		for (unsigned k = 0; k < net.n; k++)
+			if (k != a && n->copy[o].state == COPY_WHOLE && net.node[k].alive && net.node[k].copy[o].state == COPY_WHOLE) {
+				n->wants[o] = false;
+				to_places(a, index_of(net.id[o].node), &(struct places_in){ .kind = PLACES_IN_DROPPED, .id = net.id[o], .node = a + 1,
+				    .stamp = n->copy[o].form.stamp });
+				copy_gone(a, o);
+				break;
+			}
+		break;
+	case 3:
+		n->wants[o] = false;
+		pull_do(a, &(struct pull_in){ .kind = PULL_IN_CANCEL, .id = net.id[o] });
+		break;
+	case 4:
+		let_go(o);
+		break;
+	}
+}
+
+static bool
+chaos(uint64_t seed, bool traced)
+{
+	unsigned n, objects;
+
+	seed = seed * 7919;
+	begin(seed, 0, 125000000, 0, 0, 0);
+	net.n = n = 2 + draw(10);
+	objects = 1 + draw(OBJECTS);
+	rebuilds = 4 + draw(5);
+	begin(net.seed, n, draw(2) ? 125000000 : 20000000, (1 + draw(100)) * MS / 10, (draw(4) ? 100 : 3 + draw(30)) * MIB, (1 + draw(12)) * MIB);
+	net.trace = traced;
+	net.lost = lost;
+	for (unsigned o = 0; o < objects; o++) {
+		size_of[o] = 200 + (draw(30) == 0 ? draw(20 << 20) : draw(4) ? draw(3 << 20) : draw(100000));
+		made(draw(n), draw(n), o, size_of[o]);
+	}
+	for (unsigned o = 0; o < objects; o++)
+		for (unsigned i = 0; i < n; i++)
+			if (draw(3))
+				for (unsigned k = draw(5) ? 1 : 2; k > 0; k--)
+					user_at((15 + draw(300)) * MS, someone_wants, i * OBJECTS + o);
+	for (unsigned i = draw(12); i > 0; i--)
+		user_at(draw(1000) * MS, trouble, draw(4) == 0 ? 0 : 1 + draw(4));
+	run(400 * SECONDS);
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned o = 0; o < objects; o++) {
+			struct node *x = &net.node[i];
+
+			if (x->alive && x->wants[o] && x->copy[o].state != COPY_WHOLE && !x->failed[o])
+				wrong("node %u waits for object %u for ever", i, o);
+			if (x->alive && x->taken[o] > (uint64_t)x->rooms[o] * (size_of[o] + 3 * UNIT) + 4 * PULL_CHUNK_MAX)
+				wrong("node %u received object %u again: %llu bytes, %u times room for %llu", i, o, (unsigned long long)x->taken[o],
+				    x->rooms[o], (unsigned long long)size_of[o]);
+		}
+	idle();
+	rebuilds = 0;
+	for (unsigned o = 0; o < objects; o++)
+		let_go(o);
+	run(500 * SECONDS);
+	for (unsigned i = 0; i < n; i++)
+		if (net.node[i].alive && net.node[i].places.bytes)
+			wrong("node %u still knows of %zu objects", i, net.node[i].places.objects.n);
+	for (unsigned o = 0; o < objects; o++)
+		for (unsigned i = 0; i < n; i++)
+			if (net.node[i].alive && net.node[index_of(net.id[o].node)].alive && net.node[i].copy[o].state != COPY_NONE)
+				wrong("node %u still has object %u", i, o);
+	if (!net.fine)
+		printf("# seed %llu\n", (unsigned long long)seed / 7919);
+	end();
+	return net.fine;
+}
+
+int
+main(int argc, char **argv)
+{
+	uint64_t seeds = getenv("ROTA_LONG") ? 20000 : 300, good = 0;
+
+	if (argc > 1) {				/* core_pull.t SEED [TO] */
+		for (uint64_t s = strtoull(argv[1], NULL, 10), to = argc > 2 ? strtoull(argv[2], NULL, 10) : s; s <= to; s++)
+			good += chaos(s, getenv("TRACE") != NULL);
+		printf("%llu good\n", (unsigned long long)good);
+		return 0;
+	}
+	single();
+	broadcast(8);
+	two_sources();
+	by_priority();
+	for (uint64_t s = 1; s <= seeds; s++)
+		good += chaos(s, false);
+	ok(good == seeds);
+	printf("# %llu courses of events\n", (unsigned long long)seeds);
+	return tap_done();
+}
