@@ -18,6 +18,7 @@ pull_release(struct pull_core *c)
 	struct idmap_iter it = IDMAP_ITER;
 	struct map_iter mt = MAP_ITER;
 
+	heap_release(&c->timers);
 	while (map_next(&c->peers, &mt)) {
 		struct pull_peer *e = mt.val;
 
@@ -34,7 +35,6 @@ pull_release(struct pull_core *c)
 	}
 	idmap_release(&c->pulls);
 	map_release(&c->peers);
-	heap_release(&c->timers);
 	pull_init(c, c->self, c->budget);
 }
 
