@@ -11,7 +11,7 @@ alone() { rota >"$TMP/out" && grep -q '^  rmap ' "$TMP/out" && grep -q 'nothing;
 check 'alone it shows the suite' alone
 check 'a wrong verb' says "no verb 'dwn'; did you mean 'down'?" rota dwn
 check 'is usage' exits 2 rota dwn
-check 'hosts are not for this release' exits 2 rota up host1
+check 'what cannot be a host is usage' exits 2 rota up -- -x
 check 'a bad option of rlet is usage' exits 2 rota up -c x
 check 'down of nothing is fine' exits 0 rota down
 check 'and says so' says 'no lasting node runs here' rota down

@@ -49,8 +49,7 @@ export(const char *name, const char *value)
 	putchar('\n');
 }
 
-/* the directory above that of this program */
-static void
+void
 prefix(char *path, size_t n)
 {
 	char self[PATH_MAX], *slash;

@@ -9,6 +9,7 @@
 
 static const struct opt ls_opts[] = {
 	VIEW_LIST_OPTS,
+	{ 'A', "address", "NAME", "of that cluster" },
 	{ 'q', "quiet", NULL, "no notices" },
 	{ 'v', "verbose", NULL, "say what is being done" },
 	{ 0 }
@@ -64,8 +65,11 @@ cmd_ls(int argc, char *argv[])
 	struct view v = { .kind = lists_find("nodes"), .read = read_nodes };
 	struct table t;
 	char why[512];
+	const char *cluster = cluster_named(&argc, argv);
 	int e;
 
+	if (cluster)
+		return cluster_ls(cluster, argc - 1, argv + 1);
 	while (argc) {				/* options may stand between filters */
 		struct opt_state o = { .opts = ls_opts, .help = rota_help, .verb = "ls" };
 		int c;

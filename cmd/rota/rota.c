@@ -24,40 +24,79 @@
 #include "os/sock.h"
 #include "rota.h"
 
-enum { OPT_STORE = 256, OPT_FORCE, OPT_PURGE, OPT_DRY, ARGS = 64, END_MS = 20000 };
+enum { ARGS = 64, END_MS = 20000 };
 
 const char rota_help[] =
 "usage: rota                 what the suite is and what runs here\n"
-"       rota up [options]    start this machine's lasting node\n"
-"       rota down            end it\n"
-"       rota ls              nodes of this user on this machine\n"
-"       rota doctor          what of this machine rota needs: ok, note, bad\n"
-"       rota env             variables for a shell: eval \"$(rota env)\"\n"
-"       rota help [WORD]     the pages that speak of WORD\n"
-"up:     -c CPUS -g GPUS -m MEM -R NAME=N --store SIZE: what it offers\n"
-"        --dry-run: say what would be started, start nothing\n"
+"       rota up              start this machine's lasting node\n"
+"       rota up HOST...|'node[1-4]'|cluster.lua|--local N   start a cluster\n"
+"       rota down            end the node; with -A NAME the cluster\n"
+"       rota ls              nodes of this machine; with -A NAME the cluster's\n"
+"       rota exec -A NAME -- CMD...       run it on every host\n"
+"       rota add|rm -A NAME HOST...       grow and shrink a cluster\n"
+"       rota run HOST... -- CMD...        up, CMD on the first one, down\n"
+"       rota key [--rotate] [NAME]        keys of clusters\n"
+"       rota doctor | env | help [WORD]   checks, variables, pages\n"
+"up:     -c CPUS -g GPUS -m MEM -R NAME=N --store SIZE: what a node offers\n"
+"        --name NAME   -j N hosts at once   --print a cluster.lua   --dry-run\n"
 "down:   --force although work runs    --purge forget all state too\n"
 "ls, doctor: -J JSON lines   -o COL,...   --header    ls: -r  -w keep watching\n"
 "        -q  -v  -h  -V  quiet, verbose, help, version\n"
 "Examples:\n"
 "        rota up -c 4 && ls *.log | rmap gzip\n"
+"        rota up 'node[1-4]' && rota exec -A node1 -- uptime\n"
 "        rota down --force\n"
-"See man rota; man 7 rota for the suite.\n";
+"See man rota; man 5 rota-cluster; man 7 rota for the suite.\n";
 
-static const struct opt up_opts[] = {
+const struct opt up_opts[] = {
 	{ 'c', "cpus", "CPUS", "CPUs offered" },
 	{ 'g', "gpus", "GPUS", "GPUs offered" },
 	{ 'm', "memory", "MEM", "memory offered" },
 	{ 'R', "resource", "NAME=N", "custom resource offered" },
 	{ OPT_STORE, "store", "SIZE", "size of the object store" },
+	{ OPT_NAME, "name", "NAME", "of the cluster" },
+	{ OPT_LOCAL, "local", "N", "nodes, all on this machine" },
+	{ 'j', "jobs", "N", "hosts at once" },
+	{ OPT_PRINT, "print", NULL, "a cluster.lua to edit" },
 	{ OPT_DRY, "dry-run", NULL, "say what would be started" },
 	{ 'q', "quiet", NULL, "no notices" },
 	{ 'v', "verbose", NULL, "say what is being done" },
 	{ 0 }
 };
-static const struct opt down_opts[] = {
+const struct opt down_opts[] = {
+	{ 'A', "address", "NAME", "a cluster" },
 	{ OPT_FORCE, "force", NULL, "although work runs" },
 	{ OPT_PURGE, "purge", NULL, "forget all state" },
+	{ 'j', "jobs", "N", "hosts at once" },
+	{ 'q', "quiet", NULL, "no notices" },
+	{ 'v', "verbose", NULL, "say what is being done" },
+	{ 0 }
+};
+const struct opt change_opts[] = {
+	{ 'A', "address", "NAME", "which cluster" },
+	{ 'c', "cpus", "CPUS", "CPUs offered" },
+	{ 'g', "gpus", "GPUS", "GPUs offered" },
+	{ 'm', "memory", "MEM", "memory offered" },
+	{ 'R', "resource", "NAME=N", "custom resource offered" },
+	{ OPT_STORE, "store", "SIZE", "size of the object store" },
+	{ OPT_FORCE, "force", NULL, "although work runs" },
+	{ OPT_PURGE, "purge", NULL, "forget all state" },
+	{ 'j', "jobs", "N", "hosts at once" },
+	{ 'q', "quiet", NULL, "no notices" },
+	{ 'v', "verbose", NULL, "say what is being done" },
+	{ 0 }
+};
+const struct opt exec_opts[] = {
+	{ 'A', "address", "NAME", "which cluster" },
+	{ 'j', "jobs", "N", "hosts at once" },
+	{ 'q', "quiet", NULL, "no notices" },
+	{ 'v', "verbose", NULL, "say what is being done" },
+	{ 0 }
+};
+const struct opt key_opts[] = {
+	{ 'A', "address", "NAME", "which cluster" },
+	{ OPT_ROTATE, "rotate", NULL, "a new key, offered from now on" },
+	{ 'j', "jobs", "N", "hosts at once" },
 	{ 'q', "quiet", NULL, "no notices" },
 	{ 'v', "verbose", NULL, "say what is being done" },
 	{ 0 }
@@ -67,7 +106,7 @@ static const struct opt no_opts[] = {
 	{ 'v', "verbose", NULL, "say what is being done" },
 	{ 0 }
 };
-static const char *const verbs[] = { "up", "down", "ls", "doctor", "env", "help", NULL };
+static const char *const verbs[] = { "up", "down", "ls", "exec", "add", "rm", "run", "key", "doctor", "env", "help", NULL };
 
 static bool quiet, verbose;
 
@@ -164,8 +203,10 @@ cmd_up(int argc, char *argv[])
 	unsigned n = 0;
 	struct listing l = { 0 };
 	bool dry = false;
-	int c, e;
+	int c, e = cluster_up(argc, argv);
 
+	if (e >= 0)
+		return e;
 	while ((c = opt_next(&o, argc, argv)) != -1) {
 		if (n + 2 > ARGS)
 			die(2, 0, "too many options");
@@ -183,8 +224,6 @@ cmd_up(int argc, char *argv[])
 		case 'v': verbose = true; break;
 		}
 	}
-	if (o.index < argc)
-		die(2, 0, "cannot start '%s': this release runs on one machine; without operands 'rota up' starts it", argv[o.index]);
 	if (!dry)
 		one_at_a_time();
 	e = ask("local", &l, NULL, why, sizeof why);
@@ -294,6 +333,8 @@ cmd_down(int argc, char *argv[])
 	int ch, e, daemon, keeper;
 	pid_t pid;
 
+	if ((e = cluster_down(argc, argv)) >= 0)
+		return e;
 	while ((ch = opt_next(&o, argc, argv)) != -1)
 		switch (ch) {
 		case OPT_FORCE: force = true; break;
@@ -349,7 +390,7 @@ suite(void)
 {
 	static const char text[] =
 	"rota runs functions, programs and actors on all CPUs, through shared memory.\n"
-	"  rota    this program: up, down, ls, doctor, env, help\n"
+	"  rota    this program: up, down, ls, exec, add, rm, run, key, doctor, env, help\n"
 	"  rlua    Lua with rota ready: rlua FILE\n"
 	"  rmap    xargs over the node: ls *.log | rmap gzip\n"
 	"  robj    the object store from the shell: put, get, cat, ls, rm\n"
@@ -372,7 +413,9 @@ suite(void)
 int
 main(int argc, char *argv[])
 {
-	static int (*const run[])(int, char **) = { cmd_up, cmd_down, cmd_ls, cmd_doctor, cmd_env, cmd_help };
+	static int (*const run[])(int, char **) = {
+		cmd_up, cmd_down, cmd_ls, cluster_verb, cluster_verb, cluster_verb, cluster_verb, cluster_verb, cmd_doctor, cmd_env, cmd_help
+	};
 	struct opt_state o = { .opts = no_opts, .help = rota_help, .verbs = verbs };
 	int c, e = -1;
 

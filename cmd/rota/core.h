@@ -1,0 +1,22 @@
+/*
+ * core - what the Lua files of rota up (lua/rota/up.lua) ask of C: many programs at once, keys, files that appear whole.
+ *
+ *	run(list, opts)		starts list[i].argv, each with list[i].input (strings, one after the other) on its stdin, at most opts.jobs
+ *				at once (0: all), each for list[i].timeout seconds; a table of results, when all have ended:
+ *				{ status=, signal=, out=, err=, timeout=true } - of out and err the last 64 KiB, opts.whole: 16 MiB
+ *				opts.line(i, text, stream): gets each line as it comes, "out" or "err", and nothing is kept of out
+ *	key(path, new)		id of the first key in that file, how many it has; made if there is none and new; nil, why
+ *	rotate(path)		puts a new key before the others (three at most): its id; nil, why
+ *	write(path, text)	by rename, mode 0600, directories that are missing 0700: true; nil, why
+ *	hash(list)		of the contents of these files and of their names after the last tab, 16 hex digits; nil, why
+ *	self()			{ prefix=, version=, glibc=, arch=, host=, uid= }
+ */
+#ifndef ROTA_CORE_H
+#define ROTA_CORE_H
+
+#include <lua.h>
+
+int	luaopen_rota_up_core(lua_State *L);
+int	core_run(lua_State *L);		/* spawn.c */
+
+#endif

@@ -1,0 +1,404 @@
+-- rota up, down, ls, exec, add, rm, run, key for several machines: cmd/rota/cluster.c calls this file's function with what the
+-- command line said, { verb=, operands=, ... }, and exits with what it returns.
+local core = require "rota.up.core"
+local spec = require "rota.up.spec"
+local ship = require "rota.up.ship"
+local M = {}
+
+local PORT <const> = 7411
+local FREE <const> = 200 * 1024		-- KiB that a host must have for the tree
+
+local function config(name)
+	local dir = os.getenv "XDG_CONFIG_HOME"
+	return ("%s/rota/%s"):format(dir and dir ~= "" and dir or (os.getenv "HOME" or "") .. "/.config", name or "")
+end
+
+local function warn(text) io.stderr:write("rota: ", (text:gsub("\n", "\n\t")), "\n") end
+
+local function stop(code, text)
+	error { code = code, text = text }
+end
+
+-- --- what is known of a cluster: ~/.config/rota/NAME (where it is and its key, for programs) and NAME.lua (hosts, for us) ---------
+
+local function saved(name)
+	if not name:match "^[%w_][%w_.-]*$" then stop(2, ("'%s' is no name of a cluster"):format(name)) end
+	local f = io.open(config(name))
+	if not f then stop(125, ("no cluster '%s': 'rota up --name %s HOST...' starts one"):format(name, name)) end
+	local known = {}
+	for k, v in f:read "a":gmatch "([^\t\n]+)\t([^\n]+)" do known[k] = v end
+	f:close()
+	local s, why = spec.read(config(name .. ".lua"))
+	if not s then stop(125, why) end
+	known.spec = s
+	return known
+end
+
+local function save(s, known)
+	local ok, why = core.write(config(s.name .. ".lua"), spec.write(s))
+	if ok then ok, why = core.write(config(s.name), ("address\t%s\nkey\t%s\nstore\t%s\n"):format(known.address, known.key, known.store)) end
+	if not ok then stop(125, why) end
+end
+
+local function key_path(name)
+	local path = os.getenv "ROTA_KEY"
+	return path and path ~= "" and path or config(name .. ".key")
+end
+
+local function provider(s, o)
+	local files, build, why
+	if s.provider ~= "local" then
+		files, why = ship.files()
+		if files then build, why = ship.build(files) end
+		if not build then stop(125, why) end
+	end
+	local p = require("rota.up." .. s.provider) { cluster = s.name, build = build or "", jobs = o.jobs }
+	p.files = files
+	return p
+end
+
+-- --- up --------------------------------------------------------------------------------------------------------------
+
+local function wanted(o)		-- the spec that the command line means
+	local s, why
+	local one = o.operands[1]
+	if o.locals then
+		if one then stop(2, "--local takes no hosts") end
+		s, why = spec.of { nodes = o.locals, name = o.name, provider = "local" }
+	elseif not one then
+		if not o.name then stop(2, "expected hosts, a cluster.lua, or --name of a cluster that was up before") end
+		s = saved(o.name).spec
+	elseif one:match "%.lua$" then
+		if o.operands[2] then stop(2, ("'%s' names all hosts: unexpected operand '%s'"):format(one, o.operands[2])) end
+		s, why = spec.read(one)
+		if s and o.name then s.name = o.name end
+	else
+		s, why = spec.of { hosts = o.operands, name = o.name, provider = "ssh" }
+	end
+	if not s then stop(2, why) end
+	for _, h in ipairs(s.hosts) do
+		for k, v in pairs(o.offers) do
+			if k == "resources" then
+				local all = {}
+				for n, x in pairs(h.resources or {}) do all[n] = x end
+				for n, x in pairs(v) do all[n] = x end
+				h.resources = all
+			else h[k] = v end
+		end
+	end
+	return s
+end
+
+local function version(text)		-- "2.36" -> 2036
+	local a, b = (text or ""):match "^(%d+)%.(%d+)"
+	return a and tonumber(a) * 1000 + tonumber(b)
+end
+
+local function unfit(r)			-- why a host cannot run this build, or nil
+	local me = core.self()
+	if r.system ~= "Linux" then return ("%s: rota runs on Linux"):format(r.system) end
+	if r.arch ~= me.arch then return ("%s, this build is %s"):format(r.arch, me.arch) end
+	if not version(r.glibc) then return ("no glibc, this build needs %s"):format(me.glibc) end
+	if version(r.glibc) < version(me.glibc) then return ("glibc %s, this build needs %s"):format(r.glibc, me.glibc) end
+	if not r.tree and tonumber(r.free) and tonumber(r.free) < FREE then
+		return ("%d MB are free below %s, rota needs %d"):format(tonumber(r.free) // 1024, r.home, FREE // 1024)
+	end
+end
+
+local function ready_to_start(p, hosts, results, o)	-- checks and ships; results[i].why where that failed
+	local without, at = {}, {}
+	for i, h in ipairs(hosts) do
+		local r = results[i]
+		if not r.why and not p.here then
+			r.why = unfit(r)
+			if not r.why and not r.tree then
+				without[#without + 1] = h
+				at[#at + 1] = i
+			end
+		end
+	end
+	if #without == 0 then return end
+	if o.verbose then warn(("sending %s to %d hosts"):format(p.build, #without)) end
+	local archive, why = ship.archive(p.files)
+	if not archive then stop(125, why) end
+	for k, r in ipairs(p:unpack(without, archive)) do results[at[k]].why = r.why end
+end
+
+local function bracketed(host, port) return (host:find ":" and "[%s]:%d" or "%s:%d"):format(host, port) end
+
+local function reach(address, name, why)	-- a join that failed for the network, in words that help
+	local reason = why:match "cannot join '[^']*': ([^\n]*)"
+	if not reason then return why end
+	return ("cannot reach %s (%s)%s"):format(address, reason:gsub("^%u", string.lower), reason:find "time" and ": a firewall?" or "")
+end
+
+local function loopback(a) return a:match "^127%." or a == "::1" end
+
+local function dry(s)
+	for i, h in ipairs(s.hosts) do
+		print(("%s: %srlet -l %s"):format(h.name, i == 1 and "rgcs, " or "", table.concat(spec.rlet(h), " ")))
+	end
+	return 0
+end
+
+local function up(s, o)
+	local p = provider(s, o)
+	local path = key_path(s.name)
+	local id, why = core.key(path, true)
+	if not id then stop(125, why) end
+	local f <close> = io.open(path)
+	local key = f:read "a"
+	local results = p:list(s.hosts)
+	ready_to_start(p, s.hosts, results, o)
+	local before = io.open(config(s.name))
+	local old = before and before:read("a"):match "store\t([^\n]+)"
+	if before then before:close() end
+
+	local what = { role = "head", key = path, text = not p.here and key or nil, rlet = spec.rlet, limits = spec.limits, again = o.again }
+	local head = results[1]
+	if not head.why then
+		local where = p:address(s.hosts[1], head)
+		if loopback(where) and not p.here and #s.hosts > 1 and not s.hosts[1].address then where = s.hosts[1].name end
+		what.listen = p.here and old or bracketed(where, s.listen or (p.here and 0 or PORT))
+		head = p:launch({ s.hosts[1] }, what)[1]
+		results[1] = head
+	end
+	if head.why then
+		warn(("%s: %s"):format(s.head, head.why))
+		stop(1, "the head does not run: nothing else was started")
+	end
+	what.role, what.listen, what.address = "node", nil, head.address
+	local rest, at = {}, {}
+	for i = 2, #s.hosts do
+		if not results[i].why then rest[#rest + 1] = s.hosts[i] at[#at + 1] = i end
+	end
+	for k, r in ipairs(p:launch(rest, what)) do
+		if r.why then r.why = reach(head.address, s.head, r.why) end
+		results[at[k]] = r
+	end
+
+	local nodes, cpus, gpus, bad = 0, 0, 0, 0
+	for i, h in ipairs(s.hosts) do
+		local r = results[i]
+		if r.why then
+			bad = bad + 1
+			warn(("%s: %s"):format(h.name, r.why))
+		else
+			nodes, cpus, gpus = nodes + 1, cpus + (r.cpus or 0), gpus + (r.gpus or 0)
+			if o.verbose then warn(("%s: %s"):format(h.name, r.started and "started" or "ran already")) end
+		end
+	end
+	save(s, { address = p.socket and p:socket(s.hosts[1]) or head.address, key = path, store = head.address })
+	local port = head.address:match ":(%d+)$"
+	print(("%s:%s\t%d nodes\t%g cpus\t%g gpus"):format(p.here and "127.0.0.1" or s.head:match "[^@]*$", port, nodes, cpus, gpus))
+	if not o.quiet then
+		warn(p.socket and ("to use it here: export ROTA_ADDRESS=%s"):format(p:socket(s.hosts[1])) or
+			("to use it: rota exec -A %s -- CMD..."):format(s.name))
+	end
+	return bad > 0 and 1 or 0
+end
+
+function M.up(o)
+	local s = wanted(o)
+	if o.print then io.write(spec.write(s)) return 0 end
+	if o.dry then return dry(s) end
+	return up(s, o)
+end
+
+-- --- down, add, rm -----------------------------------------------------------------------------------------------------
+
+local function busy(hosts, results)		-- what an end would lose, one line; nil
+	local out = {}
+	for i, r in ipairs(results) do
+		if not r.why and (r.drivers or 0) > 0 then
+			out[#out + 1] = ("%d program%s on %s"):format(r.drivers, r.drivers > 1 and "s" or "", hosts[i].name)
+		end
+	end
+	return #out > 0 and table.concat(out, ", ") .. "; --force ends them" or nil
+end
+
+local function terminate(p, hosts, o, role)	-- how many failed
+	local bad = 0
+	for i, r in ipairs(p:terminate(hosts, { force = o.force, purge = o.purge, role = role })) do
+		if r.why then
+			bad = bad + 1
+			warn(("%s: %s"):format(hosts[i].name, r.why))
+		end
+	end
+	return bad
+end
+
+function M.down(o)
+	local known = saved(o.cluster)
+	local s = known.spec
+	local p = provider(s, o)
+	if not o.force then
+		local runs = busy(s.hosts, p:drain(s.hosts))
+		if runs then stop(1, "still running: " .. runs) end
+	end
+	local rest = table.move(s.hosts, 2, #s.hosts, 1, {})
+	local bad = terminate(p, rest, o, "node")
+	bad = bad + terminate(p, { s.hosts[1] }, o, "head")
+	if bad > 0 then return 1 end
+	os.remove(config(s.name))
+	os.remove(config(s.name .. ".lua"))
+	if o.purge then os.remove(known.key) end
+	p:swept()
+	return 0
+end
+
+local function changed(s, hosts)		-- the same cluster with other hosts
+	local t = { name = s.name, provider = s.provider, head = s.head, listen = s.listen, hosts = {} }
+	for _, h in ipairs(hosts) do
+		local own = { h.name }
+		for k, v in pairs(h) do if k ~= "name" then own[k] = v end end
+		t.hosts[#t.hosts + 1] = own
+	end
+	local new, why = spec.of(t)
+	if not new then stop(2, why) end
+	return new
+end
+
+local function named(o)
+	local range = require "rota.up.range"
+	local list, why = range(table.concat(o.operands, ","))
+	if not o.operands[1] then stop(2, "expected hosts") end
+	if not list then stop(2, why) end
+	return list
+end
+
+function M.add(o)
+	local s = saved(o.cluster).spec
+	if s.provider == "local" then stop(2, ("the nodes of '%s' are on this machine: rota up --local N --name %s"):format(s.name, s.name)) end
+	local hosts, has = table.move(s.hosts, 1, #s.hosts, 1, {}), {}
+	for _, h in ipairs(hosts) do has[h.name] = true end
+	for _, name in ipairs(named(o)) do
+		if not has[name] then
+			local h = { name = name }
+			for _, k in ipairs { "user", "port", "jump", "identity" } do h[k] = s.hosts[1][k] end
+			for k, v in pairs(o.offers) do h[k] = v end
+			hosts[#hosts + 1] = h
+		end
+	end
+	return up(changed(s, hosts), o)
+end
+
+function M.rm(o)
+	local known = saved(o.cluster)
+	local s = known.spec
+	local gone, keep, list = {}, {}, named(o)
+	for _, name in ipairs(list) do gone[name] = true end
+	if gone[s.head] then stop(2, ("'%s' is the head: it goes with the whole cluster, rota down -A %s"):format(s.head, s.name)) end
+	local going = {}
+	for _, h in ipairs(s.hosts) do
+		local to = gone[h.name] and going or keep
+		to[#to + 1] = h
+		gone[h.name] = nil
+	end
+	for name in pairs(gone) do if not o.quiet then warn(("'%s' has no host '%s'"):format(s.name, name)) end end
+	local p = provider(s, o)
+	if not o.force then
+		local runs = busy(going, p:drain(going))
+		if runs then stop(1, "still running: " .. runs) end
+	end
+	if terminate(p, going, o, "node") > 0 then return 1 end
+	save(changed(s, keep), known)
+	return 0
+end
+
+-- --- ls, exec, run -------------------------------------------------------------------------------------------------------
+
+local function everywhere(s, p, words, prefix)	-- how many failed
+	local bad = 0
+	local results = p:exec(s.hosts, words, function(i, text, stream)
+		(stream == "out" and io.stdout or io.stderr):write(prefix and s.hosts[i].name .. ": " or "", text, "\n")
+	end)
+	for i, r in ipairs(results) do
+		if r.why or r.status ~= 0 then
+			bad = bad + 1
+			if prefix then warn(("%s: %s"):format(s.hosts[i].name, r.why or ("status %d"):format(r.status))) end
+		end
+	end
+	return bad
+end
+
+function M.exec(o)
+	local s = saved(o.cluster).spec
+	if not o.operands[1] then stop(2, "expected a command: rota exec -A NAME -- CMD...") end
+	return everywhere(s, provider(s, o), o.operands, true) > 0 and 1 or 0
+end
+
+function M.ls(o)
+	local s = saved(o.cluster).spec
+	return everywhere(s, provider(s, o), { "rota", "ls", table.unpack(o.operands) }, false) > 0 and 1 or 0
+end
+
+function M.run(o)
+	if #o.command == 0 then stop(2, "expected a command: rota run [HOST...] -- CMD...") end
+	if not o.operands[1] and not o.locals then
+		local list = os.getenv "SLURM_JOB_NODELIST"
+		if not list or list == "" then stop(2, "expected hosts, or an allocation of Slurm") end
+		o.operands = { list }
+		o.name = o.name or "slurm" .. (os.getenv "SLURM_JOB_ID" or "")
+	end
+	o.name = o.name or ("run%d"):format(os.time())
+	local s = wanted(o)
+	local quiet = o.quiet
+	o.quiet = true
+	local stdout = io.output()
+	io.output(io.stderr)
+	local ok, status = pcall(up, s, o)
+	io.output(stdout)
+	if ok and status == 0 then
+		local p = provider(s, o)
+		local r = p:exec({ s.hosts[1] }, { "sh", "-c", 'cd "$0" 2>/dev/null; ROTA_ADDRESS=local exec "$@"', os.getenv "PWD" or "/", table.unpack(o.command) },
+			function(_, text, stream) (stream == "out" and io.stdout or io.stderr):write(text, "\n") end)[1]
+		status = r.status or 125
+		if r.why then warn(("%s: %s"):format(s.head, r.why)) end
+	end
+	local down, why = pcall(M.down, { cluster = s.name, force = true, purge = true, quiet = quiet, jobs = o.jobs })
+	if not ok then error(status, 0) end
+	if not down then error(why, 0) end
+	return status
+end
+
+-- --- key -------------------------------------------------------------------------------------------------------------------
+
+local function show(name, path)
+	local id, n = core.key(path)
+	if not id then stop(125, n) end
+	local made = core.run({ { argv = { "date", "-r", path, "+%F" } } }, {})[1].out:match "[^\n]*"
+	print(("%s\t%s\t%s\t%s"):format(name, id, path, made))
+end
+
+function M.key(o)
+	local name = o.operands[1] or o.cluster
+	if o.rotate then
+		if not name then stop(2, "expected a cluster: rota key --rotate NAME") end
+		local known = saved(name)
+		local id, why = core.rotate(known.key)
+		if not id then stop(125, why) end
+		o.again = true
+		o.operands, o.quiet = {}, true
+		local stdout = io.output()
+		local status = up(known.spec, o)
+		io.output(stdout)
+		return status
+	end
+	if name then
+		show(name, io.open(config(name)) and saved(name).key or key_path(name))
+		return 0
+	end
+	local list = core.run({ { argv = { "sh", "-c", 'cd "$0" 2>/dev/null && ls', config "" } } }, {})[1].out
+	for file in list:gmatch "([^\n]+)%.key\n" do show(file, config(file .. ".key")) end
+	return 0
+end
+
+-- --- the way in -----------------------------------------------------------------------------------------------------------
+
+return function(o)
+	local ok, status = xpcall(M[o.verb], function(e) return type(e) == "table" and e or { code = 125, text = debug.traceback(tostring(e)) } end, o)
+	if ok then return status end
+	warn(status.text)
+	return status.code
+end
