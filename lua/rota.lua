@@ -384,14 +384,18 @@ end
 function rota.resources()
 	local sum = {}
 	local function add(k, v) sum[k] = (sum[k] or 0) + v end
+	local alive = {}
 	for _, n in ipairs(core.list "nodes") do
+		if n.state == "alive" then alive[#alive + 1] = n end
+	end
+	for _, n in ipairs(alive) do
 		for _, k in ipairs { "cpus", "gpus", "memory" } do
 			add(k, n[k])
 			add(k .. "_free", n[k .. "_free"])
 		end
 		for k, v in pairs(n.resources) do
 			add(k, v)
-			add(k .. "_free", n.resources_free[k])
+			add(k .. "_free", n.resources_free[k] or 0)
 		end
 	end
 	return sum

@@ -15,13 +15,17 @@
 #include "os/notify.h"
 #include "os/sig.h"
 
-enum { OPT_READY = 256, OPT_DIR, OPT_DETACHED, OPT_LISTEN, OPT_KEY };
+enum { OPT_READY = 256, OPT_DIR, OPT_DETACHED, OPT_LISTEN, OPT_KEY, OPT_DEAD };
+
+#define DEAD_MIN INT64_C(300000000)
+#define DEAD_MAX INT64_C(3600000000000)
 
 static const char help[] =
 "usage: rgcs [options]       keep the state of a cluster\n"
 "  --dir DIR        where (XDG_STATE_HOME/rota, else ~/.local/state/rota)\n"
 "  --listen HOST:PORT  let nodes of other machines join there (port 7411)\n"
 "  --key FILE       the cluster's key, made if it is not there (ROTA_KEY)\n"
+"  --dead-after DUR a node not heard of for so long is given up (3s)\n"
 "  --ready-fd N     write a newline to descriptor N when ready\n"
 "  --detached       let go of stderr then\n"
 "  -q  -v  -h  -V   quiet, verbose, help, version\n"
@@ -35,6 +39,7 @@ static const struct opt opts[] = {
 	{ OPT_DIR, "dir", "DIR", "where state is kept" },
 	{ OPT_LISTEN, "listen", "HOST:PORT", "let nodes of other machines join there" },
 	{ OPT_KEY, "key", "FILE", "the cluster's key" },
+	{ OPT_DEAD, "dead-after", "DUR", "give up a node not heard of for so long" },
 	{ OPT_READY, "ready-fd", "N", "newline when ready" },
 	{ OPT_DETACHED, "detached", NULL, "let go of stderr when ready" },
 	{ 'q', "quiet", NULL, "no notices" },
@@ -67,6 +72,7 @@ main(int argc, char *argv[])
 	struct gcs *g;
 	char why[1500];
 	unsigned fd;
+	int64_t dead;
 	int c, e, null, ready = -1;
 	bool detached = false, verbose = false;
 
@@ -80,6 +86,11 @@ main(int argc, char *argv[])
 		case OPT_DIR: go.dir = o.arg; break;
 		case OPT_LISTEN: go.listen = o.arg; break;
 		case OPT_KEY: go.key = o.arg; break;
+		case OPT_DEAD:
+			if (num_duration(o.arg, &dead) < 0 || dead < DEAD_MIN || dead > DEAD_MAX)
+				opt_bad("--dead-after", o.arg, "a time, 0.3s to 1h");
+			go.dead = (uint64_t)dead;
+			break;
 		case OPT_READY:
 			if (num_uint(o.arg, &fd) < 0)
 				opt_bad("--ready-fd", o.arg, "a descriptor");

@@ -209,6 +209,12 @@ keeper_start(struct node_opts *o, int *ready)
 		status = await(pid, sock, o, ready);
 		daemon_pid = 0;
 		close(sock);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == KEEPER_ANEW && !told) {	/* what it had is of no use to the next one */
+			end_orphans();
+			node_heir_close(&o->heir);
+			o->again = true;
+			continue;
+		}
 		if (WIFEXITED(status)) {
 			if (served && WEXITSTATUS(status))	/* it could not take over, and said why */
 				node_clear(o);

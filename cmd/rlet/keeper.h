@@ -7,6 +7,8 @@
 
 #include "node/node.h"
 
+enum { KEEPER_ANEW = 75 };	/* exit status of a daemon whose node was given up: another one begins anew, with o.again */
+
 /*
  * Returns in the daemon, with heir and keeper of *o set; ready becomes -1 for one that takes over.  The caller's process
  * stays in here, passes TERM and INT on and exits as the daemon does.  The daemon ends with it.  Returns in the caller's process

@@ -15,6 +15,7 @@
 #include "base/num.h"
 #include "base/opt.h"
 #include "core/gpus.h"
+#include "core/labels.h"
 #include "core/pressure.h"
 #include "node/node.h"
 #include "os/dir.h"
@@ -23,14 +24,16 @@
 #include "os/sig.h"
 #include "keeper.h"
 
-enum { OPT_READY = 256, OPT_SOCKET, OPT_OWN, OPT_STORE, OPT_DETACHED, OPT_THRESHOLD, OPT_INTERVAL, OPT_JOIN, OPT_KEY, RESOURCES = 13 };
+enum { OPT_READY = 256, OPT_SOCKET, OPT_OWN, OPT_STORE, OPT_DETACHED, OPT_THRESHOLD, OPT_INTERVAL, OPT_JOIN, OPT_KEY, OPT_LISTEN, OPT_LABEL, RESOURCES = 13 };
 
 static const char help[] =
 "usage: rlet -p [options]    a node that ends with its last client\n"
 "       rlet -l [options]    a lasting node of this user\n"
 "  -c CPUS -g GPUS -m MEM -R NAME=N   what the node offers (all it has)\n"
 "  --join HOST[:PORT]  -l: of the cluster whose control store is there\n"
-"  --key FILE       with --join: the cluster's key (ROTA_KEY)\n"
+"  --listen HOST[:PORT]  -l: where nodes of other machines reach this one\n"
+"  --key FILE       with --join and --listen: the cluster's key (ROTA_KEY)\n"
+"  --label NAME=VALUE  for tasks to choose nodes by; repeatable\n"
 "  --store SIZE     size of the object store (30 % of memory)\n"
 "  --memory-threshold PERCENT   above it a worker is stopped (95; 0: never)\n"
 "  --memory-interval TIME       between looks while it is near (50ms)\n"
@@ -53,7 +56,9 @@ static const struct opt opts[] = {
 	{ 'm', "memory", "MEM", "memory offered" },
 	{ 'R', "resource", "NAME=N", "custom resource offered" },
 	{ OPT_JOIN, "join", "HOST", "of the cluster whose control store is there" },
+	{ OPT_LISTEN, "listen", "HOST:PORT", "where nodes of other machines reach this one" },
 	{ OPT_KEY, "key", "FILE", "the cluster's key" },
+	{ OPT_LABEL, "label", "NAME=VALUE", "for tasks to choose nodes by" },
 	{ OPT_STORE, "store", "SIZE", "size of the object store" },
 	{ OPT_THRESHOLD, "memory-threshold", "PERCENT", "stop a worker above this; 0: never" },
 	{ OPT_INTERVAL, "memory-interval", "TIME", "look so often then" },
@@ -138,11 +143,11 @@ main(int argc, char *argv[])
 	struct opt_state o = { .opts = opts, .help = help };
 	struct node_opts no = { .log = notice, .gpus = -1, .threshold = PRESSURE_PERCENT, .interval = PRESSURE_INTERVAL,
 	    .heir = NODE_HEIR_NONE, .keeper = -1 };
-	const char *res[RESOURCES + 1] = { NULL }, *env = getenv("ROTA_STORE");
+	const char *res[RESOURCES + 1] = { NULL }, *label[LABELS_MAX + 1] = { NULL }, *env = getenv("ROTA_STORE");
 	struct node *node;
 	bool private = false, verbose = false;
 	int c, e, ready = -1;
-	unsigned nres = 0, own;
+	unsigned nres = 0, nlabel = 0, own;
 	char why[512];
 
 	progname = "rlet";
@@ -168,6 +173,12 @@ main(int argc, char *argv[])
 			break;
 		case OPT_JOIN: no.join = o.arg; break;
 		case OPT_KEY: no.key = o.arg; break;
+		case OPT_LISTEN: no.listen = o.arg; break;
+		case OPT_LABEL:
+			if (nlabel == LABELS_MAX)
+				die(2, 0, "at most %u labels", LABELS_MAX);
+			label[nlabel++] = o.arg;
+			break;
 		case OPT_STORE: if (num_size(o.arg, &no.store) < 0) opt_bad("--store", o.arg, "a size"); break;
 		case OPT_THRESHOLD:
 			if (num_uint(o.arg, &no.threshold) < 0 || no.threshold > 100)
@@ -195,6 +206,10 @@ main(int argc, char *argv[])
 		die(2, 0, "--join is for a lasting node, -l");
 	if (no.join && no.key == NULL)
 		die(2, 0, "--join needs the cluster's key: name its file with --key or ROTA_KEY");
+	if (no.listen && private)
+		die(2, 0, "--listen is for a lasting node, -l");
+	if (no.listen && no.key == NULL)
+		die(2, 0, "no key, no listener: --listen needs the cluster's key: name its file with --key or ROTA_KEY");
 	if (no.socket && (!*no.socket || strchr(no.socket, '/')))
 		die(2, 0, "the socket is a name in the user's directory, not a path: '%s'", no.socket);
 	if (env && *env && no.store == 0 && num_size(env, &no.store) < 0)
@@ -202,6 +217,7 @@ main(int argc, char *argv[])
 	if (no.socket == NULL)
 		no.socket = no.lasting ? DIR_LOCAL : DIR_SHARED;
 	no.resources = res;
+	no.labels = label;
 
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
@@ -211,7 +227,10 @@ main(int argc, char *argv[])
 	no.detached |= private;
 	if ((e = keeper_start(&no, &ready)) < 0)
 		die(125, e, "cannot start");
-	if ((e = node_new(&node, &no, why, sizeof why)) < 0)
+	e = node_new(&node, &no, why, sizeof why);
+	if (e == -ESTALE || e == -EINTR)
+		return e == -ESTALE ? KEEPER_ANEW : 0;
+	if (e < 0)
 		die(e == -EINVAL ? 2 : 125, 0, "%s", why);	/* 2: an option says what cannot be */
 	if (no.lasting)
 		hint_linger();
@@ -220,5 +239,5 @@ main(int argc, char *argv[])
 	keeper_let_go(no.detached);
 	e = node_run(node, ready);
 	node_free(node);
-	return e < 0 ? 125 : 0;
+	return e == -ESTALE ? KEEPER_ANEW : e < 0 ? 125 : 0;
 }

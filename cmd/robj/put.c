@@ -184,7 +184,7 @@ warn_short(void)				/* of a node that ends by itself */
 	char why[256];
 	bool lasting = false;
 
-	if (client_list(cl, "nodes", on_node, &lasting, why, sizeof why) == 0 && !lasting)
+	if (client_list(cl, "node", on_node, &lasting, why, sizeof why) == 0 && !lasting)
 		warn(0, "this node ends with the last program that uses it, and its objects too; 'rota up' starts one that stays");
 }
 

@@ -24,7 +24,7 @@ ask(const char *address, struct listing *l, struct client **keep, char *why, siz
 
 	if ((e = client_open(&c, &o, why, n)) < 0)
 		return e;
-	e = lists_add(lists_find("nodes"), l, c, why, n);
+	e = lists_add(&lists_node, l, c, why, n);
 	if (keep && e == 0)
 		*keep = c;
 	else
@@ -62,7 +62,7 @@ ask_all(struct listing *l)
 int
 cmd_ls(int argc, char *argv[])
 {
-	struct view v = { .kind = lists_find("nodes"), .read = read_nodes };
+	struct view v = { .kind = &lists_node, .read = read_nodes };
 	struct table t;
 	char why[512];
 	const char *cluster = cluster_named(&argc, argv);

@@ -46,7 +46,7 @@ static int
 add_node(struct listing *sum, struct client *c, char *why, size_t n)
 {
 	struct listing l;
-	int e = listing_read(&l, c, "nodes", node, why, n);
+	int e = listing_read(&l, c, "node", node, why, n);
 
 	if (e < 0)
 		return e;

@@ -48,6 +48,27 @@ set_cell(struct listing *l, struct listing_cell *c, enum table_kind kind, const 
 	return e;
 }
 
+/* a map of texts or numbers as a=b,c=d; m is behind its head */
+static int
+set_map(struct listing *l, struct listing_cell *c, struct mp m, size_t n)
+{
+	struct mp_tok key, val;
+	int e = 0;
+
+	*c = (struct listing_cell){ .none = n == 0, .off = l->text.len };
+	for (size_t i = 0; i < n && e == 0; i++) {
+		if (mp_next(&m, &key) < 0 || key.kind != MP_STR || mp_next(&m, &val) < 0)
+			return ERR_PROTO;
+		e = buf_printf(&l->text, "%s%.*s=", i ? "," : "", (int)key.n, (const char *)key.p);
+		if (e == 0 && val.kind == MP_STR)
+			e = buf_add(&l->text, val.p, val.n);
+		else if (e == 0)
+			e = buf_printf(&l->text, "%.17g", val.kind == MP_INT ? (double)val.i : val.kind == MP_FLOAT ? val.d : 0.);
+	}
+	c->len = l->text.len - c->off;
+	return e;
+}
+
 static int
 add_row(struct listing *l)
 {
@@ -83,8 +104,13 @@ on_row(void *arg, struct span row)
 		at = m;
 		if (mp_skip(&m) < 0 || ((e = mp_next(&at, &v)) < 0 && e != ERR_VALUE))
 			return ERR_PROTO;
-		if ((c = column(l, (const char *)key.p, key.n)) < l->ncol &&
-		    (e = set_cell(l, &l->cell[(l->len - 1) * l->ncol + c], l->cols[c].kind, &v)) < 0)
+		if ((c = column(l, (const char *)key.p, key.n)) == l->ncol)
+			continue;
+		if (e == 0 && v.kind == MP_MAP)
+			e = set_map(l, &l->cell[(l->len - 1) * l->ncol + c], at, v.n);
+		else
+			e = set_cell(l, &l->cell[(l->len - 1) * l->ncol + c], l->cols[c].kind, &v);
+		if (e < 0)
 			return e;
 	}
 	return 0;

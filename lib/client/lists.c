@@ -5,7 +5,8 @@ static const struct table_col nodes[] = {
 	{ "name", TABLE_STRING }, { "state", TABLE_STRING }, { "cpus", TABLE_FLOAT }, { "cpus_free", TABLE_FLOAT },
 	{ "gpus", TABLE_FLOAT }, { "memory", TABLE_BYTES }, { "arena", TABLE_BYTES }, { "arena_used", TABLE_BYTES },
 	{ "workers", TABLE_UINT }, { "drivers", TABLE_UINT }, { "pid", TABLE_UINT }, { "uptime", TABLE_AGE },
-	{ "address", TABLE_STRING }, { 0 }
+	{ "address", TABLE_STRING }, { "waiting", TABLE_UINT }, { "labels", TABLE_STRING }, { "node", TABLE_UINT },
+	{ "why", TABLE_STRING }, { 0 }
 };
 static const struct table_col workers[] = {
 	{ "pid", TABLE_UINT }, { "state", TABLE_STRING }, { "fn", TABLE_STRING }, { "task", TABLE_STRING },
@@ -50,7 +51,7 @@ static const struct table_col owners[] = {
 };
 
 const struct list_kind lists[] = {
-	{ .name = "nodes", .cols = nodes, .key = { "pid" } },
+	{ .name = "nodes", .cols = nodes, .key = { "node" } },
 	{ .name = "workers", .cols = workers, .key = { "pid" }, .blank = { "since", "job", "actor" } },
 	{ .name = "tasks", .cols = tasks, .key = { "id", "worker" }, .blank = { "since", "attempt", "worker", "job" } },
 	{ .name = "actors", .cols = actors, .key = { "actor" }, .blank = { "pid", "job" } },
@@ -62,6 +63,7 @@ const struct list_kind lists[] = {
 };
 const char *const lists_names[] = { "nodes", "workers", "tasks", "actors", "objects", "mem", "groups", "sets", NULL };
 const struct list_kind lists_kept = { .name = "objects", .cols = objects, .key = { "id" }, .blank = { "job" }, .only = "kept=true" };
+const struct list_kind lists_node = { .name = "nodes", .cols = nodes, .key = { "pid" }, .of = "node" };
 const struct list_kind lists_owners = { .name = "memory", .cols = owners, .key = { "owner" }, .blank = { "job" }, .down = true };
 
 const struct list_kind *

@@ -27,6 +27,7 @@ struct list_kind {
 extern const struct list_kind lists[];		/* of rstat; the last has no name */
 extern const char *const lists_names[];		/* theirs, NULL-ended */
 extern const struct list_kind lists_kept;	/* objects that the node keeps */
+extern const struct list_kind lists_node;	/* nodes, but only the one that is asked */
 extern const struct list_kind lists_owners;	/* how much there is, by owner */
 
 const struct list_kind *lists_find(const char *name);	/* or NULL */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/err.h"
 #include "base/hash.h"
+#include "core/alive.h"
 #include "core/control_fx.h"
 #include "core/numbers.h"
 #include "wire/mp.h"
@@ -12,7 +13,10 @@
 struct node {
 	uint32_t number;
 	uint64_t peer;			/* 0: not connected */
-	uint64_t lost;			/* when it is given up, if it is not connected */
+	uint64_t heard;			/* when it was disconnected, or its last heartbeat came; 0: neither since our start */
+	uint64_t goes;			/* the limit that it goes by, as long as it may not have heard of ours */
+	bool beats;			/* it is on another machine */
+	bool before;			/* it has not come back since our start */
 };
 
 struct job {
@@ -161,12 +165,7 @@ set(struct buf *b, struct span s)
 static struct node *
 node_of(const struct control *c, uint64_t peer)
 {
-	struct map_iter it = MAP_ITER;
-
-	while (map_next(&c->nodes, &it))
-		if (((struct node *)it.val)->peer == peer)
-			return it.val;
-	return NULL;
+	return map_get(&c->peers, peer);
 }
 
 static void
@@ -214,9 +213,10 @@ node_heir(struct control *c, const struct node *n, const struct msg_node_join *m
 }
 
 static int
-on_join(struct control *c, uint64_t peer, const struct frame *f, struct control_out *o)
+on_join(struct control *c, uint64_t now, uint64_t peer, const struct frame *f, struct control_out *o)
 {
 	struct msg_node_join m;
+	struct control_fx *fx;
 	struct node *n;
 	char key[32];
 	int e;
@@ -226,6 +226,10 @@ on_join(struct control *c, uint64_t peer, const struct frame *f, struct control_
 	if (node_of(c, peer) || m.node > UINT32_MAX)
 		return ERR_PROTO;
 	n = m.node ? map_get(&c->nodes, m.node) : NULL;
+	if (n == NULL && m.node) {
+		fail(o, peer, 0, -ESTALE, "node %u was given up, and its number is not used again", (unsigned)m.node);
+		return 0;
+	}
 	if (n == NULL) {
 		if ((n = calloc(1, sizeof *n)) == NULL)
 			return -ENOMEM;
@@ -243,8 +247,63 @@ on_join(struct control *c, uint64_t peer, const struct frame *f, struct control_
 		if (m.heir)
 			node_heir(c, n, &m, o);
 	}
+	map_del(&c->peers, n->peer);
 	n->peer = peer;
-	SEND(o, peer, node_joined, .node = n->number, .epoch = c->epoch);
+	if (map_put(&c->peers, peer, n) < 0) {
+		n->peer = 0;
+		return -ENOMEM;
+	}
+	n->goes = m.node ? c->told_limit : 0;
+	n->beats = m.beats != 0;
+	n->heard = now;
+	c->nbefore -= n->before;
+	n->before = false;
+	fx = control_fx_add(o, CONTROL_FX_UP);
+	fx->peer = peer;
+	fx->node = n->number;
+	SEND(o, peer, node_joined, .node = n->number, .epoch = c->epoch, .limit = m.beats ? alive_limit(c->limit) : 0);
+	if (o->at == 0 && n->beats)
+		o->at = now + c->limit;
+	return 0;
+}
+
+/* It has left, or is given up for what text says: nothing that ran there runs. */
+static void
+node_end(struct control *c, struct node *n, const char *text, struct control_out *o)
+{
+	size_t at, len = strlen(text);
+	struct control_fx *fx;
+	char key[32];
+
+	node_over(c, n, o);
+	node_key(key, n->number);
+	put(o, key, NULL, 0);
+	if (n->peer && *text)
+		fail(o, n->peer, 0, -ESTALE, "node %u was given up: %s", n->number, text);
+	at = o->bytes.len;
+	if (buf_add(&o->bytes, text, len) < 0)
+		len = 0;
+	fx = control_fx_add(o, CONTROL_FX_DOWN);
+	fx->node = n->number;
+	fx->peer = n->peer;
+	fx->val = at;
+	fx->nval = len;
+	map_del(&c->peers, n->peer);
+	map_del(&c->nodes, n->number);
+	c->nbefore -= n->before;
+	free(n);
+}
+
+static int
+on_heartbeat(struct node *n, uint64_t now, const struct frame *f)
+{
+	struct msg_heartbeat m;
+	int e = msg_get_heartbeat(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	n->heard = now;
+	n->goes = alive_dead(m.limit);
 	return 0;
 }
 
@@ -358,15 +417,17 @@ on_actor_note(struct control *c, struct node *n, const struct frame *f, struct c
 }
 
 static int
-take(struct control *c, uint64_t peer, const struct frame *f, struct control_out *o)
+take(struct control *c, uint64_t now, uint64_t peer, const struct frame *f, struct control_out *o)
 {
 	struct node *n;
 
 	if (f->type == MSG_NODE_JOIN_T)
-		return on_join(c, peer, f, o);
+		return on_join(c, now, peer, f, o);
 	if ((n = node_of(c, peer)) == NULL)
 		return ERR_PROTO;
 	switch (f->type) {
+	case MSG_HEARTBEAT_T: return on_heartbeat(n, now, f);
+	case MSG_BYE_T: node_end(c, n, "", o); return 0;
 	case MSG_JOB_NEW_T: return on_job_new(c, n, f, o);
 	case MSG_JOB_END_T: return on_job_end(c, f, o);
 	case MSG_ACTOR_NEW_T: return on_actor_new(c, n, f, o);
@@ -383,7 +444,7 @@ seal(struct control *c, size_t from, struct control_out *o)
 	bool wrote = false;
 
 	for (size_t i = from; i < o->n; i++)
-		wrote |= o->fx[i].kind != CONTROL_FX_SEND;
+		wrote |= o->fx[i].kind == CONTROL_FX_PUT || o->fx[i].kind == CONTROL_FX_DEL;
 	c->commit += wrote;
 	for (size_t i = from; i < o->n; i++)
 		o->fx[i].commit = c->commit;
@@ -395,8 +456,7 @@ control_step(struct control *c, uint64_t now, uint64_t peer, const struct frame 
 	size_t from = o->n;
 	int e;
 
-	(void)now;
-	e = take(c, peer, f, o);
+	e = take(c, now, peer, f, o);
 	seal(c, from, o);
 	return e;
 }
@@ -409,37 +469,52 @@ control_gone(struct control *c, uint64_t now, uint64_t peer, struct control_out 
 	kv_peer_gone(&c->kv, peer);
 	if (n == NULL)			/* another daemon of it has joined */
 		return;
+	map_del(&c->peers, peer);
 	n->peer = 0;
-	n->lost = now + CONTROL_LOST;
+	n->heard = now;
 	control_tick(c, now, o);
+}
+
+/* No node goes by a longer limit than is on the disk: after a start that long is waited at least. */
+static void
+note_limit(struct control *c, uint64_t longest, struct control_out *o)
+{
+	longest = longest > c->limit ? longest : c->limit;
+	if (c->told_limit < longest || (c->told_limit > longest && c->nbefore == 0)) {
+		c->told_limit = longest;
+		put_number(o, "limit", longest);
+	}
 }
 
 void
 control_tick(struct control *c, uint64_t now, struct control_out *o)
 {
+	uint64_t longest = 0, lost;
 	struct map_iter it = MAP_ITER;
 	size_t from = o->n;
-	char key[32];
+	char text[80];
 
 	o->at = 0;
 	while (map_next(&c->nodes, &it)) {
 		struct node *n = it.val;
 
-		if (n->peer)
+		longest = n->goes > longest ? n->goes : longest;
+		if (n->peer && !n->beats)
 			continue;
-		if (n->lost == 0)		/* known from before our start */
-			n->lost = now + CONTROL_LOST;
-		if (n->lost > now) {
-			if (o->at == 0 || n->lost < o->at)
-				o->at = n->lost;
+		if (n->heard == 0)		/* known from before our start */
+			n->heard = now;
+		lost = n->before ? c->told_limit : n->goes;
+		lost = n->heard + (lost > c->limit ? lost : c->limit);
+		if (lost > now) {
+			if (o->at == 0 || lost < o->at)
+				o->at = lost;
 			continue;
 		}
-		node_over(c, n, o);
-		node_key(key, n->number);
-		put(o, key, NULL, 0);
-		map_del(&c->nodes, n->number);
-		free(n);
+		snprintf(text, sizeof text, n->peer ? "nothing was heard of it for %.1f s" : "it was disconnected for %.1f s",
+		    (double)(now - n->heard) / 1e9);
+		node_end(c, n, text, o);
 	}
+	note_limit(c, longest, o);
 	seal(c, from, o);
 }
 
@@ -448,7 +523,7 @@ control_tick(struct control *c, uint64_t now, struct control_out *o)
 void
 control_init(struct control *c, uint64_t epoch)
 {
-	*c = (struct control){ .epoch = epoch };
+	*c = (struct control){ .epoch = epoch, .limit = ALIVE_DEAD };
 	kv_init(&c->kv);
 }
 
@@ -485,7 +560,7 @@ load_act(struct control *c, struct mp *r)
 	return 0;
 }
 
-/* It has until CONTROL_LOST after our start to come back. */
+/* It has the whole limit from our start on to come back. */
 static int
 load_node(struct control *c, struct mp *r)
 {
@@ -499,6 +574,8 @@ load_node(struct control *c, struct mp *r)
 		return -ENOMEM;
 	}
 	n->number = (uint32_t)t.u;
+	n->before = true;
+	c->nbefore++;
 	return 0;
 }
 
@@ -513,6 +590,7 @@ control_load(struct control *c, const void *key, size_t nkey, const void *val, s
 		{ "next/job", offsetof(struct control, next_job) },
 		{ "next/actor", offsetof(struct control, next_actor) },
 		{ "next/revision", offsetof(struct control, kv.rev) },
+		{ "limit", offsetof(struct control, told_limit) },
 	};
 	struct mp r = mp_read(val, nval);
 	struct mp_tok t;
@@ -553,6 +631,9 @@ control_check(const struct control *c)
 		for (const struct act *a = it.val; a; a = a->next)
 			chained++;
 	CHECK(named == chained);
+	it = (struct map_iter)MAP_ITER;
+	while (map_next(&c->peers, &it))
+		CHECK(((const struct node *)it.val)->peer == it.key && map_get(&c->nodes, ((const struct node *)it.val)->number) == it.val);
 	return kv_check(&c->kv);
 }
 
@@ -571,6 +652,7 @@ control_release(struct control *c)
 		free(it.val);
 	map_release(&c->actors);
 	map_release(&c->nodes);
+	map_release(&c->peers);
 	map_release(&c->jobs);
 	map_release(&c->names);
 	kv_release(&c->kv);

@@ -2,8 +2,10 @@
  * control - the control store's decisions: nodes, jobs, actors by number and by name, and the key-value store
  * (core/kv.h), purely.
  *
- * Peers are nodes; they send NODE_JOIN, JOB_NEW, JOB_END, ACTOR_NEW, ACTOR_FIND, ACTOR_NOTE and KV_… (wire/msg.h)
- * and get frames back.  Numbers of nodes, jobs and actors are never used again.  A name is taken as long as its actor is
+ * Peers are nodes; they send NODE_JOIN, HEARTBEAT, JOB_NEW, JOB_END, ACTOR_NEW, ACTOR_FIND, ACTOR_NOTE, KV_… (wire/msg.h)
+ * and BYE, and get frames back.  A node is given up when it was disconnected for the limit, one of another machine also
+ * when no HEARTBEAT came for so long; the caller says that one came (alive.h has the time to call with), and hears with
+ * UP and DOWN which nodes there are.  Numbers of nodes, jobs and actors are never used again.  A name is taken as long as its actor is
  * not dead.  What must survive a restart goes out as PUT and DEL effects with the number of their commit, and every
  * frame names the commit that it depends on: it may leave once that is durable.  A daemon without a disk
  * writes both down for the one that follows it.
@@ -24,13 +26,14 @@
 #include "wire/msg.h"
 
 #define CONTROL_LAYOUT 1u		/* of the durable keys and values */
-#define CONTROL_LOST UINT64_C(3000000000)	/* ns that a node may be disconnected */
-
 struct control {
+	uint64_t limit;			/* rw, before anything is loaded: ns until a node is given up */
 	uint64_t epoch;			/* ro: raised at each start */
+	size_t nbefore;			/* ro: nodes of before the start that have neither come back nor been given up */
 	uint64_t commit;		/* ro: number of the last commit asked for */
 	uint64_t next_node, next_job, next_actor;	/* private from here: last numbers given */
-	struct map nodes, jobs, actors, names;
+	struct map nodes, peers, jobs, actors, names;
+	uint64_t told_limit;		/* the longest that some node may go by */
 	struct kv kv;			/* kv.rev is loaded as the other numbers are */
 };
 
@@ -38,10 +41,13 @@ enum control_fx_kind {
 	CONTROL_FX_SEND,	/* frame for peer, once commit is durable */
 	CONTROL_FX_PUT,		/* key, val: part of commit */
 	CONTROL_FX_DEL,		/* key: part of commit */
+	CONTROL_FX_UP,		/* node joined as peer: it may be told to others once commit is durable */
+	CONTROL_FX_DOWN,	/* node is given up, in val why, or has left; peer, if not 0, to be dropped; once commit is durable */
 };
 
 struct control_fx {
 	enum control_fx_kind kind;
+	uint32_t node;
 	uint64_t peer, commit;
 	size_t key, nkey, val, nval;	/* in bytes; a frame is val */
 };

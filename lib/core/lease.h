@@ -134,6 +134,7 @@ void	lease_bind(struct lease_core *c, uint64_t lease, uint32_t worker);
 uint64_t lease_devices(const struct lease_core *c, uint32_t worker);	/* GPUs of its lease */
 /* of a need that does not fit now: "1 GPU: 0 of 4 free"; false if it fits */
 bool	lease_lacks(const struct lease_core *c, const struct res *need, char *text, size_t n);
+uint64_t lease_waiting(const struct lease_core *c);	/* how many leases are waited for */
 bool	lease_live(const struct lease_core *c, uint64_t lease);
 bool	lease_of(const struct lease_core *c, uint32_t worker, uint64_t *lease, uint32_t *submitter);
 struct res lease_need(const struct lease_core *c, uint32_t worker);	/* what its lease holds; zeros if idle */

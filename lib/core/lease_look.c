@@ -162,3 +162,16 @@ lease_check(const struct lease_core *c)
 	}
 	return 0;
 }
+
+uint64_t
+lease_waiting(const struct lease_core *c)
+{
+	uint64_t n = 0;
+
+	list_each(l, &c->demands) {
+		const struct demand *d = list_entry(l, struct demand, link);
+
+		n += d->want > d->have ? d->want - d->have : 0;
+	}
+	return n;
+}

@@ -24,8 +24,8 @@ dirty(struct conn *c)
 		list_add_tail(&c->set->dirty, &c->link);
 }
 
-static size_t
-unsent(const struct conn *c)
+size_t
+conn_unsent(const struct conn *c)
 {
 	return c->out.len + (c->tls ? c->tls->out.len : 0);
 }
@@ -34,7 +34,7 @@ unsent(const struct conn *c)
 static bool
 count(struct conn *c)
 {
-	size_t n = c->in.len + unsent(c);
+	size_t n = c->in.len + conn_unsent(c);
 
 	c->set->held += n - c->counted;
 	c->counted = n;
@@ -57,7 +57,7 @@ fill_secure(struct conn *c)
 		if ((k = tls_read(c->tls, c->in.data + c->in.len, CONN_TURN)) > 0)
 			c->in.len += (size_t)k;
 	} while (k > 0);
-	if (unsent(c))
+	if (conn_unsent(c))
 		dirty(c);
 	return (int)k;
 }
@@ -172,7 +172,7 @@ flush(struct conn *c)
 	bool some = false;
 	int e = 0;
 
-	while (unsent(c) && (e = send_some(c)) > 0)
+	while (conn_unsent(c) && (e = send_some(c)) > 0)
 		some = true;
 	if (some && c->on_sent)
 		c->on_sent(c);
@@ -180,7 +180,7 @@ flush(struct conn *c)
 		c->mark_bytes = CONN_MARK;
 	if (c->out.len == 0 && c->out.cap > 1 << 20)
 		buf_release(&c->out);
-	if (!count(c) && unsent(c))
+	if (!count(c) && conn_unsent(c))
 		return -ENOBUFS;
 	return e < 0 && e != -EAGAIN && e != -EINTR && e != -ETOOMANYREFS ? e : 0;
 }
@@ -327,7 +327,7 @@ conn_secured(const struct conn *c)
 bool
 conn_waits(const struct conn *c)
 {
-	return unsent(c) > 0;
+	return conn_unsent(c) > 0;
 }
 
 const char *
@@ -342,9 +342,9 @@ conn_end(struct conn *c)
 {
 	if (c->ended)
 		return;
-	while (!c->broken && unsent(c) && send_some(c) > 0)
+	while (!c->broken && conn_unsent(c) && send_some(c) > 0)
 		;
-	if (c->tls && c->tls->ready && !unsent(c)) {
+	if (c->tls && c->tls->ready && !conn_unsent(c)) {
 		tls_end(c->tls);
 		send_some(c);
 	}
@@ -374,7 +374,7 @@ conn_done(struct conn *c, size_t at, int e, const int *fds, unsigned n, unsigned
 		else
 			c->mark = m, c->capmark = cap;
 	}
-	if (e < 0 || (n && c->tls) || c->ended || c->broken || unsent(c) > c->mark_bytes) {
+	if (e < 0 || (n && c->tls) || c->ended || c->broken || conn_unsent(c) > c->mark_bytes) {
 		for (unsigned i = 0; i < n; i++)
 			if (take >> i & 1)
 				close(fds[i]);

@@ -70,6 +70,13 @@ on_fail(struct node *n, const struct frame *f)
 	struct ask *a;
 	int e = msg_get_fail(&m, f->body, f->len);
 
+	if (e == 0 && m.req == 0 && m.code == -ESTALE) {
+		char why[NODE_MESSAGE];
+
+		snprintf(why, sizeof why, "%.*s", (int)m.text.n, (const char *)m.text.p);
+		fence_out(n, why);
+		return 0;
+	}
 	if (e == 0 && m.req == 0) {	/* it ends, and says why */
 		snprintf(n->gcs_why, sizeof n->gcs_why, "%.*s", (int)m.text.n, (const char *)m.text.p);
 		node_log(n, 0, "%s", n->gcs_why);
@@ -113,19 +120,27 @@ ctl_frame(struct node *n, const struct frame *f)
 	case MSG_NODE_JOINED_T:
 		if ((e = msg_get_node_joined(&joined, f->body, f->len)) < 0)
 			return e;
-		if (joined.epoch < n->epoch || joined.node == 0 || joined.node > UINT32_MAX)
-			return ERR_PROTO;	/* an older store */
-		if (n->number && n->number != joined.node) {
-			node_log(n, 0, "the control store gave this node up: it ends, its ids may not be used again");
-			node_end(n, ERR_CLOSED);
+		if (joined.epoch < n->epoch) {
+			node_log(n, 0, "the control store is an older one, started %llu times and not %llu: what it had promised is lost",
+			    (unsigned long long)joined.epoch, (unsigned long long)n->epoch);
 			return ERR_PROTO;
 		}
+		if (joined.node == 0 || joined.node > UINT32_MAX || (n->number && n->number != joined.node))
+			return ERR_PROTO;
 		if (n->number && n->far)
 			far_joined(n);
+		if (n->far)
+			far_good(n);
 		n->epoch = joined.epoch;
 		n->number = (uint32_t)joined.node;
 		n->joined = true;
+		nodes_joined(n);
+		fence_joined(n, joined.limit);
 		return 0;
+	case MSG_NODES_T:
+		return nodes_frame(n, f);
+	case MSG_HEARTBEAT_T:
+		return fence_frame(n, f);
 	case MSG_JOB_T:
 		if ((e = msg_get_job(&job, f->body, f->len)) < 0)
 			return e;
@@ -184,7 +199,7 @@ run_inside(struct node *n)
 
 		*o = (struct control_out){ .at = now.at };
 		for (size_t i = 0; i < now.n; i++)
-			if (now.fx[i].kind != CONTROL_FX_SEND)
+			if (now.fx[i].kind == CONTROL_FX_PUT || now.fx[i].kind == CONTROL_FX_DEL)
 				write_down(n, &now.fx[i], now.bytes.data);
 		for (size_t i = 0; i < now.n; i++)
 			if (now.fx[i].kind == CONTROL_FX_SEND && frame_parse(&f, now.bytes.data + now.fx[i].val,
@@ -220,7 +235,7 @@ ctl_send(struct node *n)
 static void
 join(struct node *n)
 {
-	struct buf procs = BUF_INIT, jobs = BUF_INIT, actors = BUF_INIT;
+	struct buf procs = BUF_INIT, jobs = BUF_INIT, actors = BUF_INIT, custom = BUF_INIT;
 	struct msg_node_join m = { .name = span_str(n->name), .cpus = (uint64_t)n->lease.total.v[RES_CPU],
 	    .memory = (uint64_t)n->lease.total.v[RES_MEM], .pid = (uint64_t)getpid(), .node = n->number,
 	    .heir = n->heir && !n->joined_once };
@@ -235,15 +250,19 @@ join(struct node *n)
 	m.procs = span_buf(&procs);
 	m.jobs = span_buf(&jobs);
 	m.actors = span_buf(&actors);
+	nodes_join(n, &m, &custom);
 	n->joined_once = true;
 	if (n->gcs == NULL) {
 		if (msg_put_node_join(&n->ctl, &m) == 0)
 			ctl_send(n);
+		nodes_alone(n, &m);
 	} else {
 		size_t at = conn_out(n->gcs)->len;
 
 		conn_done(n->gcs, at, msg_put_node_join(conn_out(n->gcs), &m), NULL, 0, 0);
+		fence_join(n);
 	}
+	buf_release(&custom);
 	buf_release(&procs);
 	buf_release(&jobs);
 	buf_release(&actors);
@@ -275,6 +294,8 @@ again_later(struct node *n)
 	if (n->gcs_at && now - n->gcs_at > CLOCK_SEC / 50)
 		n->gcs_failed = 0;
 	n->gcs_at = 0;
+	if (n->number && n->o.join && n->gcs_failed > 2)
+		n->gcs_failed = 2;		/* every refusal counts, fence_nobody */
 	n->ctl_at = now + (CLOCK_SEC / 10 << n->gcs_failed);
 	if (n->gcs_failed < 5)
 		n->gcs_failed++;
@@ -292,6 +313,8 @@ gcs_close(struct conn *c, int e)
 
 	if (n->o.join)
 		far_closed(n, c, e);
+	if (n->o.join && e == -ECONNREFUSED)
+		far_refused(n);
 	snprintf(why, sizeof why, "%s: it may or may not have been done", n->gcs_why[0] ? n->gcs_why : "the control store went away");
 	n->gcs_why[0] = '\0';
 	n->gcs = NULL;
@@ -413,27 +436,60 @@ up:
 
 /* --- start and end -------------------------------------------------------------------------------------------------------- */
 
+static bool
+waits(const struct node *n)		/* for the answer to NODE_JOIN */
+{
+	return !n->joined && !n->stopping && n->gcs;
+}
+
+/* One that was given up has no other way to go on: it tries until it is let in, or told to end. */
+static void
+join_patiently(struct node *n)
+{
+	char why[NODE_MESSAGE] = "";
+
+	if (gcs_connect(n, why, sizeof why) < 0) {
+		node_log(n, 0, "%s", why);
+		again_later(n);
+	}
+	while (!n->joined && !n->stopping)
+		ev_run(n->loop, EVRUN_ONCE);
+	if (n->joined)
+		node_log(n, 0, "joined %s as node %u", n->o.join ? n->o.join : "the control store", n->number);
+}
+
+static int
+join_outside(struct node *n, char *why, size_t nwhy)
+{
+	int e;
+
+	if (n->o.again)
+		join_patiently(n);
+	while (!n->joined && !n->stopping) {
+		if ((e = gcs_connect(n, why, nwhy)) < 0)
+			return e;
+		while (waits(n))
+			ev_run(n->loop, EVRUN_ONCE);
+		if (!n->o.join || !far_more(n))
+			break;
+	}
+	if (n->joined && !n->stopping)
+		return 0;
+	if (n->stopping)
+		return n->self.fenced ? -ESTALE : -EINTR;
+	if (n->o.join)
+		snprintf(why, nwhy, "%s", far_why(n));
+	else
+		snprintf(why, nwhy, "the control store refused this node");
+	return ERR_CLOSED;
+}
+
 /* The node has its number when this returns. */
 int
 ctl_start(struct node *n, char *why, size_t nwhy)
 {
-	int e;
-
-	if (n->o.lasting) {
-		do {
-			if ((e = gcs_connect(n, why, nwhy)) < 0)
-				return e;
-			while (!n->joined && n->gcs)
-				ev_run(n->loop, EVRUN_ONCE);
-		} while (!n->joined && n->o.join && far_more(n));
-		if (n->joined)
-			return 0;
-		if (n->o.join)
-			snprintf(why, nwhy, "%s", far_why(n));
-		else
-			snprintf(why, nwhy, "the control store refused this node");
-		return ERR_CLOSED;
-	}
+	if (n->o.lasting)
+		return join_outside(n, why, nwhy);
 	if ((n->control = malloc(sizeof *n->control)) == NULL)
 		return -ENOMEM;
 	control_init(n->control, 1);
@@ -468,6 +524,8 @@ ctl_stop(struct node *n)
 {
 	struct map_iter it = MAP_ITER;
 
+	if (n->gcs && n->joined)		/* it need not wait for us to come back */
+		SEND_CONN(n->gcs, bye, .reason = 0);
 	if (n->gcs)
 		conn_end(n->gcs);
 	n->gcs = NULL;

@@ -12,6 +12,8 @@ struct far {
 	struct tcp_name name;
 	struct addrinfo *all, *next;	/* next: NULL begins anew */
 	struct tls_ctx *tls;
+	struct sockaddr_storage tried, good;	/* the last address; the one where we joined */
+	uint64_t tried_at;
 	char why[NODE_MESSAGE];
 };
 
@@ -68,8 +70,13 @@ far_connect(struct node *n, char *why, size_t nwhy)
 		}
 		f->next = f->all;
 	}
-	for (; f->next && fd < 0; f->next = f->next->ai_next)
-		fd = tcp_connect(f->next);
+	for (; f->next && fd < 0; f->next = f->next->ai_next) {
+		memset(&f->tried, 0, sizeof f->tried);
+		memcpy(&f->tried, f->next->ai_addr, f->next->ai_addrlen);
+		f->tried_at = clock_ns();
+		if ((fd = tcp_connect(f->next)) == -ECONNREFUSED)
+			far_refused(n);
+	}
 	if (fd < 0)
 		snprintf(why, nwhy, "cannot join '%s': %s", n->o.join, err_str(fd));
 	return fd;
@@ -109,6 +116,25 @@ far_joined(struct node *n)
 {
 	node_log(n, 0, "joined %s again", n->o.join);
 	n->far->why[0] = '\0';
+}
+
+void
+far_good(struct node *n)
+{
+	n->far->good = n->far->tried;
+}
+
+/*
+ * A store that is started waits the whole limit for its nodes, so nobody gives us up before that, counted from our try.
+ * Refused means that the other machine is there and nobody listens; silence may be a cable that was cut, and says nothing.
+ */
+void
+far_refused(struct node *n)
+{
+	const struct far *f = n->far;
+
+	if (memcmp(&f->tried, &f->good, sizeof f->tried) == 0)
+		fence_nobody(n, f->tried_at);
 }
 
 bool

@@ -9,13 +9,8 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/map.h"
-#include "core/control.h"
-#include "loop/conn.h"
-#include "loop/listener.h"
 #include "loop/tls.h"
-#include "node/gcs.h"
-#include "node/gcs_disk.h"
+#include "node/gcs_inner.h"
 #include "node/node.h"
 #include "os/dir.h"
 #include "os/fd.h"
@@ -29,52 +24,29 @@ enum {
 	BACKLOG = 32 << 20,		/* bytes of changes that wait for the disk: then nothing more is read */
 };
 
-struct peer {
-	struct gcs *g;
-	uint64_t number;
-	struct conn *c;
-	double since;
-	bool joined;
-	struct list link;		/* in g->strangers until it has joined */
-};
-
-struct gcs {
-	struct ev_loop *loop;
-	struct conn_set conns;
-	struct listener listen, door;	/* door: for other machines */
-	struct tls_ctx *tls;
-	ev_timer limit;			/* runs while somebody is a stranger */
-	ev_signal term, intr;
-	ev_timer timer;
-	ev_async committed;
-	ev_prepare turn;
-	struct gcs_opts o;
-	struct control core;
-	struct control_out out;		/* of this turn */
-	struct map peers;		/* number -> struct peer * */
-	uint64_t next_peer;
-	int dir, state, lock, result;	/* dir: of the socket */
-	bool listening, open, paused;
-	unsigned nstrangers;
-	struct list strangers;		/* oldest first */
-	struct gcs_batch *waiting, **waiting_end;	/* frames whose commits are under way, oldest first */
-	struct gcs_disk disk;
-};
-
 /* --- sending what is durable ------------------------------------------------------------------------------------------ */
 
+static void	drop(struct gcs_peer *p, int e);
+
+/* what others are told, once what it depends on is durable */
 static void
 send_batch(struct gcs *g, const struct control_out *o)
 {
 	for (size_t i = 0; i < o->n; i++) {
-		const struct peer *p = o->fx[i].kind == CONTROL_FX_SEND ? map_get(&g->peers, o->fx[i].peer) : NULL;
-		struct conn *c = p ? p->c : NULL;
-		size_t at;
+		const struct control_fx *fx = &o->fx[i];
+		struct gcs_peer *p = fx->peer ? map_get(&g->peers, fx->peer) : NULL;
 
-		if (c == NULL)
-			continue;
-		at = conn_out(c)->len;
-		conn_done(c, at, buf_add(conn_out(c), o->bytes.data + o->fx[i].val, o->fx[i].nval), NULL, 0, 0);
+		if (fx->kind == CONTROL_FX_SEND && p) {
+			size_t at = conn_out(p->c)->len;
+
+			conn_done(p->c, at, buf_add(conn_out(p->c), o->bytes.data + fx->val, fx->nval), NULL, 0, 0);
+		} else if (fx->kind == CONTROL_FX_UP && p) {
+			gcs_nodes_up(p, fx->node);
+		} else if (fx->kind == CONTROL_FX_DOWN) {
+			gcs_nodes_down(g, fx->node, span_of(o->bytes.data + fx->val, fx->nval));
+			if (p && fx->nval)
+				drop(p, ERR_CLOSED);
+		}
 	}
 }
 
@@ -88,7 +60,7 @@ pause_all(struct gcs *g, bool on)
 		return;
 	g->paused = on;
 	while (map_next(&g->peers, &it))
-		conn_pause(((struct peer *)it.val)->c, on);
+		conn_pause(((struct gcs_peer *)it.val)->c, on);
 }
 
 /* Request 0: to all nodes, before the end; what waits for the failed commit is not answered. */
@@ -145,9 +117,15 @@ wake(void *arg)				/* in the committer's thread */
 	ev_async_send(g->loop, &g->committed);
 }
 
-/* effects of the same kind only, with their bytes */
+static bool
+is_write(const struct control_fx *fx)
+{
+	return fx->kind == CONTROL_FX_PUT || fx->kind == CONTROL_FX_DEL;
+}
+
+/* what is written only, or what is not, with its bytes */
 static struct gcs_batch *
-part(const struct control_out *o, bool sends)
+part(const struct control_out *o, bool writes)
 {
 	struct gcs_batch *b = calloc(1, sizeof *b);
 
@@ -158,7 +136,7 @@ part(const struct control_out *o, bool sends)
 		return NULL;
 	}
 	for (size_t i = 0; i < o->n; i++)
-		if ((o->fx[i].kind == CONTROL_FX_SEND) == sends)
+		if (is_write(&o->fx[i]) == writes)
 			b->out.fx[b->out.n++] = o->fx[i];
 	return b;
 }
@@ -170,8 +148,8 @@ hand_on(struct gcs *g)
 	struct gcs_batch *writes, *sends;
 	struct gcs_disk_state disk;
 
-	writes = part(&g->out, false);
-	sends = part(&g->out, true);
+	writes = part(&g->out, true);
+	sends = part(&g->out, false);
 	if (writes == NULL || sends == NULL) {
 		g->result = -ENOMEM;
 		ev_break(g->loop, EVBREAK_ALL);
@@ -214,12 +192,13 @@ on_turn(struct ev_loop *loop, ev_prepare *w, int revents)
 static void
 rearm(struct gcs *g)
 {
-	uint64_t now = clock_ns();
+	uint64_t now = gcs_now(g), most = g->nodes.clock.gap / 2, in;
 
 	ev_timer_stop(g->loop, &g->timer);
 	if (g->out.at) {
+		in = g->out.at > now ? g->out.at - now : 0;
 		ev_now_update(g->loop);
-		ev_timer_set(&g->timer, g->out.at > now ? (double)(g->out.at - now) / 1e9 : 0., 0.);
+		ev_timer_set(&g->timer, (double)(in < most ? in : most) / 1e9, 0.);
 		ev_timer_start(g->loop, &g->timer);
 	}
 }
@@ -230,14 +209,14 @@ on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	struct gcs *g = w->data;
 
 	(void)loop, (void)revents;
-	control_tick(&g->core, clock_ns(), &g->out);
+	control_tick(&g->core, gcs_now(g), &g->out);
 	rearm(g);
 }
 
 /* --- peers ------------------------------------------------------------------------------------------------------------------ */
 
 static void
-known(struct peer *p)			/* no stranger any more */
+known(struct gcs_peer *p)			/* no stranger any more */
 {
 	if (list_empty(&p->link))
 		return;
@@ -250,21 +229,33 @@ known(struct peer *p)			/* no stranger any more */
 static int
 on_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 {
-	struct peer *p = c->owner;
+	struct gcs_peer *p = c->owner;
+	struct gcs *g = p->g;
+	bool idle = g->out.at == 0;
+	int e;
 
 	(void)fds, (void)nfd;
-	if (f->type == MSG_NODE_JOIN_T && !p->joined) {
+	if (f->type == MSG_NODE_LOAD_T)
+		return gcs_nodes_load(p, f);
+	if (f->type == MSG_NODE_JOIN_T) {
+		if ((e = gcs_nodes_join(p, f)) < 0)
+			return e;
 		p->joined = true;
 		c->max = FRAME_MAX;
 		known(p);
 	}
-	return control_step(&p->g->core, clock_ns(), p->number, f, &p->g->out);
+	e = control_step(&g->core, gcs_now(g), p->number, f, &g->out);
+	if (e == 0 && f->type == MSG_HEARTBEAT_T)
+		gcs_nodes_beat(p, f);
+	if (idle && g->out.at)
+		rearm(g);
+	return e;
 }
 
 static void
 on_close(struct conn *c, int e)
 {
-	struct peer *p = c->owner;
+	struct gcs_peer *p = c->owner;
 	struct gcs *g = p->g;
 	char text[TCP_NAME], line[TCP_NAME + 200];
 
@@ -277,17 +268,18 @@ on_close(struct conn *c, int e)
 	}
 	known(p);
 	map_del(&g->peers, p->number);
-	control_gone(&g->core, clock_ns(), p->number, &g->out);
+	gcs_nodes_gone(p);
+	control_gone(&g->core, gcs_now(g), p->number, &g->out);
 	free(p);
 	rearm(g);
 }
 
 static void
-drop(struct peer *p)
+drop(struct gcs_peer *p, int e)
 {
 	struct conn *c = p->c;
 
-	on_close(c, ERR_CLOSED);
+	on_close(c, e);
 	conn_end(c);
 }
 
@@ -298,10 +290,10 @@ on_limit(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)revents;
 	list_each_safe(l, next, &g->strangers) {
-		struct peer *p = list_entry(l, struct peer, link);
+		struct gcs_peer *p = list_entry(l, struct gcs_peer, link);
 
 		if (p->c->tls && ev_now(loop) - p->since >= STRANGER_TIME)
-			drop(p);
+			drop(p, ERR_CLOSED);
 	}
 }
 
@@ -310,7 +302,7 @@ on_accept(struct listener *l, int fd, pid_t pid)
 {
 	struct gcs *g = l->owner;
 	struct conn *c = conn_new(&g->conns, fd);
-	struct peer *p = c ? calloc(1, sizeof *p) : NULL;
+	struct gcs_peer *p = c ? calloc(1, sizeof *p) : NULL;
 
 	(void)pid;
 	if (c == NULL) {
@@ -323,7 +315,8 @@ on_accept(struct listener *l, int fd, pid_t pid)
 		conn_end(c);
 		return;
 	}
-	*p = (struct peer){ .g = g, .number = g->next_peer, .c = c, .since = ev_now(g->loop) };
+	*p = (struct gcs_peer){ .g = g, .number = g->next_peer, .c = c, .since = ev_now(g->loop) };
+	list_init(&p->follower);
 	c->owner = p;
 	c->on_frame = on_frame;
 	c->on_close = on_close;
@@ -333,7 +326,7 @@ on_accept(struct listener *l, int fd, pid_t pid)
 	if (g->paused)
 		conn_pause(c, true);
 	if (g->nstrangers > STRANGERS)
-		drop(list_entry(g->strangers.next, struct peer, link));
+		drop(list_entry(g->strangers.next, struct gcs_peer, link), ERR_CLOSED);
 }
 
 static void
@@ -406,65 +399,6 @@ lock_dir(struct gcs *g, const char *path, char *why, size_t nwhy)
 	return 0;
 }
 
-/* the cluster's keys, made where there are none yet */
-static int
-keys(struct gcs *g, char *why, size_t nwhy)
-{
-	struct keys k = { .n = 1 };
-	int e = keys_read(&k, g->o.key, why, nwhy);
-
-	if (e == -ENOENT) {
-		k.n = 1;
-		if ((e = key_new(&k.key[0])) == 0)
-			e = keys_write(&k, g->o.key, 1, why, nwhy);
-		if (e == 0 && g->o.log) {
-			snprintf(why, nwhy, "made key %s, '%s': who has it may do all that you may", k.key[0].id, g->o.key);
-			g->o.log(0, why);
-		}
-	}
-	if (e == 0 && (g->tls = tls_ctx_new(&k)) == NULL) {
-		snprintf(why, nwhy, "no TLS 1.3 in this OpenSSL");
-		e = -ENOTSUP;
-	}
-	keys_wipe(&k);
-	return e;
-}
-
-static int
-open_door(struct gcs *g, char *why, size_t nwhy)
-{
-	struct addrinfo *a = NULL;
-	struct tcp_name t;
-	int e, fd = -1;
-
-	if (g->o.key == NULL) {
-		snprintf(why, nwhy, "no key, no listener: name the key file with --key or ROTA_KEY");
-		return -EINVAL;
-	}
-	if (tcp_parse(&t, g->o.listen) < 0) {
-		snprintf(why, nwhy, "cannot listen at '%s': expected HOST, HOST:PORT, [ADDRESS]:PORT or :PORT", g->o.listen);
-		return -EINVAL;
-	}
-	if ((e = tcp_resolve(&t, 1, &a)) == 0)
-		e = fd = tcp_listen(a);
-	if (a)
-		freeaddrinfo(a);
-	if (e < 0) {
-		snprintf(why, nwhy, "cannot listen at '%s': %s", g->o.listen, e == -ENOENT ? "no such host" : err_str(e));
-		return e;
-	}
-	if ((e = keys(g, why, nwhy)) < 0) {
-		close(fd);
-		return e;
-	}
-	listener_init(&g->door, g->loop, fd);
-	g->open = g->door.tcp = true;
-	g->door.owner = g;
-	g->door.on_accept = on_accept;
-	listener_start(&g->door);
-	return 0;
-}
-
 static int
 start(struct gcs *g, char *why, size_t nwhy)
 {
@@ -474,6 +408,7 @@ start(struct gcs *g, char *why, size_t nwhy)
 	if ((e = g->state = gcs_dir(g->o.dir, path, sizeof path, why, nwhy)) < 0 || (e = lock_dir(g, path, why, nwhy)) < 0 ||
 	    (e = gcs_disk_load(&g->disk, g->state, path, &g->core, why, nwhy)) < 0)
 		return e;
+	gcs_nodes_start(g);
 	if ((g->dir = dir_open(dirname, sizeof dirname)) < 0) {
 		snprintf(why, nwhy, "%s", dir_why());
 		return g->dir;
@@ -493,11 +428,11 @@ start(struct gcs *g, char *why, size_t nwhy)
 	g->listen.owner = g;
 	g->listen.on_accept = on_accept;
 	listener_start(&g->listen);
-	if (g->o.listen && (e = open_door(g, why, nwhy)) < 0)
+	if (g->o.listen && (e = gcs_door_open(g, on_accept, why, nwhy)) < 0)
 		return e;
 	if ((e = gcs_disk_start(&g->disk, g->core.commit)) < 0)
 		return e;
-	control_tick(&g->core, clock_ns(), &g->out);	/* nodes of before have until then to come back */
+	control_tick(&g->core, gcs_now(g), &g->out);	/* nodes of before have until then to come back */
 	rearm(g);
 	return 0;
 }
@@ -514,7 +449,10 @@ gcs_new(struct gcs **out, const struct gcs_opts *o, char *why, size_t nwhy)
 	g->o = *o;
 	g->dir = g->state = g->lock = -1;
 	control_init(&g->core, 0);
+	if (o->dead)
+		g->core.limit = o->dead;
 	gcs_disk_init(&g->disk, wake, g);
+	gcs_nodes_init(g);
 	g->waiting_end = &g->waiting;
 	fd_raise_limit();
 	if ((g->loop = ev_loop_new(EVFLAG_AUTO)) != NULL) {
@@ -527,6 +465,7 @@ gcs_new(struct gcs **out, const struct gcs_opts *o, char *why, size_t nwhy)
 		ev_signal_start(g->loop, &g->term);
 		ev_signal_start(g->loop, &g->intr);
 		ev_timer_init(&g->timer, on_timer, 0., 0.);
+		ev_set_priority(&g->timer, EV_MINPRI);	/* what has come is read first */
 		ev_async_init(&g->committed, on_committed);
 		ev_async_start(g->loop, &g->committed);
 		ev_timer_init(&g->limit, on_limit, 0., 1.);
@@ -573,11 +512,13 @@ gcs_free(struct gcs *g)
 		listener_stop(&g->door);
 	tls_ctx_free(g->tls);
 	while (map_next(&g->peers, &it)) {
-		struct peer *p = it.val;
+		struct gcs_peer *p = it.val;
 
+		gcs_nodes_gone(p);
 		conn_end(p->c);
 		free(p);
 	}
+	gcs_nodes_stop(g);
 	map_release(&g->peers);
 	for (; (b = g->waiting) != NULL; gcs_batch_free(b))
 		g->waiting = b->next;

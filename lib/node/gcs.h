@@ -8,11 +8,13 @@
 #define NODE_GCS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct gcs_opts {
 	const char *dir;		/* where state is kept; NULL: $XDG_STATE_HOME/rota, else ~/.local/state/rota */
 	const char *listen;		/* HOST:PORT for nodes of other machines; NULL: for none */
 	const char *key;		/* file of the cluster's keys: made if listen is given and it is not there */
+	uint64_t dead;			/* ns without a sign of a node until it is given up; 0: ALIVE_DEAD */
 	void (*log)(int e, const char *text);
 };
 

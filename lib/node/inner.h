@@ -18,6 +18,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "core/actor.h"
+#include "core/cluster.h"
 #include "core/control.h"
 #include "core/group.h"
 #include "core/lease.h"
@@ -26,6 +27,7 @@
 #include "loop/conn.h"
 #include "loop/listener.h"
 #include "node/node.h"
+#include "node/nodes.h"
 #include "ring/bell.h"
 #include "ring/page.h"
 #include "ring/ring.h"
@@ -209,7 +211,7 @@ struct node {
 	struct set_out set_out;
 	bool setting;			/* effects are being carried out */
 	uint64_t set_at;
-	uint64_t lease_at, actor_at, mem_at, ctl_at, kept_at, heir_at;	/* CLOCK_MONOTONIC; 0: nothing */
+	uint64_t lease_at, actor_at, mem_at, ctl_at, kept_at, heir_at, load_at, fence_at;	/* CLOCK_MONOTONIC; 0: nothing */
 	bool granting, acting;		/* effects are being carried out */
 
 	struct conn *zygote;		/* worker.c */
@@ -234,6 +236,8 @@ struct node {
 	struct abroad *abroad;		/* other nodes: abroad.h; NULL: there are none */
 	char gcs_why[256];		/* what it said before it ended, or empty */
 	bool joined;
+	struct cluster nodes;		/* all that are known, with this one: nodes.h */
+	struct nodes_self self;
 	bool heir, joined_once;		/* heir: another daemon served this node before */
 	struct buf ctl;			/* a frame for the control store being made */
 	struct buf ctl_queue;		/* lasting: frames while it is away */
@@ -452,6 +456,26 @@ void	ctl_tick(struct node *n);
 		ctl_send(n); \
 } while (0)
 
+/* nodes.c: the list of all nodes, and our own row in it */
+int	nodes_start(struct node *n, char *why, size_t nwhy);
+/* what NODE_JOIN says of us; n->gcs is there if the store is outside; custom: bytes that m points to, the caller's */
+void	nodes_join(struct node *n, struct msg_node_join *m, struct buf *custom);
+void	nodes_joined(struct node *n);
+void	nodes_alone(struct node *n, const struct msg_node_join *m);	/* the same with the store inside */
+int	nodes_frame(struct node *n, const struct frame *f);	/* NODES */
+void	nodes_turn(struct node *n);		/* at the end of each turn: our load may have changed */
+void	nodes_tick(struct node *n);
+void	nodes_stop(struct node *n);
+
+/* fence.c: until when we may work */
+void	fence_join(struct node *n);		/* NODE_JOIN is on its way */
+void	fence_joined(struct node *n, uint64_t limit);	/* the number is ours; limit: as NODE_JOINED has it */
+void	fence_page(struct node *n);		/* there is a node page now */
+int	fence_frame(struct node *n, const struct frame *f);	/* HEARTBEAT */
+void	fence_nobody(struct node *n, uint64_t since);	/* where the control store was there is none, as of some time after this one */
+void	fence_out(struct node *n, const char *why);	/* the node is given up, or may be: it ends, for another one to begin */
+void	fence_tick(struct node *n);
+
 /* logs.c: what tasks print (node/logs.h) */
 void	logs_sweep(int dir);		/* removes what killed nodes have left there */
 struct logsink *logs_job(struct node *n, uint32_t job, int fd, enum msg_output mode);	/* takes fd; NULL: it is shown nowhere */
@@ -464,6 +488,7 @@ int	logs_frame(struct nproc *p, const struct frame *f);	/* FLUSH */
 void	logs_stop(struct node *n);	/* all processes are gone */
 
 /* memory.c */
+uint64_t memory_size(const struct node *n);	/* bytes of the object store, before it is there too */
 int	memory_start(struct node *n);
 void	memory_stop(struct node *n);
 int	memory_frame(struct nproc *p, const struct frame *f);	/* EXTENT UNLEND FREE COLLECTED */

@@ -430,17 +430,24 @@ memory_tick(struct node *n)
 	clean(n);
 }
 
-int
-memory_start(struct node *n)
+uint64_t
+memory_size(const struct node *n)
 {
 	uint64_t bytes = n->o.store;
-	int e;
 
 	if (bytes == 0)
 		bytes = node_memory() / 10 * 3;
 	if (bytes > ARENA_MAX)
 		bytes = ARENA_MAX;
-	bytes = (bytes + ARENA_HUGE - 1) & ~(ARENA_HUGE - 1);
+	return (bytes + ARENA_HUGE - 1) & ~(ARENA_HUGE - 1);
+}
+
+int
+memory_start(struct node *n)
+{
+	uint64_t bytes = memory_size(n);
+	int e;
+
 	n->arena = (struct arena_node)ARENA_NODE_INIT;
 	list_init(&n->waiters);
 	if ((e = heir_arena(n)) > 0)

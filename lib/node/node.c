@@ -63,7 +63,8 @@ node_memory(void)
 void
 node_timer(struct node *n)
 {
-	const uint64_t at[] = { n->lease_at, n->actor_at, n->mem_at, n->ctl_at, n->kept_at, n->group_at, n->set_at, n->heir_at };
+	const uint64_t at[] = { n->lease_at, n->actor_at, n->mem_at, n->ctl_at, n->kept_at, n->group_at, n->set_at, n->heir_at, n->load_at,
+	    n->fence_at };
 	uint64_t first = 0, now;
 
 	for (size_t i = 0; i < sizeof at / sizeof *at; i++)
@@ -111,6 +112,10 @@ on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 		ctl_tick(n);
 	if (n->kept_at && n->kept_at <= now)
 		kept_tick(n);
+	if (n->load_at && n->load_at <= now)
+		nodes_tick(n);
+	if (n->fence_at && n->fence_at <= now)
+		fence_tick(n);
 	if (n->heir_at && n->heir_at <= now)
 		heir_tick(n);
 	node_timer(n);
@@ -132,6 +137,7 @@ on_turn(struct ev_loop *loop, ev_prepare *w, int revents)	/* nothing is left ove
 		}
 		memory_turn(n);
 		estate_sync(n);
+		nodes_turn(n);
 		conn_set_flush(&n->conns);	/* may find that a peer is gone */
 	} while (!list_empty(&n->reap) || n->mem_dirty);
 }
@@ -357,11 +363,12 @@ start(struct node *n, char *why, size_t nwhy)
 		strcpy(n->name, "localhost");
 	if ((e = take_name(n, why, nwhy)) == 0)
 		logs_sweep(n->dir);
-	if (e < 0 || (e = estate_start(n)) < 0 || (n->heir && (e = heir_page(n)) < 0) || (e = ctl_start(n, why, nwhy)) < 0)
+	if (e < 0 || (e = nodes_start(n, why, nwhy)) < 0 || (e = estate_start(n)) < 0 || (n->heir && (e = heir_page(n)) < 0) || (e = ctl_start(n, why, nwhy)) < 0)
 		return e;
 	if (!n->heir && ((e = n->np_fd = nodepage_create("rota-node", n->number, (uint32_t)(n->lease.total.v[RES_CPU] / 1000))) < 0 ||
 	    (e = nodepage_map(n->np_fd, &n->np)) < 0))
 		return e;
+	fence_page(n);
 	if ((e = memory_start(n)) < 0 || (e = watch_start(n)) < 0)
 		return e;
 	if ((n->bells = malloc(NODEPAGE_BELLS * sizeof *n->bells)) == NULL)
@@ -462,6 +469,7 @@ node_free(struct node *n)
 	watch_stop(n);
 	chans_stop(n);
 	actors_stop(n);
+	nodes_stop(n);
 	ctl_stop(n);		/* what it was asked counts on jobs, and these on where their output goes */
 	jobs_stop(n);
 	logs_stop(n);

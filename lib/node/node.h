@@ -39,8 +39,10 @@ struct node_opts {
 	bool lasting;
 	bool detached;			/* passed on to rgcs, if it is started */
 	const char *join;		/* lasting: HOST[:PORT] of the cluster's control store; NULL: this machine's own */
-	const char *key;		/* file of the cluster's keys, with join */
-	const char *listen;		/* HOST:PORT for other nodes, with join; NULL: they cannot connect to this one */
+	const char *key;		/* file of the cluster's keys, with join or listen */
+	const char *listen;		/* lasting: HOST:PORT where other nodes connect to; NULL: nowhere */
+	const char *const *labels;	/* "NAME=VALUE", NULL-ended, or NULL */
+	bool again;			/* with join: it was here before and has been given up: tries until it is let in */
 	pid_t own;			/* ephemeral: ends with this process; 0: with its last client */
 	uint64_t cpus, memory;		/* thousandths, bytes; 0: what there is */
 	int gpus;			/* how many; -1: what there is */
@@ -59,9 +61,12 @@ struct node_opts {
 
 struct node;
 
-/* why: one line for people on failure, without the program's name.  0 or a negative error; -EBUSY: one runs already. */
+/*
+ * why: one line for people on failure, without the program's name.  0 or a negative error; -EBUSY: one runs already; -EINTR: it
+ * was told to end before it began; -ESTALE: an heir whose node was given up: to be begun anew, with again and no heir.
+ */
 int	node_new(struct node **n, const struct node_opts *o, char *why, size_t nwhy);
-/* Serves until it is over: 0, or what ended it.  ready, if not -1, gets a newline and is closed once clients can connect. */
+/* Serves until it is over: 0, or what ended it, -ESTALE as above.  ready, if not -1, gets a newline and is closed once clients can connect. */
 int	node_run(struct node *n, int ready);
 int	node_purge(int state);	/* removes the logs of the last lasting node from its state directory: 0 or -errno */
 /* One message of the daemon: 0, ERR_CLOSED: there are no more, -errno.  h.listen is >= 0 once the daemon serves. */

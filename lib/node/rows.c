@@ -6,16 +6,6 @@
 #include "node/inner.h"
 #include "node/rows.h"
 
-static void
-put_milli(struct rows *r, const char *k, int64_t v)		/* thousandths as a number */
-{
-	key(r, k);
-	if (v % 1000 == 0)
-		mp_put_int(&r->b, v / 1000);
-	else
-		mp_put_float(&r->b, (double)v / 1000);
-}
-
 static uint64_t
 wall(uint64_t monotonic)		/* for people only */
 {
@@ -76,58 +66,6 @@ listed(const struct rows *r, const struct nproc *p)
 }
 
 /* --- the lists ------------------------------------------------------------------------------------------------------- */
-
-static void
-put_resources(struct rows *r, const char *k, const struct res *v)	/* the custom ones: name -> amount */
-{
-	unsigned count = 0;
-
-	for (unsigned i = RES_CUSTOM; i < RES_MAX; i++)
-		count += r->n->lease.name[i][0] != '\0';
-	key(r, k);
-	mp_put_map(&r->b, count);
-	for (unsigned i = RES_CUSTOM; i < RES_MAX; i++)
-		if (r->n->lease.name[i][0])
-			put_milli(r, r->n->lease.name[i], v->v[i] > 0 ? v->v[i] : 0);
-}
-
-static void
-nodes(struct rows *r)
-{
-	struct node *n = r->n;
-	struct map_iter it = MAP_ITER;
-	char addr[700];
-	unsigned drivers = 0;
-	int64_t avail = n->lease.free.v[RES_CPU];
-
-	list_each(l, &n->procs_list) {
-		struct nproc *p = list_entry(l, struct nproc, link);
-
-		drivers += p->role == ROLE_DRIVER && !p->lost;
-	}
-	while (map_next(&n->jobs, &it))
-		drivers += job_comes(n, it.val);
-	snprintf(addr, sizeof addr, "unix:%s/%s", n->dirname, n->o.socket);
-	row(r, 18);
-	put_u(r, "node", n->number);
-	put_text(r, "name", n->name);
-	put_text(r, "state", "alive");
-	put_milli(r, "cpus", n->lease.total.v[RES_CPU]);
-	put_milli(r, "cpus_free", avail > 0 ? avail : 0);
-	put_milli(r, "gpus", n->lease.total.v[RES_GPU]);
-	put_milli(r, "gpus_free", n->lease.free.v[RES_GPU]);
-	put_u(r, "memory", (uint64_t)n->lease.total.v[RES_MEM]);
-	put_u(r, "memory_free", (uint64_t)n->lease.free.v[RES_MEM]);
-	put_resources(r, "resources", &n->lease.total);
-	put_resources(r, "resources_free", &n->lease.free);
-	put_u(r, "arena", n->arena.bytes);
-	put_u(r, "arena_used", n->arena.lent + n->arena.owned);
-	put_u(r, "workers", n->workers);
-	put_u(r, "drivers", drivers);
-	put_u(r, "pid", (uint64_t)getpid());
-	put_text(r, "address", addr);
-	put_u(r, "uptime", clock_ns() - n->since);
-}
 
 static void
 driver(struct rows *r, pid_t pid, const void *name, size_t len, uint64_t since, uint32_t job)
@@ -337,7 +275,7 @@ rows_frame(struct nproc *p, const struct frame *f)
 	static const struct {
 		const char *what;
 		void (*fn)(struct rows *r);
-	} lists[] = { { "nodes", nodes }, { "drivers", drivers }, { "workers", workers }, { "tasks", tasks }, { "actors", actors },
+	} lists[] = { { "nodes", rows_nodes }, { "node", rows_node }, { "drivers", drivers }, { "workers", workers }, { "tasks", tasks }, { "actors", actors },
 	    { "objects", rows_objects }, { "memory", rows_memory }, { "groups", groups },
 	    { "sets", sets } };
 	struct rows r = { .p = p, .n = p->n };

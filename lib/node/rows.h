@@ -1,5 +1,5 @@
 /*
- * rows - the answer of a LIST while it is made.  Private to rows.c and rows_objects.c.
+ * rows - the answer of a LIST while it is made.  Private to rows.c, rows_nodes.c and rows_objects.c.
  */
 #ifndef NODE_ROWS_H
 #define NODE_ROWS_H
@@ -73,6 +73,24 @@ put_text(struct rows *r, const char *k, const char *s)
 	put_s(r, k, s, strlen(s));
 }
 
+static inline void
+mp_put_milli(struct buf *b, int64_t v)			/* thousandths as a number */
+{
+	if (v % 1000 == 0)
+		mp_put_int(b, v / 1000);
+	else
+		mp_put_float(b, (double)v / 1000);
+}
+
+static inline void
+put_milli(struct rows *r, const char *k, int64_t v)
+{
+	key(r, k);
+	mp_put_milli(&r->b, v);
+}
+
+void	rows_node(struct rows *r);	/* this one */
+void	rows_nodes(struct rows *r);	/* this one first, then the others */
 void	rows_objects(struct rows *r);
 void	rows_memory(struct rows *r);
 

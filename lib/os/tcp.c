@@ -10,7 +10,7 @@
 #include "os/tcp.h"
 
 int
-tcp_parse(struct tcp_name *t, const char *s)
+tcp_parse_port(struct tcp_name *t, const char *s, const char *otherwise)
 {
 	const char *host = s, *end, *port = NULL;
 
@@ -31,8 +31,14 @@ tcp_parse(struct tcp_name *t, const char *s)
 	if (port && (strspn(port, "0123456789") != strlen(port) || strlen(port) > 5 || atoi(port) > UINT16_MAX))
 		return -EINVAL;
 	snprintf(t->host, sizeof t->host, "%.*s", end - host == 1 && *host == '*' ? 0 : (int)(end - host), host);
-	snprintf(t->port, sizeof t->port, "%s", port ? port : TCP_DEFAULT_PORT);
+	snprintf(t->port, sizeof t->port, "%s", port ? port : otherwise);
 	return 0;
+}
+
+int
+tcp_parse(struct tcp_name *t, const char *s)
+{
+	return tcp_parse_port(t, s, TCP_DEFAULT_PORT);
 }
 
 int

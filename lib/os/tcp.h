@@ -8,6 +8,7 @@
 
 enum { TCP_HOST = 256, TCP_PORT = 32, TCP_NAME = 64 };
 #define TCP_DEFAULT_PORT "7411"
+#define TCP_NODE_PORT "7412"
 
 struct tcp_name {			/* as a user writes it: node1, node1:7411, 10.0.0.7:7411, [fe80::1%eth0]:7411, :7411, * */
 	char host[TCP_HOST];		/* "": every address of this machine */
@@ -15,6 +16,7 @@ struct tcp_name {			/* as a user writes it: node1, node1:7411, 10.0.0.7:7411, [f
 };
 
 int	tcp_parse(struct tcp_name *t, const char *s);	/* 0 or -EINVAL, t unchanged */
+int	tcp_parse_port(struct tcp_name *t, const char *s, const char *port);	/* the same; port: where s names none */
 /*
  * The addresses of t, for connecting or (passive) listening; freeaddrinfo is the caller's.  -ENOENT no such host, -EAGAIN the
  * name service does not answer, -EINVAL no such port, -ENOMEM.  Looks names up: blocks.

@@ -284,7 +284,7 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 /* --- looking -------------------------------------------------------------------------------------- */
 #define MSG_LIST(F) \
 	F(U, req, "request number; answered by ROWS until one has last = 1") \
-	F(S, what, "nodes workers tasks actors objects") \
+	F(S, what, "nodes (all), node (the one that is asked), workers tasks actors objects ...") \
 	F(U, job, "only this job; 0 all")
 #define MSG_ROWS(F) \
 	F(U, req, "request number") \
@@ -318,10 +318,25 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, heir, "1: its daemon died and another one took over: of what ran there goes on what the next three name, u64 each, ascending") \
 	F(B, procs, "of an heir: processes that are waited for") \
 	F(B, jobs, "of an heir: jobs") \
-	F(B, actors, "of who joins again: those that it has; others were lost before it heard of them, or have died")
+	F(B, actors, "of who joins again: those that it has; others were lost before it heard of them, or have died") \
+	F(S, addr, "HOST:PORT where other nodes connect to it; empty: they cannot") \
+	F(U, gpus, "in thousandths") \
+	F(B, labels, "msgpack map name -> text") \
+	F(U, store, "bytes of the object store") \
+	F(U, incarnation, "of the daemon, drawn at its start: another one is another peer for other nodes") \
+	F(U, beats, "1: it is on another machine and sends HEARTBEAT")
 #define MSG_NODE_JOINED(F) \
 	F(U, node, "node number") \
-	F(U, epoch, "of the control store, raised at each start")
+	F(U, epoch, "of the control store, raised at each start") \
+	F(U, limit, "ns: work stops so long after the last HEARTBEAT left that is known to have come; 0 never")
+#define MSG_HEARTBEAT(F) \
+	F(U, number, "1 first; to a node: this one has come") \
+	F(U, limit, "that the node goes by; 0: it was told none yet")
+#define MSG_NODE_LOAD(F) F(B, load, "how loaded the node is: msgpack map, see Nodes")
+#define MSG_NODES(F) \
+	F(U, anew, "1: forget what came before; it holds until all is there") \
+	F(U, more, "1: not all of what is to be known yet") \
+	F(B, rows, "changes of the list of nodes, see Nodes")
 #define MSG_JOB_NEW(F) \
 	F(U, req, "request number; answered by JOB") \
 	F(S, name, "program") \
@@ -614,7 +629,7 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(WELCOME, welcome, 2, 4, "n>c") \
 	X(FAIL, fail, 3, 0, "any") \
 	X(OK, ok, 4, 0, "any") \
-	X(BYE, bye, 5, 0, "c>n") \
+	X(BYE, bye, 5, 0, "c>n n>g") \
 	X(FLUSH, flush, 6, 0, "c>n") \
 	X(REJOIN, rejoin, 7, 3, "c>n") \
 	X(OWNED, owned, 8, 0, "c>n") \
@@ -675,6 +690,9 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(JOB, job, 83, 0, "g>n") \
 	X(JOB_END, job_end, 84, 0, "n>g") \
 	X(ACTOR_NOTE, actor_note, 85, 0, "n>g") \
+	X(NODE_LOAD, node_load, 86, 0, "n>g") \
+	X(NODES, nodes, 87, 0, "g>n") \
+	X(HEARTBEAT, heartbeat, 88, 0, "n>g g>n") \
 	X(PEER, peer, 180, 0, "n>n") \
 	X(PEER_ACK, peer_ack, 181, 0, "n>n") \
 	X(FAR_TASKS, far_tasks, 182, 0, "n>n") \

@@ -136,7 +136,7 @@ local told = false
 local function brief()
 	if told then return end
 	told = true
-	if core.context().task or core.list "nodes"[1].address:find "/local%.sock$" then return end
+	if core.context().task or core.list "node"[1].address:find "/local%.sock$" then return end
 	io.stderr:write "rota: a detached actor lives no longer than its node, and this one ends with its programs: 'rota up' starts one that stays\n"
 end
 

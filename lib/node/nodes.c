@@ -1,0 +1,249 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include "core/labels.h"
+#include "core/node_row.h"
+#include "node/inner.h"
+#include "wire/mp.h"
+
+#define LOAD_EVERY (CLOCK_SEC / 10)	/* between two NODE_LOAD; more with many nodes: */
+#define LOAD_EACH (CLOCK_SEC / 1000)	/* a thousand a second of all of them */
+#define STEPS 64			/* of memory and store that are told */
+#define LABELS_BYTES 4096		/* of all labels: a row has room for twice as much */
+
+/* --- what we are ------------------------------------------------------------------------------------------------------ */
+
+/* NAME=VALUE of the command line; `node` is always there */
+static int
+add_label(struct labels *all, const char *given, char why[LABELS_WHY])
+{
+	struct labels one = { 0 };
+	int e = labels_parse(&one, span_str(given), why);
+
+	for (size_t i = 0; i < one.n && e == 0; i++) {
+		if (labels_get(all, one.v[i].name)) {
+			snprintf(why, LABELS_WHY, strcmp(one.v[i].name, "node") == 0 ? "the label '%s' is the node's name, and always there" :
+			    "the label '%s' is given twice", one.v[i].name);
+			e = -EINVAL;
+		} else
+			e = labels_put(all, span_str(one.v[i].name), span_str(one.v[i].value), why);
+	}
+	labels_release(&one);
+	return e;
+}
+
+static int
+put_labels(struct node *n, struct buf *b, char why[LABELS_WHY])
+{
+	struct labels all = { 0 };
+	int e = labels_put(&all, span_str("node"), span_str(n->name), why);
+
+	for (const char *const *s = n->o.labels; s && *s && e == 0; s++)
+		e = add_label(&all, *s, why);
+	if (e == 0)
+		e = mp_put_map(b, all.n);
+	for (size_t i = 0; i < all.n && e == 0; i++)
+		if ((e = mp_put_str(b, all.v[i].name, strlen(all.v[i].name))) == 0)
+			e = mp_put_str(b, all.v[i].value, strlen(all.v[i].value));
+	if (e == 0 && b->len > LABELS_BYTES) {
+		snprintf(why, LABELS_WHY, "the labels have %zu bytes together: at most %d are allowed", b->len, LABELS_BYTES);
+		e = -EINVAL;
+	}
+	labels_release(&all);
+	return e;
+}
+
+int
+nodes_start(struct node *n, char *why, size_t nwhy)
+{
+	char text[LABELS_WHY] = "";
+	int e;
+
+	struct nodes_self *s = &n->self;
+
+	cluster_init(&n->nodes, 0);
+	if (getrandom(&s->incarnation, sizeof s->incarnation, 0) != sizeof s->incarnation)
+		s->incarnation = clock_wall_ns();
+	if (n->o.listen && tcp_parse_port(&s->listen, n->o.listen, TCP_NODE_PORT) < 0) {
+		snprintf(why, nwhy, "cannot listen at '%s': expected HOST, HOST:PORT, [ADDRESS]:PORT or :PORT", n->o.listen);
+		return -EINVAL;
+	}
+	if ((e = put_labels(n, &s->labels, text)) < 0)
+		snprintf(why, nwhy, "%s", text);
+	return e;
+}
+
+/* where others can reach us: what was asked for; of every address that one by which we reach the control store, or our name */
+static void
+address(struct node *n)
+{
+	struct nodes_self *s = &n->self;
+	char local[TCP_NAME], *colon;
+	const char *host = s->listen.host;
+
+	s->addr[0] = '\0';
+	if (n->o.listen == NULL)
+		return;
+	if (!*host && n->o.join && n->gcs) {
+		tcp_local(n->gcs->io.fd, local);
+		if ((colon = strrchr(local, ':')) == NULL)
+			return;
+		*colon = '\0';
+		snprintf(s->addr, sizeof s->addr, "%s:%s", local, s->listen.port);
+		return;
+	}
+	host = *host ? host : n->name;
+	snprintf(s->addr, sizeof s->addr, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, s->listen.port);
+}
+
+static void
+put_custom(const struct node *n, const struct res *v, struct buf *b)	/* a map; nothing: there are none */
+{
+	unsigned count = 0;
+
+	for (unsigned i = RES_CUSTOM; i < RES_MAX; i++)
+		count += n->lease.name[i][0] != '\0';
+	if (count)
+		mp_put_map(b, count);
+	for (unsigned i = RES_CUSTOM; count && i < RES_MAX; i++)
+		if (n->lease.name[i][0]) {
+			mp_put_str(b, n->lease.name[i], strlen(n->lease.name[i]));
+			mp_put_uint(b, v->v[i] > 0 ? (uint64_t)v->v[i] : 0);
+		}
+}
+
+void
+nodes_join(struct node *n, struct msg_node_join *m, struct buf *custom)
+{
+	address(n);
+	put_custom(n, &n->lease.total, custom);
+	m->resources = span_buf(custom);
+	m->addr = span_str(n->self.addr);
+	m->gpus = (uint64_t)n->lease.total.v[RES_GPU];
+	m->labels = span_buf(&n->self.labels);
+	m->store = memory_size(n);
+	m->incarnation = n->self.incarnation;
+	m->beats = n->o.join != NULL;
+}
+
+void
+nodes_alone(struct node *n, const struct msg_node_join *m)
+{
+	struct buf b = BUF_INIT;
+
+	if (node_what_put(&b, &(struct node_what){ .name = m->name, .resources = m->resources, .labels = m->labels,
+	    .cpus = m->cpus, .gpus = m->gpus, .memory = m->memory, .store = m->store, .pid = m->pid, .since = clock_wall_ns(),
+	    .incarnation = m->incarnation }) == 0)
+		cluster_set(&n->nodes, n->number, span_buf(&b), span_text(""));
+	buf_release(&b);
+}
+
+/* --- how loaded we are ----------------------------------------------------------------------------------------------------- */
+
+static void
+look(const struct node *n, struct nodes_load *l)
+{
+	int64_t step = n->lease.total.v[RES_MEM] / STEPS + 1;
+	uint64_t part = n->arena.bytes / STEPS + 1;
+
+	memset(l, 0, sizeof *l);
+	l->free = n->lease.free;
+	l->free.v[RES_MEM] = l->free.v[RES_MEM] / step * step;
+	l->store = (n->arena.lent + n->arena.owned) / part * part;
+	l->waiting = lease_waiting(&n->lease);
+	l->workers = n->workers;
+	l->drivers = n->drivers;
+}
+
+static uint64_t
+amount(const struct nodes_load *l, unsigned r)	/* woken workers may overshoot */
+{
+	return l->free.v[r] > 0 ? (uint64_t)l->free.v[r] : 0;
+}
+
+static void
+tell(struct node *n, const struct nodes_load *l)
+{
+	struct buf b = BUF_INIT, custom = BUF_INIT;
+
+	put_custom(n, &l->free, &custom);
+	if (node_load_put(&b, &(struct node_load){ .resources = span_buf(&custom), .cpus = amount(l, RES_CPU),
+	    .gpus = amount(l, RES_GPU), .memory = amount(l, RES_MEM), .store = l->store, .waiting = l->waiting,
+	    .workers = l->workers, .drivers = l->drivers }) == 0)
+		CTL(n, node_load, .load = span_buf(&b));
+	buf_release(&b);
+	buf_release(&custom);
+}
+
+void
+nodes_joined(struct node *n)
+{
+	memset(&n->self.told, 0xff, sizeof n->self.told);	/* whatever it knew of us */
+	n->self.told_at = 0;
+}
+
+void
+nodes_turn(struct node *n)
+{
+	uint64_t every = n->nodes.n * LOAD_EACH, now;
+	struct nodes_load l;
+
+	if (n->load_at || n->gcs == NULL || !n->joined)
+		return;
+	look(n, &l);
+	if (memcmp(&l, &n->self.told, sizeof l) == 0)
+		return;
+	now = clock_ns();
+	every = every > LOAD_EVERY ? every : LOAD_EVERY;
+	n->load_at = n->self.told_at + every > now ? n->self.told_at + every : now;
+	node_timer(n);
+}
+
+void
+nodes_tick(struct node *n)
+{
+	struct nodes_load l;
+
+	n->load_at = 0;
+	look(n, &l);
+	if (n->gcs == NULL || !n->joined || memcmp(&l, &n->self.told, sizeof l) == 0)
+		return;
+	n->self.told = l;
+	n->self.told_at = clock_ns();
+	tell(n, &l);
+}
+
+/* --- the others ---------------------------------------------------------------------------------------------------------------- */
+
+/* One that is told anew comes in pieces, and what was known holds until it is whole. */
+int
+nodes_frame(struct node *n, const struct frame *f)
+{
+	struct nodes_self *s = &n->self;
+	struct msg_nodes m;
+	int e = msg_get_nodes(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	if (m.anew)
+		s->pieces.len = 0;
+	s->filling |= m.anew != 0;
+	if (!s->filling)
+		return cluster_apply(&n->nodes, m.rows, false);
+	if ((e = buf_add(&s->pieces, m.rows.p, m.rows.n)) < 0 || m.more)
+		return e;
+	e = cluster_apply(&n->nodes, span_buf(&s->pieces), true);
+	buf_release(&s->pieces);
+	s->filling = false;
+	return e;
+}
+
+void
+nodes_stop(struct node *n)
+{
+	if (n->nodes.order.next)
+		cluster_release(&n->nodes);
+	buf_release(&n->self.labels);
+	buf_release(&n->self.pieces);
+}

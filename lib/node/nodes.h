@@ -1,0 +1,39 @@
+/*
+ * nodes - what this node knows of all nodes, itself included, and what it says of itself.  Private to lib/node.
+ *
+ * node.nodes is the list (core/cluster.h; core/node_row.h reads a row).  A lasting node follows the control store's, a node
+ * that is alone has its own row.  What a row says of our own load is as old as the others'; n->lease has what is so now.
+ * A row with `dead` is a node that was given up: nothing of it counts any more, it is listed for a while for people to see.
+ */
+#ifndef NODE_NODES_H
+#define NODE_NODES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/buf.h"
+#include "core/alive.h"
+#include "core/lease.h"
+#include "os/tcp.h"
+
+enum { NODES_ADDR = TCP_HOST + TCP_PORT };
+
+struct nodes_load {			/* as last told; memory and store in coarse steps */
+	struct res free;
+	uint64_t store, waiting, workers, drivers;
+};
+
+struct nodes_self {
+	uint64_t incarnation;		/* ro: of this daemon, drawn at its start */
+	char addr[NODES_ADDR];		/* ro: where other nodes connect to us; "" they cannot, or we have not joined yet */
+	struct tcp_name listen;		/* ro: what was asked for, if o.listen is not NULL; rw: the port that a listener at 0 was given */
+	struct buf labels;		/* private from here: msgpack map */
+	struct nodes_load told;
+	uint64_t told_at;
+	struct buf pieces;		/* of a list that is told anew */
+	bool filling;			/* it is */
+	struct alive_node alive;	/* fence.c */
+	uint64_t join_beat;		/* the heartbeat that left with NODE_JOIN */
+	bool fenced;
+};
+
+#endif

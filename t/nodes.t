@@ -1,0 +1,86 @@
+#!/bin/sh
+# nodes.t - every node of a cluster knows all others; one that dies, is stopped or cut off ends its work before it is given up, and comes back as a new one
+. "${0%/*}/lib.sh"
+umask 077
+key=$TMP/lab.key pids=''
+trap 'test -z "$pids" || kill -CONT $pids 2>/dev/null; kill $pids 2>/dev/null; wait; rm -rf "$TMP"' EXIT
+
+at() {			# at DIR CMD...: with the directories of that machine
+	d=$TMP/$1; shift
+	ROTA_DIR=$d/run XDG_STATE_HOME=$d/state ROTA_ADDRESS=local "$@"
+}
+start() {		# start DIR DAEMON...: until it is ready; $line is what it wrote then, its stderr is DIR/err, its pid DIR/pid
+	dir=$1; shift
+	mkdir -p "$TMP/$dir/run"
+	rm -f "$TMP/ready"; mkfifo "$TMP/ready"
+	ROTA_DIR=$TMP/$dir/run XDG_STATE_HOME=$TMP/$dir/state "$@" --ready-fd 3 3>"$TMP/ready" 2>>"$TMP/$dir/err" &
+	echo $! >"$TMP/$dir/pid"; pids="$pids $!"
+	read -r line <"$TMP/ready"
+}
+pid_of() { cat "$TMP/$1/pid"; }
+said() {		# said DIR TEXT: waits for a line of its stderr
+	timeout 20 sh -c "tail -n +1 -f '$TMP/$1/err' | grep -qm1 -F -e '$2'" || { cat "$TMP/$1/err"; return 1; }
+}
+until_lists() {		# until_lists DIR TEXT COLS [FILTER]: rstat nodes there prints that, within 10 s
+	for _ in $(seq 200); do
+		got=$(at "$1" rstat nodes -o "$3" ${4:+"$4"} 2>&1 | sort | tr '\t\n' ' ;')
+		[ "$got" = "$2" ] && return
+		sleep 0.05
+	done
+	echo "lists: $got"; echo "not: $2"; return 1
+}
+mkdir -p "$TMP/x/run"
+node() { rlet -l --store 32M "$@" --key "$key"; }
+
+check 'a label without a value' says "labels 'disk': expected '='" at x node --label disk
+check 'an empty value' says "labels 'disk=': expected " at x node --label disk=
+check 'the label node' says "'node' is the node's name" at x node --label node=n7
+check 'a label twice' says "the label 'disk' is given twice" at x node --label disk=ssd --label disk=nvme
+check 'is 2' exits 2 at x node --label disk
+check 'no address' says "cannot listen at '[::1': expected HOST" at x node --listen '[::1'
+check 'no key, no listener' says 'no key, no listener' at x rlet -l --listen :0
+check 'a limit that is none' says "--dead-after" at x rgcs --dead-after soon
+
+head() { start h rgcs --listen "${1-127.0.0.1:0}" --key "$key" --dead-after 1.5s; pid_of h >"$TMP/rgcs"; [ -n "$line" ]; }
+check 'rgcs listens' head
+lab=$line
+check 'a node' start a node -c 2 --join "$lab" --listen :7999 --label zone=eu --label disk=nvme -R ssd=2
+check 'a second one' start b node -c 3 --join "$lab" --listen node7
+check 'a third one, on the machine of rgcs' start h node -c 4 --listen 10.1.2.3:7777
+host=$(uname -n)
+all="2.0 127.0.0.1:7999 disk=nvme,node=$host,zone=eu;3.0 node7:7412 node=$host;"
+check 'the third knows the others' until_lists h "$all" cpus,address,labels 'cpus~[23]'
+check 'the second knows the third' until_lists b '4.0 10.1.2.3:7777 alive;' cpus,address,state 'cpus=4'
+check 'a node lists itself first' prints 3 at b rlua -e 'print((require "rota".nodes()[1].cpus))'
+check 'labels and resources in Lua' prints 'nvme	9	2' at b rlua -e '
+	local rota = require "rota"
+	local disk
+	for _, n in ipairs(rota.nodes()) do disk = disk or n.labels.disk end
+	local r = rota.resources()
+	print(disk, r.cpus, r.ssd)'
+
+# --- load
+mkfifo "$TMP/in"
+holds() {		# a task of node a holds a CPU until it can read from the pipe
+	at a rlua -e 'local rota = require "rota" rota.get(rota.task(function(f) io.open(f):read "a" end)(os.getenv "TMP" .. "/in"))' >"$TMP/out" 2>&1 & task=$!
+	until_lists b '1.0 1;' cpus_free,workers cpus=2
+}
+check 'others see that a CPU is in use' holds
+lets_go() { : >"$TMP/in"; wait "$task" || { cat "$TMP/out"; return 1; }; until_lists b '2.0;' cpus_free cpus=2; }
+check 'and that it is free again' lets_go
+
+# --- deaths
+dies() {
+	k=$(pid_of b)
+	d=$(cat "/proc/$k/task/$k/children")
+	# shellcheck disable=SC2086
+	kill -9 "$k" $d
+	until_lists a 'dead it was disconnected for 1.5 s;' state,why cpus=3
+}
+check 'a node that is killed is dead' dies
+check 'rgcs says so' said h 'is dead: it was disconnected for 1.5 s'
+check 'what it had is not counted' prints 6 at a rlua -e 'print(require "rota".resources().cpus)'
+leaves() { kill "$(pid_of h)"; gone "$(pid_of h)" && until_lists a '2.0;3.0;' cpus; }
+check 'one that ends by itself is gone at once' leaves
+kill "$(pid_of a)" "$(cat "$TMP/rgcs")"
+done_testing
