@@ -21,13 +21,14 @@ pid_of() { cat "$TMP/$1/pid"; }
 said() {		# said DIR TEXT: waits for a line of its stderr
 	timeout 20 sh -c "tail -n +1 -f '$TMP/$1/err' | grep -qm1 -F -e '$2'" || { cat "$TMP/$1/err"; return 1; }
 }
-until_lists() {		# until_lists DIR TEXT COLS [FILTER]: rstat nodes there prints that, within 10 s
+until_lists() {		# until_lists DIR TEXT COLS [FILTER ...]: rstat nodes there prints that, within 10 s
+	dir=$1 text=$2 cols=$3; shift 3
 	for _ in $(seq 200); do
-		got=$(at "$1" rstat nodes -o "$3" ${4:+"$4"} 2>&1 | sort | tr '\t\n' ' ;')
-		[ "$got" = "$2" ] && return
+		got=$(at "$dir" rstat nodes -o "$cols" "$@" 2>&1 | sort | tr '\t\n' ' ;')
+		[ "$got" = "$text" ] && return
 		sleep 0.05
 	done
-	echo "lists: $got"; echo "not: $2"; return 1
+	echo "lists: $got"; echo "not: $text"; return 1
 }
 mkdir -p "$TMP/x/run"
 node() { rlet -l --store 32M "$@" --key "$key"; }
@@ -44,13 +45,15 @@ check 'a limit that is none' says "--dead-after" at x rgcs --dead-after soon
 head() { start h rgcs --listen "${1-127.0.0.1:0}" --key "$key" --dead-after 1.5s; pid_of h >"$TMP/rgcs"; [ -n "$line" ]; }
 check 'rgcs listens' head
 lab=$line
-check 'a node' start a node -c 2 --join "$lab" --listen :7999 --label zone=eu --label disk=nvme -R ssd=2
-check 'a second one' start b node -c 3 --join "$lab" --listen node7
-check 'a third one, on the machine of rgcs' start h node -c 4 --listen 10.1.2.3:7777
+check 'a node' start a node -c 2 --join "$lab" --listen :0 --label zone=eu --label disk=nvme -R ssd=2
+check 'a second one' start b node -c 3 --join "$lab" --listen localhost:0
+check 'a third one, on the machine of rgcs' start h node -c 4 --listen 127.0.0.1:0
 host=$(uname -n)
-all="2.0 127.0.0.1:7999 disk=nvme,node=$host,zone=eu;3.0 node7:7412 node=$host;"
-check 'the third knows the others' until_lists h "$all" cpus,address,labels 'cpus~[23]'
-check 'the second knows the third' until_lists b '4.0 10.1.2.3:7777 alive;' cpus,address,state 'cpus=4'
+all="2.0 alive disk=nvme,node=$host,zone=eu;3.0 alive node=$host;"
+check 'the third knows the others' until_lists h "$all" cpus,state,labels 'cpus~[23]'
+check 'the second knows the third' until_lists b '4.0 alive;' cpus,state 'cpus=4'
+check 'where another one listens' until_lists b 'alive;' state 'cpus=2' 'address~^127\.0\.0\.1:[1-9][0-9]+$'
+check 'one that named its host' until_lists h 'alive;' state 'cpus=3' 'address~^localhost:[1-9][0-9]+$'
 check 'a node lists itself first' prints 3 at b rlua -e 'print((require "rota".nodes()[1].cpus))'
 check 'labels and resources in Lua' prints 'nvme	9	2' at b rlua -e '
 	local rota = require "rota"

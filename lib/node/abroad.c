@@ -33,25 +33,6 @@ news(void *arg)
 	ev_async_send(n->loop, &n->abroad->news);
 }
 
-static int
-listen_at(struct node *n, const char *where, char *why, size_t nwhy)
-{
-	struct addrinfo *a;
-	struct tcp_name name;
-	int e, fd;
-
-	if ((e = tcp_parse(&name, where)) == 0 && (e = tcp_resolve(&name, 1, &a)) == 0) {
-		fd = tcp_listen(a);
-		freeaddrinfo(a);
-		if (fd >= 0)
-			return fd;
-		e = fd;
-	}
-	(void)n;
-	snprintf(why, nwhy, "cannot listen at '%s': %s", where, err_str(e));
-	return e;
-}
-
 int
 abroad_start(struct node *n, char *why, size_t nwhy)
 {
@@ -82,9 +63,9 @@ abroad_start(struct node *n, char *why, size_t nwhy)
 	ev_async_init(&a->news, on_news);
 	a->news.data = n;
 	ev_async_start(n->loop, &a->news);
-	if (n->o.listen && (o.listen = listen_at(n, n->o.listen, why, nwhy)) < 0)
-		return o.listen;
-	o.incarnation = clock_ns() ^ (uint64_t)getpid() << 44;
+	o.listen = n->self.listener;
+	n->self.listener = -1;
+	o.incarnation = n->self.incarnation;
 	o.tls = a->tls;
 	o.bell = a->bell;
 	o.slab = a->slab;

@@ -463,6 +463,7 @@ void	nodes_join(struct node *n, struct msg_node_join *m, struct buf *custom);
 void	nodes_joined(struct node *n);
 void	nodes_alone(struct node *n, const struct msg_node_join *m);	/* the same with the store inside */
 int	nodes_frame(struct node *n, const struct frame *f);	/* NODES */
+void	nodes_news(struct node *n);		/* abroad.c hears what is new of the others */
 void	nodes_turn(struct node *n);		/* at the end of each turn: our load may have changed */
 void	nodes_tick(struct node *n);
 void	nodes_stop(struct node *n);

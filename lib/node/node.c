@@ -386,6 +386,7 @@ start(struct node *n, char *why, size_t nwhy)
 		heir_start(n);
 	if (n->o.lasting && n->o.key && (e = abroad_start(n, why, nwhy)) < 0)
 		return e;
+	nodes_news(n);
 	estate_taken(n);
 	estate_sync(n);
 	hand_all(n);
@@ -405,7 +406,7 @@ node_new(struct node **out, const struct node_opts *o, char *why, size_t nwhy)
 		goto fail;
 	n->o = *o;
 	n->heir = o->heir.listen >= 0;
-	n->dir = n->lock = n->null = n->np_fd = n->zygote_fd.fd = n->own.fd = -1;
+	n->dir = n->lock = n->null = n->np_fd = n->zygote_fd.fd = n->own.fd = n->self.listener = -1;
 	n->arena.fd = n->journal.fd = -1;
 	n->since = clock_ns();
 	list_init(&n->procs_list);

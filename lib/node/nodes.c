@@ -2,9 +2,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
 #include "core/labels.h"
 #include "core/node_row.h"
-#include "node/inner.h"
+#include "node/abroad.h"
 #include "wire/mp.h"
 
 #define LOAD_EVERY (CLOCK_SEC / 10)	/* between two NODE_LOAD; more with many nodes: */
@@ -54,6 +55,31 @@ put_labels(struct node *n, struct buf *b, char why[LABELS_WHY])
 	return e;
 }
 
+static int
+listen_now(struct nodes_self *s, const char *given, char *why, size_t nwhy)
+{
+	char local[TCP_NAME], *colon;
+	struct addrinfo *a;
+	int e;
+
+	if (tcp_parse_port(&s->listen, given, TCP_NODE_PORT) < 0) {
+		snprintf(why, nwhy, "cannot listen at '%s': expected HOST, HOST:PORT, [ADDRESS]:PORT or :PORT", given);
+		return -EINVAL;
+	}
+	if ((e = tcp_resolve(&s->listen, 1, &a)) == 0) {
+		e = s->listener = tcp_listen(a);
+		freeaddrinfo(a);
+	}
+	if (e < 0) {
+		snprintf(why, nwhy, "cannot listen at '%s': %s", given, e == -ENOENT ? "no such host" : err_str(e));
+		return e == -EINVAL ? -EADDRNOTAVAIL : e;
+	}
+	tcp_local(s->listener, local);
+	if ((colon = strrchr(local, ':')) != NULL)	/* a free one, if 0 was asked for */
+		snprintf(s->listen.port, sizeof s->listen.port, "%s", colon + 1);
+	return 0;
+}
+
 int
 nodes_start(struct node *n, char *why, size_t nwhy)
 {
@@ -65,10 +91,8 @@ nodes_start(struct node *n, char *why, size_t nwhy)
 	cluster_init(&n->nodes, 0);
 	if (getrandom(&s->incarnation, sizeof s->incarnation, 0) != sizeof s->incarnation)
 		s->incarnation = clock_wall_ns();
-	if (n->o.listen && tcp_parse_port(&s->listen, n->o.listen, TCP_NODE_PORT) < 0) {
-		snprintf(why, nwhy, "cannot listen at '%s': expected HOST, HOST:PORT, [ADDRESS]:PORT or :PORT", n->o.listen);
-		return -EINVAL;
-	}
+	if (n->o.listen && (e = listen_now(s, n->o.listen, why, nwhy)) < 0)
+		return e;
 	if ((e = put_labels(n, &s->labels, text)) < 0)
 		snprintf(why, nwhy, "%s", text);
 	return e;
@@ -103,11 +127,11 @@ put_custom(const struct node *n, const struct res *v, struct buf *b)	/* a map; n
 	unsigned count = 0;
 
 	for (unsigned i = RES_CUSTOM; i < RES_MAX; i++)
-		count += n->lease.name[i][0] != '\0';
+		count += n->lease.total.v[i] > 0;
 	if (count)
 		mp_put_map(b, count);
 	for (unsigned i = RES_CUSTOM; count && i < RES_MAX; i++)
-		if (n->lease.name[i][0]) {
+		if (n->lease.total.v[i] > 0) {
 			mp_put_str(b, n->lease.name[i], strlen(n->lease.name[i]));
 			mp_put_uint(b, v->v[i] > 0 ? (uint64_t)v->v[i] : 0);
 		}
@@ -216,6 +240,68 @@ nodes_tick(struct node *n)
 
 /* --- the others ---------------------------------------------------------------------------------------------------------------- */
 
+/* what it has, in our own numbers of custom resources; of more than we can number nothing is known */
+static struct res
+total_of(struct node *n, const struct node_what *w)
+{
+	struct res r = { .v = { [RES_CPU] = (int64_t)w->cpus, [RES_GPU] = (int64_t)w->gpus, [RES_MEM] = (int64_t)w->memory } };
+	struct span left = w->resources, name, text;
+	uint64_t v;
+	unsigned i;
+
+	while (node_row_pair(&left, &name, &text, &v))
+		if ((i = lease_resource(&n->lease, (const char *)name.p, name.n, true)) >= RES_CUSTOM && i < RES_MAX)
+			r.v[i] = (int64_t)v;
+	return r;
+}
+
+static void
+is_there(struct node *n, const struct cluster_row *r)
+{
+	char text[NODES_ADDR] = "";
+	struct node_what w;
+	struct res total;
+
+	if (node_what_get(&w, span_of(r->what.data, r->what.len)) < 0 || w.dead.n || w.addr.n >= sizeof text)
+		return;
+	snprintf(text, sizeof text, "%.*s", (int)w.addr.n, (const char *)w.addr.p);
+	total = total_of(n, &w);
+	abroad_node(n, r->number, text, &total);
+}
+
+/* false: it is given up, or has left */
+static bool
+lives(const struct node *n, uint32_t node, char why[NODE_MESSAGE])
+{
+	const struct cluster_row *r = cluster_row(&n->nodes, node);
+	struct node_what w;
+
+	snprintf(why, NODE_MESSAGE, "node %u left", node);
+	if (r == NULL || node_what_get(&w, span_of(r->what.data, r->what.len)) < 0)
+		return false;
+	snprintf(why, NODE_MESSAGE, "node %u is dead: %.*s", node, (int)w.dead.n, (const char *)w.dead.p);
+	return w.dead.n == 0;
+}
+
+void
+nodes_news(struct node *n)
+{
+	const struct cluster_row *r = NULL;
+	struct map_iter it = MAP_ITER;
+	char why[NODE_MESSAGE];
+
+	if (n->abroad == NULL)
+		return;
+	while (map_next(&n->abroad->nodes, &it))
+		if (!lives(n, (uint32_t)it.key, why))
+			abroad_dead(n, (uint32_t)it.key, why);
+	while ((r = cluster_next(&n->nodes, r)) != NULL)
+		if (r->what_rev > n->self.seen || n->self.anew)
+			is_there(n, r);
+	n->self.seen = n->nodes.rev;
+	n->self.anew = false;
+}
+
 /* One that is told anew comes in pieces, and what was known holds until it is whole. */
 int
 nodes_frame(struct node *n, const struct frame *f)
@@ -229,13 +315,18 @@ nodes_frame(struct node *n, const struct frame *f)
 	if (m.anew)
 		s->pieces.len = 0;
 	s->filling |= m.anew != 0;
-	if (!s->filling)
-		return cluster_apply(&n->nodes, m.rows, false);
+	if (!s->filling) {
+		e = cluster_apply(&n->nodes, m.rows, false);
+		nodes_news(n);
+		return e;
+	}
 	if ((e = buf_add(&s->pieces, m.rows.p, m.rows.n)) < 0 || m.more)
 		return e;
 	e = cluster_apply(&n->nodes, span_buf(&s->pieces), true);
 	buf_release(&s->pieces);
 	s->filling = false;
+	s->anew = true;
+	nodes_news(n);
 	return e;
 }
 
@@ -246,4 +337,6 @@ nodes_stop(struct node *n)
 		cluster_release(&n->nodes);
 	buf_release(&n->self.labels);
 	buf_release(&n->self.pieces);
+	if (n->self.listener >= 0)
+		close(n->self.listener);
 }

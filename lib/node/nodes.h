@@ -25,12 +25,15 @@ struct nodes_load {			/* as last told; memory and store in coarse steps */
 struct nodes_self {
 	uint64_t incarnation;		/* ro: of this daemon, drawn at its start */
 	char addr[NODES_ADDR];		/* ro: where other nodes connect to us; "" they cannot, or we have not joined yet */
-	struct tcp_name listen;		/* ro: what was asked for, if o.listen is not NULL; rw: the port that a listener at 0 was given */
+	struct tcp_name listen;		/* ro: where we listen, if o.listen is not NULL */
+	int listener;			/* ro: -1: none, or abroad.c has it */
 	struct buf labels;		/* private from here: msgpack map */
 	struct nodes_load told;
 	uint64_t told_at;
 	struct buf pieces;		/* of a list that is told anew */
 	bool filling;			/* it is */
+	uint64_t seen;			/* up to where abroad.c was told */
+	bool anew;			/* it is to be told of all */
 	struct alive_node alive;	/* fence.c */
 	uint64_t join_beat;		/* the heartbeat that left with NODE_JOIN */
 	bool fenced;

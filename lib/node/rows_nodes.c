@@ -8,14 +8,15 @@
 static void
 put_resources(struct rows *r, const char *k, const struct res *v)	/* the custom ones: name -> amount */
 {
+	const struct res *total = &r->n->lease.total;
 	unsigned count = 0;
 
 	for (unsigned i = RES_CUSTOM; i < RES_MAX; i++)
-		count += r->n->lease.name[i][0] != '\0';
+		count += total->v[i] > 0;
 	key(r, k);
 	mp_put_map(&r->b, count);
 	for (unsigned i = RES_CUSTOM; i < RES_MAX; i++)
-		if (r->n->lease.name[i][0])
+		if (total->v[i] > 0)
 			put_milli(r, r->n->lease.name[i], v->v[i] > 0 ? v->v[i] : 0);
 }
 
