@@ -31,23 +31,23 @@ until_lists() {		# until_lists DIR TEXT COLS [FILTER ...]: rstat nodes there pri
 	echo "lists: $got"; echo "not: $text"; return 1
 }
 mkdir -p "$TMP/x/run"
-node() { rlet -l --store 32M "$@" --key "$key"; }
+node="rlet -l --store 32M --key $key"
 
-check 'a label without a value' says "labels 'disk': expected '='" at x node --label disk
-check 'an empty value' says "labels 'disk=': expected " at x node --label disk=
-check 'the label node' says "'node' is the node's name" at x node --label node=n7
-check 'a label twice' says "the label 'disk' is given twice" at x node --label disk=ssd --label disk=nvme
-check 'is 2' exits 2 at x node --label disk
-check 'no address' says "cannot listen at '[::1': expected HOST" at x node --listen '[::1'
+check 'a label without a value' says "labels 'disk': expected '='" at x $node --label disk
+check 'an empty value' says "labels 'disk=': expected " at x $node --label disk=
+check 'the label node' says "'node' is the node's name" at x $node --label node=n7
+check 'a label twice' says "the label 'disk' is given twice" at x $node --label disk=ssd --label disk=nvme
+check 'is 2' exits 2 at x $node --label disk
+check 'no address' says "cannot listen at '[::1': expected HOST" at x $node --listen '[::1'
 check 'no key, no listener' says 'no key, no listener' at x rlet -l --listen :0
 check 'a limit that is none' says "--dead-after" at x rgcs --dead-after soon
 
 head() { start h rgcs --listen "${1-127.0.0.1:0}" --key "$key" --dead-after 1.5s; pid_of h >"$TMP/rgcs"; [ -n "$line" ]; }
 check 'rgcs listens' head
 lab=$line
-check 'a node' start a node -c 2 --join "$lab" --listen :0 --label zone=eu --label disk=nvme -R ssd=2
-check 'a second one' start b node -c 3 --join "$lab" --listen localhost:0
-check 'a third one, on the machine of rgcs' start h node -c 4 --listen 127.0.0.1:0
+check 'a node' start a $node -c 2 --join "$lab" --listen :0 --label zone=eu --label disk=nvme -R ssd=2
+check 'a second one' start b $node -c 3 --join "$lab" --listen localhost:0
+check 'a third one, on the machine of rgcs' start h $node -c 4 --listen 127.0.0.1:0
 host=$(uname -n)
 all="2.0 alive disk=nvme,node=$host,zone=eu;3.0 alive node=$host;"
 check 'the third knows the others' until_lists h "$all" cpus,state,labels 'cpus~[23]'
