@@ -54,7 +54,7 @@ pids() { rota ls -A lab -o pid | sort; }
 same() { before=$(pids) && up && [ "$(pids)" = "$before" ]; }
 check 'up again changes nothing' same
 ended() {		# the node of n2 and the control store are killed
-	two=$(ROTA_ADDRESS=unix:$(dirname "$(dirname "$(at | cut -d: -f2)")")/n2/local.sock rstat nodes -o pid) && store=$(cat "$XDG_STATE_HOME/rota/lab/n1/rota/rgcs.pid") &&
+	two=$(ROTA_ADDRESS=unix:$(dirname "$(dirname "$(at | cut -d: -f2)")")/n2/local.sock rstat nodes -o pid 'address~^unix:') && store=$(cat "$XDG_STATE_HOME/rota/lab/n1/rota/rgcs.pid") &&
 		keeper=$(ps -o ppid= -p "$two") && kill -9 $keeper "$two" "$store" && gone "$two" && gone "$store"
 }
 check 'what is killed' ended

@@ -28,7 +28,7 @@ fail() { printf '%s\n' "$*" >&2; exit 1; }
 tree=${tree:-$data/$build}
 PATH=$tree/bin:$PATH
 export PATH
-node() { ROTA_ADDRESS=local rstat nodes -o "$1" 2>/dev/null; }
+node() { ROTA_ADDRESS=local rstat nodes -o "$1" 'address~^unix:' 2>/dev/null; }
 store() { pid=$(cat "$state/rgcs.pid" 2>/dev/null) && grep -qs '^Name:.rgcs$' "/proc/$pid/status" && ! grep -qs '^State:.Z' "/proc/$pid/status"; }
 end_store() { store && kill "$pid" && while store; do sleep 0.02; done; }
 ]]
