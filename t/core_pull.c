@@ -137,6 +137,210 @@ by_priority(void)
 	end();
 }
 
+static void
+resumed(void)			/* the connection breaks for a moment, twice: nothing is received again but what was under way */
+{
+	begin(1, 2, 125000000, 100000, 1024 * MIB, 512 * MIB);
+	net.lost = never;
+	made(0, 0, 0, 64 * MIB);
+	want(1, 0, PULL_GET, 64 * MIB);
+	run(100 * MS);
+	broken(1, 0, 150 * MS);
+	run(300 * MS);
+	broken(0, 1, 400 * MS);
+	run(20 * SECONDS);
+	ok(all_have(0) && idle() && net.node[1].done[0] < 800 * MS && net.node[1].taken[0] == 64 * MIB && net.node[0].sent < 70 * MIB);
+	end();
+}
+
+static void
+taken_over(void)		/* a source dies and nobody is told: the other one goes on from there */
+{
+	begin(1, 3, 125000000, 100000, 1024 * MIB, 512 * MIB);
+	net.lost = never;
+	made(0, 2, 0, 64 * MIB);
+	run(1 * MS);
+	want(2, 0, PULL_GET, 64 * MIB);
+	run(2 * SECONDS);
+	want(1, 0, PULL_GET, 64 * MIB);
+	run(2150 * MS);
+	net.node[0].alive = false;
+	node_end(&net.node[0]);
+	run(20 * SECONDS);
+	ok(all_have(0) && idle() && net.node[1].taken[0] == 64 * MIB);
+	end();
+}
+
+static void
+hopeless(unsigned owner, unsigned o)
+{
+	(void)owner, (void)o;
+}
+
+static void
+parked(void)			/* what is lost gives its room to what it may need to be made again */
+{
+	begin(1, 3, 125000000, 100000, 1024 * MIB, 16 * MIB);
+	net.lost = hopeless;
+	made(2, 1, 0, 16 * MIB);
+	made(0, 1, 1, 12 * MIB);
+	run(1 * MS);
+	want(1, 0, PULL_ARGUMENT, 16 * MIB);
+	run(20 * MS);
+	want(1, 1, PULL_GET, 12 * MIB);
+	die(2);
+	run(10 * SECONDS);
+	ok(net.fine && net.node[1].copy[1].state == COPY_WHOLE && net.node[1].copy[0].state == COPY_NONE && net.node[1].pull.active == 0);
+	made(0, 1, 0, 16 * MIB);
+	run(20 * SECONDS);
+	ok(net.fine && net.node[1].copy[0].state == COPY_WHOLE && idle());
+	end();
+}
+
+/* --- the receiving half alone --- */
+
+static struct pull_core core;
+static struct pull_out pout;
+static const struct id one_id = { 9, 1, 1 << 24 };
+
+static int
+pull_in(enum pull_in_kind kind, uint32_t node, bool extra)
+{
+	static const struct form f = { .bytes = 2 * PULL_CHUNK_MIN + 10, .stamp = 7, .size = 1000 };
+
+	pout.n = 0;
+	return pull_step(&core, 1, &(struct pull_in){ .kind = kind, .id = one_id, .owner = 9, .node = node, .extra = extra, .stamp = 7,
+	    .ticket = 1, .form = f }, &pout);
+}
+
+static bool
+effect(size_t i, enum pull_fx_kind kind, uint32_t node)
+{
+	return i < pout.n && pout.fx[i].kind == kind && pout.fx[i].node == node;
+}
+
+static bool
+comes(uint32_t node, uint64_t chunk)
+{
+	uint64_t ticket = 0;
+
+	return pull_begin(&core, node, one_id, 7, chunk * PULL_CHUNK_MIN, chunk < 2 ? PULL_CHUNK_MIN : 10, &ticket) && ticket == 1;
+}
+
+static void
+receive(void)			/* three chunks are asked for: 0 and 2 of node 2, 1 of node 3 */
+{
+	pull_init(&core, 1, MIB);
+	ok(pull_in(PULL_IN_WANT, 0, false) == 0 && pout.n == 1 && effect(0, PULL_FX_WANT, 9));
+	ok(pull_in(PULL_IN_SOURCE, 2, false) == 0 && pout.n == 1 && effect(0, PULL_FX_RESERVE, 0) && pull_in(PULL_IN_SOURCE, 3, true) == 0);
+	ok(pull_in(PULL_IN_RESERVED, 0, false) == 0 && pout.n == 3 && effect(0, PULL_FX_ASK, 2) && effect(1, PULL_FX_ASK, 3));
+	ok(pout.fx[2].off == 2 * PULL_CHUNK_MIN && pout.fx[2].n == 10);
+}
+
+static void
+strangers(void)
+{
+	uint64_t t, n = PULL_CHUNK_MIN;
+
+	receive();
+	ok(!pull_begin(&core, 2, one_id, 8, 0, n, &t) && !pull_begin(&core, 2, one_id, 7, 0, n - 1, &t));
+	ok(!pull_begin(&core, 2, one_id, 7, 1, n, &t) && !pull_begin(&core, 2, one_id, 7, 3 * n, n, &t));
+	ok(!pull_begin(&core, 2, one_id, 7, UINT64_MAX / n * n, n, &t) && !pull_begin(&core, 4, one_id, 7, 0, n, &t));
+	ok(!comes(3, 0) && !comes(2, 1));			/* asked of the other one */
+	ok(pull_in(PULL_IN_CHUNK, 2, false) == ERR_PROTO);	/* what did not begin does not end */
+	ok(comes(2, 0) && !comes(2, 2) && pull_in(PULL_IN_CHUNK, 2, false) == 0 && effect(0, PULL_FX_HAVE, 0));
+	ok(!comes(2, 0) && comes(3, 1) && pull_in(PULL_IN_CHUNK, 3, false) == 0 && !comes(3, 1));
+	ok(pull_in(PULL_IN_SOURCE, 1, false) == ERR_PROTO && pull_check(&core) == 0);		/* from ourselves */
+	ok(comes(2, 2) && pull_in(PULL_IN_CHUNK, 2, false) == 0 && effect(1, PULL_FX_DONE, 9) && core.pulls.n == 0 && core.bytes == 0);
+	pull_release(&core);
+}
+
+static void
+writers(void)			/* room is never given back, or used, while somebody writes there */
+{
+	receive();
+	ok(comes(2, 0) && comes(3, 1) && pull_in(PULL_IN_CANCEL, 0, false) == 0 && effect(0, PULL_FX_QUIT, 9) && core.pulls.n == 0);
+	for (size_t i = 0; i < pout.n; i++)
+		ok(pout.fx[i].kind != PULL_FX_UNRESERVE);
+	ok(pull_in(PULL_IN_CHUNK, 2, false) == 0 && pout.n == 0);
+	ok(pull_in(PULL_IN_BROKEN, 3, false) == 0 && pout.n == 1 && effect(0, PULL_FX_UNRESERVE, 0) && pout.fx[0].ticket == 1);
+	ok(core.bytes == 0);
+	pull_release(&core);
+	receive();
+	ok(comes(2, 0) && pull_in(PULL_IN_REFUSED, 2, false) == 0 && effect(0, PULL_FX_WANT, 9) && pout.fx[0].not == 2);
+	ok(effect(1, PULL_FX_ASK, 3) && effect(2, PULL_FX_ASK, 3));
+	for (uint64_t k = 0; k < 3; k++)
+		ok(comes(3, k) && pull_in(PULL_IN_CHUNK, 3, false) == 0 && pull_find(&core, one_id));
+	ok(pull_in(PULL_IN_CHUNK, 2, false) == 0 && effect(0, PULL_FX_DONE, 9) && core.bytes == 0);
+	pull_release(&core);
+	free(pout.fx);
+}
+
+/* --- the sending half alone --- */
+
+static struct feed_out fout;
+
+static int
+feed_in(struct feed *f, enum feed_in_kind kind, uint32_t node, uint64_t seq, uint64_t stamp, uint64_t off, uint64_t n, unsigned priority)
+{
+	fout.n = 0;
+	return feed_step(f, 1, &(struct feed_in){ .kind = kind, .node = node, .id = { 1, 1, seq }, .stamp = stamp, .off = off, .n = n,
+	    .priority = priority, .bytes = 1000, .have = off }, &fout);
+}
+
+static bool
+next(struct feed *f, uint32_t node, uint64_t seq, uint64_t off)
+{
+	struct feed_chunk c;
+
+	return feed_next(f, &c) && c.node == node && c.id.seq == seq && c.off == off;
+}
+
+static bool
+refused(uint32_t node, int code)
+{
+	return fout.n == 1 && fout.fx[0].kind == FEED_FX_REFUSE && fout.fx[0].node == node && fout.fx[0].code == code;
+}
+
+static void
+turns(void)
+{
+	struct feed f;
+	struct feed_chunk c;
+	unsigned n = 0;
+
+	feed_init(&f);
+	ok(feed_in(&f, FEED_IN_ASK, 1, 5, 7, 0, 100, 1) == 0 && fout.n == 1 && fout.fx[0].kind == FEED_FX_OPEN);
+	ok(feed_in(&f, FEED_IN_ASK, 2, 5, 8, 0, 100, 1) == 0 && fout.n == 0);
+	ok(feed_in(&f, FEED_IN_OPENED, 0, 5, 7, 500, 0, 0) == 0 && refused(2, ERR_NOTFOUND));	/* of another making */
+	ok(feed_in(&f, FEED_IN_ASK, 2, 5, 8, 0, 100, 1) == 0 && refused(2, ERR_NOTFOUND));
+	ok(feed_in(&f, FEED_IN_ASK, 2, 5, 7, 950, 100, 1) == 0 && refused(2, ERR_PROTO));
+	ok(feed_in(&f, FEED_IN_ASK, 2, 5, 7, UINT64_MAX, 100, 1) == 0 && refused(2, ERR_PROTO));
+	ok(feed_in(&f, FEED_IN_ASK, 2, 5, 7, 0, PULL_CHUNK_MAX + 1, 1) == 0 && refused(2, ERR_PROTO));
+	ok(!feed_next(&f, &c));						/* no connection has room */
+	feed_in(&f, FEED_IN_ASK, 1, 5, 7, 100, 100, 1);
+	feed_in(&f, FEED_IN_ASK, 1, 5, 7, 450, 100, 1);
+	feed_in(&f, FEED_IN_ASK, 2, 5, 7, 300, 100, 1);
+	feed_in(&f, FEED_IN_ASK, 1, 6, 9, 0, 100, 0);
+	feed_in(&f, FEED_IN_OPENED, 0, 6, 9, 1000, 0, 0);
+	feed_in(&f, FEED_IN_ROOM, 1, 0, 0, 0, 1000, 0);
+	feed_in(&f, FEED_IN_ROOM, 2, 0, 0, 0, 1000, 0);
+	ok(next(&f, 1, 6, 0) && next(&f, 2, 5, 300) && next(&f, 1, 5, 0) && next(&f, 1, 5, 100));	/* an argument first, nodes in turn */
+	ok(!feed_next(&f, &c));						/* 450 to 550 has not come yet */
+	ok(feed_in(&f, FEED_IN_OPENED, 0, 5, 7, 550, 0, 0) == 0 && next(&f, 1, 5, 450) && !feed_next(&f, &c));
+	feed_in(&f, FEED_IN_ASK, 1, 5, 7, 0, 100, 1);
+	ok(feed_in(&f, FEED_IN_STOP, 1, 5, 0, 0, 0, 0) == 0 && !feed_next(&f, &c));
+	feed_in(&f, FEED_IN_ASK, 1, 5, 7, 0, 100, 1);
+	ok(feed_in(&f, FEED_IN_GONE, 0, 5, 0, 0, 0, 0) == 0 && fout.n == 2 && fout.fx[0].kind == FEED_FX_REFUSE &&
+	    fout.fx[1].kind == FEED_FX_CLOSE && feed_check(&f) == 0);
+	while (feed_in(&f, FEED_IN_ASK, 3, 6, 9, 0, 1, 0) == 0 && fout.n == 0)
+		n++;
+	ok(n == FEED_ASKS && refused(3, ERR_FULL) && feed_check(&f) == 0);	/* and what it asked for of this object is void */
+	ok(feed_in(&f, FEED_IN_BROKEN, 1, 0, 0, 0, 0, 0) == 0 && feed_check(&f) == 0 && f.peers.n == 2);
+	feed_release(&f);
+	free(fout.fx);
+}
+
 /* --- anything may happen --- */
 
 static unsigned rebuilds;		/* how many of eight lost objects are made again */
@@ -293,6 +497,12 @@ main(int argc, char **argv)
 	broadcast(8);
 	two_sources();
 	by_priority();
+	resumed();
+	taken_over();
+	parked();
+	strangers();
+	writers();
+	turns();
 	for (uint64_t s = 1; s <= seeds; s++)
 		good += chaos(s, false);
 	ok(good == seeds);

@@ -141,9 +141,9 @@ unserve(struct place **link)
 }
 
 static bool
-rooted(const struct place *x, const struct place *p)	/* does x have it from who has it whole, and not by way of p? */
+rooted(const struct place *x)		/* does it receive from who has it whole?  Not by way of one that waits for a source. */
 {
-	for (; x && x != p; x = x->from)
+	for (; x; x = x->from)
 		if (x->state == PLACE_WHOLE)
 			return true;
 	return false;
@@ -156,7 +156,7 @@ choose(const struct place *p)
 		list_each(l, &p->object->open) {
 			struct place *x = list_entry(l, struct place, open);
 
-			if ((pass > 0 || x->have >= p->have) && (pass > 1 || x->at->number != p->not) && rooted(x, p))
+			if ((pass > 0 || x->have >= p->have) && (pass > 1 || x->at->number != p->not) && rooted(x))
 				return x;
 		}
 	return NULL;
