@@ -1,9 +1,13 @@
 /* feed.c - queues of chunks for each node and object, and turns */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include "base/err.h"
 #include "core/feed.h"
 #include "core/pull.h"
+#include "wire/chunk.h"
+
+static_assert(PULL_CHUNK_MAX == CHUNK_BYTES_MAX, "what is asked for can be sent");
 
 void
 feed_init(struct feed *f)
