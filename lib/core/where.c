@@ -32,9 +32,13 @@ where_room(const struct where_node *n)
 }
 
 static int64_t
-thousandths(int64_t part, int64_t all)		/* memory is large: no overflow */
+thousandths(int64_t part, int64_t all)		/* more may be asked of a node than it has; memory is large: no overflow */
 {
-	return part <= 0 ? 0 : part >= all ? 1000 : all > INT64_MAX / 1000 ? part / (all / 1000) : part * 1000 / all;
+	if (part <= 0)
+		return 0;
+	if (part / all >= 30)
+		return 30000;
+	return all > INT64_MAX / 30000 ? part / (all / 1000) : part * 1000 / all;
 }
 
 unsigned

@@ -8,7 +8,7 @@ room_for(const struct where_kind *k, const struct where_node *n)
 {
 	struct res room = where_room(n);
 	uint64_t fit = UINT64_MAX, part = UINT64_MAX;
-	bool half = k->strategy == WHERE_HYBRID && where_busy(n) < WHERE_HALF;
+	bool half = k->strategy != WHERE_SPREAD && where_busy(n) < WHERE_HALF;
 
 	for (unsigned r = 0; r < RES_MAX; r++) {
 		int64_t need = k->need.v[r], full;
@@ -22,7 +22,9 @@ room_for(const struct where_kind *k, const struct where_node *n)
 	}
 	if (fit == UINT64_MAX)			/* it needs nothing: some at a time */
 		return 16;
-	if (k->strategy == WHERE_SPREAD)
+	if (k->strategy == WHERE_NODE && k->node == n->number)
+		part = fit;
+	else if (k->strategy == WHERE_SPREAD)
 		part = 1;
 	else if (!half)
 		part = (fit + 7) / 8;

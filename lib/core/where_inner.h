@@ -16,7 +16,7 @@ struct seat {				/* of a node in a kind's index, by its slot */
 #define KEY_FULL	(UINT64_C(1) << 63)
 #define KEY_STALE	(UINT64_C(1) << 62)
 #define KEY_AVOID	(UINT64_C(1) << 61)	/* it has GPUs, which are not needed */
-#define KEY_LEVEL	50			/* how busy, above a hash */
+#define KEY_LEVEL	45			/* how busy, 16 bits above a hash */
 
 struct rest {				/* a node that refused */
 	struct heap_node timer;		/* until when it rests; if over: until when that is remembered */
@@ -52,7 +52,7 @@ struct where_kind {
 /* where.c */
 bool	where_within(const struct res *need, const struct res *room);
 struct res where_room(const struct where_node *n);		/* free, less what was asked */
-unsigned where_busy(const struct where_node *n);		/* thousandths, of the resource that is used most; with what waits over 1000 */
+unsigned where_busy(const struct where_node *n);		/* thousandths, of the resource that is used most; with what waits, up to 60000 */
 void	where_passes(struct where *w, uint64_t now);		/* time does: old asks, nodes that are silent */
 /* where_kind.c */
 int	where_index(struct where *w, uint64_t now, struct where_kind *k);	/* up to date; 0 or -ENOMEM */

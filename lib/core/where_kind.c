@@ -200,7 +200,7 @@ key_of(const struct where_kind *k, const struct where_node *n)
 
 	if (k->strategy != WHERE_SPREAD && busy < WHERE_HALF)
 		busy = 0;
-	key |= (uint64_t)(busy < 2047 ? busy : 2047) << KEY_LEVEL;
+	key |= (uint64_t)busy << KEY_LEVEL;
 	if (k->strategy != WHERE_SPREAD && k->need.v[RES_GPU] <= 0 && n->total.v[RES_GPU] > 0)
 		key |= KEY_AVOID;
 	if (n->stale)
