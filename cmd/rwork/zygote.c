@@ -12,10 +12,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/map.h"
 #include "os/fd.h"
 #include "os/proc.h"
+#include "ring/bell.h"
+#include "ring/page.h"
 #include "script/work.h"
 #include "wire/frame.h"
 #include "wire/msg.h"
@@ -34,6 +37,7 @@ struct zygote {
 	struct buf in;
 	int fds[32];
 	int nfds;
+	struct nodepage *np;		/* once it is to be looked at; NULL */
 	struct map children;		/* pid -> struct child * */
 	struct lua_State *L;
 	bool adopted;			/* a worker died: what it started may be ours now */
@@ -188,6 +192,8 @@ on_input(struct zygote *z)		/* ERR_CLOSED at the end */
 			return ERR_PROTO;
 		if (f.type == MSG_ZFORK_T)
 			e = on_zfork(z, &f);
+		else if (f.type == MSG_ZWATCH_T && f.nfd == 1 && z->np == NULL)
+			e = nodepage_map(z->fds[0], &z->np);
 		for (int i = 0; i < f.nfd; i++)
 			close(z->fds[i]);
 		z->nfds -= f.nfd;
@@ -312,6 +318,18 @@ end_all(struct zygote *z)
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
 }
 
+/* Until when we may sleep, in ms; 0: rlet was not heard in time, as it may be stopped: others may take the work over. */
+static int
+patience(const struct zygote *z)
+{
+	uint64_t until = z->np ? atomic_load(&z->np->valid_until) : UINT64_MAX, now;
+
+	if (until == UINT64_MAX)
+		return -1;
+	now = clock_ns();
+	return until <= now ? 0 : until - now > 3600 * CLOCK_SEC ? 3600000 : (int)((until - now) / 1000000) + 1;
+}
+
 int
 zygote_run(int sock)
 {
@@ -340,7 +358,7 @@ zygote_run(int sock)
 	for (;;) {
 		struct pollfd p[2] = { { .fd = sock, .events = POLLIN }, { .fd = z.sig, .events = POLLIN } };
 
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
+		if ((poll(p, 2, patience(&z)) < 0 && errno != EINTR) || patience(&z) == 0)
 			break;
 		if (p[1].revents) {
 			bool term = false;

@@ -17,7 +17,7 @@ ON(fail)
 
 	UNUSED;
 	snprintf(text, sizeof text, "%.*s", (int)m->text.n, (const char *)m->text.p);
-	if (c->rejoining)
+	if (c->rejoining || (m->req == 0 && m->code == ERR_NO_CLUSTER))
 		link_lose_l(c, text);
 	if (!(m->req & REQ_SHAPE)) {
 		link_reply_l(c, m->req, f);

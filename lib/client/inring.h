@@ -2,6 +2,7 @@
 #ifndef CLIENT_INRING_H
 #define CLIENT_INRING_H
 
+#include "base/clock.h"
 #include "client/inner.h"
 
 struct inring {
@@ -33,6 +34,20 @@ static inline struct inring *
 inring_next(const struct inring *g)
 {
 	return atomic_load_explicit(&g->next, memory_order_acquire);
+}
+
+/*
+ * Others may take this node's work over from the time in the node page on (core/alive.h): then nothing is begun or published any
+ * more.  now: read lately; 0: it was not.
+ */
+static inline bool
+inring_fenced_l(struct client *c, uint64_t now)
+{
+	uint64_t until = atomic_load_explicit(&c->np->valid_until, memory_order_relaxed);
+
+	if (until < UINT64_MAX && until < (now ? now : clock_ns()))
+		c->lost = true;
+	return c->lost;
 }
 
 #define OWN UINT32_MAX			/* rec.link of a task of ours that runs right here */

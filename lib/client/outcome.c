@@ -1,6 +1,6 @@
 /*
  * outcome - the end of a task in its worker: references are handed over, then the completion is published.
- * A worker whose node is gone is about to be killed and publishes nothing: it might be an error that is only of that.
+ * A worker whose node is gone, or may be given up, is about to be killed and publishes nothing: it might be an error that is only of that.
  */
 #include "base/grow.h"
 #include "client/inring.h"
@@ -31,6 +31,8 @@ inring_flush_l(struct client *c, struct inring *g)
 {
 	unsigned n = 0;
 
+	if (inring_fenced_l(c, 0))
+		return;
 	while (n < g->npend && ring_room(&g->ring) > 0)
 		publish_l(c, g, &g->pend[n++]);
 	memmove(g->pend, g->pend + n, (g->npend - n) * sizeof *g->pend);
@@ -297,7 +299,7 @@ serve_done(struct client *c, struct task_in *t, const struct payload *p, uint32_
 
 			d.ns = ns > UINT32_MAX ? UINT32_MAX - 1 : ns ? (uint32_t)ns : 1;
 		}
-		if ((e = fill_l(c, &d, p, &w, nkept, kept)) == 0 && !t->from->gone && !c->lost)
+		if ((e = fill_l(c, &d, p, &w, nkept, kept)) == 0 && !t->from->gone && !inring_fenced_l(c, part ? 0 : c->ended))
 			e = send_l(c, t->from, &d);
 		if (!part)
 			inring_done_l(c, t->from);
@@ -381,7 +383,7 @@ serve_item(struct client *c, struct task_in *t, const struct payload *p)
 		e = own_item_l(c, t, p, &w);
 	} else {
 		d.flags |= p->flags & PAYLOAD_REFS ? DONE_REFS : 0;
-		if ((e = fill_l(c, &d, p, &w, 0, NULL)) == 0 && !t->from->gone && !c->lost)
+		if ((e = fill_l(c, &d, p, &w, 0, NULL)) == 0 && !t->from->gone && !inring_fenced_l(c, 0))
 			e = send_l(c, t->from, &d);
 	}
 	if (lk)

@@ -316,9 +316,7 @@ serve_next(struct client *c, struct task_in *t)
 
 	if (lk)
 		lock_take(&c->lock);
-	if (atomic_load_explicit(&c->np->valid_until, memory_order_relaxed) < UINT64_MAX &&
-	    atomic_load(&c->np->valid_until) < clock_ns())
-		c->lost = true;			/* fenced: others may take the work over */
+	inring_fenced_l(c, c->ended);
 	for (unsigned i = 0; i < c->ninring && !got && !c->lost; i++) {
 		struct inring *g = c->inturn ? c->inturn : inring_first(c);
 

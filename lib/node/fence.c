@@ -25,6 +25,20 @@ arm(struct node *n)
 	node_timer(n);
 }
 
+static void
+tell_programs(struct node *n, const char *why)
+{
+	char text[NODE_MESSAGE + 64];
+
+	snprintf(text, sizeof text, "the node was given up by its cluster: %s", why);
+	list_each(l, &n->procs_list) {
+		struct nproc *p = list_entry(l, struct nproc, link);
+
+		if (p->role != ROLE_WORKER)
+			SEND(p, fail, .req = 0, .code = ERR_NO_CLUSTER, .text = span_str(text));
+	}
+}
+
 void
 fence_out(struct node *n, const char *why)
 {
@@ -34,7 +48,7 @@ fence_out(struct node *n, const char *why)
 	if (n->np)
 		atomic_store(&n->np->valid_until, 0);
 	node_log(n, 0, "%s: this node's work ends, and it joins again as a new one", why);
-	snprintf(n->gcs_why, sizeof n->gcs_why, "%s: its work has ended", why);
+	tell_programs(n, why);
 	node_end(n, -ESTALE);
 }
 
@@ -82,6 +96,7 @@ fence_page(struct node *n)
 		return;
 	show(n);
 	arm(n);
+	zygote_watch(n);
 }
 
 int

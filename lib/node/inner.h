@@ -416,6 +416,7 @@ int	abroad_frame(struct node *n, uint32_t node, uint16_t type, struct span body)
 /* worker.c */
 int	zygote_start(struct node *n, char *why, size_t nwhy);
 void	zygote_stop(struct node *n);
+void	zygote_watch(struct node *n);	/* it is to look at the node page, if there is a limit in it */
 /* queued for a fork; NULL: no memory or descriptors.  silent: its output goes nowhere, for it outlives its driver's */
 struct nproc *worker_new(struct node *n, struct njob *j, bool silent, const struct lease_fx *fx);
 void	worker_exited(struct nproc *p);

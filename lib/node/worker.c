@@ -349,8 +349,22 @@ zygote_start(struct node *n, char *why, size_t nwhy)
 		return n->zygote_fd.fd;
 	}
 	ev_io_start(n->loop, &n->zygote_fd);
+	zygote_watch(n);
 	fork_more(n);
 	return 0;
+}
+
+void
+zygote_watch(struct node *n)
+{
+	struct buf *out;
+	size_t at;
+
+	if (n->zygote == NULL || n->np == NULL || n->self.alive.limit == 0)
+		return;
+	out = conn_out(n->zygote);
+	at = out->len;
+	conn_done(n->zygote, at, msg_put_zwatch(out, &(struct msg_zwatch){ .reserved = 0 }), &n->np_fd, 1, 0);
 }
 
 /* At the end of its socket it kills what it forked, and what that left behind, and exits. */

@@ -308,6 +308,7 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 #define MSG_ZSTOP(F) \
 	F(U, proc, "worker that was stopped by a signal, or goes on") \
 	F(U, on, "1 it is stopped, 0 it goes on")
+#define MSG_ZWATCH(F) F(U, reserved, "0; with the node page: once the time in it is past, all that was forked is ended")
 #define MSG_NODE_JOIN(F) \
 	F(S, name, "host name") \
 	F(U, cpus, "in thousandths") \
@@ -684,6 +685,7 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(ZFORKED, zforked, 71, 1, "z>n") \
 	X(ZEXIT, zexit, 72, 0, "z>n") \
 	X(ZSTOP, zstop, 73, 0, "z>n") \
+	X(ZWATCH, zwatch, 74, 1, "n>z") \
 	X(NODE_JOIN, node_join, 80, 0, "n>g") \
 	X(NODE_JOINED, node_joined, 81, 0, "g>n") \
 	X(JOB_NEW, job_new, 82, 0, "n>g") \
