@@ -42,7 +42,13 @@ check 'no address' says "cannot listen at '[::1': expected HOST" at x $node --li
 check 'no key, no listener' says 'no key, no listener' at x rlet -l --listen :0
 check 'a limit that is none' says "--dead-after" at x rgcs --dead-after soon
 
-head() { start h rgcs --listen "${1-127.0.0.1:0}" --key "$key" --dead-after 1.5s; pid_of h >"$TMP/rgcs"; [ -n "$line" ]; }
+head() {			# in the directory of h, where a node joins without TCP
+	[ ! -e "$TMP/h/pid" ] || mv "$TMP/h/pid" "$TMP/node"
+	start h rgcs --listen "${1-127.0.0.1:0}" --key "$key" --dead-after 1.5s
+	mv "$TMP/h/pid" "$TMP/rgcs"
+	[ ! -e "$TMP/node" ] || mv "$TMP/node" "$TMP/h/pid"
+	[ -n "$line" ]
+}
 check 'rgcs listens' head
 lab=$line
 check 'a node' start a $node -c 2 --join "$lab" --listen :0 --label zone=eu --label disk=nvme -R ssd=2
@@ -72,18 +78,59 @@ check 'others see that a CPU is in use' holds
 lets_go() { : >"$TMP/in"; wait "$task" || { cat "$TMP/out"; return 1; }; until_lists b '2.0;' cpus_free cpus=2; }
 check 'and that it is free again' lets_go
 
-# --- deaths
-dies() {
-	k=$(pid_of b)
-	d=$(cat "/proc/$k/task/$k/children")
-	# shellcheck disable=SC2086
-	kill -9 "$k" $d
-	until_lists a 'dead it was disconnected for 1.5 s;' state,why cpus=3
+# --- one is killed, one is stopped while its worker computes
+daemon() { cat "/proc/$1/task/$1/children"; }
+busy() {
+	at a rlua -e 'local rota = require "rota"
+		print(select(2, rota.pget(rota.task(function() while true do end end)())))' >"$TMP/out" 2>&1 & task=$!
+	for _ in $(seq 200); do
+		worker=$(at a rstat workers -o pid state=running) && [ -n "$worker" ] && return
+		sleep 0.05
+	done
+	return 1
 }
-check 'a node that is killed is dead' dies
+check 'a worker computes' busy
+ends_alone() {
+	b=$(pid_of b) a=$(pid_of a)
+	# shellcheck disable=SC2046
+	kill -9 "$b" $(daemon "$b"); kill -STOP "$a" $(daemon "$a")
+	gone "$worker" && grep -q '^State:.T' "/proc/$(daemon "$a" | tr -d ' ')/status"
+}
+check 'workers of a stopped node end by themselves' ends_alone
+dead='2.0 dead nothing was heard of it for 1.5 s;3.0 dead it was disconnected for 1.5 s;4.0 alive -;'
+check 'both are dead' until_lists h "$dead" cpus,state,why
 check 'rgcs says so' said h 'is dead: it was disconnected for 1.5 s'
-check 'what it had is not counted' prints 6 at a rlua -e 'print(require "rota".resources().cpus)'
-leaves() { kill "$(pid_of h)"; gone "$(pid_of h)" && until_lists a '2.0;3.0;' cpus; }
+check 'what they had is not counted' prints 4 at h rlua -e 'print(require "rota".resources().cpus)'
+goes_on() {		# its programs hear why; it comes back as another node
+	# shellcheck disable=SC2046
+	kill -CONT "$a" $(daemon "$a")
+	wait "$task"
+	grep -q 'the node was given up by its cluster: ' "$TMP/out" || { cat "$TMP/out"; return 1; }
+	said a "joined $lab as node 4" && until_lists h '4;' node state=alive cpus=2
+}
+check 'one that goes on is a new one' goes_on
+run() { at "$1" rlua -e 'local rota = require "rota" print(rota.get(rota.task(function(x) return x * 2 end)(21)))'; }
+check 'and works' prints 42 run a
+
+leaves() { kill "$(pid_of h)"; gone "$(pid_of h)" && until_lists a '2.0;' cpus state=alive; }
 check 'one that ends by itself is gone at once' leaves
+
+# --- without rgcs: its machine says that nobody listens, so nobody gives us up
+waits() {		# longer than the limit
+	at a rlua -e 'local rota = require "rota"
+		local double = rota.task(function(x) return 2 * x end)
+		rota.get(double(1))
+		io.open(os.getenv "TMP" .. "/in", "w"):write "ready\n":close()
+		local t, n = os.time() + 4, 0
+		while os.time() < t do n = n + rota.get(double(1)) / 2 end
+		print(n > 0)' >"$TMP/out" 2>&1 & task=$!
+	read -r _ <"$TMP/in"
+	kill -9 "$(cat "$TMP/rgcs")"
+	wait "$task" && prints true cat "$TMP/out" || { cat "$TMP/out" "$TMP/a/err"; return 1; }
+}
+again() { rm "$TMP/h/pid"; head "$lab" && said a "joined $lab again" && until_lists a '4;' node state=alive; }
+[ -z "${ROTA_LONG-}" ] || { check 'a node goes on while rgcs is away' waits; check 'and is the same when it is back' again; }
+
 kill "$(pid_of a)" "$(cat "$TMP/rgcs")"
+gone "$(pid_of a)"; gone "$(cat "$TMP/rgcs")"
 done_testing
