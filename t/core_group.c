@@ -60,7 +60,8 @@ reserved(struct group *g)				/* all its nodes do it */
 static void
 plans(void)
 {
-	struct group_node n[3] = { { 1, cpus(4000), cpus(0) }, { 2, cpus(2000), cpus(0) }, { 3, cpus(4000), cpus(3000) } };
+	struct group_node n[3] = { { .number = 1, .total = cpus(4000) }, { .number = 2, .total = cpus(2000) },
+	    { .number = 3, .total = cpus(4000), .set = cpus(3000) } };
 	const struct group_node *at[3] = { &n[0], &n[1], &n[2] };
 	struct res b[4] = { cpus(1000), cpus(1000), cpus(1000), cpus(2000) };
 	uint32_t node[4];
@@ -76,6 +77,128 @@ plans(void)
 	ok(group_plan(at + 2, 1, GROUP_PACK, b + 2, 1, node, text) == 0 && node[0] == 0);	/* not now */
 	ok(group_plan(at, 1, GROUP_STRICT_SPREAD, b, 2, node, text) == ERR_INFEASIBLE && strstr(text, "there is 1"));
 	ok(group_plan(at, 0, GROUP_PACK, b, 2, node, text) == ERR_INFEASIBLE);
+}
+
+/* plans over many nodes: labels, what stays, what drains, what is in use */
+static void
+plans_over(void)
+{
+	struct labels l = { 0 };
+	struct label_expr e = { 0 };
+	const struct label_expr *expr[3] = { NULL, &e, NULL };
+	struct group_node n[4] = { { .number = 1, .total = cpus(4000) }, { .number = 2, .total = cpus(2000) }, { .number = 3, .total = cpus(4000) },
+	    { .number = 4, .total = cpus(8000), .draining = true } };
+	const struct group_node *at[4] = { &n[0], &n[1], &n[2], &n[3] };
+	struct res b[3] = { cpus(2000), cpus(4000), cpus(4000) };
+	struct group_want g = { .strategy = GROUP_PACK, .bundle = b, .n = 2 };
+	uint32_t node[3] = { 0 };
+	char why[LABELS_WHY];
+
+	ok(group_plan_over(at, 2, &g, node, text) == 1 && node[0] == 2 && node[1] == 1);	/* the first that fits is not always right */
+	g.n = 3;
+	memset(node, 0, sizeof node);
+	ok(group_plan_over(at, 4, &g, node, text) == 1 && node[0] == 2 && node[1] != node[2] && node[1] != 4 && node[2] != 4);
+	g.strategy = GROUP_STRICT_PACK;
+	memset(node, 0, sizeof node);
+	ok(group_plan_over(at, 4, &g, node, text) == ERR_INFEASIBLE && node[0] == 0);	/* not on one that drains */
+	labels_parse(&l, span_text("zone=eu"), why);
+	label_expr_parse(&e, span_text("zone=eu"), why);
+	g = (struct group_want){ .strategy = GROUP_PACK, .bundle = b, .n = 3, .labels = expr };
+	ok(group_plan_over(at, 4, &g, node, text) == ERR_INFEASIBLE &&
+	    strcmp(text, "bundle 2 needs a node with zone=eu, and of 4 there is none") == 0);
+	n[2].labels = &l;
+	ok(group_plan_over(at, 4, &g, node, text) == 1 && node[0] == 2 && node[1] == 3 && node[2] == 1);
+	g = (struct group_want){ .strategy = GROUP_STRICT_SPREAD, .bundle = b, .n = 2 };
+	b[1] = cpus(1000);
+	node[0] = 1;
+	node[1] = node[2] = 0;
+	n[0].set = cpus(2000);
+	ok(group_plan_over(at, 3, &g, node, text) == 1 && node[0] == 1 && node[1] == 2);	/* beside what stays */
+	node[1] = 0;
+	n[1].busy = cpus(2000);
+	ok(group_plan_over(at, 3, &g, node, text) == 1 && node[1] == 3);			/* where nobody is sent away */
+	node[1] = 0;
+	n[2].busy = cpus(4000);
+	ok(group_plan_over(at, 3, &g, node, text) == 1 && node[1] == 2);			/* or somebody is */
+	g.strategy = GROUP_STRICT_PACK;
+	node[1] = 0;
+	ok(group_plan_over(at, 3, &g, node, text) == 1 && node[1] == 1);
+	labels_release(&l);
+	label_expr_release(&e);
+}
+
+/* is there a way at all?  Tried out. */
+static bool
+any_way(const struct group_node *n, unsigned nnode, const struct group_want *g, bool empty, unsigned b, unsigned *on, struct res *room)
+{
+	if (b == 0)
+		for (unsigned i = 0; i < nnode; i++) {
+			on[i] = 0;
+			for (unsigned r = 0; r < RES_MAX; r++)
+				room[i].v[r] = n[i].total.v[r] - (empty ? 0 : n[i].set.v[r]);
+		}
+	if (b == g->n)
+		return true;
+	for (unsigned i = 0; i < nnode; i++) {
+		bool fit = !(g->strategy == GROUP_STRICT_SPREAD && on[i]) && !(g->strategy == GROUP_STRICT_PACK && b && !on[i]), way = false;
+
+		for (unsigned r = 0; r < RES_MAX; r++)
+			fit = fit && (g->bundle[b].v[r] == 0 || g->bundle[b].v[r] <= room[i].v[r]);
+		if (!fit)
+			continue;
+		for (unsigned r = 0; r < RES_MAX; r++)
+			room[i].v[r] -= g->bundle[b].v[r];
+		on[i]++;
+		way = any_way(n, nnode, g, empty, b + 1, on, room);
+		for (unsigned r = 0; r < RES_MAX; r++)
+			room[i].v[r] += g->bundle[b].v[r];
+		on[i]--;
+		if (way)
+			return true;
+	}
+	return false;
+}
+
+static void
+random_plans(void)
+{
+	int bad = 0, made = 0, wait = 0, never = 0;
+
+	srand(1);
+	for (int k = 0; k < 4000 && !bad; k++) {
+		struct group_node n[4] = { { 0 } };
+		const struct group_node *at[4];
+		struct res b[5], room[4];
+		struct group_want g = { .strategy = (enum group_strategy)(rand() % 4), .bundle = b, .n = 1 + (unsigned)rand() % 5 };
+		unsigned nnode = 1 + (unsigned)rand() % 4, on[4];
+		uint32_t node[5] = { 0 };
+		int e;
+
+		for (unsigned i = 0; i < nnode; i++) {
+			n[i] = (struct group_node){ .number = i + 1, .total = { { 1000 * (1 + rand() % 6), 1000 * (rand() % 3) } } };
+			n[i].set.v[0] = 1000 * (rand() % 3);
+			n[i].busy.v[0] = 1000 * (rand() % 3);
+			at[i] = &n[i];
+		}
+		for (unsigned i = 0; i < g.n; i++)
+			b[i] = (struct res){ { 1000 * (rand() % 4), 1000 * (rand() % 4 == 0) } };
+		e = group_plan_over(at, nnode, &g, node, text);
+		if ((e == 1) != any_way(n, nnode, &g, false, 0, on, room) || (e < 0) == any_way(n, nnode, &g, true, 0, on, room)) {
+			printf("# %d: %d\n", k, e);
+			bad = 1;
+		}
+		e == 1 ? made++ : e == 0 ? wait++ : never++;
+		for (unsigned i = 0; e == 1 && i < g.n; i++) {
+			for (unsigned r = 0; r < RES_MAX; r++)
+				n[node[i] - 1].set.v[r] += b[i].v[r];
+			for (unsigned j = 0; j < i; j++)
+				bad |= (g.strategy == GROUP_STRICT_PACK && node[i] != node[j]) || (g.strategy == GROUP_STRICT_SPREAD && node[i] == node[j]);
+		}
+		for (unsigned i = 0; e == 1 && i < g.n; i++)
+			for (unsigned r = 0; r < RES_MAX; r++)
+				bad |= b[i].v[r] > 0 && n[node[i] - 1].set.v[r] > n[node[i] - 1].total.v[r];
+	}
+	ok(!bad && made > 100 && wait > 100 && never > 100);
 }
 
 static void
@@ -316,6 +439,8 @@ int
 main(void)
 {
 	plans();
+	plans_over();
+	random_plans();
 	limits();
 	lives();
 	for (unsigned seed = 1; seed <= 20; seed++)

@@ -17,7 +17,7 @@ group_strategy_word(enum group_strategy s)
 const char *
 group_state_word(enum group_state s)
 {
-	static const char *const word[] = { "", "pending", "prepared", "created", "removed" };
+	static const char *const word[] = { "", "pending", "prepared", "created", "removed", "rescheduling" };
 
 	return word[s];
 }

@@ -23,17 +23,28 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/span.h"
+#include "core/labels.h"
 #include "core/lease.h"
 
 #define GROUP_BUNDLES_MAX 1024u
 #define GROUP_NAME_MAX 255u
 
 enum group_strategy { GROUP_PACK, GROUP_SPREAD, GROUP_STRICT_PACK, GROUP_STRICT_SPREAD, GROUP_STRATEGIES };
-enum group_state { GROUP_PENDING = 1, GROUP_PREPARED, GROUP_CREATED, GROUP_REMOVED };
+enum group_state { GROUP_PENDING = 1, GROUP_PREPARED, GROUP_CREATED, GROUP_REMOVED, GROUP_RESCHEDULING };
 
 struct group_node {			/* a node that bundles can be placed on */
 	uint32_t number;
 	struct res total, set;		/* set: aside for groups already */
+	struct res busy;		/* used besides, by leases that would have to be called back; zeros: not known */
+	const struct labels *labels;	/* NULL: none */
+	bool draining;
+};
+
+struct group_want {			/* what is to be placed */
+	enum group_strategy strategy;
+	unsigned n;
+	const struct res *bundle;
+	const struct label_expr *const *labels;	/* of each bundle, NULL: any node; or NULL: of none */
 };
 
 struct group_asker {
@@ -128,6 +139,12 @@ struct group *group_named(const struct group_core *c, struct span namespace, str
  */
 int	group_plan(const struct group_node *const *nodes, unsigned nnode, enum group_strategy s, const struct res *bundle, unsigned n,
 	    uint32_t *node, char text[200]);
+/*
+ * The same; bundles whose node[i] is not 0 stay there and count as set aside, only the others are assigned (and are 0
+ * still if the answer is not 1).  Nodes with room that nobody uses come first, then those where leases are to be called
+ * back.  Never: with all nodes empty there would be no way, and all ways were looked at.
+ */
+int	group_plan_over(const struct group_node *const *nodes, unsigned nnode, const struct group_want *g, uint32_t *node, char text[200]);
 const char *group_strategy_word(enum group_strategy s);	/* "strict_pack" */
 const char *group_state_word(enum group_state s);	/* "pending" */
 int	group_check(const struct group_core *c);	/* tests: 0, or the line that found the fault */

@@ -1,9 +1,29 @@
-/* group_plan - which node for which bundle. */
+/*
+ * group_plan - which node for which bundle.
+ *
+ * First the quick way: the bundles in their order, each on the first node that has room (pack), or on the one with the
+ * fewest (spread).  If that fails, a search: the largest bundles first, every node that differs, and back again.  It ends
+ * after PLAN_LOOKS nodes looked at: only one that came to its end shows that a group can never be placed.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/err.h"
 #include "core/group.h"
+
+#define PLAN_LOOKS 100000u
+
+enum room { NOW, LATER, EMPTY };	/* less what leases use; less what groups have; all of it */
+
+struct plan {
+	const struct group_node *const *nodes;
+	const struct group_want *want;
+	const uint32_t *kept;		/* of each bundle: the node where it stays, or 0 */
+	unsigned nnode, looks;
+	struct res *room;
+	unsigned *used;			/* bundles on each node */
+	unsigned *order, *at;		/* bundles, the largest first; of each bundle the index of its node */
+};
 
 static bool
 within(const struct res *need, const struct res *room)
@@ -15,71 +35,172 @@ within(const struct res *need, const struct res *room)
 }
 
 static void
-take(struct res *room, const struct res *need)
+take(struct res *room, const struct res *need, int sign)
 {
 	for (unsigned r = 0; r < RES_MAX; r++)
-		room->v[r] -= need->v[r];
+		room->v[r] -= sign * need->v[r];
 }
 
-/*
- * One try with so much room: spread takes the node with the fewest bundles, pack the first that has room, and both the
- * bundles in their order.  used[i]: bundles on node i.
- */
 static bool
-place(const struct group_node *const *nodes, unsigned nnode, struct res *room, unsigned *used, enum group_strategy s,
-    const struct res *bundle, unsigned n, uint32_t *node)
+allowed(const struct group_want *g, unsigned b, const struct group_node *n)
 {
-	bool spread = s == GROUP_SPREAD || s == GROUP_STRICT_SPREAD;
+	static const struct labels none;
 
-	for (unsigned b = 0; b < n; b++) {
-		unsigned best = nnode;
+	return !n->draining && (g->labels == NULL || g->labels[b] == NULL || label_expr_match(g->labels[b], n->labels ? n->labels : &none));
+}
 
-		for (unsigned i = 0; i < nnode; i++) {
-			if (!within(&bundle[b], &room[i]) || (s == GROUP_STRICT_SPREAD && used[i]))
+static bool
+fits(const struct plan *p, unsigned b, unsigned i)
+{
+	return within(&p->want->bundle[b], &p->room[i]) && !(p->want->strategy == GROUP_STRICT_SPREAD && p->used[i]) &&
+	    allowed(p->want, b, p->nodes[i]);
+}
+
+static void
+put(struct plan *p, unsigned b, unsigned i, int sign)
+{
+	take(&p->room[i], &p->want->bundle[b], sign);
+	p->used[i] += (unsigned)sign;
+	p->at[b] = i;
+}
+
+static bool
+spreads(const struct plan *p)
+{
+	return p->want->strategy == GROUP_SPREAD || p->want->strategy == GROUP_STRICT_SPREAD;
+}
+
+/* as empty as `how` says; the bundles that stay count as taken, on top of what their nodes have set aside but for EMPTY */
+static void
+begin(struct plan *p, enum room how)
+{
+	for (unsigned i = 0; i < p->nnode; i++) {
+		p->room[i] = p->nodes[i]->total;
+		if (how != EMPTY)
+			take(&p->room[i], &p->nodes[i]->set, 1);
+		if (how == NOW)
+			take(&p->room[i], &p->nodes[i]->busy, 1);
+		p->used[i] = 0;
+	}
+	for (unsigned b = 0; b < p->want->n; b++)
+		for (unsigned i = 0; p->kept[b] && i < p->nnode; i++)
+			if (p->nodes[i]->number == p->kept[b]) {
+				p->used[i]++;
+				if (how == EMPTY)	/* set has it otherwise */
+					take(&p->room[i], &p->want->bundle[b], 1);
+			}
+}
+
+static bool
+quick(struct plan *p, enum room how)
+{
+	begin(p, how);
+	for (unsigned b = 0; b < p->want->n; b++) {
+		unsigned best = p->nnode;
+
+		for (unsigned i = 0; !p->kept[b] && i < p->nnode; i++) {
+			if (best < p->nnode && !(spreads(p) ? p->used[i] < p->used[best] : p->used[i] && !p->used[best]))
 				continue;
-			if (best == nnode || (spread ? used[i] < used[best] : used[i] && !used[best]))
+			if (fits(p, b, i))
 				best = i;
 		}
-		if (best == nnode)
+		if (p->kept[b])
+			continue;
+		if (best == p->nnode)
 			return false;
-		take(&room[best], &bundle[b]);
-		used[best]++;
-		node[b] = nodes[best]->number;
+		put(p, b, best, 1);
 	}
 	return true;
 }
 
+/* Every way to place the bundles from the k-th on.  Of nodes that are alike now one is tried. */
 static bool
-attempt(const struct group_node *const *nodes, unsigned nnode, bool empty, enum group_strategy s, const struct res *bundle,
-    unsigned n, uint32_t *node)
+search(struct plan *p, unsigned k)
 {
-	struct res *room = calloc(nnode ? nnode : 1, sizeof *room);
-	unsigned *used = calloc(nnode ? nnode : 1, sizeof *used);
-	bool done = false;
+	unsigned b, last;
 
-	/* on one node: of all that would do it the first; else all of them together */
-	for (unsigned i = 0; room && used && i < nnode && !done; i++) {
-		if (s != GROUP_PACK && s != GROUP_STRICT_PACK)
-			break;
-		*room = nodes[i]->total;
-		if (!empty)
-			take(room, &nodes[i]->set);
-		*used = 0;
-		done = place(&nodes[i], 1, room, used, s, bundle, n, node);
-	}
-	if (room && used && !done && s != GROUP_STRICT_PACK) {
-		for (unsigned i = 0; i < nnode; i++) {
-			room[i] = nodes[i]->total;
-			if (!empty)
-				take(&room[i], &nodes[i]->set);
-			used[i] = 0;
+	while (k < p->want->n && p->kept[p->order[k]])
+		k++;
+	if (k == p->want->n)
+		return true;
+	b = p->order[k];
+	for (int pass = 0; pass < 2; pass++) {
+		last = p->nnode;
+		for (unsigned i = 0; i < p->nnode; i++) {
+			if (p->looks == 0 || --p->looks == 0)
+				return false;
+			if ((p->used[i] == 0) != (pass == (spreads(p) ? 0 : 1)) || !fits(p, b, i))
+				continue;
+			if (last < p->nnode && p->want->labels == NULL && memcmp(&p->room[i], &p->room[last], sizeof p->room[i]) == 0 &&
+			    p->used[i] == p->used[last])
+				continue;
+			last = i;
+			put(p, b, i, 1);
+			if (search(p, k + 1))
+				return true;
+			put(p, b, i, -1);
 		}
-		done = place(nodes, nnode, room, used, s, bundle, n, node);
 	}
-	free(room);
-	free(used);
-	return done;
+	return false;
 }
+
+/* all on one node: of all that would do it the first; some stay: on theirs */
+static bool
+one_node(struct plan *p, enum room how)
+{
+	begin(p, how);
+	for (unsigned i = 0; i < p->nnode; i++) {
+		struct res room = p->room[i];
+		bool good = true;
+
+		for (unsigned b = 0; b < p->want->n && good; b++) {
+			if (p->kept[b])
+				good = p->kept[b] == p->nodes[i]->number;
+			else if ((good = within(&p->want->bundle[b], &room) && allowed(p->want, b, p->nodes[i])))
+				take(&room, &p->want->bundle[b], 1);
+		}
+		for (unsigned b = 0; b < p->want->n && good; b++)
+			p->at[b] = i;
+		if (good)
+			return true;
+	}
+	return false;
+}
+
+/* Is there too little of something in all, so that no search can help? */
+static bool
+hopeless(struct plan *p)
+{
+	for (unsigned r = 0; r < RES_MAX; r++) {
+		int64_t need = 0, have = 0;
+
+		for (unsigned b = 0; b < p->want->n; b++)
+			need += p->kept[b] ? 0 : p->want->bundle[b].v[r];
+		for (unsigned i = 0; need > 0 && i < p->nnode; i++)
+			have += p->room[i].v[r] > 0 && !p->nodes[i]->draining ? p->room[i].v[r] : 0;
+		if (need > have)
+			return true;
+	}
+	return false;
+}
+
+static bool
+attempt(struct plan *p, enum room how)
+{
+	enum group_strategy s = p->want->strategy;
+
+	p->looks = PLAN_LOOKS;
+	if ((s == GROUP_PACK || s == GROUP_STRICT_PACK) && one_node(p, how))
+		return true;
+	if (s == GROUP_STRICT_PACK)
+		return false;
+	if (quick(p, how))
+		return true;
+	begin(p, how);
+	return !hopeless(p) && search(p, 0);
+}
+
+/* --- never, and why ------------------------------------------------------------------------------------------ */
 
 static const char *
 amount(unsigned r, int64_t v, char text[32])
@@ -93,10 +214,10 @@ amount(unsigned r, int64_t v, char text[32])
 
 /* appends what there is too little of, if one resource alone shows it; the names of custom ones are not known here */
 static void
-too_little(const struct group_node *const *nodes, unsigned nnode, enum group_strategy s, const struct res *bundle, unsigned n,
-    char *text, size_t size)
+too_little(const struct group_node *const *nodes, unsigned nnode, const struct group_want *g, char *text, size_t size)
 {
 	static const unsigned known[] = { RES_CPU, RES_GPU, RES_MEM };
+	bool one = g->strategy == GROUP_STRICT_PACK;
 	char need[32], have[32];
 
 	for (unsigned k = 0; k < sizeof known / sizeof *known; k++) {
@@ -107,50 +228,137 @@ too_little(const struct group_node *const *nodes, unsigned nnode, enum group_str
 			most = nodes[i]->total.v[r] > most ? nodes[i]->total.v[r] : most;
 			all += nodes[i]->total.v[r];
 		}
-		for (unsigned i = 0; i < n; i++) {
-			sum += bundle[i].v[r];
-			if (bundle[i].v[r] <= most)
+		for (unsigned i = 0; i < g->n; i++) {
+			sum += g->bundle[i].v[r];
+			if (g->bundle[i].v[r] <= most)
 				continue;
-			snprintf(text, size, ": bundle %u needs %s, a node has %s", i + 1, amount(r, bundle[i].v[r], need),
+			snprintf(text, size, ": bundle %u needs %s, a node has %s", i + 1, amount(r, g->bundle[i].v[r], need),
 			    amount(r, most, have));
 			return;
 		}
-		if (sum > (s == GROUP_STRICT_PACK ? most : all)) {
+		if (sum > (one ? most : all)) {
 			snprintf(text, size, ": they need %s, there %s %s", amount(r, sum, need), r == RES_MEM ? "is" : "are",
-			    amount(r, s == GROUP_STRICT_PACK ? most : all, have));
+			    amount(r, one ? most : all, have));
 			return;
 		}
 	}
 }
 
+/* a bundle whose labels no node has, from 1; 0: none */
+static unsigned
+unlabelled(const struct group_node *const *nodes, unsigned nnode, const struct group_want *g)
+{
+	static const struct labels none;
+
+	for (unsigned b = 0; g->labels && b < g->n; b++) {
+		bool any = g->labels[b] == NULL;
+
+		for (unsigned i = 0; i < nnode && !any; i++)
+			any = label_expr_match(g->labels[b], nodes[i]->labels ? nodes[i]->labels : &none);
+		if (!any)
+			return b + 1;
+	}
+	return 0;
+}
+
 static void
-why_not(const struct group_node *const *nodes, unsigned nnode, enum group_strategy s, const struct res *bundle, unsigned n, char text[200])
+why_not(const struct group_node *const *nodes, unsigned nnode, const struct group_want *g, char text[200])
 {
 	const char *there = nnode == 1 ? "the one node that there is" : "the nodes that there are";
+	unsigned b = unlabelled(nodes, nnode, g);
+	struct buf labels = BUF_INIT;
 	size_t len;
 
-	if (s == GROUP_STRICT_SPREAD && n > nnode)
-		snprintf(text, 200, "strict_spread needs a node for each of the %u bundles, and there %s %u", n, nnode == 1 ? "is" : "are",
+	if (b && label_expr_text(g->labels[b - 1], &labels) == 0) {
+		snprintf(text, 200, "bundle %u needs a node with %.*s, and of %u there is none", b, (int)(labels.len < 100 ? labels.len : 100),
+		    (const char *)labels.data, nnode);
+		buf_release(&labels);
+		return;
+	}
+	if (g->strategy == GROUP_STRICT_SPREAD && g->n > nnode)
+		snprintf(text, 200, "strict_spread needs a node for each of the %u bundles, and there %s %u", g->n, nnode == 1 ? "is" : "are",
 		    nnode);
-	else if (s == GROUP_STRICT_PACK)
-		snprintf(text, 200, "no node can hold all %u bundles", n);
+	else if (g->strategy == GROUP_STRICT_PACK)
+		snprintf(text, 200, "no node can hold all %u bundles", g->n);
 	else
-		snprintf(text, 200, "%s cannot hold the %u bundle%s", there, n, n == 1 ? "" : "s");
+		snprintf(text, 200, "%s cannot hold the %u bundle%s", there, g->n, g->n == 1 ? "" : "s");
 	len = strlen(text);
-	too_little(nodes, nnode, s, bundle, n, text + len, 200 - len);
+	too_little(nodes, nnode, g, text + len, 200 - len);
+}
+
+/* --- the plan -------------------------------------------------------------------------------------------------- */
+
+static int64_t
+size_of(const struct plan *p, const struct res *b)		/* thousandths of what the largest node has, summed up */
+{
+	int64_t sum = 0;
+
+	for (unsigned r = 0; r < RES_MAX; r++) {
+		int64_t most = 0;
+
+		for (unsigned i = 0; b->v[r] > 0 && i < p->nnode; i++)
+			most = p->nodes[i]->total.v[r] > most ? p->nodes[i]->total.v[r] : most;
+		if (b->v[r] > 0)
+			sum += most == 0 || b->v[r] >= most ? 1000 : (int64_t)((double)b->v[r] / (double)most * 1000);
+	}
+	return sum;
+}
+
+static int
+set_up(struct plan *p)
+{
+	unsigned n = p->want->n;
+	int64_t *size = malloc(n * sizeof *size);
+
+	p->room = calloc(p->nnode + 1, sizeof *p->room);
+	p->used = calloc(p->nnode + 1, sizeof *p->used);
+	p->order = calloc(n, sizeof *p->order);
+	p->at = calloc(n, sizeof *p->at);
+	if (!size || !p->room || !p->used || !p->order || !p->at) {
+		free(size);
+		return -1;
+	}
+	for (unsigned b = 0; b < n; b++) {
+		unsigned i = b;
+
+		size[b] = b && memcmp(&p->want->bundle[b], &p->want->bundle[b - 1], sizeof *p->want->bundle) == 0 ? size[b - 1] :
+		    size_of(p, &p->want->bundle[b]);
+		for (; i > 0 && size[p->order[i - 1]] < size[b]; i--)
+			p->order[i] = p->order[i - 1];
+		p->order[i] = b;
+	}
+	free(size);
+	return 0;
+}
+
+int
+group_plan_over(const struct group_node *const *nodes, unsigned nnode, const struct group_want *g, uint32_t *node, char text[200])
+{
+	struct plan p = { .nodes = nodes, .nnode = nnode, .want = g, .kept = node };
+	int e = 0;
+
+	if (set_up(&p) == 0) {
+		if (attempt(&p, NOW) || attempt(&p, LATER))
+			e = 1;
+		else if (!attempt(&p, EMPTY) && p.looks > 0)
+			e = ERR_INFEASIBLE;
+	}
+	if (e == ERR_INFEASIBLE)
+		why_not(nodes, nnode, g, text);
+	for (unsigned b = 0; e == 1 && b < g->n; b++)
+		if (node[b] == 0)
+			node[b] = nodes[p.at[b]]->number;
+	free(p.room);
+	free(p.used);
+	free(p.order);
+	free(p.at);
+	return e;
 }
 
 int
 group_plan(const struct group_node *const *nodes, unsigned nnode, enum group_strategy s, const struct res *bundle, unsigned n,
     uint32_t *node, char text[200])
 {
-	if (attempt(nodes, nnode, false, s, bundle, n, node))
-		return 1;
-	if (attempt(nodes, nnode, true, s, bundle, n, node)) {
-		memset(node, 0, n * sizeof *node);
-		return 0;
-	}
 	memset(node, 0, n * sizeof *node);
-	why_not(nodes, nnode, s, bundle, n, text);
-	return ERR_INFEASIBLE;
+	return group_plan_over(nodes, nnode, &(struct group_want){ .strategy = s, .bundle = bundle, .n = n }, node, text);
 }
