@@ -4,8 +4,8 @@
 
 #include "sim.h"
 
-enum { SESSION_PART, CLUSTER_PART };
+enum { SESSION_PART, CLUSTER_PART, STORE_PART };
 
-extern const struct sim_part part_session, part_cluster;
+extern const struct sim_part part_session, part_cluster, part_store;
 
 #endif
