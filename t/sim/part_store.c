@@ -8,6 +8,7 @@
  *	durable-first	a number or revision leaves the store once its disk knows of it
  *	number-once	and is never given again
  *	durable-kept	what a node was told is done is on the disk from then on, after any crash
+ *	fence-gap	a node that is given up does not work any more, whatever it has heard (core/alive.h)
  *	name-once	no name is of two actors that live
  *	kv-kept		a read gives what its only writer was last told is done, or a later try
  *	kv-session	in the end no key is left whose session's node is gone
@@ -47,7 +48,7 @@ say(struct sim *s, struct store_node *n, struct buf *b)
 		say(s, n, &b_); \
 } while (0)
 
-/* of this life: what an earlier one asked for may yet be done */
+/* of this life of the node: what an earlier one asked for may yet be done */
 static void
 key_name(const struct store_node *n, unsigned k, char name[32])
 {
@@ -163,13 +164,11 @@ on_disk(const struct store *st, const char *name, const struct store_key *q)
 	    (memmem(r->val.data, r->val.len, &q->val, 8) || (q->asked && memmem(r->val.data, r->val.len, &q->asked, 8)));
 }
 
-/* is node number surely in its store's good graces?  It may have been given up when it was not seen for CONTROL_LOST. */
-static bool
-sure(const struct sim *s, const struct store_node *n)
+/* May it work?  Whoever has the time that it shows its workers says so, whatever else it knows. */
+bool
+node_works(const struct sim *s, const struct store_node *n)
 {
-	const struct store_number *k = map_get(&store_of(s)->numbers, n->number);
-
-	return n->m->up && n->number && k && (k->lost == 0 || s->now - k->lost < CONTROL_LOST / 100 * 99);
+	return n->m->up && n->number && sim_clock(s, n->m) < alive_until(&n->alive);
 }
 
 void
@@ -191,7 +190,7 @@ node_kept(struct sim *s)
 			if (!on_disk(st, n->old[k].name, &n->old[k].key))
 				sim_fail(s, "durable-kept", "key '%s' is not on the disk with value %llx of revision %llu", n->old[k].name,
 				    (unsigned long long)n->old[k].key.val, (unsigned long long)n->old[k].key.rev);
-		for (unsigned k = 0; k < n->nown && sure(s, n); k++)
+		for (unsigned k = 0; k < n->nown && node_works(s, n); k++)
 			if (!store_holds(st, n->own[k].number))
 				sim_fail(s, "durable-kept", "actor %llu of node %u is not on the disk", (unsigned long long)n->own[k].number, i);
 	}
@@ -205,9 +204,9 @@ on_actor(struct sim *s, struct store_node *n, const struct ask *a, const struct 
 	if (m->found)
 		return;
 	sim_log(s, "node %u: actor %llu '%s'", n->m->i, (unsigned long long)m->actor, a->name);
-	for (unsigned i = 1; i < s->nmachine && a->name[0]; i++)
+	for (unsigned i = 1; i < s->nmachine && a->name[0] && node_works(s, n); i++)
 		for (unsigned k = 0; k < st->node[i].nown; k++)
-			if (strcmp(st->node[i].own[k].name, a->name) == 0 && sure(s, &st->node[i]))
+			if (strcmp(st->node[i].own[k].name, a->name) == 0 && node_works(s, &st->node[i]))
 				sim_fail(s, "name-once", "'%s' is actor %llu of node %u, and was %llu of node %u", a->name,
 				    (unsigned long long)m->actor, n->m->i, (unsigned long long)st->node[i].own[k].number, i);
 	if (n->nown == STORE_OWN) {
@@ -256,7 +255,49 @@ on_done(struct sim *s, struct store_node *n, const struct ask *a, const struct m
 	*q = (struct store_key){ .val = q->asked, .rev = m->revision };
 }
 
+/* --- heartbeats -------------------------------------------------------------------------------------------------------- */
+
 static void	join_over(struct sim *s, struct store_node *n);
+static void	fence_tick(struct sim *s, void *arg, uint64_t k);
+
+static bool
+late(struct sim *s, struct store_node *n)
+{
+	if (n->number == 0 || sim_clock(s, n->m) < alive_until(&n->alive))
+		return false;
+	sim_log(s, "node %u was not heard, its work ends: it was number %u", n->m->i, n->number);
+	join_over(s, n);
+	return true;
+}
+
+static void
+arm(struct sim *s, struct store_node *n)
+{
+	uint64_t until = alive_until(&n->alive), next = alive_next(&n->alive);
+
+	if (n->alive.limit)
+		sim_at(s, n->m, n->c && next < until ? next : until, fence_tick, n, ++n->ticks);
+}
+
+static void
+beat(struct sim *s, struct store_node *n)
+{
+	uint64_t number = alive_beat(&n->alive, sim_clock(s, n->m));
+
+	SAY(s, n, heartbeat, .number = number, .limit = n->alive.limit);
+}
+
+static void
+fence_tick(struct sim *s, void *arg, uint64_t k)
+{
+	struct store_node *n = arg;
+
+	if (k != n->ticks || late(s, n))
+		return;
+	if (n->c && sim_clock(s, n->m) >= alive_next(&n->alive))
+		beat(s, n);
+	arm(s, n);
+}
 
 static void
 on_joined(struct sim *s, struct store_node *n, const struct msg_node_joined *m)
@@ -265,12 +306,13 @@ on_joined(struct sim *s, struct store_node *n, const struct msg_node_joined *m)
 
 	sim_check(s, "number-once", m->epoch >= n->epoch);
 	n->epoch = m->epoch;
-	if (n->number && n->number != m->node) {
-		sim_log(s, "node %u was given up as number %u", n->m->i, n->number);
-		join_over(s, n);
-		return;
-	}
+	sim_check(s, "control-proto", n->number == 0 || n->number == m->node);
+	alive_came(&n->alive, n->join_beat);		/* NODE_JOIN came, and left no later */
+	n->alive.limit = m->limit;
 	n->number = (uint32_t)m->node;
+	if (late(s, n))
+		return;
+	arm(s, n);
 	n->joined = true;
 	sim_log(s, "node %u is number %u", n->m->i, n->number);
 	while (map_next(&n->asks, &it)) {
@@ -303,6 +345,16 @@ node_frames(struct sim *s, struct store_node *n, struct span b)
 		on_joined(s, n, &joined);
 		return;
 	}
+	if (f.type == MSG_HEARTBEAT_T) {
+		struct msg_heartbeat m;
+
+		sim_check(s, "control-proto", msg_get_heartbeat(&m, f.body, f.len) == 0);
+		if (late(s, n))
+			return;
+		alive_came(&n->alive, m.number);
+		arm(s, n);
+		return;
+	}
 	/* all others begin with the request's number */
 	if (f.type == MSG_JOB_T ? msg_get_job(&any, f.body, f.len) < 0 : f.type == MSG_ACTOR_T ? msg_get_actor(&actor, f.body, f.len) < 0 :
 	    f.type == MSG_KV_ROWS_T ? msg_get_kv_rows(&rows, f.body, f.len) < 0 :
@@ -312,6 +364,11 @@ node_frames(struct sim *s, struct store_node *n, struct span b)
 		struct msg_fail fail;
 
 		sim_check(s, "control-proto", msg_get_fail(&fail, f.body, f.len) == 0);
+		if (fail.req == 0) {
+			sim_log(s, "node %u, number %u, hears: %.*s", n->m->i, n->number, (int)fail.text.n, (const char *)fail.text.p);
+			join_over(s, n);
+			return;
+		}
 		free(map_del(&n->asks, fail.req));
 		return;
 	}
@@ -335,20 +392,22 @@ connect_now(struct sim *s, void *arg, uint64_t k)
 	struct store_node *n = arg;
 	struct buf actors = BUF_INIT;
 
-	(void)k;
+	if (k != n->tries)
+		return;
 	n->c = sim_connect(s, n->m, &s->machine[0], &store_ends, n);
 	for (unsigned i = 0; i < n->nown; i++)
 		if (numbers_add(&actors, n->own[i].number) < 0)
 			abort();
 	numbers_sort(&actors);
-	SAY(s, n, node_join, .name = span_text("sim"), .node = n->number, .actors = span_of(actors.data, actors.len));
+	SAY(s, n, node_join, .name = span_text("sim"), .node = n->number, .actors = span_of(actors.data, actors.len), .beats = 1);
+	n->join_beat = alive_beat(&n->alive, sim_clock(s, n->m));
 	buf_release(&actors);
 }
 
 static void
 connect_later(struct sim *s, struct store_node *n)
 {
-	sim_after(s, n->m, sim_about(s, 100 * SIM_MS), connect_now, n, 0);
+	sim_after(s, n->m, sim_about(s, 100 * SIM_MS), connect_now, n, n->tries);
 }
 
 void
@@ -370,17 +429,28 @@ forget(struct store_node *n)		/* all that is in memory */
 		free(it.val);
 	map_release(&n->asks);
 	n->number = 0;
+	n->alive = (struct alive_node){ 0 };
+	n->ticks++;
 	n->nown = 0;
 	n->joined = n->session = false;
-	for (unsigned k = 0; k < STORE_KEYS; k++)
-		n->key[k].reading = 0;	/* its life goes on, with another number */
+	for (unsigned k = 0; k < STORE_KEYS; k++) {
+		struct store_old *old = &n->old[n->nold++ % STORE_OLD];
+
+		key_name(n, k, old->name);
+		old->key = n->key[k];
+		n->key[k] = (struct store_key){ 0 };
+	}
+	n->life++;
 }
 
 /* another life of the node, as its ids may not be used again */
 static void
 join_over(struct sim *s, struct store_node *n)
 {
-	sim_close(s, n->c, 0);
+	if (n->c)
+		sim_close(s, n->c, 0);
+	else
+		n->tries++;		/* one that is due is of the life before */
 	n->c = NULL;
 	forget(n);
 	connect_later(s, n);
@@ -412,8 +482,7 @@ up(struct sim *s, struct sim_machine *m)
 		store_up(s);
 		return;
 	}
-	n->life = m->life;
-	connect_now(s, n, 0);
+	connect_now(s, n, n->tries);
 	sim_after(s, m, sim_about(s, 60 * SIM_MS), act, n, 0);
 }
 
@@ -428,13 +497,6 @@ down(struct sim *s, struct sim_machine *m)
 	}
 	n->c = NULL;
 	forget(n);
-	for (unsigned k = 0; k < STORE_KEYS; k++) {
-		struct store_old *old = &n->old[n->nold++ % STORE_OLD];
-
-		key_name(n, k, old->name);
-		old->key = n->key[k];
-		n->key[k] = (struct store_key){ 0 };
-	}
 }
 
 static bool

@@ -32,6 +32,13 @@ number_on_disk(const struct store *st, const char *key)
 	return r && mp_next(&m, &t) == 0 && t.kind == MP_INT ? t.u : 0;
 }
 
+/* in which the store does not count what it slept through */
+static uint64_t
+now(struct sim *s)
+{
+	return alive_now(&store_of(s)->clock, sim_clock(s, machine(s)));
+}
+
 /* --- what leaves ------------------------------------------------------------------------------------------------------ */
 
 /* A number that is given is given once, and the disk knows of it before anybody else. */
@@ -56,21 +63,28 @@ look(struct sim *s, struct store_peer *q, const struct frame *f)
 	struct msg_job job;
 
 	if (f->type == MSG_NODE_JOINED_T && msg_get_node_joined(&joined, f->body, f->len) == 0) {
-		struct store_number *k = map_get(&st->numbers, joined.node);
-
-		if (k == NULL) {
+		if (joined.node > st->last_node)
 			given(s, "node", "next/node", &st->last_node, joined.node);
-			if ((k = calloc(1, sizeof *k)) == NULL || map_put(&st->numbers, joined.node, k) < 0)
-				abort();
-		}
 		q->node = (uint32_t)joined.node;
-		k->lost = 0;
 	} else if (f->type == MSG_JOB_T && msg_get_job(&job, f->body, f->len) == 0)
 		given(s, "job", "next/job", &st->last_job, job.job);
 	else if (f->type == MSG_ACTOR_T && msg_get_actor(&actor, f->body, f->len) == 0 && !actor.found)
 		given(s, "actor", "next/actor", &st->last_actor, actor.actor);
 	else if (f->type == MSG_KV_DONE_T && msg_get_kv_done(&done, f->body, f->len) == 0 && done.ok && done.changed)
 		given(s, "revision", "next/revision", &st->last_rev, done.revision);
+}
+
+/* its actors and names may be others' from now on */
+static void
+given_up(struct sim *s, uint32_t number)
+{
+	const struct store *st = store_of(s);
+
+	sim_log(s, "store gives node number %u up", number);
+	for (unsigned i = 1; i < s->nmachine; i++)
+		if (st->node[i].number == number && node_works(s, &st->node[i]))
+			sim_fail(s, "fence-gap", "node %u, number %u, is given up and works for another %.6f s", i, number,
+			    (double)(alive_until(&st->node[i].alive) - sim_clock(s, st->node[i].m)) / 1e9);
 }
 
 static void
@@ -84,10 +98,12 @@ leave(struct sim *s)
 
 		if (f->commit > st->disk.done)
 			break;
+		if (f->down)
+			given_up(s, f->down);
 		list_each(k, &st->peers) {
 			struct store_peer *q = list_entry(k, struct store_peer, link);
 
-			if (q->number != f->peer)
+			if (q->number != f->peer || f->b.len == 0)
 				continue;
 			if (frame_parse(&h, f->b.data, f->b.len, FRAME_MAX) > 0)
 				look(s, q, &h);
@@ -140,12 +156,17 @@ hand_on(struct sim *s)
 	for (size_t i = 0; i < o->n; i++) {
 		struct store_send *f;
 
-		if (o->fx[i].kind != CONTROL_FX_SEND) {
+		if (o->fx[i].kind == CONTROL_FX_UP)
+			continue;
+		if (o->fx[i].kind == CONTROL_FX_PUT || o->fx[i].kind == CONTROL_FX_DEL) {
 			disk_write(&st->disk, &o->fx[i], o->bytes.data);
 			continue;
 		}
-		if ((f = calloc(1, sizeof *f)) == NULL || buf_add(&f->b, o->bytes.data + o->fx[i].val, o->fx[i].nval) < 0)
+		if ((f = calloc(1, sizeof *f)) == NULL || (o->fx[i].kind == CONTROL_FX_SEND &&
+		    buf_add(&f->b, o->bytes.data + o->fx[i].val, o->fx[i].nval) < 0))
 			abort();
+		if (o->fx[i].kind == CONTROL_FX_DOWN)
+			f->down = o->fx[i].node;
 		f->peer = o->fx[i].peer;
 		f->commit = o->fx[i].commit;
 		list_add_tail(&st->sends, &f->link);
@@ -155,8 +176,10 @@ hand_on(struct sim *s)
 	commit_next(s);
 	leave(s);
 	if (o->at && o->at != st->tick) {
+		uint64_t wait = o->at - now(s) < st->core.limit / 12 ? o->at - now(s) : st->core.limit / 12;
+
 		st->tick = o->at;
-		sim_at(s, machine(s), o->at, tick, NULL, o->at);
+		sim_after(s, machine(s), o->at > now(s) ? wait : 0, tick, NULL, o->at);
 	}
 }
 
@@ -168,8 +191,8 @@ tick(struct sim *s, void *arg, uint64_t n)
 	(void)arg;
 	if (n != st->tick)
 		return;
-	st->tick = 0;
-	control_tick(&st->core, sim_clock(s, machine(s)), &st->out);
+	st->tick = 0;			/* it may be too early: the clock wants to be looked at */
+	control_tick(&st->core, now(s), &st->out);
 	hand_on(s);
 }
 
@@ -192,17 +215,11 @@ static void
 gone(struct sim *s, struct store_peer *q)
 {
 	struct store *st = store_of(s);
-	struct store_number *k = map_get(&st->numbers, q->node);
-	bool there = false;
 	uint64_t number = q->number;
 
-	list_each(l, &st->peers)
-		there |= list_entry(l, struct store_peer, link) != q && list_entry(l, struct store_peer, link)->node == q->node;
-	if (k && !there)
-		k->lost = s->now;
 	list_del(&q->link);
 	free(q);
-	control_gone(&st->core, sim_clock(s, machine(s)), number, &st->out);
+	control_gone(&st->core, now(s), number, &st->out);
 	hand_on(s);
 }
 
@@ -221,7 +238,15 @@ frames(struct sim *s, struct sim_conn *c, int side, struct span b)
 	for (; b.n; b.p += n, b.n -= (size_t)n) {
 		n = frame_parse(&f, b.p, b.n, FRAME_MAX);
 		sim_check(s, "control-proto", n > 0);
-		if (control_step(&st->core, sim_clock(s, machine(s)), q->number, &f, &st->out) < 0) {
+		if (f.type == MSG_HEARTBEAT_T) {	/* does not wait for the disk */
+			struct buf out = BUF_INIT;
+			struct msg_heartbeat m;
+
+			if (msg_get_heartbeat(&m, f.body, f.len) == 0 && msg_put_heartbeat(&out, &(struct msg_heartbeat){ .number = m.number }) == 0)
+				sim_send(s, c, 1, out.data, out.len);
+			buf_release(&out);
+		}
+		if (control_step(&st->core, now(s), q->number, &f, &st->out) < 0) {
 			sim_log(s, "store drops peer %llu", (unsigned long long)q->number);
 			hand_on(s);
 			sim_close(s, c, 1);
@@ -252,14 +277,12 @@ store_up(struct sim *s)
 	struct map_iter it = MAP_ITER;
 
 	control_init(&st->core, ++st->epoch);
+	st->clock = (struct alive_clock){ .gap = st->core.limit / 6 };
 	for (const struct disk_row *r = NULL; (r = disk_next(&st->disk, &it, r));)
 		sim_check(s, "control-load", control_load(&st->core, r->key.data, r->key.len, r->val.data, r->val.len) == 0);
 	st->up = true;
-	it = (struct map_iter)MAP_ITER;
-	while (map_next(&st->numbers, &it))		/* a full limit for each */
-		((struct store_number *)it.val)->lost = s->now;
 	node_kept(s);
-	control_tick(&st->core, sim_clock(s, machine(s)), &st->out);
+	control_tick(&st->core, now(s), &st->out);
 	hand_on(s);
 }
 
@@ -293,13 +316,9 @@ void
 store_release(struct sim *s)
 {
 	struct store *st = store_of(s);
-	struct map_iter it = MAP_ITER;
 
 	if (st->up)
 		forget(st);
-	while (map_next(&st->numbers, &it))
-		free(it.val);
-	map_release(&st->numbers);
 	free(st->out.fx);
 	buf_release(&st->out.bytes);
 	disk_release(&st->disk);

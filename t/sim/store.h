@@ -4,6 +4,7 @@
 #ifndef SIM_STORE_H
 #define SIM_STORE_H
 
+#include "core/alive.h"
 #include "disk.h"
 #include "parts.h"
 
@@ -16,8 +17,9 @@ struct store_peer {
 	uint32_t node;
 };
 
-struct store_send {			/* a frame that waits for its commit */
+struct store_send {			/* a frame that waits for its commit, or the word that a node is down */
 	struct list link;
+	uint32_t down;
 	uint64_t peer, commit;
 	struct buf b;
 };
@@ -43,6 +45,8 @@ struct store_node {
 	struct sim_conn *c;
 	uint32_t number;		/* 0: never joined in this life */
 	bool joined;
+	struct alive_node alive;
+	uint64_t join_beat, ticks, tries;	/* of timers, the one that counts */
 	uint64_t life, epoch, req, val;
 	struct map asks;		/* request -> struct ask * */
 	struct store_key key[STORE_KEYS];
@@ -54,17 +58,13 @@ struct store_node {
 	bool session;			/* its session key was asked for */
 };
 
-struct store_number {			/* of a node, as the store's machine knows it */
-	uint64_t lost;			/* when it was seen to be gone, in the world's time; 0 it is there */
-};
-
 struct store {
 	struct control core;
 	struct control_out out;
 	struct disk disk;
 	uint64_t epoch, next_peer, tick;
 	struct list peers, sends;
-	struct map numbers;		/* of nodes that joined -> struct store_number * */
+	struct alive_clock clock;
 	uint64_t last_job, last_actor, last_node, last_rev;	/* of those that left in an answer */
 	bool up;
 	struct store_node *node;
@@ -84,6 +84,7 @@ bool	store_holds(const struct store *st, uint64_t actor);	/* is its record on th
 /* part_store.c */
 void	node_frames(struct sim *s, struct store_node *n, struct span b);
 void	node_closed(struct sim *s, struct store_node *n, struct sim_conn *c);
+bool	node_works(const struct sim *s, const struct store_node *n);
 void	node_kept(struct sim *s);	/* what nodes were told is done is on the disk */
 
 #endif
