@@ -19,19 +19,6 @@ struct step {
 	uint32_t gen;
 };
 
-int
-spill_clone(struct node *n, const struct obj_hdr *like, uint64_t run, uint64_t *off, uint32_t *gen)
-{
-	uint64_t from, len;
-	int e;
-
-	while ((e = arena_clone(&n->view, like, run, off, gen)) == -EAGAIN)
-		if ((e = arena_node_lend(&n->arena, ARENA_NODE_PROC, arena_want(run), &from, &len)) < 0 ||
-		    (e = arena_lend(&n->view, from, len)) < 0)
-			break;
-	return e < 0 ? ERR_FULL : 0;
-}
-
 static void
 avoid(struct node *n, uint64_t from, uint64_t end)
 {
@@ -43,14 +30,20 @@ static bool
 copy(struct node *n, struct step *st)
 {
 	const struct moved *m = st->m;
-	unsigned char *base = n->view.base;
+	const struct obj_hdr *h = (const struct obj_hdr *)(const void *)(n->view.base + m->off);
+	struct arena_fill f;
+	unsigned char *to;
 
-	if (!arena_node_has(&n->arena, m->off, m->gen) ||
-	    spill_clone(n, (const struct obj_hdr *)(const void *)(base + m->off), m->run, &st->off, &st->gen) < 0)
+	if (!arena_node_has(&n->arena, m->off, m->gen) || arena_fill_begin(&n->arena, &n->view, h, m->run - sizeof *h, &f) < 0)
 		return false;
-	memcpy(base + st->off + sizeof(struct obj_hdr), base + m->off + sizeof(struct obj_hdr), m->run - sizeof(struct obj_hdr));
-	arena_seal(&n->view, st->off);
-	return true;
+	if (arena_fill_at(&f, 0, f.bytes, &to) < 0) {
+		arena_fill_abort(&f);
+		return false;
+	}
+	memcpy(to, h + 1, f.bytes);
+	st->off = f.off;
+	st->gen = f.gen;
+	return arena_fill_seal(&f, NULL) == 0;
 }
 
 size_t

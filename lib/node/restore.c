@@ -48,13 +48,22 @@ spill_was_read(struct spill *s, struct spill_job *j)
 {
 	struct moved *m = j->moved[0];
 	struct node *n = s->n;
-	struct obj_hdr *h = (struct obj_hdr *)(void *)j->to;
 	char id[ID_TEXT], why[700];
 
 	m->busy = false;
 	s->hot = clock_ns();
+	if (j->result < 0)
+		arena_fill_abort(&j->fill);
+	else
+		j->result = arena_fill_seal(&j->fill, &(struct obj_hdr){ .size = j->rec.size, .headlen = j->rec.headlen, .nbuf = j->rec.nbuf,
+		    .flags = j->rec.flags, .made = j->rec.made });
+	if (j->result == ERR_FULL) {
+		answer(n, m, ERR_FULL, "the machine has no memory to bring the object back from the disk");
+		if (m->doomed)
+			moved_free(n, m);
+		return;
+	}
 	if (j->result < 0) {
-		arena_abort(&n->view, j->off);
 		snprintf(why, sizeof why, "the copy of %s in '%s' cannot be read: %s", id_format(id, m->id), s->store.path,
 		    j->result == ERR_LAYOUT ? "it is damaged" : err_str(j->result));
 		node_log(n, 0, "%s", why);
@@ -64,17 +73,10 @@ spill_was_read(struct spill *s, struct spill_job *j)
 			moved_free(n, m);
 		return;
 	}
-	h->size = j->rec.size;
-	h->headlen = j->rec.headlen;
-	h->nbuf = j->rec.nbuf;
-	h->flags = j->rec.flags;
-	h->made = j->rec.made;
-	arena_slot(&n->view, j->off, m->slot);
-	arena_seal(&n->view, j->off);
 	if (idmap_get(&n->kept, m->id))
-		arena_node_keep(&n->arena, j->off, j->gen, true);
-	m->off = j->off;
-	m->gen = j->gen;
+		arena_node_keep(&n->arena, j->fill.off, j->fill.gen, true);
+	m->off = j->fill.off;
+	m->gen = j->fill.gen;
 	s->restored += m->run;
 	answer(n, m, 0, NULL);
 	if (m->doomed)
@@ -85,20 +87,20 @@ spill_was_read(struct spill *s, struct spill_job *j)
 static int
 begin(struct node *n, struct moved *m)
 {
-	const struct obj_hdr like = { .id = m->id, .size = m->size, .made = m->made };
+	const struct obj_hdr like = { .id = m->id, .size = m->size, .made = m->made, .keep = m->slot & ~OBJ_KEEP };
 	struct spill *s = n->spill;
+	struct arena_fill fill;
 	struct spill_job *j;
 
 	if ((j = calloc(1, sizeof *j)) == NULL || (j->moved = malloc(sizeof *j->moved)) == NULL) {
 		free(j);
 		return ERR_FULL;
 	}
-	if (spill_clone(n, &like, m->run, &j->off, &j->gen) < 0) {
+	if (arena_fill_begin(&n->arena, &n->view, &like, m->run - sizeof like, &fill) < 0) {
 		spill_job_free(j);
 		return ERR_FULL;
 	}
-	*j = (struct spill_job){ .read = true, .file = m->file, .at = m->at, .bytes = m->run, .n = 1, .moved = j->moved,
-	    .off = j->off, .gen = j->gen, .to = n->view.base + j->off };
+	*j = (struct spill_job){ .read = true, .file = m->file, .at = m->at, .bytes = m->run, .n = 1, .moved = j->moved, .fill = fill };
 	j->moved[0] = m;
 	m->busy = true;
 	spill_io_submit(s, j);

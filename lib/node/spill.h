@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include "core/spill.h"
 #include "node/inner.h"
+#include "store/arena_fill.h"
 #include "store/spillfile.h"
 
 enum { SPILL_THREADS = 2 };
@@ -45,9 +46,7 @@ struct spill_job {			/* for a thread */
 	struct moved **moved;		/* n: what is written; one: what is read */
 	struct spill_piece *piece;
 	struct spill_rec rec;		/* read */
-	unsigned char *to;
-	uint32_t gen;
-	uint64_t off;
+	struct arena_fill fill;		/* where it goes */
 };
 
 struct spill {
@@ -85,7 +84,6 @@ void	spill_move(struct spill *s, struct moved **v, size_t n);	/* to the disk, or
 void	spill_left(struct spill *s, const struct arena_evict *e);	/* its space is somebody's: who frees it is told */
 
 /* relocate.c */
-int	spill_clone(struct node *n, const struct obj_hdr *like, uint64_t run, uint64_t *off, uint32_t *gen);	/* arena_clone in an extent of ours: 0, ERR_FULL */
 /* Copies those that lie in the window elsewhere; v: what remains, for the disk.  How many. */
 size_t	relocate(struct spill *s, struct moved **v, size_t count);
 

@@ -8,6 +8,9 @@ static void (*on_done)(struct spill *s, struct spill_job *j);
 static void
 run(struct spill_job *j)
 {
+	unsigned char *to;
+	int e;
+
 	if (!j->read) {
 		j->result = spill_write(j->file->fd, j->at, j->piece, j->n);
 		return;
@@ -16,8 +19,10 @@ run(struct spill_job *j)
 		return;
 	if (!id_eq(j->rec.id, j->moved[0]->id) || j->rec.run != j->moved[0]->run)
 		j->result = ERR_LAYOUT;
+	else if ((e = arena_fill_at(&j->fill, 0, j->fill.bytes, &to)) < 0)
+		j->result = e;
 	else
-		j->result = spill_read(j->file->fd, j->at, &j->rec, j->to);
+		j->result = spill_read(j->file->fd, j->at, &j->rec, to - sizeof(struct obj_hdr));
 }
 
 static void *

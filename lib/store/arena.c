@@ -380,11 +380,11 @@ int
 arena_clone(struct arena *a, const struct obj_hdr *from, uint64_t run, uint64_t *off, uint32_t *gen)
 {
 	struct obj_hdr *h;
-	int e = new_at(a, run, run, off);
+	int e = new_at(a, run, sizeof *h, off);
 
 	if (e == -EAGAIN) {
 		span_tidy(a);
-		e = new_at(a, run, run, off);
+		e = new_at(a, run, sizeof *h, off);
 	}
 	if (e < 0)
 		return e;

@@ -137,7 +137,8 @@ void	arena_abort(struct arena *a, uint64_t off);	/* instead of arena_seal */
 int	arena_free(struct arena *a, uint64_t off, uint32_t gen);
 /*
  * A block of run bytes like the one that h heads, which is copied but for place and maker: FILLING, to be filled with
- * all that followed h, then sealed.  0, -EAGAIN, ERR_FULL as arena_new.
+ * all that followed h, then sealed.  0, -EAGAIN, ERR_FULL as arena_new.  A large one has pages under its header only:
+ * arena_fill.h has the rest.
  */
 int	arena_clone(struct arena *a, const struct obj_hdr *h, uint64_t run, uint64_t *off, uint32_t *gen);
 /*
