@@ -131,6 +131,18 @@ waits() {		# longer than the limit
 again() { rm "$TMP/h/pid"; head "$lab" && said a "joined $lab again" && until_lists a '4;' node state=alive; }
 [ -z "${ROTA_LONG-}" ] || { check 'a node goes on while rgcs is away' waits; check 'and is the same when it is back' again; }
 
+older() {		# its state was put back from a copy that knows less than was told
+	db=$(find "$TMP/h/state" -name gcs.db)
+	for copy in '' 1 ''; do
+		[ -z "$copy" ] || cp "$db" "$TMP/copy"
+		kill -9 "$(cat "$TMP/rgcs")"; : >"$TMP/a/err"
+		head "$lab" && said a "joined $lab again" || return
+	done
+	kill -9 "$(cat "$TMP/rgcs")"; cp "$TMP/copy" "$db"
+	head "$lab" && said a 'the control store is an older one, started ' && said a "joined $lab as node" && prints 42 run a
+}
+[ -z "${ROTA_LONG-}" ] || check 'who knew a later state does not go by an older one' older
+
 kill "$(pid_of a)" "$(cat "$TMP/rgcs")"
 gone "$(pid_of a)"; gone "$(cat "$TMP/rgcs")"
 done_testing

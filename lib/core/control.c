@@ -168,6 +168,12 @@ node_of(const struct control *c, uint64_t peer)
 	return map_get(&c->peers, peer);
 }
 
+bool
+control_joined(const struct control *c, uint64_t peer)
+{
+	return node_of(c, peer) != NULL;
+}
+
 static void
 node_key(char key[32], uint32_t number)
 {

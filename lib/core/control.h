@@ -64,6 +64,7 @@ void	control_release(struct control *c);
 int	control_load(struct control *c, const void *key, size_t nkey, const void *val, size_t nval); /* at start: 0, ERR_PROTO, -ENOMEM */
 /* One frame from peer, the caller's number of it.  0; < 0: it broke the protocol and is to be dropped. */
 int	control_step(struct control *c, uint64_t now, uint64_t peer, const struct frame *f, struct control_out *o);
+bool	control_joined(const struct control *c, uint64_t peer);	/* it is a node, and not given up */
 void	control_gone(struct control *c, uint64_t now, uint64_t peer, struct control_out *o);	/* disconnected */
 void	control_tick(struct control *c, uint64_t now, struct control_out *o);
 int	control_check(const struct control *c);		/* tests: 0, or the line that found the fault */

@@ -111,6 +111,7 @@ static int
 ctl_frame(struct node *n, const struct frame *f)
 {
 	struct msg_node_joined joined;
+	char why[NODE_MESSAGE];
 	struct msg_actor actor;
 	struct msg_job job;
 	struct ask *a;
@@ -121,9 +122,10 @@ ctl_frame(struct node *n, const struct frame *f)
 		if ((e = msg_get_node_joined(&joined, f->body, f->len)) < 0)
 			return e;
 		if (joined.epoch < n->epoch) {
-			node_log(n, 0, "the control store is an older one, started %llu times and not %llu: what it had promised is lost",
+			snprintf(why, sizeof why, "the control store is an older one, started %llu times and not %llu: what it had promised is lost",
 			    (unsigned long long)joined.epoch, (unsigned long long)n->epoch);
-			return ERR_PROTO;
+			fence_out(n, why);
+			return 0;
 		}
 		if (joined.node == 0 || joined.node > UINT32_MAX || (n->number && n->number != joined.node))
 			return ERR_PROTO;
@@ -442,7 +444,7 @@ waits(const struct node *n)		/* for the answer to NODE_JOIN */
 	return !n->joined && !n->stopping && n->gcs;
 }
 
-/* One that was given up has no other way to go on: it tries until it is let in, or told to end. */
+/* One that was given up, or whose daemon died, has no other way to go on: it tries until it is let in, or told to end. */
 static void
 join_patiently(struct node *n)
 {
@@ -454,7 +456,7 @@ join_patiently(struct node *n)
 	}
 	while (!n->joined && !n->stopping)
 		ev_run(n->loop, EVRUN_ONCE);
-	if (n->joined)
+	if (n->joined && n->o.again)
 		node_log(n, 0, "joined %s as node %u", n->o.join ? n->o.join : "the control store", n->number);
 }
 
@@ -463,7 +465,7 @@ join_outside(struct node *n, char *why, size_t nwhy)
 {
 	int e;
 
-	if (n->o.again)
+	if (n->o.again || (n->heir && n->o.join))
 		join_patiently(n);
 	while (!n->joined && !n->stopping) {
 		if ((e = gcs_connect(n, why, nwhy)) < 0)
