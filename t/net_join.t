@@ -16,7 +16,7 @@ run() { $net exec "$1" rlua -e 'local rota = require "rota" print(rota.get(rota.
 said() {		# said K TEXT: waits for it on its stderr
 	timeout 20 sh -c "tail -n +1 -f '$NET/$1/err' | grep -qm1 -F -e '$2'" || { cat "$NET/$1/err"; return 1; }
 }
-store='rgcs --listen [::]:7411 --key'
+store='rgcs --listen [::]:7411 --dead-after 60s --key'	# nobody is given up here, see net_fence.t
 check 'the control store listens on host 1' start 1 $store "$key"
 check 'its own node joins' start 1 rlet -l -c 1 --join 10.77.0.1:7411 --key "$key"
 check 'that of host 2, by IPv4' start 2 rlet -l -c 1 --join h1 --key "$key"
