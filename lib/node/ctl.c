@@ -135,9 +135,8 @@ ctl_frame(struct node *n, const struct frame *f)
 			far_good(n);
 		n->epoch = joined.epoch;
 		n->number = (uint32_t)joined.node;
-		n->joined = true;
 		nodes_joined(n);
-		fence_joined(n, joined.limit);
+		n->joined = fence_joined(n, joined.limit);
 		return 0;
 	case MSG_NODES_T:
 		return nodes_frame(n, f);

@@ -21,7 +21,8 @@ arm(struct node *n)
 
 	if (n->self.alive.limit == 0)
 		return;
-	n->fence_at = n->gcs && next < until ? next : until;
+	until = n->np ? until : 0;
+	n->fence_at = n->gcs && (next < until || until == 0) ? next : until;
 	node_timer(n);
 }
 
@@ -52,12 +53,13 @@ fence_out(struct node *n, const char *why)
 	node_end(n, -ESTALE);
 }
 
+/* Whoever has no node page yet has no work: it is not late, but waits for the answer to another heartbeat. */
 static bool
 late(struct node *n)
 {
 	char why[NODE_MESSAGE + 64];
 
-	if (clock_ns() < alive_until(&n->self.alive))
+	if (n->np == NULL || clock_ns() < alive_until(&n->self.alive))
 		return false;
 	snprintf(why, sizeof why, "%s was not heard for %.1f s", n->o.join ? n->o.join : "the control store",
 	    (double)(clock_ns() - n->self.alive.good) / 1e9);
@@ -81,12 +83,17 @@ fence_join(struct node *n)
 	n->self.join_beat = n->self.alive.last;
 }
 
-void
+bool
 fence_joined(struct node *n, uint64_t limit)
 {
 	alive_came(&n->self.alive, n->self.join_beat);	/* NODE_JOIN did, and left no later */
 	n->self.alive.limit = limit;
+	if (n->np == NULL && clock_ns() >= alive_until(&n->self.alive)) {
+		beat(n);		/* it was long on its way: perhaps we are given up already */
+		return false;
+	}
 	fence_page(n);
+	return true;
 }
 
 void
@@ -110,6 +117,7 @@ fence_frame(struct node *n, const struct frame *f)
 	if (n->number && late(n))		/* too late: somebody may have seen that in the node page */
 		return 0;
 	alive_came(&n->self.alive, m.number);
+	n->joined |= n->number && n->np == NULL && clock_ns() < alive_until(&n->self.alive);
 	show(n);
 	arm(n);
 	return 0;

@@ -471,7 +471,7 @@ void	nodes_stop(struct node *n);
 
 /* fence.c: until when we may work */
 void	fence_join(struct node *n);		/* NODE_JOIN is on its way */
-void	fence_joined(struct node *n, uint64_t limit);	/* the number is ours; limit: as NODE_JOINED has it */
+bool	fence_joined(struct node *n, uint64_t limit);	/* the number is ours; limit: as NODE_JOINED has it; false: it may be over, wait */
 void	fence_page(struct node *n);		/* there is a node page now */
 int	fence_frame(struct node *n, const struct frame *f);	/* HEARTBEAT */
 void	fence_nobody(struct node *n, uint64_t since);	/* where the control store was there is none, as of some time after this one */
