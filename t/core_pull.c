@@ -30,16 +30,16 @@ idle(void)			/* nothing is reserved, asked for or under way anywhere */
 
 		if (!n->alive)
 			continue;
-		if (n->pull.pulls.n || n->pull.active || n->pull.peers.n || n->pull.bytes)
-			wrong("node %u still pulls %zu objects", i, n->pull.pulls.n);
+		if (n->t.pull.pulls.n || n->t.pull.active || n->t.pull.peers.n || n->t.pull.bytes)
+			wrong("node %u still pulls %zu objects", i, n->t.pull.pulls.n);
 		for (unsigned o = 0; o < OBJECTS; o++)
 			if (n->copy[o].state == COPY_ROOM)
 				wrong("node %u still has room for object %u", i, o);
-		while (map_next(&n->feed.peers, &it))
+		while (map_next(&n->t.feed.peers, &it))
 			if (((struct feed_peer *)it.val)->nasks)
 				wrong("node %u is still to send to %u", i, ((struct feed_peer *)it.val)->node);
-		if (n->feed.objects.n)
-			wrong("node %u still has %zu objects open", i, n->feed.objects.n);
+		if (n->t.feed.objects.n)
+			wrong("node %u still has %zu objects open", i, n->t.feed.objects.n);
 	}
 	return net.fine;
 }
@@ -190,7 +190,7 @@ parked(void)			/* what is lost gives its room to what it may need to be made aga
 	want(1, 1, PULL_GET, 12 * MIB);
 	die(2);
 	run(10 * SECONDS);
-	ok(net.fine && net.node[1].copy[1].state == COPY_WHOLE && net.node[1].copy[0].state == COPY_NONE && net.node[1].pull.active == 0);
+	ok(net.fine && net.node[1].copy[1].state == COPY_WHOLE && net.node[1].copy[0].state == COPY_NONE && net.node[1].t.pull.active == 0);
 	made(0, 1, 0, 16 * MIB);
 	run(20 * SECONDS);
 	ok(net.fine && net.node[1].copy[0].state == COPY_WHOLE && idle());
@@ -355,11 +355,11 @@ rebuilt(unsigned what)
 	if (!net.node[owner].alive)
 		return;
 	if (draw(8) >= rebuilds || rebuilds == 0) {
-		places_do(owner, &(struct places_in){ .kind = PLACES_IN_FREE, .id = net.id[o], .code = ERR_LOST, .text = "it cannot be made again" });
+		transfer_do(owner, &(struct transfer_in){ .kind = TRANSFER_FREE, .id = net.id[o], .code = ERR_LOST, .text = "it cannot be made again" });
 		return;
 	}
 	if (n->alive && net.node[owner].told[k] == false && n->copy[o].state != COPY_WHOLE && !n->copy[o].writers) {
-		pull_do(k, &(struct pull_in){ .kind = PULL_IN_CANCEL, .id = net.id[o] });
+		transfer_do(k, &(struct transfer_in){ .kind = TRANSFER_CANCEL, .id = net.id[o] });
 		made(k, owner, o, size_of[o] + (draw(2) ? UNIT * draw(3) : 0));
 		return;
 	}
@@ -367,7 +367,7 @@ rebuilt(unsigned what)
 }
 
 static void
-lost(unsigned owner, unsigned o)
+is_lost(unsigned owner, unsigned o)
 {
 	user_at(net.now + (1 + draw(500)) * MS, rebuilt, owner * OBJECTS + o);
 }
@@ -390,7 +390,7 @@ let_go(unsigned o)
 		net.node[i].wants[o] = false;
 	net.freed[o] = true;
 	if (net.node[owner].alive)
-		places_do(owner, &(struct places_in){ .kind = PLACES_IN_FREE, .id = net.id[o] });
+		transfer_do(owner, &(struct transfer_in){ .kind = TRANSFER_FREE, .id = net.id[o] });
 }
 
 static void
@@ -413,15 +413,13 @@ trouble(unsigned kind)
 		for (unsigned k = 0; k < net.n; k++)
 			if (k != a && n->copy[o].state == COPY_WHOLE && net.node[k].alive && net.node[k].copy[o].state == COPY_WHOLE) {
 				n->wants[o] = false;
-				to_places(a, index_of(net.id[o].node), &(struct places_in){ .kind = PLACES_IN_DROPPED, .id = net.id[o], .node = a + 1,
-				    .stamp = n->copy[o].form.stamp });
 				copy_gone(a, o);
 				break;
 			}
 		break;
 	case 3:
 		n->wants[o] = false;
-		pull_do(a, &(struct pull_in){ .kind = PULL_IN_CANCEL, .id = net.id[o] });
+		transfer_do(a, &(struct transfer_in){ .kind = TRANSFER_CANCEL, .id = net.id[o] });
 		break;
 	case 4:
 		let_go(o);
@@ -441,7 +439,7 @@ chaos(uint64_t seed, bool traced)
 	rebuilds = 4 + draw(5);
 	begin(net.seed, n, draw(2) ? 125000000 : 20000000, (1 + draw(100)) * MS / 10, (draw(4) ? 100 : 3 + draw(30)) * MIB, (1 + draw(12)) * MIB);
 	net.trace = traced;
-	net.lost = lost;
+	net.lost = is_lost;
 	for (unsigned o = 0; o < objects; o++) {
 		size_of[o] = 200 + (draw(30) == 0 ? draw(20 << 20) : draw(4) ? draw(3 << 20) : draw(100000));
 		made(draw(n), draw(n), o, size_of[o]);
@@ -470,8 +468,8 @@ chaos(uint64_t seed, bool traced)
 		let_go(o);
 	run(500 * SECONDS);
 	for (unsigned i = 0; i < n; i++)
-		if (net.node[i].alive && net.node[i].places.bytes)
-			wrong("node %u still knows of %zu objects", i, net.node[i].places.objects.n);
+		if (net.node[i].alive && net.node[i].t.places.bytes)
+			wrong("node %u still knows of %zu objects", i, net.node[i].t.places.objects.n);
 	for (unsigned o = 0; o < objects; o++)
 		for (unsigned i = 0; i < n; i++)
 			if (net.node[i].alive && net.node[index_of(net.id[o].node)].alive && net.node[i].copy[o].state != COPY_NONE)

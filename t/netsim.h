@@ -1,6 +1,6 @@
 /*
- * netsim.h - nodes that have objects and pull them from each other, in virtual time: places, pull and feed of each, joined as
- * the link threads of a cluster join them.  One seed, one course of events.
+ * netsim.h - nodes that have objects and pull them from each other, in virtual time: core/transfer.h of each, and what moves
+ * the bytes.  One seed, one course of events.
  *
  * A node's sending and receiving side each have a rate, a pair of nodes has a delay.  What goes through a session arrives
  * once and in order, later if the connection broke; chunks and what asks for them are lost with it.  The fill of an object is its
@@ -15,9 +15,9 @@
 #include <string.h>
 #include "base/err.h"
 #include "base/heap.h"
-#include "core/feed.h"
-#include "core/places.h"
-#include "core/pull.h"
+#include "core/transfer.h"
+#include "wire/frame.h"
+#include "wire/msg.h"
 
 enum { NODES = 16, OBJECTS = 12 };
 #define MS UINT64_C(1000000)
@@ -35,9 +35,7 @@ struct copy {					/* of an object at a node */
 
 struct node {
 	bool alive;
-	struct places places;
-	struct pull_core pull;
-	struct feed feed;
+	struct transfer t;
 	struct copy copy[OBJECTS];
 	uint64_t store, used;			/* bytes of room */
 	uint64_t out_free, in_free;		/* when its sides are free again */
@@ -47,20 +45,18 @@ struct node {
 	bool wants[OBJECTS], failed[OBJECTS];
 	uint64_t done[OBJECTS];			/* when it had all */
 	bool told[NODES];			/* knows that this one is dead */
-	uint64_t pull_at, feed_at;
+	uint64_t tick_at;
 };
 
-enum event_kind { EV_PLACES, EV_PULL, EV_FEED, EV_BEGIN, EV_END, EV_SENT, EV_UP, EV_PULL_TICK, EV_FEED_TICK, EV_USER };
+enum event_kind { EV_FRAME, EV_STEP, EV_BEGIN, EV_END, EV_SENT, EV_UP, EV_TICK, EV_USER };
 
 struct event {
 	struct heap_node timer;
 	enum event_kind kind;
 	unsigned from, to, epoch;		/* epoch: of the connection, for what is lost with it; 0: of a session */
-	union {
-		struct places_in places;
-		struct pull_in pull;
-		struct feed_in feed;
-	} in;
+	struct transfer_in in;
+	unsigned char *frame;			/* n bytes */
+	size_t n;
 	struct feed_chunk chunk;
 	uint64_t fill[PULL_CHUNK_MAX / UNIT];
 	void (*user)(unsigned what);
@@ -155,9 +151,7 @@ index_of(uint32_t number)
 
 /* --- one node's hands --- */
 
-static void	places_do(unsigned me, const struct places_in *in);
-static void	pull_do(unsigned me, const struct pull_in *in);
-static void	feed_do(unsigned me, const struct feed_in *in);
+static void	transfer_do(unsigned me, const struct transfer_in *in);
 
 static void
 copy_free(struct node *n, struct copy *c)
@@ -170,21 +164,16 @@ copy_free(struct node *n, struct copy *c)
 }
 
 static void
-to_places(unsigned me, unsigned owner, const struct places_in *in)
+send_frame(unsigned me, const struct transfer_fx *fx, const struct buf *bytes)
 {
-	at(reach(me, owner), &(struct event){ .kind = EV_PLACES, .from = me, .to = owner, .in.places = *in });
-}
+	struct event e = { .kind = EV_FRAME, .from = me, .to = index_of(fx->node), .n = fx->n };
 
-static void
-to_bulk(unsigned me, unsigned to, const struct event *like)
-{
-	struct event e = *like;
-
-	e.from = me;
-	e.to = to;
-	e.epoch = net.epoch[me][to] + 1;
-	if (net.node[me].alive && net.up_at[me][to] <= net.now)
-		at(net.now + net.delay, &e);
+	if (fx->bulk && (!net.node[me].alive || net.up_at[me][e.to] > net.now))
+		return;
+	e.epoch = fx->bulk ? net.epoch[me][e.to] + 1 : 0;
+	e.frame = malloc(fx->n);
+	memcpy(e.frame, bytes->data + fx->at, fx->n);
+	at(fx->bulk ? net.now + net.delay : reach(me, e.to), &e);
 }
 
 static void
@@ -193,9 +182,9 @@ send_chunks(unsigned me)
 	struct node *n = &net.node[me];
 	struct feed_chunk c;
 
-	while (feed_next(&n->feed, &c)) {
+	while (transfer_next(&n->t, &c)) {
 		unsigned to = index_of(c.node), o = object_of(c.id);
-		uint64_t start = n->out_free > net.now ? n->out_free : net.now, end = start + c.n * 1000000000 / net.rate, t;
+		uint64_t took = c.n * 1000000000 / net.rate, end = (n->out_free > net.now ? n->out_free : net.now) + took, t;
 		struct event e = { .from = me, .to = to, .epoch = net.epoch[me][to] + 1, .chunk = c };
 		struct copy *x = &n->copy[o];
 
@@ -209,64 +198,27 @@ send_chunks(unsigned me)
 		n->out_free = end;
 		e.kind = EV_SENT;
 		at(end, &e);
-		t = end + net.delay > net.node[to].in_free + c.n * 1000000000 / net.rate ? end + net.delay :
-		    net.node[to].in_free + c.n * 1000000000 / net.rate;
+		t = end + net.delay > net.node[to].in_free + took ? end + net.delay : net.node[to].in_free + took;
 		net.node[to].in_free = t;
 		e.kind = EV_BEGIN;
-		at(t - c.n * 1000000000 / net.rate * 9 / 10, &e);
+		at(t - took * 9 / 10, &e);
 		e.kind = EV_END;
 		at(t, &e);
 	}
 }
 
 static void
-feed_has(unsigned me, unsigned o, uint64_t have)
+copy_gone(unsigned me, unsigned o)		/* it made room, or was told to */
 {
-	const struct form *f = &net.node[me].copy[o].form;
+	struct copy *c = &net.node[me].copy[o];
+	uint64_t stamp = c->form.stamp;
 
-	feed_do(me, &(struct feed_in){ .kind = FEED_IN_OPENED, .id = net.id[o], .stamp = f->stamp, .bytes = f->bytes, .have = have });
+	copy_free(&net.node[me], c);
+	transfer_do(me, &(struct transfer_in){ .kind = TRANSFER_DROPPED, .id = net.id[o], .stamp = stamp });
 }
 
 static void
-feed_do(unsigned me, const struct feed_in *in)
-{
-	struct node *n = &net.node[me];
-	struct feed_out out = { 0 };
-	int e = feed_step(&n->feed, net.now, in, &out);
-
-	net.steps++;
-	if (e != 0 || (e = feed_check(&n->feed)) != 0)
-		wrong("feed of node %u: %d", me, e);
-	for (size_t i = 0; i < out.n; i++) {
-		const struct feed_fx *fx = &out.fx[i];
-		unsigned o = object_of(fx->id);
-		const struct pull *p = pull_find(&n->pull, fx->id);
-
-		if (fx->kind == FEED_FX_REFUSE)
-			to_bulk(me, index_of(fx->node), &(struct event){ .kind = EV_PULL, .in.pull = {
-			    .kind = PULL_IN_REFUSED, .id = fx->id, .node = me + 1, .stamp = fx->stamp } });
-		else if (fx->kind == FEED_FX_OPEN && n->copy[o].state == COPY_WHOLE)
-			feed_has(me, o, UINT64_MAX);
-		else if (fx->kind == FEED_FX_OPEN && p && p->reserved)
-			feed_has(me, o, p->have);
-		else if (fx->kind == FEED_FX_OPEN)
-			feed_do(me, &(struct feed_in){ .kind = FEED_IN_GONE, .id = fx->id });
-	}
-	if (out.at && out.at != n->feed_at)
-		at(n->feed_at = out.at, &(struct event){ .kind = EV_FEED_TICK, .to = me });
-	free(out.fx);
-	send_chunks(me);
-}
-
-static void
-copy_gone(unsigned me, unsigned o)		/* made room, or was told to */
-{
-	copy_free(&net.node[me], &net.node[me].copy[o]);
-	feed_do(me, &(struct feed_in){ .kind = FEED_IN_GONE, .id = net.id[o] });
-}
-
-static void
-pulled(unsigned me, const struct pull_fx *fx)
+pulled(unsigned me, const struct transfer_fx *fx)
 {
 	unsigned o = object_of(fx->id);
 	struct copy *c = &net.node[me].copy[o];
@@ -279,11 +231,10 @@ pulled(unsigned me, const struct pull_fx *fx)
 	c->state = COPY_WHOLE;
 	c->told = true;
 	net.node[me].done[o] = net.now;
-	to_places(me, index_of(fx->node), &(struct places_in){ .kind = PLACES_IN_PULLED, .id = fx->id, .node = me + 1, .form = fx->form });
 }
 
 static void
-reserve(unsigned me, const struct pull_fx *fx)
+reserve(unsigned me, const struct transfer_fx *fx)
 {
 	unsigned o = object_of(fx->id);
 	struct node *n = &net.node[me];
@@ -302,133 +253,90 @@ reserve(unsigned me, const struct pull_fx *fx)
 		n->used += fx->form.bytes;
 		n->rooms[o]++;
 	}
-	at(net.now + draw(3) * MS, &(struct event){ .kind = EV_PULL, .from = me, .to = me,
-	    .in.pull = { .kind = PULL_IN_RESERVED, .id = fx->id, .ticket = fx->ticket, .code = code } });
+	at(net.now + draw(3) * MS, &(struct event){ .kind = EV_STEP, .from = me, .to = me,
+	    .in = { .kind = TRANSFER_RESERVED, .id = fx->id, .ticket = fx->ticket, .code = code } });
 }
 
 static void	broken(unsigned a, unsigned b, uint64_t until);
 
 static void
-pull_fx(unsigned me, const struct pull_fx *fx)
+lost(unsigned me, unsigned o)
 {
-	struct node *n = &net.node[me];
-	unsigned o = object_of(fx->id), to = fx->node ? index_of(fx->node) : me;
-	struct places_in p = { .id = fx->id, .node = me + 1, .stamp = fx->form.stamp, .have = fx->have, .not = fx->not };
-	static const char *const word[] = { "want", "reserve", "unreserve", "ask", "stop", "break", "have", "progress", "quit", "done", "failed" };
+	for (unsigned k = 0; k < net.n; k++)
+		if (net.node[k].alive && net.node[k].copy[o].state == COPY_WHOLE && net.node[k].copy[o].told && !net.freed[o])
+			wrong("object %u is not lost: node %u has it", o, k);
+	net.lost(me, o);
+}
 
-	if (fx->kind != PULL_FX_ASK && fx->kind != PULL_FX_HAVE)
-		trace("object %u, node %u: %s, to node %u, stamp %llx, %llu bytes there, not from %u %s", o, me, word[fx->kind], to,
-		    (unsigned long long)fx->form.stamp, (unsigned long long)fx->have, fx->not - 1, fx->text);
+static void
+effect_of(unsigned me, const struct transfer_fx *fx, const struct buf *bytes)
+{
+	static const char *const word[] = { "send", "reserve", "unreserve", "done", "failed", "open", "close", "drop", "primary", "lost", "break" };
+	struct node *n = &net.node[me];
+	unsigned o = fx->id.seq ? object_of(fx->id) : 0;
+	struct copy *c = &n->copy[o];
+
+	if (fx->kind != TRANSFER_SEND)
+		trace("object %u, node %u: %s, stamp %llx %s", o, me, word[fx->kind], (unsigned long long)fx->stamp, fx->text);
 	switch (fx->kind) {
-	case PULL_FX_WANT:
-		p.kind = PLACES_IN_WANT;
-		to_places(me, to, &p);
+	case TRANSFER_SEND:
+		send_frame(me, fx, bytes);
 		break;
-	case PULL_FX_PROGRESS:
-		p.kind = PLACES_IN_PROGRESS;
-		to_places(me, to, &p);
-		break;
-	case PULL_FX_QUIT:
-		p.kind = PLACES_IN_DROPPED;
-		p.stamp = 0;
-		to_places(me, to, &p);
-		break;
-	case PULL_FX_RESERVE:
+	case TRANSFER_RESERVE:
 		reserve(me, fx);
 		break;
-	case PULL_FX_UNRESERVE:
-		if (n->copy[o].state == COPY_ROOM && n->copy[o].ticket == fx->ticket)
-			copy_gone(me, o);
+	case TRANSFER_UNRESERVE:
+		if (c->state == COPY_ROOM && c->ticket == fx->ticket)
+			copy_free(n, c);
 		break;
-	case PULL_FX_ASK:
-		to_bulk(me, to, &(struct event){ .kind = EV_FEED, .in.feed = { .kind = FEED_IN_ASK, .node = me + 1, .id = fx->id,
-		    .stamp = fx->form.stamp, .off = fx->off, .n = fx->n, .priority = fx->priority } });
-		break;
-	case PULL_FX_STOP:
-		to_bulk(me, to, &(struct event){ .kind = EV_FEED, .in.feed = { .kind = FEED_IN_STOP, .node = me + 1, .id = fx->id } });
-		break;
-	case PULL_FX_BREAK:
-		broken(me, to, net.now + 10 * MS);
-		break;
-	case PULL_FX_HAVE:
-		feed_has(me, o, fx->have);
-		break;
-	case PULL_FX_DONE:
+	case TRANSFER_DONE:
 		pulled(me, fx);
 		break;
-	case PULL_FX_FAILED:
+	case TRANSFER_FAILED:
 		n->failed[o] = true;
 		if (fx->text[0] == '\0')
 			wrong("node %u: object %u failed without a reason", me, o);
 		break;
-	}
-}
-
-static void
-pull_did(unsigned me, struct pull_out *out, int e)
-{
-	struct node *n = &net.node[me];
-
-	net.steps++;
-	if ((e != 0 && e != ERR_FULL) || (e = pull_check(&n->pull)) > 0)
-		wrong("pull of node %u: %d", me, e);
-	for (size_t i = 0; i < out->n; i++)
-		pull_fx(me, &out->fx[i]);
-	if (out->at && out->at != n->pull_at)
-		at(n->pull_at = out->at, &(struct event){ .kind = EV_PULL_TICK, .to = me });
-	free(out->fx);
-}
-
-static void
-pull_do(unsigned me, const struct pull_in *in)
-{
-	struct pull_out out = { 0 };
-	int e = pull_step(&net.node[me].pull, net.now, in, &out);
-
-	pull_did(me, &out, e);
-}
-
-static void
-places_do(unsigned me, const struct places_in *in)
-{
-	struct node *n = &net.node[me];
-	struct places_out out = { 0 };
-	int e = places_step(&n->places, in, &out);
-
-	net.steps++;
-	if (e != 0 || (e = places_check(&n->places)) != 0)
-		wrong("places of node %u: %d", me, e);
-	if (in->kind != PLACES_IN_PROGRESS)
-		trace("object %u, places at node %u: in %d, node %u", object_of(in->id), me, in->kind, in->node - 1);
-	for (size_t i = 0; i < out.n; i++) {
-		const struct places_fx *fx = &out.fx[i];
-		unsigned to = index_of(fx->node), o = object_of(fx->id);
-		struct event ev = { .kind = EV_PULL, .from = me, .to = to };
-		static const char *const word[] = { "source", "drop", "primary", "lost" };
-
-		trace("object %u, places at node %u: %s, node %u, source %u, stamp %llx", o, me, word[fx->kind], to, fx->source - 1,
-		    (unsigned long long)fx->form.stamp);
-		switch (fx->kind) {
-		case PLACES_FX_SOURCE:
-			ev.in.pull = (struct pull_in){ .kind = PULL_IN_SOURCE, .id = fx->id, .node = fx->source, .extra = fx->extra, .form = fx->form };
-			at(reach(me, to), &ev);
-			break;
-		case PLACES_FX_DROP:
-			ev.in.pull = (struct pull_in){ .kind = PULL_IN_DROP, .id = fx->id, .stamp = fx->form.stamp, .code = fx->code, .text = fx->text };
-			at(reach(me, to), &ev);
-			break;
-		case PLACES_FX_PRIMARY:
-			break;
-		case PLACES_FX_LOST:
-			for (unsigned k = 0; k < net.n; k++)
-				if (net.node[k].alive && net.node[k].copy[o].state == COPY_WHOLE && net.node[k].copy[o].told &&
-				    !net.freed[o])
-					wrong("object %u is not lost: node %u has it", o, k);
-			net.lost(me, o);
-			break;
+	case TRANSFER_OPEN:
+		transfer_do(me, &(struct transfer_in){ .kind = TRANSFER_OPENED, .id = fx->id,
+		    .form = c->state == COPY_WHOLE ? c->form : (struct form){ 0 } });
+		break;
+	case TRANSFER_DROP:
+		if (c->state == COPY_WHOLE && (fx->stamp == 0 || fx->stamp == c->form.stamp)) {
+			n->wants[o] = false;	/* who looks for it again asks again */
+			copy_gone(me, o);
 		}
+		break;
+	case TRANSFER_LOST:
+		lost(me, o);
+		break;
+	case TRANSFER_BREAK:
+		broken(me, index_of(fx->node), net.now + 10 * MS);
+		break;
+	case TRANSFER_CLOSE:
+	case TRANSFER_PRIMARY:
+		break;
 	}
+}
+
+static void
+transfer_do(unsigned me, const struct transfer_in *in)
+{
+	struct node *n = &net.node[me];
+	struct transfer_out out = { 0 };
+	int e = transfer_step(&n->t, net.now, in, &out);
+
+	if (in->kind == TRANSFER_FRAME && in->type != MSG_CHUNK_ASK_T)
+		trace("node %u: %s from node %u: %d", me, msg_name(in->type), in->node - 1, e);
+	if (e != 0 || (e = places_check(&n->t.places)) != 0 || (e = pull_check(&n->t.pull)) != 0 || (e = feed_check(&n->t.feed)) != 0)
+		wrong("node %u, step %d: %d", me, in->kind, e);
+	for (size_t i = 0; i < out.n; i++)
+		effect_of(me, &out.fx[i], &out.bytes);
+	if (out.at && out.at != n->tick_at)
+		at(n->tick_at = out.at, &(struct event){ .kind = EV_TICK, .to = me });
 	free(out.fx);
+	buf_release(&out.bytes);
+	send_chunks(me);
 }
 
 /* --- the network --- */
@@ -453,13 +361,12 @@ broken(unsigned a, unsigned b, uint64_t until)
 		if (!net.node[me].alive)
 			continue;
 		for (unsigned o = 0; o < OBJECTS; o++) {	/* what it was writing broke off */
-			struct pull_peer *e = map_get(&net.node[me].pull.peers, other + 1);
+			struct pull_peer *e = map_get(&net.node[me].t.pull.peers, other + 1);
 
 			if (e && e->room && object_of(e->room->id) == o && net.node[me].copy[o].ticket == e->room->ticket)
 				net.node[me].copy[o].writers--;
 		}
-		pull_do(me, &(struct pull_in){ .kind = PULL_IN_BROKEN, .node = other + 1 });
-		feed_do(me, &(struct feed_in){ .kind = FEED_IN_BROKEN, .node = other + 1 });
+		transfer_do(me, &(struct transfer_in){ .kind = TRANSFER_BROKEN, .node = other + 1 });
 		if (net.node[other].alive)
 			at(net.up_at[me][other], &(struct event){ .kind = EV_UP, .to = me, .from = other, .epoch = net.epoch[me][other] + 1 });
 	}
@@ -475,9 +382,8 @@ hear_of_death(unsigned what)			/* listener * NODES + dead */
 		return;
 	broken(me, dead, UINT64_MAX >> 19);
 	net.node[me].told[dead] = true;
-	pull_do(me, &(struct pull_in){ .kind = PULL_IN_GONE, .node = dead + 1 });
-	places_do(me, &(struct places_in){ .kind = PLACES_IN_GONE, .node = dead + 1 });
-	while (idmap_next(&net.node[me].places.objects, &it))	/* it may have been made again there */
+	transfer_do(me, &(struct transfer_in){ .kind = TRANSFER_GONE, .node = dead + 1 });
+	while (idmap_next(&net.node[me].t.places.objects, &it))	/* it may have been made again there */
 		if (((struct places_object *)it.val)->lost)
 			net.lost(me, object_of(it.key));
 }
@@ -485,9 +391,7 @@ hear_of_death(unsigned what)			/* listener * NODES + dead */
 static void
 node_end(struct node *n)
 {
-	places_release(&n->places);
-	pull_release(&n->pull);
-	feed_release(&n->feed);
+	transfer_release(&n->t);
 	for (unsigned o = 0; o < OBJECTS; o++)
 		free(n->copy[o].fill);
 	memset(n->copy, 0, sizeof n->copy);
@@ -515,11 +419,16 @@ chunk_comes(struct event *e)
 	struct node *n = &net.node[e->to];
 	unsigned o = object_of(e->chunk.id);
 	struct copy *c = &n->copy[o];
-	struct pull_peer *p = map_get(&n->pull.peers, e->from + 1);
+	struct pull_peer *p = map_get(&n->t.pull.peers, e->from + 1);
+	unsigned char head[CHUNK_HEAD_MAX];
+	struct chunk k;
 	uint64_t ticket;
 
 	if (e->kind == EV_BEGIN) {
-		if (!pull_begin(&n->pull, e->from + 1, e->chunk.id, e->chunk.stamp, e->chunk.off, e->chunk.n, &ticket)) {
+		chunk_pack(head, &(struct chunk){ e->chunk.id, e->chunk.stamp, e->chunk.off, (uint32_t)e->chunk.n });
+		if (chunk_parse(&k, head, sizeof head) <= 0)
+			wrong("the head of a chunk is not what it was");
+		if (!transfer_begin(&n->t, e->from + 1, &k, &ticket)) {
 			n->wasted += e->chunk.n;
 			return;
 		}
@@ -537,22 +446,24 @@ chunk_comes(struct event *e)
 		n->got += e->chunk.n;
 		n->taken[o] += e->chunk.n;
 	}
-	pull_do(e->to, &(struct pull_in){ .kind = PULL_IN_CHUNK, .node = e->from + 1 });
+	transfer_do(e->to, &(struct transfer_in){ .kind = TRANSFER_CHUNK, .node = e->from + 1 });
 }
 
-/* what a node's owner tells it: it may have the object whole already */
 static void
-told_drop(unsigned me, const struct pull_in *in)
+frame_comes(struct event *e)
 {
-	unsigned o = object_of(in->id);
-	struct copy *c = &net.node[me].copy[o];
+	struct frame f;
+	struct msg_place_has m;
 
-	if (c->state == COPY_WHOLE && (in->stamp == 0 || in->stamp == c->form.stamp)) {
-		to_places(me, index_of(in->id.node), &(struct places_in){ .kind = PLACES_IN_DROPPED, .id = in->id, .node = me + 1,
-		    .stamp = c->form.stamp });
-		net.node[me].wants[o] = false;	/* who looks for it again asks again */
-		copy_gone(me, o);
+	if (frame_parse(&f, e->frame, e->n, FRAME_MAX) != (ssize_t)e->n) {
+		wrong("a frame is not what it was");
+		return;
 	}
+	if (f.type == MSG_PLACE_HAS_T && msg_get_place_has(&m, f.body, f.len) == 0)
+		net.node[e->from].copy[object_of(m.id)].told = true;
+	if (e->epoch)
+		transfer_do(e->to, &(struct transfer_in){ .kind = TRANSFER_ROOM, .node = e->from + 1, .bytes = net.room[e->to][e->from] });
+	transfer_do(e->to, &(struct transfer_in){ .kind = TRANSFER_FRAME, .node = e->from + 1, .type = f.type, .body = span_of(f.body, f.len) });
 }
 
 static void
@@ -564,48 +475,28 @@ happen(struct event *e)
 		e->user(e->from);
 		return;
 	}
-	if (!n->alive || (e->from != e->to && n->told[e->from] && e->kind != EV_PULL_TICK && e->kind != EV_FEED_TICK))
-		return;
-	if (e->epoch && e->epoch != net.epoch[e->from][e->to] + 1 && e->kind != EV_UP)
-		return;
-	switch (e->kind) {
-	case EV_PLACES:
-		if (e->in.places.kind == PLACES_IN_MADE)
-			net.node[e->from].copy[object_of(e->in.places.id)].told = true;
-		places_do(e->to, &e->in.places);
-		break;
-	case EV_PULL:
-		if (e->in.pull.kind == PULL_IN_DROP)
-			told_drop(e->to, &e->in.pull);
-		pull_do(e->to, &e->in.pull);
-		break;
-	case EV_FEED:
-		feed_do(e->to, &(struct feed_in){ .kind = FEED_IN_ROOM, .node = e->from + 1, .n = net.room[e->to][e->from] });
-		feed_do(e->to, &e->in.feed);
-		break;
-	case EV_BEGIN:
-	case EV_END:
-		chunk_comes(e);
-		break;
-	case EV_SENT:
-		break;
-	case EV_UP:
-		if (e->epoch == net.epoch[e->to][e->from] + 1 && net.node[e->from].alive)
-			pull_do(e->to, &(struct pull_in){ .kind = PULL_IN_UP, .node = e->from + 1 });
-		break;
-	case EV_PULL_TICK:
-		if (n->pull_at <= net.now) {
-			n->pull_at = 0;
-			pull_do(e->to, &(struct pull_in){ .kind = PULL_IN_TICK });
+	if (e->kind == EV_TICK) {
+		if (n->alive && n->tick_at <= net.now) {
+			n->tick_at = 0;
+			transfer_do(e->to, &(struct transfer_in){ .kind = TRANSFER_TICK });
 		}
-		break;
-	default:
-		if (n->feed_at <= net.now) {
-			n->feed_at = 0;
-			feed_do(e->to, &(struct feed_in){ .kind = FEED_IN_TICK });
-		}
-		break;
+		return;
 	}
+	if (!n->alive || (e->from != e->to && n->told[e->from]))
+		return;
+	if (e->kind == EV_UP) {
+		if (e->epoch == net.epoch[e->to][e->from] + 1 && net.node[e->from].alive)
+			transfer_do(e->to, &(struct transfer_in){ .kind = TRANSFER_UP, .node = e->from + 1 });
+		return;
+	}
+	if (e->epoch && e->epoch != net.epoch[e->from][e->to] + 1)
+		return;
+	if (e->kind == EV_FRAME)
+		frame_comes(e);
+	else if (e->kind == EV_STEP)
+		transfer_do(e->to, &e->in);
+	else if (e->kind != EV_SENT)
+		chunk_comes(e);
 }
 
 /* Runs until nothing is to happen any more, at most to `until`. */
@@ -621,10 +512,11 @@ run(uint64_t until)
 		net.now = h->at >> 18;
 		if (e->kind == EV_SENT && net.node[e->from].alive && e->epoch == net.epoch[e->from][e->to] + 1) {
 			net.room[e->from][e->to] += e->chunk.n;
-			feed_do(e->from, &(struct feed_in){ .kind = FEED_IN_ROOM, .node = e->to + 1, .n = net.room[e->from][e->to] });
+			transfer_do(e->from, &(struct transfer_in){ .kind = TRANSFER_ROOM, .node = e->to + 1, .bytes = net.room[e->from][e->to] });
 		} else {
 			happen(e);
 		}
+		free(e->frame);
 		free(e);
 	}
 }
@@ -643,9 +535,7 @@ begin(uint64_t seed, unsigned n, uint64_t rate, uint64_t delay, uint64_t store, 
 
 		x->alive = true;
 		x->store = store;
-		places_init(&x->places);
-		pull_init(&x->pull, i + 1, budget);
-		feed_init(&x->feed);
+		transfer_init(&x->t, i + 1, budget);
 		for (unsigned k = 0; k < n; k++)
 			net.room[i][k] = SOCKET;
 	}
@@ -658,6 +548,7 @@ end(void)
 		struct heap_node *h = heap_top(&net.events);
 
 		heap_del(&net.events, h);
+		free(((struct event *)(void *)((char *)h - offsetof(struct event, timer)))->frame);
 		free((char *)h - offsetof(struct event, timer));
 	}
 	heap_release(&net.events);
@@ -683,7 +574,9 @@ made(unsigned node, unsigned owner, unsigned o, uint64_t bytes)
 	for (uint64_t i = 0; i < (bytes + UNIT - 1) / UNIT; i++)
 		c->fill[i] = f.stamp;
 	net.node[node].used += bytes;
-	to_places(node, owner, &(struct places_in){ .kind = PLACES_IN_MADE, .id = net.id[o], .node = node + 1, .form = f });
+	transfer_do(node, &(struct transfer_in){ .kind = TRANSFER_HAVE, .id = net.id[o], .form = f });
+	if (node == owner)
+		c->told = true;
 }
 
 static void
@@ -691,8 +584,7 @@ want(unsigned node, unsigned o, enum pull_priority priority, uint64_t guess)
 {
 	net.node[node].wants[o] = true;
 	net.node[node].failed[o] = false;
-	pull_do(node, &(struct pull_in){ .kind = PULL_IN_WANT, .id = net.id[o], .owner = net.id[o].node, .form.bytes = guess,
-	    .priority = priority });
+	transfer_do(node, &(struct transfer_in){ .kind = TRANSFER_WANT, .id = net.id[o], .form.bytes = guess, .priority = priority });
 }
 
 #endif
