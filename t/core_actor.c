@@ -46,6 +46,8 @@ life(void)
 	ok(seen[ACTOR_FX_PLACE] == 1 && a->state == ACTOR_PENDING);
 	STEP(.kind = ACTOR_IN_OPEN, .actor = 1, .proc = 10, .req = 5);
 	ok(seen[ACTOR_FX_RING] == 0);
+	STEP(.kind = ACTOR_IN_NOFORK, .actor = 1);
+	ok(seen[ACTOR_FX_PLACE] == 1 && a->state == ACTOR_PENDING);
 	STEP(.kind = ACTOR_IN_PLACED, .actor = 1, .worker = 100);
 	ok(seen[ACTOR_FX_START] == 1 && last[ACTOR_FX_START].worker == 100);
 	STEP(.kind = ACTOR_IN_UP, .actor = 1, .worker = 77, .ok = true);

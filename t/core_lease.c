@@ -319,6 +319,15 @@ actors(void)
 	ok(count(1) == 1 && find(0) == NULL && broken == 0);
 	step((struct lease_in){ .kind = LEASE_IN_NOFORK, .lease = held[0].lease });
 	ok(c.nactor == 49 && broken == 0);
+	/* a task's lease without a worker is still wanted: its process never heard of it */
+	gone(1);
+	fresh(2000);
+	ask(1, 1, 1000, 1);
+	ok(nheld == 1);
+	step((struct lease_in){ .kind = LEASE_IN_NOFORK, .lease = held[--nheld].lease });
+	ok(nheld == 0 && c.nworker == 0 && broken == 0);
+	pass(1000 * MS, NULL);
+	ok(nheld == 1 && c.nworker == 1 && broken == 0);
 }
 
 static void

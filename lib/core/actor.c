@@ -452,6 +452,10 @@ actor_step(struct actor_core *c, uint64_t now, const struct actor_in *in, struct
 			a->worker = in->worker;
 			fx_add(o, ACTOR_FX_START, a)->worker = in->worker;
 			break;
+		case ACTOR_IN_NOFORK:
+			if (a->stage == STAGE_PLACING)
+				place(a, o);
+			break;
 		case ACTOR_IN_NOPLACE:
 			a->unfit = a->stage == STAGE_PLACING;
 			if (a->unfit)

@@ -70,6 +70,7 @@ enum actor_in_kind {
 				   again at RESUME */
 	ACTOR_IN_RESUME,	/* job, until: those of it are placed; who holds one of them that died so says so by then, or it ends */
 	ACTOR_IN_PLACED,	/* actor, worker: a process was forked for it */
+	ACTOR_IN_NOFORK,	/* actor: no process could be forked for it: it is placed once more */
 	ACTOR_IN_NOPLACE,	/* actor, text: infeasible */
 	ACTOR_IN_UP,		/* actor, worker, ok, error */
 	ACTOR_IN_OPEN,		/* actor, proc, group, req */

@@ -464,8 +464,11 @@ lease_step(struct lease_core *c, uint64_t now, const struct lease_in *in, struct
 		break;
 	case LEASE_IN_NOFORK:
 		c->hold_until = now + UINT64_C(500000000);
-		if ((l = map_get(&c->by_lease, in->lease)) != NULL)
-			lease_over(c, l, false);
+		if ((l = map_get(&c->by_lease, in->lease)) == NULL)
+			break;
+		if (l->d)
+			l->d->want++;		/* it never heard of this one, and is not told: it wants as many as before */
+		lease_over(c, l, false);
 		break;
 	case LEASE_IN_GONE:
 		in_gone(c, in->proc, o);

@@ -73,7 +73,8 @@ enum lease_in_kind {
 	LEASE_IN_RETURN,	/* proc, lease */
 	LEASE_IN_BLOCKED,	/* proc (the worker), on: what it runs waits, or it is stopped itself */
 	LEASE_IN_GONE,		/* proc died, submitter or worker */
-	LEASE_IN_NOFORK,	/* lease: no worker could be made for it; it is over, and forks rest for a while */
+	LEASE_IN_NOFORK,	/* lease: no worker could be made for it; it is over, still wanted, and forks rest for a while; an actor is
+				   to be placed once more */
 	LEASE_IN_RETIRE,	/* proc (a worker): it claims no more and is to be replaced */
 	LEASE_IN_RESERVE,	/* group, job, bundles, nbundle, priority: RESERVED once all are set aside, FAIL if never */
 	LEASE_IN_RELEASE,	/* group */

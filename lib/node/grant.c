@@ -133,6 +133,8 @@ fx_grant(struct node *n, const struct lease_fx *fx)
 	wrk = fx->worker ? proc_find(n, fx->worker) : j && (sub || a) ? worker_new(n, j, a && a->detached, fx) : NULL;
 	if (wrk == NULL) {
 		grant_step(n, &(struct lease_in){ .kind = LEASE_IN_NOFORK, .lease = fx->lease });
+		if (a)
+			actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_NOFORK, .actor = fx->actor });
 		return;
 	}
 	if (!fx->worker)
