@@ -23,6 +23,8 @@ O = build
 CFLAGS = -O2 -g
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
 PACKAGES = gcc libc6-dev pkg-config liblua5.4-dev libev-dev liblmdb-dev libssl-dev perl procps mandoc man-db
+# What some parts are better with: make deps installs these too if it can, and goes on if not.
+OPTIONAL = libarchive-dev libssh2-1-dev
 override CPPFLAGS += -Ilib -D_GNU_SOURCE -I/usr/include/lua5.4 -MMD -MP
 override CFLAGS += -std=c11 -fPIC -pthread $(WARN)
 override LDFLAGS += -Wl,--as-needed
@@ -38,9 +40,10 @@ say = $(if $(V),,@echo '  $1' && )
 HERE := $(abspath $(O))
 LIB := $(wildcard lib/*/*.c)
 SBIN := rgcs rlet rdash
-PROGRAMS := $(filter-out rwork,$(patsubst cmd/%/,%,$(dir $(wildcard cmd/*/*.c))))
+PRIVATE := rwork rpack rssh
+PROGRAMS := $(filter-out $(PRIVATE),$(patsubst cmd/%/,%,$(dir $(wildcard cmd/*/*.c))))
 PROGRAMS := $(sort $(PROGRAMS))
-LIBEXEC := $(sort $(patsubst cmd/%/,%,$(dir $(wildcard cmd/rwork/*.c))))
+LIBEXEC := $(sort $(patsubst cmd/%/,%,$(dir $(wildcard $(PRIVATE:%=cmd/%/*.c)))))
 MODULE := $(if $(wildcard lib/script/*.c),$(O)/lua/rota.so)
 PAGES := $(wildcard man/*.[13578])
 BENCH := $(patsubst %.c,$(O)/%,$(wildcard contrib/bench/*.c)) $(patsubst %.c,$(O)/%.so,$(wildcard contrib/bench/c*.c))
@@ -139,6 +142,11 @@ $(O)/t/model/%.o: override CFLAGS += -O1
 $(O)/bin/% $(O)/libexec/rota/%: $$(addprefix $(O)/,$$(addsuffix .o,$$(basename $$(wildcard cmd/$$*/*.c)))) $(O)/librota.a
 	@mkdir -p $(@D)
 	$(call say,ld $@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+# A tree that was sent to another machine brings its libraries along, in lib/rota.
+$(O)/bin/% $(O)/libexec/rota/%: override LDFLAGS += -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/../lib/rota:$$ORIGIN/../../lib/rota'
+# These find out when they are compiled what there is.
+$(O)/libexec/rota/rpack: override LDLIBS += $(if $(wildcard /usr/include/archive.h),-larchive)
+$(O)/libexec/rota/rssh: override LDLIBS += $(if $(wildcard /usr/include/libssh2.h),-lssh2)
 # A worker gives the C tasks that it loads what librota would give them.
 $(O)/libexec/rota/rwork: override LDFLAGS += -Wl,--export-dynamic-symbol='rota_*' $(addprefix -Wl$(COMMA)-u$(COMMA),\
 	rota_submit rota_call rota_build rota_get_int)
@@ -190,22 +198,32 @@ $(O)/share/lua/5.4:
 $(O)/share/rota:
 	@mkdir -p $(@D) && ln -sfn $(CURDIR)/contrib/program $@
 
-# What is missing of PACKAGES.  Nothing is asked of dpkg where there is no dpkg.
-missing = dpkg-query -W -f '$${db:Status-Status} $${Package}\n' $(PACKAGES) 2>/dev/null | \
-	awk -v want='$(PACKAGES)' '$$1 == "installed" { have[$$2] = 1 } \
+# What is missing of a list of packages.  Nothing is asked of dpkg where there is no dpkg.
+missing = dpkg-query -W -f '$${db:Status-Status} $${Package}\n' $(1) 2>/dev/null | \
+	awk -v want='$(1)' '$$1 == "installed" { have[$$2] = 1 } \
 	END { n = split(want, w); for (i = 1; i <= n; i++) if (!(w[i] in have)) printf "%s%s", sep++ ? " " : "", w[i] }'
 have:
-	@command -v dpkg-query >/dev/null || exit 0; need=$$($(missing)); [ -z "$$need" ] || \
+	@command -v dpkg-query >/dev/null || exit 0; need=$$($(call missing,$(PACKAGES))); [ -z "$$need" ] || \
 	{ echo "make: not installed: $$need; 'make deps' installs them with apt" >&2; exit 2; }
+# What could not be had of OPTIONAL is noted, and tried again only by 'make deps'.
+# The tests of rota up need an sshd, not one that serves this machine: it is unpacked, not installed.
 deps:
 	@command -v apt-get >/dev/null || { echo 'make: this is no Debian; rota is built with what it calls: $(PACKAGES)'; \
 		echo "make: once they are installed: make $(MAKECMDGOALS) READY="; exit 2; } >&2; \
-	need=$$($(missing)); [ -n "$$need" ] || exit 0; \
+	need=$$($(call missing,$(PACKAGES))); want=$$($(call missing,$(OPTIONAL))); \
+	[ '$(MAKECMDGOALS)' = deps ] || [ ! -e $(O)/deps/without ] || want=; \
+	sshd=; [ -e $(O)/deps/sshd ] || [ -e $(O)/deps/without ] || [ -x /usr/sbin/sshd ] || sshd=1; \
+	[ -n "$$need$$want$$sshd" ] || exit 0; mkdir -p $(O)/deps; \
 	sudo=; [ "$$(id -u)" -eq 0 ] || sudo=sudo; \
-	echo "make: will install with apt: $$need$${sudo:+ (sudo will ask)}"; \
+	[ -z "$$need$$want" ] || echo "make: will install with apt: $$need $$want$${sudo:+ (sudo will ask)}"; \
 	apt() { $$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$$@" >/dev/null; }; \
+	get() { [ -z "$$*" ] || apt install -y --no-install-recommends "$$@"; }; \
 	ls /var/lib/apt/lists/*Packages* >/dev/null 2>&1 || apt update || exit 2; \
-	apt install -y --no-install-recommends $$need || { apt update && apt install -y --no-install-recommends $$need; } || exit 2
+	get $$need || { apt update && get $$need; } || exit 2; \
+	rm -f $(O)/deps/without; get $$want || { echo "make: goes on without $$want" >&2; echo $$want >$(O)/deps/without; }; \
+	[ -z "$$sshd" ] || (mkdir -p $(O)/deps/sshd.part && cd $(O)/deps/sshd.part && apt-get -qq download openssh-server libwrap0 && \
+		for d in *.deb; do dpkg -x "$$d" . || exit 1; done && mv ../sshd.part ../sshd) >/dev/null 2>&1 || \
+		{ echo "make: goes on without sshd for tests" >&2; echo openssh-server >>$(O)/deps/without; }
 
 # Leaks are looked for in the units; a program leaves what it has at its end to the kernel.
 # Some tests count memory: of what was freed, little is kept from use.

@@ -138,7 +138,7 @@ down)
 	;;
 sweep)			# the first processes of hosts are known by their arguments
 	for p in /proc/[0-9]*; do
-		args=$(tr '\0\n' '\n ' <"$p/cmdline" 2>/dev/null | tail -5)
+		args=$(cat "$p/cmdline" 2>/dev/null | tr '\0\n' '\n ' | tail -5)
 		[ "$(echo "$args" | sed -n 1p)" = rota-net ] || continue
 		dir=$(echo "$args" | sed -n 3p) owner=$(echo "$args" | sed -n 5p)
 		[ "$(born "${owner%:*}")" = "${owner#*:}" ] || { NET=$dir "$me" down; kill -9 "${p#/proc/}" 2>/dev/null; }

@@ -144,18 +144,20 @@ end
 local function up(s, o)
 	local p = provider(s, o)
 	local path = key_path(s.name)
-	local id, why = core.key(path, true)
-	if not id then stop(125, why) end
-	local f <close> = io.open(path)
-	local key = f:read "a"
 	local results = p:list(s.hosts)
 	ready_to_start(p, s.hosts, results, o)
+	local head, key = results[1]
+	if not head.why then			-- not earlier: a mistyped name leaves nothing behind
+		local id, why = core.key(path, true)
+		if not id then stop(125, why) end
+		local f <close> = io.open(path)
+		key = f:read "a"
+	end
 	local before = io.open(config(s.name))
 	local old = before and before:read("a"):match "store\t([^\n]+)"
 	if before then before:close() end
 
 	local what = { role = "head", key = path, text = not p.here and key or nil, rlet = spec.rlet, limits = spec.limits, again = o.again }
-	local head = results[1]
 	if not head.why then
 		local where = p:address(s.hosts[1], head)
 		if loopback(where) and not p.here and #s.hosts > 1 and not s.hosts[1].address then where = s.hosts[1].name end
@@ -190,7 +192,7 @@ local function up(s, o)
 	end
 	save(s, { address = p.socket and p:socket(s.hosts[1]) or head.address, key = path, store = head.address })
 	local port = head.address:match ":(%d+)$"
-	print(("%s:%s\t%d nodes\t%g cpus\t%g gpus"):format(p.here and "127.0.0.1" or s.head:match "[^@]*$", port, nodes, cpus, gpus))
+	if not o.silent then print(("%s:%s\t%d nodes\t%g cpus\t%g gpus"):format(p.here and "127.0.0.1" or s.head:match "[^@]*$", port, nodes, cpus, gpus)) end
 	if not o.quiet then
 		warn(p.socket and ("to use it here: export ROTA_ADDRESS=%s"):format(p:socket(s.hosts[1])) or
 			("to use it: rota exec -A %s -- CMD..."):format(s.name))
@@ -344,11 +346,8 @@ function M.run(o)
 	o.name = o.name or ("run%d"):format(os.time())
 	local s = wanted(o)
 	local quiet = o.quiet
-	o.quiet = true
-	local stdout = io.output()
-	io.output(io.stderr)
+	o.quiet, o.silent = true, true
 	local ok, status = pcall(up, s, o)
-	io.output(stdout)
 	if ok and status == 0 then
 		local p = provider(s, o)
 		local r = p:exec({ s.hosts[1] }, { "sh", "-c", 'cd "$0" 2>/dev/null; ROTA_ADDRESS=local exec "$@"', os.getenv "PWD" or "/", table.unpack(o.command) },
@@ -379,11 +378,8 @@ function M.key(o)
 		local id, why = core.rotate(known.key)
 		if not id then stop(125, why) end
 		o.again = true
-		o.operands, o.quiet = {}, true
-		local stdout = io.output()
-		local status = up(known.spec, o)
-		io.output(stdout)
-		return status
+		o.quiet, o.silent = true, true
+		return up(known.spec, o)
 	end
 	if name then
 		show(name, io.open(config(name)) and saved(name).key or key_path(name))

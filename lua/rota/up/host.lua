@@ -41,7 +41,7 @@ echo "arch $(uname -m)"
 echo "glibc $(getconf GNU_LIBC_VERSION 2>/dev/null | sed 's/.* //')"
 echo "host $(uname -n)"
 echo "home $HOME"
-[ ! -x "$tree/bin/rlet" ] || { [ "$tree" != "$data/$build" ] || [ -e "$tree/complete" ]; } && echo "tree $tree"
+if [ -x "$tree/bin/rlet" ] && { [ "$tree" != "$data/$build" ] || [ -e "$tree/complete" ]; }; then echo "tree $tree"; fi
 d=$data; while [ ! -d "$d" ]; do d=${d%/*}; [ -n "$d" ] || d=/; done
 echo "free $(df -Pk "$d" 2>/dev/null | awk 'NR == 2 { print $4 }')"
 echo "cluster $(cat "$state/cluster" 2>/dev/null)"
@@ -62,16 +62,16 @@ mkdir "$new" && tar -xzf - -C "$new" && : >"$new/complete" || fail "cannot unpac
 
 -- the key is the rest of the input, unless it lies there
 local start = [[
+was=$(cat "$state/cluster" 2>/dev/null) row=$(node name,cpus,gpus)
+if [ -n "$row" ] && [ "${was%% *}" != "$cluster" ]; then
+	fail "a node of ${was:+the cluster }${was:-another kind} runs there already; end that first: rota down${was:+ -A ${was%% *}}"
+fi
+mkdir -p "$state" || exit 1
 case $sent in 1)
 	mkdir -p "$conf"
 	key=$conf/$cluster.key
 	cat >"$key.new" && mv "$key.new" "$key" || fail "cannot write '$key'" ;;
 esac
-mkdir -p "$state" || exit 1
-was=$(cat "$state/cluster" 2>/dev/null) row=$(node name,cpus,gpus)
-if [ -n "$row" ] && [ "${was%% *}" != "$cluster" ]; then
-	fail "a node of ${was:+the cluster }${was:-another kind} runs there already; end it first: rota down"
-fi
 scope=
 [ -z "${SSH_CONNECTION-}" ] || ! systemd-run --user --scope -q true >/dev/null 2>&1 </dev/null || scope='systemd-run --user --scope -q --'
 err=$state/start.err
@@ -111,7 +111,10 @@ case $purge in 1)
 	rm -f "$conf/$cluster.key"
 	[ "$tree" != "$data/$build" ] || rm -rf "$tree"
 	[ -z "${own-}" ] || rm -rf "$XDG_STATE_HOME"
-	rmdir "$data" "$conf" "$state" 2>/dev/null ;;
+	dir=${XDG_RUNTIME_DIR:+$XDG_RUNTIME_DIR/rota}
+	dir=${ROTA_DIR:-${dir:-/tmp/rota-$(id -u)}}
+	ls "$dir"/*.sock >/dev/null 2>&1 || rm -f "$dir"/*lock
+	rmdir "$dir" "$data" "$conf" "$state" 2>/dev/null ;;
 esac
 [ -z "${own-}" ] || rm -rf "$ROTA_DIR"
 true
