@@ -13,7 +13,7 @@ sshd_keys() {		# sshd_keys N
 	while [ $i -lt "$1" ]; do
 		i=$((i + 1))
 		ssh-keygen -q -t ed25519 -N '' -f "$TMP/host$i" || return
-		echo "h$i,10.77.0.$i $(cut -d' ' -f1,2 "$TMP/host$i.pub")"
+		echo "h$i $(cut -d' ' -f1,2 "$TMP/host$i.pub")"
 	done >"$TMP/known"
 	cp /etc/passwd "$TMP/passwd"
 	grep -q ^sshd: /etc/passwd || echo 'sshd:x:65500:65534::/run/sshd:/usr/sbin/nologin' >>"$TMP/passwd"

@@ -47,6 +47,8 @@ runs() { ROTA_ADDRESS=$(at) prints 42 rlua -e 'local rota = require "rota" print
 check 'a program runs there' runs
 rows() { rota ls -A lab -o state,cpus | sort | uniq -c | tr -s ' ' | grep -qx " 3 alive${tab}1.0"; }
 check 'ls' rows
+knows() { [ "$(ROTA_ADDRESS=$(at) rstat nodes -o state | grep -c alive)" = 3 ]; }
+check 'each node knows the others' knows
 check 'exec' prints 'n1: x y n2: x y n3: x y' sh -c 'rota exec -A lab -- echo "x y" | sort | paste -sd" "'
 check 'exec: one of them fails' exits 1 rota exec -A lab -- sh -c 'case $ROTA_DIR in */n2) exit 3 ;; esac'
 check 'its status is said' says 'n2: status 3' rota exec -A lab -- sh -c 'case $ROTA_DIR in */n2) exit 3 ;; esac'

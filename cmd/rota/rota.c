@@ -431,6 +431,8 @@ main(int argc, char *argv[])
 		die(2, 0, "no verb '%s'; did you mean '%s'? see rota -h", argv[0], strcmp(argv[0], "stop") ? "up" : "down");
 	if (argc == 0)
 		e = suite();
+	else if (strcmp(argv[0], "reach") == 0)
+		e = cmd_reach(argc, argv);
 	for (int i = 0; e < 0 && verbs[i]; i++)
 		if (strcmp(argv[0], verbs[i]) == 0)
 			e = run[i](argc, argv);

@@ -105,16 +105,25 @@ local function unfit(r)			-- why a host cannot run this build, or nil
 	end
 end
 
-local function ready_to_start(p, hosts, results, o)	-- checks and ships; results[i].why where that failed
+local function check(p, hosts, results)		-- results[i].why where a host cannot be used
+	for i in ipairs(hosts) do
+		local r = results[i]
+		local other = r.row and (r.cluster or ""):match "^%S*"
+		if r.why then		-- it said so itself
+		elseif not p.here and unfit(r) then r.why = unfit(r)
+		elseif other and other ~= p.cluster then
+			r.why = other == "" and "a node runs there already; end it first: rota down" or
+				("a node of the cluster %s runs there already; end that first: rota down -A %s"):format(other, other)
+		end
+	end
+end
+
+local function send(p, hosts, results, o)	-- the tree to whom lacks it; results[i].why where that failed
 	local without, at = {}, {}
 	for i, h in ipairs(hosts) do
-		local r = results[i]
-		if not r.why and not p.here then
-			r.why = unfit(r)
-			if not r.why and not r.tree then
-				without[#without + 1] = h
-				at[#at + 1] = i
-			end
+		if not results[i].why and not results[i].tree then
+			without[#without + 1] = h
+			at[#at + 1] = i
 		end
 	end
 	if #without == 0 then return end
@@ -134,6 +143,25 @@ end
 
 local function loopback(a) return a:match "^127%." or a == "::1" end
 
+-- do all nodes know and reach each other?  How many do not
+local function met(p, hosts, probed)
+	local name, bad = {}, 0
+	for i, h in ipairs(hosts) do name[probed[i].server or ""] = h.name end
+	for i, r in ipairs(p:meet(hosts, #hosts)) do
+		local address, why = (r.far or ""):match "^(%S+) (.*)"
+		local host, port = (address or ""):match "^%[?(.-)%]?(:%d+)$"
+		if r.why then why = r.why
+		elseif address then
+			why = ("cannot reach %s%s (%s)%s"):format(name[host] or host, port, why:gsub("^%u", string.lower), why:find "timed out" and ": a firewall?" or "")
+		elseif tonumber(r.seen or 0) < #hosts then why = ("knows %s of %d nodes"):format(r.seen or "none", #hosts) end
+		if why then
+			bad = bad + 1
+			warn(("%s: %s"):format(hosts[i].name, why))
+		end
+	end
+	return bad
+end
+
 local function dry(s)
 	for i, h in ipairs(s.hosts) do
 		print(("%s: %srlet -l %s"):format(h.name, i == 1 and "rgcs, " or "", table.concat(spec.rlet(h), " ")))
@@ -145,8 +173,10 @@ local function up(s, o)
 	local p = provider(s, o)
 	local path = key_path(s.name)
 	local results = p:list(s.hosts)
-	ready_to_start(p, s.hosts, results, o)
+	check(p, s.hosts, results)
+	if not results[1].why then send(p, s.hosts, results, o) end
 	local head, key = results[1]
+	local probed = table.move(results, 1, #results, 1, {})
 	if not head.why then			-- not earlier: a mistyped name leaves nothing behind
 		local id, why = core.key(path, true)
 		if not id then stop(125, why) end
@@ -180,16 +210,19 @@ local function up(s, o)
 	end
 
 	local nodes, cpus, gpus, bad = 0, 0, 0, 0
+	local there, there_probed = {}, {}
 	for i, h in ipairs(s.hosts) do
 		local r = results[i]
 		if r.why then
 			bad = bad + 1
 			warn(("%s: %s"):format(h.name, r.why))
 		else
+			there[#there + 1], there_probed[#there + 1] = h, probed[i]
 			nodes, cpus, gpus = nodes + 1, cpus + (r.cpus or 0), gpus + (r.gpus or 0)
 			if o.verbose then warn(("%s: %s"):format(h.name, r.started and "started" or "ran already")) end
 		end
 	end
+	bad = bad + met(p, there, there_probed)
 	save(s, { address = p.socket and p:socket(s.hosts[1]) or head.address, key = path, store = head.address })
 	local port = head.address:match ":(%d+)$"
 	if not o.silent then print(("%s:%s\t%d nodes\t%g cpus\t%g gpus"):format(p.here and "127.0.0.1" or s.head:match "[^@]*$", port, nodes, cpus, gpus)) end

@@ -64,7 +64,7 @@ mkdir "$new" && tar -xzf - -C "$new" && : >"$new/complete" || fail "cannot unpac
 local start = [[
 was=$(cat "$state/cluster" 2>/dev/null) row=$(node name,cpus,gpus)
 if [ -n "$row" ] && [ "${was%% *}" != "$cluster" ]; then
-	fail "a node of ${was:+the cluster }${was:-another kind} runs there already; end that first: rota down${was:+ -A ${was%% *}}"
+	fail "another node was started there just now"
 fi
 mkdir -p "$state" || exit 1
 case $sent in 1)
@@ -93,13 +93,24 @@ if [ -z "$row" ]; then
 	if [ -n "$setup" ]; then
 		sh -ec "$setup" </dev/null >"$err" 2>&1 || { s=$?; tail -n 5 "$err" >&2; fail "setup ended with status $s"; }
 	fi
-	n=$( { eval "$environment"; $scope rlet -l --join "$address" --key "$key" --detached --ready-fd 3 "$@" 3>&1 </dev/null >/dev/null 2>"$err" & } | head -c 1 | wc -c)
+	n=$( { eval "$environment"; $scope rlet -l --join "$address" --listen "$reached" --key "$key" --detached --ready-fd 3 "$@" 3>&1 </dev/null >/dev/null 2>"$err" & } | head -c 1 | wc -c)
 	[ "$n" -gt 0 ] || { tail -n 5 "$err" >&2; exit 1; }
 	row=$(node name,cpus,gpus)
 	echo "started 1"
 fi
 rm -f "$err"
 echo "row $row"
+]]
+
+-- every node hears of every other one, and reaches it; of many, the next ones
+local meet = [[
+tries=0
+while list=$(ROTA_ADDRESS=local rstat nodes -o state,address); seen=$(echo "$list" | grep -c '^alive'); [ "$seen" -lt "$nodes" ] && [ $tries -lt 100 ]; do
+	tries=$((tries + 1))
+	sleep 0.05
+done
+echo "seen $seen"
+rota reach $(echo "$list" | sed -n '/unix:/d; s/^alive.//p' | sort | awk -v k="$skip" '{ a[NR - 1] = $0 } END { for (i = 0; i < NR && i < 32; i++) print a[(i + k) % NR] }') | head -n 1
 ]]
 
 local ending = [[
@@ -200,10 +211,15 @@ function M:launch(hosts, what)
 			local env = {}
 			for name, v in pairs(h.limits or {}) do env[#env + 1] = ("ulimit -%s %s"):format(what.limits[name], v) end
 			for name, v in pairs(h.env or {}) do env[#env + 1] = ("export %s=%s"):format(name, quoted(v)) end
-			return { role = what.role, again = what.role == "head" and what.again and "1" or "", address = what.address or "", listen = what.listen or "", sent = what.text and "1" or "0", key = what.key,
+			return { role = what.role, again = what.role == "head" and what.again and "1" or "", address = what.address or "", listen = what.listen or "", sent = what.text and "1" or "0", key = what.key, reached = self.reached,
 				setup = table.concat(h.setup or {}, "\n"), environment = table.concat(env, " && ") }
 		end,
 	}))
+end
+
+-- results { seen=N, far="address why" }
+function M:meet(hosts, nodes)
+	return self:script(hosts, meet, { vars = function(_, i) return { nodes = nodes, skip = i } end })
 end
 
 function M:drain(hosts) return self:list(hosts) end

@@ -18,6 +18,7 @@ end
 return function(o)
 	local p = host.new(o)
 	local dir = { ROTA_UP_DIR = run_dir(), ROTA_UP_STATE = state_dir() }
+	p.reached = "127.0.0.1:0"			-- where other nodes reach one
 	function p:argv(_, command) return { "/bin/sh", "-c", command } end
 	function p:directories(h)
 		local d = { own = "1" }		-- nothing but this node lies there

@@ -41,6 +41,7 @@ local per_host = {
 	cpus = count, gpus = count, memory = size, store = size,
 	resources = map("^[%w_.-]+$", count, "a table of names and numbers, as {ssd=1}"),
 	limits = map("^%l+$", function(x) return x == "unlimited" or math.type(x) == "integer" and x >= 0 end, "a table of limits, as {nofile=65536}"),
+	labels = map("^[%w._/-]+$", function(x) return type(x) == "string" and x:match "^[%w._/:@+-]+$" ~= nil end, "a table of names and strings, as {zone='eu'}"),
 	env = map("^[%a_][%w_]*$", scalar, "a table of names and strings, as {OMP_NUM_THREADS='1'}"),
 	setup = list,
 }
@@ -196,7 +197,7 @@ function M.write(spec)
 	if spec.listen then out[#out + 1] = ("\tlisten = %d,"):format(spec.listen) end
 	if spec.provider == "local" then out[#out + 1] = ("\tnodes = %d,"):format(#spec.hosts) end
 	local common = spec.hosts[1]
-	for _, k in ipairs { "user", "port", "jump", "identity", "cpus", "gpus", "memory", "store", "resources", "limits", "env", "setup" } do
+	for _, k in ipairs { "user", "port", "jump", "identity", "cpus", "gpus", "memory", "store", "resources", "labels", "limits", "env", "setup" } do
 		local same = common[k] ~= nil
 		for _, h in ipairs(spec.hosts) do same = same and value(h[k]) == value(common[k]) end
 		if same then out[#out + 1] = ("\t%s = %s,"):format(k, value(common[k])) end
@@ -226,12 +227,14 @@ function M.rlet(h)
 	for _, o in ipairs { { "cpus", "-c" }, { "gpus", "-g" }, { "memory", "-m" }, { "store", "--store" } } do
 		if h[o[1]] then out[#out + 1] = o[2] out[#out + 1] = tostring(h[o[1]]) end
 	end
-	local names = {}
-	for k in pairs(h.resources or {}) do names[#names + 1] = k end
-	table.sort(names)
-	for _, k in ipairs(names) do
-		out[#out + 1] = "-R"
-		out[#out + 1] = ("%s=%s"):format(k, h.resources[k])
+	for _, o in ipairs { { "resources", "-R" }, { "labels", "--label" } } do
+		local names = {}
+		for k in pairs(h[o[1]] or {}) do names[#names + 1] = k end
+		table.sort(names)
+		for _, k in ipairs(names) do
+			out[#out + 1] = o[2]
+			out[#out + 1] = ("%s=%s"):format(k, h[o[1]][k])
+		end
 	end
 	return out
 end
