@@ -31,7 +31,7 @@ mixed() {		# of six hosts four fail, each with its line; the others are up
 check 'of six hosts four fail: the others are up' mixed
 check 'once more, without them' prints "$two" up 'h[1-2]'
 check 'exec' prints 'h1: h1 h2: h2' sh -c 't/net.sh exec 4 rota exec -A lab -- uname -n | sort | paste -sd" "'
-run() { $net exec "$1" sh -c '~/.local/share/rota/*/bin/rlua -e "local rota = require \"rota\" print(rota.get(rota.task(function(x) return x * 2 end)(21)))"'; }
+run() { $net exec "$1" sh -c '$HOME/.local/share/rota/*/bin/rlua -e "local rota = require \"rota\" print(rota.get(rota.task(function(x) return x * 2 end)(21)))"'; }
 check "tasks run on host 1" prints 42 run 1
 check "tasks run on host 2" prints 42 run 2
 check 'add' prints "$three" here rota add -q -A lab -c 1 h3
