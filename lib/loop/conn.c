@@ -9,6 +9,8 @@
 #include "os/fd.h"
 #include "wire/le.h"
 
+enum { TRIM = 4096 };
+
 static void
 close_fds(int *fds, unsigned n)
 {
@@ -316,6 +318,22 @@ conn_secure(struct conn *c, struct tls_ctx *x, bool server)
 	c->tls = t;
 	dirty(c);
 	return 0;
+}
+
+static size_t
+trim(struct buf *b)
+{
+	size_t n = b->len == 0 && b->cap > TRIM ? b->cap : 0;
+
+	if (n)
+		buf_release(b);
+	return n;
+}
+
+size_t
+conn_trim(struct conn *c)
+{
+	return trim(&c->out) + (c->tls ? trim(&c->tls->out) : 0);
 }
 
 bool

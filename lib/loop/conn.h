@@ -81,6 +81,7 @@ struct conn *conn_new(struct conn_set *s, int fd);
  */
 int	conn_secure(struct conn *c, struct tls_ctx *x, bool server);
 bool	conn_secured(const struct conn *c);	/* the peer has shown that it has the key, or needs none */
+size_t	conn_trim(struct conn *c);	/* gives buffers of what was sent back: how many bytes; for conns that are many and seldom busy */
 size_t	conn_unsent(const struct conn *c);	/* bytes that wait for the peer to read */
 const char *conn_why(const struct conn *c);	/* while c lives */
 bool	conn_waits(const struct conn *c);	/* there are bytes that the socket has not taken */

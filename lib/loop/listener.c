@@ -41,7 +41,7 @@ listener_poll(struct listener *l)
 	uid_t uid;
 	int fd;
 
-	for (int i = 0; i < TURN; i++) {
+	for (int i = 0; i < TURN && !l->paused; i++) {
 		if ((fd = take(l)) < 0) {
 			if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS) {
 				shed(l);
@@ -72,14 +72,15 @@ rest_cb(struct ev_loop *loop, ev_timer *w, int revents)
 	struct listener *l = (struct listener *)(void *)((char *)w - offsetof(struct listener, rest));
 
 	(void)revents;
-	ev_io_start(loop, &l->io);
+	if (!l->paused)
+		ev_io_start(loop, &l->io);
 }
 
 void
 listener_init(struct listener *l, struct ev_loop *loop, int fd)
 {
 	l->loop = loop;
-	l->tcp = false;
+	l->tcp = l->paused = false;
 	l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	fd_nonblock(fd);
 	ev_io_init(&l->io, io_cb, fd, EV_READ);
@@ -90,6 +91,16 @@ void
 listener_start(struct listener *l)
 {
 	ev_io_start(l->loop, &l->io);
+}
+
+void
+listener_pause(struct listener *l, bool on)
+{
+	l->paused = on;
+	if (on)
+		ev_io_stop(l->loop, &l->io);
+	else if (!ev_is_active(&l->rest))
+		ev_io_start(l->loop, &l->io);
 }
 
 void

@@ -16,6 +16,7 @@ struct listener {
 	struct ev_loop *loop;	/* private */
 	void *owner;		/* rw */
 	bool tcp;		/* rw, before start */
+	bool paused;		/* private */
 	int spare;		/* private */
 	void (*on_full)(struct listener *l, int fd);	/* may be NULL: says farewell to fd, which is closed then */
 	void (*on_accept)(struct listener *l, int fd, pid_t pid);	/* takes fd; pid: 0 from anywhere */
@@ -24,6 +25,7 @@ struct listener {
 void	listener_init(struct listener *l, struct ev_loop *loop, int fd);	/* takes fd; nothing is accepted yet */
 void	listener_start(struct listener *l);	/* owner and on_accept are set */
 void	listener_poll(struct listener *l);	/* accepts what waits now */
+void	listener_pause(struct listener *l, bool on);	/* who comes waits in the backlog while it is on */
 void	listener_stop(struct listener *l);	/* closes fd */
 
 #endif

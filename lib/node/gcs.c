@@ -20,7 +20,8 @@
 enum {
 	STRANGERS = 256,		/* connections that have not joined: beyond that the oldest goes */
 	NODES = 10000,
-	STRANGER_TIME = 5,		/* seconds in which a peer from elsewhere has to show the key and join */
+	STRANGER_TIME = 5,		/* seconds in which a peer from elsewhere has to show the key and join, */
+	STRANGER_HASTE = 1,		/* and while others wait at the door */
 	BACKLOG = 32 << 20,		/* bytes of changes that wait for the disk: then nothing more is read */
 };
 
@@ -224,6 +225,8 @@ known(struct gcs_peer *p)			/* no stranger any more */
 	list_init(&p->link);
 	if (--p->g->nstrangers == 0)
 		ev_timer_stop(p->g->loop, &p->g->limit);
+	if (p->g->open && p->g->door.paused && p->g->nstrangers < STRANGERS)
+		listener_pause(&p->g->door, false);
 }
 
 static int
@@ -294,7 +297,7 @@ on_limit(struct ev_loop *loop, ev_timer *w, int revents)
 	list_each_safe(l, next, &g->strangers) {
 		struct gcs_peer *p = list_entry(l, struct gcs_peer, link);
 
-		if (p->c->tls && ev_now(loop) - p->since >= STRANGER_TIME)
+		if (p->c->tls && ev_now(loop) - p->since >= (g->door.paused ? STRANGER_HASTE : STRANGER_TIME))
 			drop(p, ERR_CLOSED);
 	}
 }
@@ -327,6 +330,8 @@ on_accept(struct listener *l, int fd, pid_t pid)
 		ev_timer_again(g->loop, &g->limit);
 	if (g->paused)
 		conn_pause(c, true);
+	if (l->tcp && g->nstrangers >= STRANGERS)	/* as when all start at once: they come in turns */
+		listener_pause(l, true);
 	if (g->nstrangers > STRANGERS)
 		drop(list_entry(g->strangers.next, struct gcs_peer, link), ERR_CLOSED);
 }
@@ -470,7 +475,7 @@ gcs_new(struct gcs **out, const struct gcs_opts *o, char *why, size_t nwhy)
 		ev_set_priority(&g->timer, EV_MINPRI);	/* what has come is read first */
 		ev_async_init(&g->committed, on_committed);
 		ev_async_start(g->loop, &g->committed);
-		ev_timer_init(&g->limit, on_limit, 0., 1.);
+		ev_timer_init(&g->limit, on_limit, 0., .25);
 		list_init(&g->strangers);
 		g->limit.data = g->turn.data = g->timer.data = g->committed.data = g;
 		if ((e = start(g, why, nwhy)) == 0) {

@@ -31,7 +31,7 @@ struct gcs_nodes {			/* gcs_nodes.c */
 	struct alive_clock clock;	/* the core's */
 	struct list followers, graves;
 	unsigned nfollowers, ngraves;
-	ev_timer tick;
+	ev_timer tick, sweep;		/* sweep: runs while there are followers */
 	uint64_t ticked;		/* when it was last */
 };
 

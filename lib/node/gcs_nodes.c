@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@ enum {
 	GRAVES = 1000,			/* dead nodes that are listed */
 };
 
+#define SWEEP 5.			/* seconds between two looks for buffers that are not used any more, */
+#define SWEPT (1 << 20)			/* and from so many bytes on the kernel gets them */
 #define SHOWN (300 * CLOCK_SEC)		/* so long they are */
 #define EVERY (CLOCK_SEC / 10)		/* between two messages to a follower; more with many of them: */
 #define EACH (CLOCK_SEC / 20000)	/* so many messages a second to all of them */
@@ -126,6 +129,20 @@ on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 		arm(g, list_entry(l, struct grave, link)->until);
 }
 
+/* Thousands of followers were told of all the others at once: what that took is given back. */
+static void
+on_sweep(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct gcs *g = w->data;
+	size_t n = 0;
+
+	(void)loop, (void)revents;
+	list_each(l, &g->nodes.followers)
+		n += conn_trim(list_entry(l, struct gcs_peer, follower)->c);
+	if (n > SWEPT)
+		malloc_trim(0);
+}
+
 /* --- what nodes say --------------------------------------------------------------------------------------------------- */
 
 static bool
@@ -194,7 +211,8 @@ gcs_nodes_up(struct gcs_peer *p, uint32_t node)
 	cluster_set(&n->list, node, span_of(p->what.data, p->what.len), r ? span_of(NULL, 0) : span_text(""));
 	if (list_empty(&p->follower)) {
 		list_add_tail(&n->followers, &p->follower);
-		n->nfollowers++;
+		if (n->nfollowers++ == 0)
+			ev_timer_again(p->g->loop, &n->sweep);
 	}
 	changed(p->g);
 }
@@ -202,8 +220,8 @@ gcs_nodes_up(struct gcs_peer *p, uint32_t node)
 void
 gcs_nodes_gone(struct gcs_peer *p)
 {
-	if (!list_empty(&p->follower))
-		p->g->nodes.nfollowers--;
+	if (!list_empty(&p->follower) && --p->g->nodes.nfollowers == 0)
+		ev_timer_stop(p->g->loop, &p->g->nodes.sweep);
 	list_del(&p->follower);
 	buf_release(&p->what);
 }
@@ -254,7 +272,8 @@ gcs_nodes_init(struct gcs *g)
 	list_init(&g->nodes.graves);
 	g->nodes.clock.gap = g->core.limit / 6;
 	ev_timer_init(&g->nodes.tick, on_tick, 0., 0.);
-	g->nodes.tick.data = g;
+	ev_timer_init(&g->nodes.sweep, on_sweep, SWEEP, SWEEP);
+	g->nodes.tick.data = g->nodes.sweep.data = g;
 }
 
 void
