@@ -20,9 +20,9 @@ struct event {
 	enum hold_answer answer;
 };
 
-static struct far_core far;
-static struct far_out fo;
-static uint64_t far_at;
+static struct gfar_core far;
+static struct gfar_out fo;
+static uint64_t gfar_at;
 static unsigned reign;
 
 static struct world {
@@ -94,7 +94,7 @@ mail(unsigned up, struct event e)		/* to the coordinator, or from it: late, in o
 }
 
 static void lease_do(unsigned n, struct lease_in in);
-static void far_do(struct far_in in);
+static void gfar_do(struct gfar_in in);
 
 /* --- nodes ------------------------------------------------------------------------------------------------------ */
 
@@ -165,7 +165,7 @@ node_start(unsigned n)
 	labels_parse(&w->labels, span_text(labels[n % 2]), why);
 	lease_init(&w->lease, &total, &(struct lease_limits){ 100, 100, 10 });
 	hold_init(&w->hold);
-	far_do((struct far_in){ .kind = FAR_IN_NODE, .node = n, .total = total, .labels = &w->labels });
+	gfar_do((struct gfar_in){ .kind = GFAR_IN_NODE, .node = n, .total = total, .labels = &w->labels });
 }
 
 static void
@@ -180,7 +180,7 @@ node_end(unsigned n)
 static void
 prepare(const struct event *e)
 {
-	const struct far_group *g = far_group(&far, e->group);		/* the message has it, as it was sent */
+	const struct gfar_group *g = gfar_group(&far, e->group);		/* the message has it, as it was sent */
 	struct res b[5];
 	unsigned index[5], n = 0;
 
@@ -199,7 +199,7 @@ prepare(const struct event *e)
 static void
 all_of_it(uint64_t number)
 {
-	const struct far_group *g = far_group(&far, number);
+	const struct gfar_group *g = gfar_group(&far, number);
 	unsigned at;
 
 	for (unsigned b = 0; b < g->n; b++)
@@ -208,9 +208,9 @@ all_of_it(uint64_t number)
 }
 
 static void
-state(const struct far_fx *fx)
+state(const struct gfar_fx *fx)
 {
-	const struct far_group *g = far_group(&far, fx->group);
+	const struct gfar_group *g = gfar_group(&far, fx->group);
 	struct plan *p = &want[fx->group];
 
 	p->state = fx->state;
@@ -231,28 +231,28 @@ state(const struct far_fx *fx)
 }
 
 static void
-far_do(struct far_in in)
+gfar_do(struct gfar_in in)
 {
 	size_t from = fo.n;
-	int e = far_step(&far, now, &in, &fo);
+	int e = gfar_step(&far, now, &in, &fo);
 
 	if (e < 0)
-		fail("far_step", e);
-	if (far_check(&far))
-		fail("far_check", far_check(&far));
-	if (far_at != fo.at && fo.at)
+		fail("gfar_step", e);
+	if (gfar_check(&far))
+		fail("gfar_check", gfar_check(&far));
+	if (gfar_at != fo.at && fo.at)
 		post(fo.at, (struct event){ .what = TICK_FAR, .reign = reign });
-	far_at = fo.at;
+	gfar_at = fo.at;
 	for (size_t i = from; i < fo.n; i++) {
-		const struct far_fx *fx = &fo.fx[i];
+		const struct gfar_fx *fx = &fo.fx[i];
 		struct event m = { .node = fx->node, .group = fx->group, .round = fx->round };
 
 		switch (fx->kind) {
-		case FAR_FX_PREPARE: m.what = M_PREPARE; mail(0, m); break;
-		case FAR_FX_COMMIT: m.what = M_COMMIT; mail(0, m); break;
-		case FAR_FX_RELEASE: m.what = M_RELEASE; mail(0, m); break;
-		case FAR_FX_STATE: state(fx); break;
-		case FAR_FX_FORGET: far_forget(&far, fx->group); break;
+		case GFAR_FX_PREPARE: m.what = M_PREPARE; mail(0, m); break;
+		case GFAR_FX_COMMIT: m.what = M_COMMIT; mail(0, m); break;
+		case GFAR_FX_RELEASE: m.what = M_RELEASE; mail(0, m); break;
+		case GFAR_FX_STATE: state(fx); break;
+		case GFAR_FX_FORGET: gfar_forget(&far, fx->group); break;
 		}
 	}
 	fo.n = from;
@@ -264,7 +264,7 @@ make(uint64_t number)
 	struct plan *p = &want[number];
 
 	p->known = true;
-	far_do((struct far_in){ .kind = FAR_IN_NEW, .group = number, .job = 1, .strategy = p->strategy, .bundles = p->bundle, .nbundle = p->n,
+	gfar_do((struct gfar_in){ .kind = GFAR_IN_NEW, .group = number, .job = 1, .strategy = p->strategy, .bundles = p->bundle, .nbundle = p->n,
 	    .exprs = p->labels ? p->expr : NULL, .round = (uint64_t)reign << 32 });
 }
 
@@ -272,25 +272,25 @@ make(uint64_t number)
 static void
 crash(void)
 {
-	far_release(&far);
-	far_init(&far);
+	gfar_release(&far);
+	gfar_init(&far);
 	reign++;
-	far_at = 0;
+	gfar_at = 0;
 	for (unsigned n = 1; n <= nnode; n++)
 		if (node[n].alive)
-			far_do((struct far_in){ .kind = FAR_IN_NODE, .node = n, .total = node[n].lease.total, .labels = &node[n].labels });
+			gfar_do((struct gfar_in){ .kind = GFAR_IN_NODE, .node = n, .total = node[n].lease.total, .labels = &node[n].labels });
 	for (uint64_t g = 1; g <= GROUPS; g++) {
 		struct plan *p = &want[g];
 
 		if (p->known && (p->state == GROUP_PENDING || p->state == 0))
 			make(g);
 		else if (p->known)
-			far_do((struct far_in){ .kind = FAR_IN_HEIR, .group = g, .job = 1, .strategy = p->strategy, .bundles = p->bundle, .nbundle = p->n,
+			gfar_do((struct gfar_in){ .kind = GFAR_IN_HEIR, .group = g, .job = 1, .strategy = p->strategy, .bundles = p->bundle, .nbundle = p->n,
 			    .exprs = p->labels ? p->expr : NULL, .round = (uint64_t)reign << 32, .at = p->at, .rounds = p->rounds, .ever = p->ever });
 	}
 	for (unsigned n = 1; n <= nnode; n++) {
 		if (!node[n].alive) {			/* it does not come back */
-			far_do((struct far_in){ .kind = FAR_IN_GONE, .node = n });
+			gfar_do((struct gfar_in){ .kind = GFAR_IN_GONE, .node = n });
 			continue;
 		}
 		for (const struct hold *h = NULL; (h = hold_next(&node[n].hold, h)) != NULL;)
@@ -303,9 +303,9 @@ crash(void)
 static void
 on_answer(const struct event *e)
 {
-	static const enum far_in_kind kind[] = { FAR_IN_READY, FAR_IN_COMMITTED, FAR_IN_REFUSED };
+	static const enum gfar_in_kind kind[] = { GFAR_IN_READY, GFAR_IN_COMMITTED, GFAR_IN_REFUSED };
 
-	far_do((struct far_in){ .kind = e->what == M_HELD ? FAR_IN_HELD : kind[e->answer], .node = e->node, .group = e->group, .round = e->round });
+	gfar_do((struct gfar_in){ .kind = e->what == M_HELD ? GFAR_IN_HELD : kind[e->answer], .node = e->node, .group = e->group, .round = e->round });
 }
 
 static void
@@ -322,18 +322,18 @@ happen(const struct event *e)
 	case M_COMMIT: hold_do(e->node, (struct hold_in){ .kind = HOLD_IN_COMMIT, .group = e->group, .round = e->round }); break;
 	case M_RELEASE: hold_do(e->node, (struct hold_in){ .kind = HOLD_IN_RELEASE, .group = e->group, .round = e->round }); break;
 	case M_ANSWER: case M_HELD: on_answer(e); break;
-	case TICK_FAR: if (far_at == e->at) { far_at = 0; far_do((struct far_in){ .kind = FAR_IN_TICK }); } break;
+	case TICK_FAR: if (gfar_at == e->at) { gfar_at = 0; gfar_do((struct gfar_in){ .kind = GFAR_IN_TICK }); } break;
 	case TICK_HOLD: if (node[e->node].hold_at == e->at) hold_do(e->node, (struct hold_in){ .kind = HOLD_IN_TICK }); break;
 	case TICK_LEASE: if (node[e->node].lease_at == e->at) lease_do(e->node, (struct lease_in){ .kind = LEASE_IN_TICK }); break;
 	case NEW: if (want[e->group].wanted && !want[e->group].known) make(e->group); break;
-	case REMOVE: want[e->group].wanted = false; far_do((struct far_in){ .kind = FAR_IN_REMOVE, .group = e->group }); break;
+	case REMOVE: want[e->group].wanted = false; gfar_do((struct gfar_in){ .kind = GFAR_IN_REMOVE, .group = e->group }); break;
 	case DIE:
 		if (!node[e->node].alive)
 			break;
 		node_end(e->node);
 		post(now + 300 * MS, (struct event){ .what = SEEN_DEAD, .node = e->node });
 		break;
-	case SEEN_DEAD: far_do((struct far_in){ .kind = FAR_IN_GONE, .node = e->node }); break;
+	case SEEN_DEAD: gfar_do((struct gfar_in){ .kind = GFAR_IN_GONE, .node = e->node }); break;
 	case JOIN: if (nnode < NODES && !node[nnode + 1].alive) node_start(++nnode); break;
 	case CRASH: crash(); break;
 	case BUSY: busy(e->node); break;
@@ -399,7 +399,7 @@ settled(void)
 			before[n].v[r] = node[n].lease.total.v[r] - node[n].lease.free.v[r];
 	}
 	for (uint64_t g = 1; g <= GROUPS; g++) {
-		const struct far_group *p = far_group(&far, g);
+		const struct gfar_group *p = gfar_group(&far, g);
 		bool parts = p && p->npart;
 
 		if (!want[g].wanted && p)
@@ -435,10 +435,10 @@ one_world(unsigned seed)
 	nevent = 0;
 	now = 1000 * MS;
 	reign = 1;
-	far_at = 0;
+	gfar_at = 0;
 	quiet = false;
 	memset(last_at, 0, sizeof last_at);
-	far_init(&far);
+	gfar_init(&far);
 	nnode = 0;
 	for (unsigned n = 2 + seed % 4; n > 0; n--)
 		node_start(++nnode);
@@ -461,7 +461,7 @@ one_world(unsigned seed)
 	if (!broken)
 		settled();
 	for (uint64_t g = 1; g <= GROUPS && !broken; g++)
-		far_do((struct far_in){ .kind = FAR_IN_REMOVE, .group = g });
+		gfar_do((struct gfar_in){ .kind = GFAR_IN_REMOVE, .group = g });
 	run(now + 5000 * MS);
 	for (unsigned n = 1; n <= nnode && !broken; n++)
 		if (node[n].alive && (memcmp(&node[n].lease.free, &node[n].lease.total, sizeof(struct res)) != 0 || node[n].hold.numbers.n))
@@ -476,19 +476,19 @@ one_world(unsigned seed)
 	for (uint64_t g = 1; g <= GROUPS; g++)
 		for (unsigned b = 0; b < 5; b++)
 			label_expr_release(&want[g].expr[b]);
-	far_release(&far);
+	gfar_release(&far);
 	if (broken)
 		printf("# seed %u\n", seed);
 }
 
 /* --- rules, one by one ------------------------------------------------------------------------------------------------ */
 
-static const struct far_fx *
-step(struct far_in in, enum far_fx_kind kind, uint32_t n)	/* the last effect of the kind, about node n or any */
+static const struct gfar_fx *
+step(struct gfar_in in, enum gfar_fx_kind kind, uint32_t n)	/* the last effect of the kind, about node n or any */
 {
 	fo.n = 0;
 	in.group = in.group ? in.group : 1;
-	ok(far_step(&far, now, &in, &fo) == 0 && far_check(&far) == 0);
+	ok(gfar_step(&far, now, &in, &fo) == 0 && gfar_check(&far) == 0);
 	for (size_t i = fo.n; i-- > 0;)
 		if (fo.fx[i].kind == kind && (n == 0 || fo.fx[i].node == n))
 			return &fo.fx[i];
@@ -498,90 +498,90 @@ step(struct far_in in, enum far_fx_kind kind, uint32_t n)	/* the last effect of 
 static void
 begin(void)
 {
-	far_init(&far);
+	gfar_init(&far);
 	now = 1000 * MS;
 	for (uint32_t n = 1; n <= 3; n++)
-		step((struct far_in){ .kind = FAR_IN_NODE, .node = n, .total = { { 4000 } } }, FAR_FX_STATE, 0);
+		step((struct gfar_in){ .kind = GFAR_IN_NODE, .node = n, .total = { { 4000 } } }, GFAR_FX_STATE, 0);
 }
 
 static void
 rules(void)
 {
 	struct res b[3] = { { { 3000 } }, { { 3000 } }, { { 3000 } } };
-	struct far_in two = { .kind = FAR_IN_NEW, .strategy = GROUP_SPREAD, .bundles = b, .nbundle = 2, .round = 100 };
-	const struct far_group *g;
-	const struct far_fx *f;
+	struct gfar_in two = { .kind = GFAR_IN_NEW, .strategy = GROUP_SPREAD, .bundles = b, .nbundle = 2, .round = 100 };
+	const struct gfar_group *g;
+	const struct gfar_fx *f;
 
 	begin();
-	ok(step(two, FAR_FX_PREPARE, 1)->round == 101 && step((struct far_in){ .kind = FAR_IN_TICK }, FAR_FX_STATE, 0) == NULL);
-	g = far_group(&far, 1);
-	ok(g->state == GROUP_PENDING && g->npart == 2 && fo.at == now + FAR_PREPARE);
-	ok(step((struct far_in){ .kind = FAR_IN_READY, .node = 1, .round = 101 }, FAR_FX_COMMIT, 0) == NULL);
-	ok(step((struct far_in){ .kind = FAR_IN_READY, .node = 2, .round = 7 }, FAR_FX_COMMIT, 0) == NULL);	/* of another round */
-	f = step((struct far_in){ .kind = FAR_IN_REFUSED, .node = 2, .round = 101 }, FAR_FX_RELEASE, 1);
-	ok(f && f->round == 101 && g->npart == 0 && fo.at == now + FAR_PAUSE);	/* all or nothing */
-	now += FAR_PAUSE;
-	ok(step((struct far_in){ .kind = FAR_IN_TICK }, FAR_FX_PREPARE, 1)->round == 102 && g->npart == 2);
-	now += FAR_PREPARE;
-	ok(step((struct far_in){ .kind = FAR_IN_TICK }, FAR_FX_RELEASE, 2) && g->npart == 0 && fo.at == now + FAR_PAUSE + FAR_PAUSE / 2);
+	ok(step(two, GFAR_FX_PREPARE, 1)->round == 101 && step((struct gfar_in){ .kind = GFAR_IN_TICK }, GFAR_FX_STATE, 0) == NULL);
+	g = gfar_group(&far, 1);
+	ok(g->state == GROUP_PENDING && g->npart == 2 && fo.at == now + GFAR_PREPARE);
+	ok(step((struct gfar_in){ .kind = GFAR_IN_READY, .node = 1, .round = 101 }, GFAR_FX_COMMIT, 0) == NULL);
+	ok(step((struct gfar_in){ .kind = GFAR_IN_READY, .node = 2, .round = 7 }, GFAR_FX_COMMIT, 0) == NULL);	/* of another round */
+	f = step((struct gfar_in){ .kind = GFAR_IN_REFUSED, .node = 2, .round = 101 }, GFAR_FX_RELEASE, 1);
+	ok(f && f->round == 101 && g->npart == 0 && fo.at == now + GFAR_PAUSE);	/* all or nothing */
+	now += GFAR_PAUSE;
+	ok(step((struct gfar_in){ .kind = GFAR_IN_TICK }, GFAR_FX_PREPARE, 1)->round == 102 && g->npart == 2);
+	now += GFAR_PREPARE;
+	ok(step((struct gfar_in){ .kind = GFAR_IN_TICK }, GFAR_FX_RELEASE, 2) && g->npart == 0 && fo.at == now + GFAR_PAUSE + GFAR_PAUSE / 2);
 	now = fo.at;
-	step((struct far_in){ .kind = FAR_IN_TICK }, FAR_FX_PREPARE, 1);
-	step((struct far_in){ .kind = FAR_IN_READY, .node = 1, .round = 103 }, FAR_FX_COMMIT, 1);
-	f = step((struct far_in){ .kind = FAR_IN_READY, .node = 2, .round = 103 }, FAR_FX_COMMIT, 1);
-	ok(f && g->state == GROUP_PREPARED && fo.n == 3 && fo.fx[0].kind == FAR_FX_STATE);	/* which is to be kept before */
-	step((struct far_in){ .kind = FAR_IN_COMMITTED, .node = 1, .round = 103 }, FAR_FX_STATE, 0);
+	step((struct gfar_in){ .kind = GFAR_IN_TICK }, GFAR_FX_PREPARE, 1);
+	step((struct gfar_in){ .kind = GFAR_IN_READY, .node = 1, .round = 103 }, GFAR_FX_COMMIT, 1);
+	f = step((struct gfar_in){ .kind = GFAR_IN_READY, .node = 2, .round = 103 }, GFAR_FX_COMMIT, 1);
+	ok(f && g->state == GROUP_PREPARED && fo.n == 3 && fo.fx[0].kind == GFAR_FX_STATE);	/* which is to be kept before */
+	step((struct gfar_in){ .kind = GFAR_IN_COMMITTED, .node = 1, .round = 103 }, GFAR_FX_STATE, 0);
 	ok(g->state == GROUP_PREPARED);
-	f = step((struct far_in){ .kind = FAR_IN_COMMITTED, .node = 2, .round = 103 }, FAR_FX_STATE, 0);
+	f = step((struct gfar_in){ .kind = GFAR_IN_COMMITTED, .node = 2, .round = 103 }, GFAR_FX_STATE, 0);
 	ok(f && f->state == GROUP_CREATED && g->state == GROUP_CREATED && fo.at == 0);
 
-	f = step((struct far_in){ .kind = FAR_IN_GONE, .node = 2 }, FAR_FX_PREPARE, 3);	/* the lost bundle alone is planned again */
+	f = step((struct gfar_in){ .kind = GFAR_IN_GONE, .node = 2 }, GFAR_FX_PREPARE, 3);	/* the lost bundle alone is planned again */
 	ok(f && f->round == 104 && g->state == GROUP_RESCHEDULING && g->node[0] == 1 && g->node[1] == 3 && fo.n == 2);
-	step((struct far_in){ .kind = FAR_IN_GONE, .node = 3 }, FAR_FX_PREPARE, 0);
+	step((struct gfar_in){ .kind = GFAR_IN_GONE, .node = 3 }, GFAR_FX_PREPARE, 0);
 	ok(g->node[0] == 1 && g->node[1] == 0 && !list_empty(&g->link));			/* no room: it waits, what it has stays */
-	f = step((struct far_in){ .kind = FAR_IN_NODE, .node = 4, .total = { { 4000 } } }, FAR_FX_PREPARE, 4);
+	f = step((struct gfar_in){ .kind = GFAR_IN_NODE, .node = 4, .total = { { 4000 } } }, GFAR_FX_PREPARE, 4);
 	ok(f && f->round == 105);
-	step((struct far_in){ .kind = FAR_IN_READY, .node = 4, .round = 105 }, FAR_FX_COMMIT, 4);
-	ok(fo.n == 2 && fo.fx[0].kind == FAR_FX_STATE && fo.fx[1].kind == FAR_FX_COMMIT && g->state == GROUP_RESCHEDULING);
-	step((struct far_in){ .kind = FAR_IN_COMMITTED, .node = 4, .round = 105 }, FAR_FX_STATE, 0);
+	step((struct gfar_in){ .kind = GFAR_IN_READY, .node = 4, .round = 105 }, GFAR_FX_COMMIT, 4);
+	ok(fo.n == 2 && fo.fx[0].kind == GFAR_FX_STATE && fo.fx[1].kind == GFAR_FX_COMMIT && g->state == GROUP_RESCHEDULING);
+	step((struct gfar_in){ .kind = GFAR_IN_COMMITTED, .node = 4, .round = 105 }, GFAR_FX_STATE, 0);
 	ok(g->state == GROUP_CREATED);
-	ok(step((struct far_in){ .kind = FAR_IN_HELD, .node = 4, .round = 105 }, FAR_FX_RELEASE, 0) == NULL);
-	ok(step((struct far_in){ .kind = FAR_IN_HELD, .node = 4, .round = 99 }, FAR_FX_RELEASE, 4)->round == 99);
-	ok(step((struct far_in){ .kind = FAR_IN_HELD, .node = 4, .group = 77, .round = 1 }, FAR_FX_RELEASE, 4)->group == 77);
-	f = step((struct far_in){ .kind = FAR_IN_REMOVE }, FAR_FX_STATE, 0);
+	ok(step((struct gfar_in){ .kind = GFAR_IN_HELD, .node = 4, .round = 105 }, GFAR_FX_RELEASE, 0) == NULL);
+	ok(step((struct gfar_in){ .kind = GFAR_IN_HELD, .node = 4, .round = 99 }, GFAR_FX_RELEASE, 4)->round == 99);
+	ok(step((struct gfar_in){ .kind = GFAR_IN_HELD, .node = 4, .group = 77, .round = 1 }, GFAR_FX_RELEASE, 4)->group == 77);
+	f = step((struct gfar_in){ .kind = GFAR_IN_REMOVE }, GFAR_FX_STATE, 0);
 	ok(f && f->state == GROUP_REMOVED && f->code == ERR_CANCELLED && fo.n == 4);
-	far_forget(&far, 1);
-	ok(far_group(&far, 1) == NULL && far_step(&far, now, &(struct far_in){ .kind = FAR_IN_NEW, .group = 1 }, &fo) == -EINVAL);
-	far_release(&far);
+	gfar_forget(&far, 1);
+	ok(gfar_group(&far, 1) == NULL && gfar_step(&far, now, &(struct gfar_in){ .kind = GFAR_IN_NEW, .group = 1 }, &fo) == -EINVAL);
+	gfar_release(&far);
 }
 
 static void
 waits(void)
 {
 	struct res b[3] = { { { 3000 } }, { { 3000 } }, { { 3000 } } };
-	struct far_in three = { .kind = FAR_IN_NEW, .strategy = GROUP_PACK, .bundles = b, .nbundle = 3 };
-	const struct far_fx *f;
+	struct gfar_in three = { .kind = GFAR_IN_NEW, .strategy = GROUP_PACK, .bundles = b, .nbundle = 3 };
+	const struct gfar_fx *f;
 
 	begin();
-	step(three, FAR_FX_PREPARE, 0);
+	step(three, GFAR_FX_PREPARE, 0);
 	three.group = 2;
 	three.until = now + 50;
 	three.job = 9;
-	ok(step(three, FAR_FX_PREPARE, 0) == NULL && fo.at == now + 50);
+	ok(step(three, GFAR_FX_PREPARE, 0) == NULL && fo.at == now + 50);
 	three.group = 3;
 	three.until = 0;
-	step(three, FAR_FX_PREPARE, 0);
+	step(three, GFAR_FX_PREPARE, 0);
 	now += 50;
-	f = step((struct far_in){ .kind = FAR_IN_TICK }, FAR_FX_STATE, 0);
+	f = step((struct gfar_in){ .kind = GFAR_IN_TICK }, GFAR_FX_STATE, 0);
 	ok(f && f->group == 2 && f->code == ERR_TIMEOUT && strcmp(f->text, "it could not be placed in its time") == 0);
-	f = step((struct far_in){ .kind = FAR_IN_REMOVE, .group = 1 }, FAR_FX_PREPARE, 0);	/* while it is pending */
-	ok(f && f->group == 3 && fo.fx[0].kind == FAR_FX_RELEASE);
-	f = step((struct far_in){ .kind = FAR_IN_JOB_END, .job = 9 }, FAR_FX_STATE, 0);
+	f = step((struct gfar_in){ .kind = GFAR_IN_REMOVE, .group = 1 }, GFAR_FX_PREPARE, 0);	/* while it is pending */
+	ok(f && f->group == 3 && fo.fx[0].kind == GFAR_FX_RELEASE);
+	f = step((struct gfar_in){ .kind = GFAR_IN_JOB_END, .job = 9 }, GFAR_FX_STATE, 0);
 	ok(f && f->group == 3 && f->state == GROUP_REMOVED);
 	three.group = 4;
 	three.strategy = GROUP_STRICT_PACK;
-	f = step(three, FAR_FX_STATE, 0);
+	f = step(three, GFAR_FX_STATE, 0);
 	ok(f && f->code == ERR_INFEASIBLE && strcmp(f->text, "no node can hold all 3 bundles: they need 9 cpus, there are 4 cpus") == 0);
-	far_release(&far);
+	gfar_release(&far);
 }
 
 static void

@@ -7,7 +7,7 @@
 /* --- inputs ------------------------------------------------------------------------------------------------------ */
 
 static void
-group_free(struct far_core *c, struct far_group *g)
+group_free(struct gfar_core *c, struct gfar_group *g)
 {
 	heap_del(&c->timers, &g->timer);
 	heap_del(&c->limits, &g->limit);
@@ -25,7 +25,7 @@ group_free(struct far_core *c, struct far_group *g)
 }
 
 static int
-copy_labels(struct far_group *g, const struct label_expr *from)
+copy_labels(struct gfar_group *g, const struct label_expr *from)
 {
 	char why[LABELS_WHY];
 
@@ -48,7 +48,7 @@ copy_labels(struct far_group *g, const struct label_expr *from)
 }
 
 static int
-fill(struct far_core *c, struct far_group *g, const struct far_in *in)
+fill(struct gfar_core *c, struct gfar_group *g, const struct gfar_in *in)
 {
 	g->n = in->nbundle;
 	g->bundle = malloc(g->n * sizeof *g->bundle);
@@ -63,30 +63,30 @@ fill(struct far_core *c, struct far_group *g, const struct far_in *in)
 
 /* Its bundles are where they were: commit what may not have been, and look for those that have no node. */
 static int
-inherit(struct far_core *c, struct far_group *g, const struct far_in *in, struct far_out *o)
+inherit(struct gfar_core *c, struct gfar_group *g, const struct gfar_in *in, struct gfar_out *o)
 {
 	if ((g->part = calloc(g->n, sizeof *g->part)) == NULL)
 		return -ENOMEM;
 	for (unsigned b = 0; b < g->n; b++) {
 		g->node[b] = in->at[b];
 		g->of[b] = in->at[b] ? in->rounds[b] : 0;
-		far_account(c, g, b, 1);
-		if (g->node[b] && far_part_of(g, g->node[b], g->of[b]) == NULL)
-			g->part[g->npart++] = (struct far_part){ .node = g->node[b], .round = g->of[b], .phase = FAR_COMMITTING };
+		gfar_account(c, g, b, 1);
+		if (g->node[b] && gfar_part_of(g, g->node[b], g->of[b]) == NULL)
+			g->part[g->npart++] = (struct gfar_part){ .node = g->node[b], .round = g->of[b], .phase = GFAR_COMMITTING };
 	}
 	for (unsigned i = 0; i < g->npart; i++)
-		far_part_fx(o, FAR_FX_COMMIT, g, &g->part[i]);
+		gfar_part_fx(o, GFAR_FX_COMMIT, g, &g->part[i]);
 	g->ever = in->ever;
 	g->state = g->ever ? GROUP_RESCHEDULING : g->npart ? GROUP_PREPARED : GROUP_PENDING;
-	if (far_lacks(g))
+	if (gfar_lacks(g))
 		list_add_tail(&c->homeless, &g->link);
 	return 0;
 }
 
 static int
-in_new(struct far_core *c, uint64_t now, const struct far_in *in, struct far_out *o)
+in_new(struct gfar_core *c, uint64_t now, const struct gfar_in *in, struct gfar_out *o)
 {
-	struct far_group *g;
+	struct gfar_group *g;
 
 	if (in->nbundle == 0 || in->nbundle > GROUP_BUNDLES_MAX || (unsigned)in->strategy >= GROUP_STRATEGIES || in->group == 0)
 		return -EINVAL;
@@ -94,20 +94,20 @@ in_new(struct far_core *c, uint64_t now, const struct far_in *in, struct far_out
 		return -EEXIST;
 	if ((g = calloc(1, sizeof *g)) == NULL)
 		return -ENOMEM;
-	*g = (struct far_group){ .number = in->group, .job = in->job, .strategy = in->strategy, .detached = in->detached, .round = in->round,
-	    .state = GROUP_PENDING };
+	*g = (struct gfar_group){ .number = in->group, .job = in->job, .strategy = in->strategy, .detached = in->detached,
+	    .round = in->round, .state = GROUP_PENDING };
 	list_init(&g->link);
-	if (fill(c, g, in) < 0 || (in->kind == FAR_IN_HEIR && inherit(c, g, in, o) < 0)) {
+	if (fill(c, g, in) < 0 || (in->kind == GFAR_IN_HEIR && inherit(c, g, in, o) < 0)) {
 		group_free(c, g);
 		return -ENOMEM;
 	}
 	if (g->npart == 0)
-		far_seek(c, now, g, o);
+		gfar_seek(c, now, g, o);
 	return 0;
 }
 
 static int
-row_add(struct far_core *c, struct row *w, uint32_t number)
+row_add(struct gfar_core *c, struct row *w, uint32_t number)
 {
 	const struct group_node **v = reallocarray(c->order, c->norder + 1, sizeof *v);
 	unsigned i = c->norder;
@@ -126,7 +126,7 @@ row_add(struct far_core *c, struct row *w, uint32_t number)
 }
 
 static void
-row_del(struct far_core *c, uint32_t number)
+row_del(struct gfar_core *c, uint32_t number)
 {
 	struct row *w = map_del(&c->nodes, number);
 	unsigned i = 0;
@@ -142,7 +142,7 @@ row_del(struct far_core *c, uint32_t number)
 }
 
 static int
-in_node(struct far_core *c, uint64_t now, const struct far_in *in, struct far_out *o)
+in_node(struct gfar_core *c, uint64_t now, const struct gfar_in *in, struct gfar_out *o)
 {
 	struct row *w = map_get(&c->nodes, in->node);
 	struct map_iter it = MAP_ITER;
@@ -160,11 +160,11 @@ in_node(struct far_core *c, uint64_t now, const struct far_in *in, struct far_ou
 			goto fail;
 		}
 		while (map_next(&c->groups, &it)) {		/* heirs that are on it */
-			const struct far_group *g = it.val;
+			const struct gfar_group *g = it.val;
 
 			for (unsigned b = 0; b < g->n; b++)
 				if (g->node[b] == in->node)
-					far_account(c, g, b, 1);
+					gfar_account(c, g, b, 1);
 		}
 	}
 	labels_release(&w->labels);
@@ -172,7 +172,7 @@ in_node(struct far_core *c, uint64_t now, const struct far_in *in, struct far_ou
 	w->n.labels = &w->labels;
 	w->n.total = in->total;
 	w->n.draining = in->draining;
-	far_seek_all(c, now, o);
+	gfar_seek_all(c, now, o);
 	return 0;
 fail:
 	labels_release(&labels);
@@ -180,35 +180,35 @@ fail:
 }
 
 static void
-in_gone(struct far_core *c, uint64_t now, uint32_t node, struct far_out *o)
+in_gone(struct gfar_core *c, uint64_t now, uint32_t node, struct gfar_out *o)
 {
 	struct map_iter it = MAP_ITER;
 
 	row_del(c, node);
 	while (map_next(&c->groups, &it)) {
-		struct far_group *g = it.val;
+		struct gfar_group *g = it.val;
 		bool lost = false;
 
 		for (unsigned i = g->npart; i-- > 0;)
 			if (g->part[i].node == node) {
-				far_part_end(c, g, &g->part[i], false, o);
+				gfar_part_end(c, g, &g->part[i], false, o);
 				lost = true;
 			}
 		if (lost)
-			far_broken(c, now, g, true, o);
+			gfar_broken(c, now, g, true, o);
 	}
-	far_seek_all(c, now, o);
+	gfar_seek_all(c, now, o);
 }
 
 static void
-in_answer(struct far_core *c, uint64_t now, const struct far_in *in, struct far_out *o)
+in_answer(struct gfar_core *c, uint64_t now, const struct gfar_in *in, struct gfar_out *o)
 {
-	struct far_group *g = map_get(&c->groups, in->group);
-	struct far_part *p = g ? far_part_of(g, in->node, in->round) : NULL;
+	struct gfar_group *g = map_get(&c->groups, in->group);
+	struct gfar_part *p = g ? gfar_part_of(g, in->node, in->round) : NULL;
 
 	if (p == NULL) {
-		if (in->kind == FAR_IN_HELD) {		/* nobody's */
-			struct far_fx *fx = far_fx_add(o, FAR_FX_RELEASE, in->group);
+		if (in->kind == GFAR_IN_HELD) {		/* nobody's */
+			struct gfar_fx *fx = gfar_fx_add(o, GFAR_FX_RELEASE, in->group);
 
 			fx->node = in->node;
 			fx->round = in->round;
@@ -216,95 +216,96 @@ in_answer(struct far_core *c, uint64_t now, const struct far_in *in, struct far_
 		return;
 	}
 	switch (in->kind) {
-	case FAR_IN_READY:
-		if (p->phase == FAR_ASKED)
-			p->phase = FAR_READY;
+	case GFAR_IN_READY:
+		if (p->phase == GFAR_ASKED)
+			p->phase = GFAR_READY;
 		break;
-	case FAR_IN_COMMITTED:
-		if (p->phase == FAR_COMMITTING)
-			p->phase = FAR_HELD;
+	case GFAR_IN_COMMITTED:
+		if (p->phase == GFAR_COMMITTING)
+			p->phase = GFAR_HELD;
 		break;
-	case FAR_IN_REFUSED:
-		far_part_end(c, g, p, false, o);
-		far_broken(c, now, g, false, o);
-		far_seek_all(c, now, o);
+	case GFAR_IN_REFUSED:
+		gfar_part_end(c, g, p, false, o);
+		gfar_broken(c, now, g, false, o);
+		gfar_seek_all(c, now, o);
 		return;
 	default:
 		return;
 	}
-	far_advance(c, g, o);
+	gfar_advance(c, g, o);
 }
 
 static void
-in_remove(struct far_core *c, uint64_t now, const struct far_in *in, struct far_out *o)
+in_remove(struct gfar_core *c, uint64_t now, const struct gfar_in *in, struct gfar_out *o)
 {
 	struct map_iter it = MAP_ITER;
-	struct far_group *g;
+	struct gfar_group *g;
 
-	if (in->kind == FAR_IN_REMOVE) {
+	if (in->kind == GFAR_IN_REMOVE) {
 		if ((g = map_get(&c->groups, in->group)) != NULL)
-			far_end(c, g, ERR_CANCELLED, "the placement group was removed", o);
+			gfar_end(c, g, ERR_CANCELLED, "the placement group was removed", o);
 	} else
 		while (map_next(&c->groups, &it)) {
 			g = it.val;
 			if (g->job == in->job && !g->detached)
-				far_end(c, g, ERR_CANCELLED, "its job is over", o);
+				gfar_end(c, g, ERR_CANCELLED, "its job is over", o);
 		}
-	far_seek_all(c, now, o);
+	gfar_seek_all(c, now, o);
 }
 
 static void
-in_tick(struct far_core *c, uint64_t now, struct far_out *o)
+in_tick(struct gfar_core *c, uint64_t now, struct gfar_out *o)
 {
 	struct heap_node *t;
 
 	while ((t = heap_top(&c->limits)) != NULL && t->at <= now)
-		far_end(c, (struct far_group *)(void *)((char *)t - offsetof(struct far_group, limit)), ERR_TIMEOUT, "it could not be placed in its time", o);
+		gfar_end(c, (struct gfar_group *)(void *)((char *)t - offsetof(struct gfar_group, limit)), ERR_TIMEOUT,
+		    "it could not be placed in its time", o);
 	while ((t = heap_top(&c->timers)) != NULL && t->at <= now) {
-		struct far_group *g = (struct far_group *)(void *)((char *)t - offsetof(struct far_group, timer));
+		struct gfar_group *g = (struct gfar_group *)(void *)((char *)t - offsetof(struct gfar_group, timer));
 
 		heap_del(&c->timers, t);
-		if (far_any(g, FAR_ASKED))
-			far_broken(c, now, g, false, o);	/* some have not answered: they are told to release */
-		else if (far_lacks(g))
-			far_seek(c, now, g, o);
+		if (gfar_any(g, GFAR_ASKED))
+			gfar_broken(c, now, g, false, o);	/* some have not answered: they are told to release */
+		else if (gfar_lacks(g))
+			gfar_seek(c, now, g, o);
 	}
-	far_seek_all(c, now, o);
+	gfar_seek_all(c, now, o);
 }
 
 int
-far_step(struct far_core *c, uint64_t now, const struct far_in *in, struct far_out *o)
+gfar_step(struct gfar_core *c, uint64_t now, const struct gfar_in *in, struct gfar_out *o)
 {
 	struct heap_node *t, *l;
 	struct row *w;
 	int e = 0;
 
 	switch (in->kind) {
-	case FAR_IN_NODE:
+	case GFAR_IN_NODE:
 		e = in_node(c, now, in, o);
 		break;
-	case FAR_IN_LOAD:
+	case GFAR_IN_LOAD:
 		if ((w = map_get(&c->nodes, in->node)) != NULL)
 			w->n.busy = in->total;
 		break;
-	case FAR_IN_GONE:
+	case GFAR_IN_GONE:
 		in_gone(c, now, in->node, o);
 		break;
-	case FAR_IN_NEW:
-	case FAR_IN_HEIR:
+	case GFAR_IN_NEW:
+	case GFAR_IN_HEIR:
 		e = in_new(c, now, in, o);
 		break;
-	case FAR_IN_READY:
-	case FAR_IN_REFUSED:
-	case FAR_IN_COMMITTED:
-	case FAR_IN_HELD:
+	case GFAR_IN_READY:
+	case GFAR_IN_REFUSED:
+	case GFAR_IN_COMMITTED:
+	case GFAR_IN_HELD:
 		in_answer(c, now, in, o);
 		break;
-	case FAR_IN_REMOVE:
-	case FAR_IN_JOB_END:
+	case GFAR_IN_REMOVE:
+	case GFAR_IN_JOB_END:
 		in_remove(c, now, in, o);
 		break;
-	case FAR_IN_TICK:
+	case GFAR_IN_TICK:
 		in_tick(c, now, o);
 		break;
 	}
@@ -315,23 +316,23 @@ far_step(struct far_core *c, uint64_t now, const struct far_in *in, struct far_o
 }
 
 void
-far_forget(struct far_core *c, uint64_t group)
+gfar_forget(struct gfar_core *c, uint64_t group)
 {
-	struct far_group *g = map_get(&c->groups, group);
+	struct gfar_group *g = map_get(&c->groups, group);
 
 	if (g)
 		group_free(c, g);
 }
 
 void
-far_init(struct far_core *c)
+gfar_init(struct gfar_core *c)
 {
-	*c = (struct far_core){ .nodes = MAP_INIT };
+	*c = (struct gfar_core){ .nodes = MAP_INIT };
 	list_init(&c->homeless);
 }
 
 void
-far_release(struct far_core *c)
+gfar_release(struct gfar_core *c)
 {
 	struct map_iter it = MAP_ITER;
 
@@ -348,27 +349,28 @@ far_release(struct far_core *c)
 
 #define CHECK(x) do { if (!(x)) return __LINE__; } while (0)
 static int
-group_fault(const struct far_group *g)
+group_fault(const struct gfar_group *g)
 {
 	for (unsigned b = 0; b < g->n; b++) {
 		CHECK((g->node[b] != 0) == (g->of[b] != 0));
-		CHECK(g->node[b] == 0 || far_part_of(g, g->node[b], g->of[b]) != NULL);
+		CHECK(g->node[b] == 0 || gfar_part_of(g, g->node[b], g->of[b]) != NULL);
 		for (unsigned k = 0; k < b; k++) {
 			CHECK(g->strategy != GROUP_STRICT_PACK || !g->node[b] || !g->node[k] || g->node[b] == g->node[k]);
 			CHECK(g->strategy != GROUP_STRICT_SPREAD || !g->node[b] || g->node[b] != g->node[k]);
 		}
 	}
 	CHECK(g->state != GROUP_REMOVED || g->npart == 0);
-	CHECK(g->state != GROUP_CREATED || (g->ever && !far_lacks(g)));
+	CHECK(g->state != GROUP_CREATED || (g->ever && !gfar_lacks(g)));
 	for (unsigned i = 0; i < g->npart; i++)
-		CHECK(g->state != GROUP_CREATED || g->part[i].phase == FAR_HELD);
+		CHECK(g->state != GROUP_CREATED || g->part[i].phase == GFAR_HELD);
 	/* somebody will go on with it */
-	CHECK(g->state == GROUP_REMOVED || g->state == GROUP_CREATED || !list_empty(&g->link) || g->timer.index || far_any(g, FAR_COMMITTING));
+	CHECK(g->state == GROUP_REMOVED || g->state == GROUP_CREATED || !list_empty(&g->link) || g->timer.index ||
+	    gfar_any(g, GFAR_COMMITTING));
 	return 0;
 }
 
 int
-far_check(const struct far_core *c)
+gfar_check(const struct gfar_core *c)
 {
 	struct map_iter it = MAP_ITER, ig;
 
@@ -381,7 +383,7 @@ far_check(const struct far_core *c)
 
 		ig = (struct map_iter)MAP_ITER;
 		while (map_next(&c->groups, &ig)) {
-			const struct far_group *g = ig.val;
+			const struct gfar_group *g = ig.val;
 
 			for (unsigned b = 0; b < g->n; b++)
 				for (unsigned r = 0; r < RES_MAX && g->node[b] == w->n.number; r++)

@@ -29,20 +29,20 @@
 #include "base/map.h"
 #include "core/group.h"
 
-#define FAR_PREPARE	UINT64_C(5000000000)	/* ns: who has not prepared by then has refused */
-#define FAR_PAUSE	UINT64_C(100000000)	/* ns: after a refusal, then half as much more each time */
-#define FAR_PAUSE_MAX	UINT64_C(1000000000)
-#define FAR_SEEKS	64u			/* groups that wait and are looked at in one step */
+#define GFAR_PREPARE	UINT64_C(5000000000)	/* ns: who has not prepared by then has refused */
+#define GFAR_PAUSE	UINT64_C(100000000)	/* ns: after a refusal, then half as much more each time */
+#define GFAR_PAUSE_MAX	UINT64_C(1000000000)
+#define GFAR_SEEKS	64u			/* groups that wait and are looked at in one step */
 
-enum far_phase { FAR_ASKED, FAR_READY, FAR_COMMITTING, FAR_HELD };
+enum gfar_phase { GFAR_ASKED, GFAR_READY, GFAR_COMMITTING, GFAR_HELD };
 
-struct far_part {			/* what a node has of a group */
+struct gfar_part {			/* what a node has of a group */
 	uint32_t node;
 	uint64_t round;
-	enum far_phase phase;
+	enum gfar_phase phase;
 };
 
-struct far_group {			/* ro for all but group_far.c */
+struct gfar_group {			/* ro for all but group_far.c */
 	uint64_t number, round;
 	uint32_t job;
 	enum group_strategy strategy;
@@ -56,38 +56,38 @@ struct far_group {			/* ro for all but group_far.c */
 	const struct label_expr **labels;	/* for the plan; NULL if no bundle has any */
 	uint32_t *node;			/* of each bundle, 0: none now */
 	uint64_t *of;			/* of each bundle: the round in which it got its node */
-	struct far_part *part;
+	struct gfar_part *part;
 	uint64_t pause;
 	struct heap_node timer, limit;	/* the parts must be prepared, or it is tried again; it must be placed */
 	struct list link;		/* in homeless */
 };
 
-struct far_core {
-	struct map nodes, groups;	/* number -> struct group_node *, struct far_group * */
+struct gfar_core {
+	struct map nodes, groups;	/* number -> struct group_node *, struct gfar_group * */
 	const struct group_node **order;	/* nodes in the order of their numbers */
 	unsigned norder;
 	struct heap timers, limits;
 	struct list homeless;
 };
 
-enum far_in_kind {
-	FAR_IN_NODE,		/* node, total, labels, draining: it is there, or is another now */
-	FAR_IN_LOAD,		/* node, total: what leases use there, as far as is known */
-	FAR_IN_GONE,		/* node: dead */
-	FAR_IN_NEW,		/* group (the caller's number, never used again), job, strategy, bundles, nbundle, exprs, until, detached,
+enum gfar_in_kind {
+	GFAR_IN_NODE,		/* node, total, labels, draining: it is there, or is another now */
+	GFAR_IN_LOAD,		/* node, total: what leases use there, as far as is known */
+	GFAR_IN_GONE,		/* node: dead */
+	GFAR_IN_NEW,		/* group (the caller's number, never used again), job, strategy, bundles, nbundle, exprs, until, detached,
 				 * round: above those of coordinators before this one */
-	FAR_IN_HEIR,		/* the same, and at, rounds: where each bundle was as STATE said last; ever: it was created once */
-	FAR_IN_READY,		/* group, node, round: prepared */
-	FAR_IN_REFUSED,		/* group, node, round: it cannot, or has given it up */
-	FAR_IN_COMMITTED,	/* group, node, round */
-	FAR_IN_HELD,		/* group, node, round: it says that it has this */
-	FAR_IN_REMOVE,		/* group */
-	FAR_IN_JOB_END,		/* job */
-	FAR_IN_TICK,
+	GFAR_IN_HEIR,		/* the same, and at, rounds: where each bundle was as STATE said last; ever: it was created once */
+	GFAR_IN_READY,		/* group, node, round: prepared */
+	GFAR_IN_REFUSED,		/* group, node, round: it cannot, or has given it up */
+	GFAR_IN_COMMITTED,	/* group, node, round */
+	GFAR_IN_HELD,		/* group, node, round: it says that it has this */
+	GFAR_IN_REMOVE,		/* group */
+	GFAR_IN_JOB_END,		/* job */
+	GFAR_IN_TICK,
 };
 
-struct far_in {
-	enum far_in_kind kind;
+struct gfar_in {
+	enum gfar_in_kind kind;
 	uint64_t group, round, until;	/* until: 0 without end */
 	uint32_t node, job;
 	enum group_strategy strategy;
@@ -101,16 +101,16 @@ struct far_in {
 	const struct labels *labels;	/* copied */
 };
 
-enum far_fx_kind {
-	FAR_FX_PREPARE,		/* group, node, round: the bundles b with node[b] == node and of[b] == round */
-	FAR_FX_COMMIT,		/* group, node, round */
-	FAR_FX_RELEASE,		/* group, node, round */
-	FAR_FX_STATE,		/* group, state, code, text: to be kept, and told to who asked */
-	FAR_FX_FORGET,		/* group: far_forget it once this is carried out */
+enum gfar_fx_kind {
+	GFAR_FX_PREPARE,		/* group, node, round: the bundles b with node[b] == node and of[b] == round */
+	GFAR_FX_COMMIT,		/* group, node, round */
+	GFAR_FX_RELEASE,		/* group, node, round */
+	GFAR_FX_STATE,		/* group, state, code, text: to be kept, and told to who asked */
+	GFAR_FX_FORGET,		/* group: gfar_forget it once this is carried out */
 };
 
-struct far_fx {
-	enum far_fx_kind kind;
+struct gfar_fx {
+	enum gfar_fx_kind kind;
 	uint64_t group, round;
 	uint32_t node;
 	enum group_state state;
@@ -118,21 +118,21 @@ struct far_fx {
 	char text[200];
 };
 
-struct far_out {
-	struct far_fx *fx;	/* the caller frees it, or uses it again with n = 0 */
+struct gfar_out {
+	struct gfar_fx *fx;	/* the caller frees it, or uses it again with n = 0 */
 	size_t n, cap;
-	uint64_t at;		/* when to come with FAR_IN_TICK; 0: no need */
+	uint64_t at;		/* when to come with GFAR_IN_TICK; 0: no need */
 };
 
-void	far_init(struct far_core *c);
-void	far_release(struct far_core *c);
+void	gfar_init(struct gfar_core *c);
+void	gfar_release(struct gfar_core *c);
 /* 0; -ENOMEM: not taken; -EEXIST for a group that is there, -EINVAL for bundles or a strategy that are none */
-int	far_step(struct far_core *c, uint64_t now, const struct far_in *in, struct far_out *o);
-void	far_forget(struct far_core *c, uint64_t group);
-int	far_check(const struct far_core *c);	/* tests: 0, or the line that found the fault */
+int	gfar_step(struct gfar_core *c, uint64_t now, const struct gfar_in *in, struct gfar_out *o);
+void	gfar_forget(struct gfar_core *c, uint64_t group);
+int	gfar_check(const struct gfar_core *c);	/* tests: 0, or the line that found the fault */
 
-static inline const struct far_group *
-far_group(const struct far_core *c, uint64_t number)		/* NULL: unknown */
+static inline const struct gfar_group *
+gfar_group(const struct gfar_core *c, uint64_t number)		/* NULL: unknown */
 {
 	return map_get(&c->groups, number);
 }

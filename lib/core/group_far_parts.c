@@ -7,37 +7,37 @@
 #include "base/grow.h"
 #include "core/group_far_inner.h"
 
-struct far_fx *
-far_fx_add(struct far_out *o, enum far_fx_kind kind, uint64_t group)
+struct gfar_fx *
+gfar_fx_add(struct gfar_out *o, enum gfar_fx_kind kind, uint64_t group)
 {
-	static struct far_fx lost;	/* no memory: the effect is dropped */
-	struct far_fx *p = grow(o->fx, &o->cap, o->n, sizeof *p);
+	static struct gfar_fx lost;	/* no memory: the effect is dropped */
+	struct gfar_fx *p = grow(o->fx, &o->cap, o->n, sizeof *p);
 
 	if (p == NULL)
 		return &lost;
 	o->fx = p;
-	p[o->n] = (struct far_fx){ .kind = kind, .group = group };
+	p[o->n] = (struct gfar_fx){ .kind = kind, .group = group };
 	return &p[o->n++];
 }
 
 void
-far_part_fx(struct far_out *o, enum far_fx_kind kind, const struct far_group *g, const struct far_part *p)
+gfar_part_fx(struct gfar_out *o, enum gfar_fx_kind kind, const struct gfar_group *g, const struct gfar_part *p)
 {
-	struct far_fx *fx = far_fx_add(o, kind, g->number);
+	struct gfar_fx *fx = gfar_fx_add(o, kind, g->number);
 
 	fx->node = p->node;
 	fx->round = p->round;
 }
 
 static void
-become(struct far_group *g, enum group_state state, struct far_out *o)
+become(struct gfar_group *g, enum group_state state, struct gfar_out *o)
 {
-	struct far_fx *fx;
+	struct gfar_fx *fx;
 
 	if (g->state == state)
 		return;
 	g->state = state;
-	fx = far_fx_add(o, FAR_FX_STATE, g->number);
+	fx = gfar_fx_add(o, GFAR_FX_STATE, g->number);
 	fx->state = state;
 	fx->code = g->code;
 	memcpy(fx->text, g->text, sizeof fx->text);
@@ -46,7 +46,7 @@ become(struct far_group *g, enum group_state state, struct far_out *o)
 /* --- parts --------------------------------------------------------------------------------------------------- */
 
 void
-far_account(struct far_core *c, const struct far_group *g, unsigned b, int sign)
+gfar_account(struct gfar_core *c, const struct gfar_group *g, unsigned b, int sign)
 {
 	struct row *w = map_get(&c->nodes, g->node[b]);
 
@@ -54,8 +54,8 @@ far_account(struct far_core *c, const struct far_group *g, unsigned b, int sign)
 		w->n.set.v[r] += sign * g->bundle[b].v[r];
 }
 
-struct far_part *
-far_part_of(const struct far_group *g, uint32_t node, uint64_t round)
+struct gfar_part *
+gfar_part_of(const struct gfar_group *g, uint32_t node, uint64_t round)
 {
 	for (unsigned i = 0; i < g->npart; i++)
 		if (g->part[i].node == node && g->part[i].round == round)
@@ -64,7 +64,7 @@ far_part_of(const struct far_group *g, uint32_t node, uint64_t round)
 }
 
 bool
-far_any(const struct far_group *g, enum far_phase phase)
+gfar_any(const struct gfar_group *g, enum gfar_phase phase)
 {
 	for (unsigned i = 0; i < g->npart; i++)
 		if (g->part[i].phase == phase)
@@ -73,7 +73,7 @@ far_any(const struct far_group *g, enum far_phase phase)
 }
 
 bool
-far_lacks(const struct far_group *g)		/* a bundle without a node */
+gfar_lacks(const struct gfar_group *g)		/* a bundle without a node */
 {
 	for (unsigned b = 0; b < g->n; b++)
 		if (g->node[b] == 0)
@@ -82,52 +82,52 @@ far_lacks(const struct far_group *g)		/* a bundle without a node */
 }
 
 void
-far_part_end(struct far_core *c, struct far_group *g, struct far_part *p, bool tell, struct far_out *o)
+gfar_part_end(struct gfar_core *c, struct gfar_group *g, struct gfar_part *p, bool tell, struct gfar_out *o)
 {
 	if (tell)
-		far_part_fx(o, FAR_FX_RELEASE, g, p);
+		gfar_part_fx(o, GFAR_FX_RELEASE, g, p);
 	for (unsigned b = 0; b < g->n; b++)
 		if (g->node[b] == p->node && g->of[b] == p->round) {
-			far_account(c, g, b, -1);
+			gfar_account(c, g, b, -1);
 			g->node[b] = 0;
 			g->of[b] = 0;
 		}
 	*p = g->part[--g->npart];
 }
 
-/* those that are not further than that; FAR_HELD: all */
+/* those that are not further than that; GFAR_HELD: all */
 static void
-parts_end(struct far_core *c, struct far_group *g, enum far_phase most, struct far_out *o)
+parts_end(struct gfar_core *c, struct gfar_group *g, enum gfar_phase most, struct gfar_out *o)
 {
 	for (unsigned i = g->npart; i-- > 0;)
 		if (g->part[i].phase <= most)
-			far_part_end(c, g, &g->part[i], true, o);
+			gfar_part_end(c, g, &g->part[i], true, o);
 }
 
 void
-far_end(struct far_core *c, struct far_group *g, int code, const char *text, struct far_out *o)
+gfar_end(struct gfar_core *c, struct gfar_group *g, int code, const char *text, struct gfar_out *o)
 {
 	if (g->state == GROUP_REMOVED)
 		return;
 	heap_del(&c->timers, &g->timer);
 	heap_del(&c->limits, &g->limit);
 	list_del(&g->link);
-	parts_end(c, g, FAR_HELD, o);
+	parts_end(c, g, GFAR_HELD, o);
 	g->code = code;
 	snprintf(g->text, sizeof g->text, "%s", text);
 	become(g, GROUP_REMOVED, o);
-	far_fx_add(o, FAR_FX_FORGET, g->number);
+	gfar_fx_add(o, GFAR_FX_FORGET, g->number);
 }
 
 /* --- planning ------------------------------------------------------------------------------------------------- */
 
 /* parts of the bundles that have got a node just now (of[b] is 0) */
 static int
-ask(struct far_core *c, uint64_t now, struct far_group *g, struct far_out *o)
+ask(struct gfar_core *c, uint64_t now, struct gfar_group *g, struct gfar_out *o)
 {
-	struct far_part *v = reallocarray(g->part, g->npart + g->n, sizeof *v);
+	struct gfar_part *v = reallocarray(g->part, g->npart + g->n, sizeof *v);
 
-	if (v == NULL || heap_set(&c->timers, &g->timer, now + FAR_PREPARE) < 0)
+	if (v == NULL || heap_set(&c->timers, &g->timer, now + GFAR_PREPARE) < 0)
 		return -ENOMEM;
 	g->part = v;
 	g->round++;
@@ -135,17 +135,17 @@ ask(struct far_core *c, uint64_t now, struct far_group *g, struct far_out *o)
 		if (g->of[b])
 			continue;
 		g->of[b] = g->round;
-		far_account(c, g, b, 1);
-		if (far_part_of(g, g->node[b], g->round))
+		gfar_account(c, g, b, 1);
+		if (gfar_part_of(g, g->node[b], g->round))
 			continue;
-		v[g->npart] = (struct far_part){ .node = g->node[b], .round = g->round, .phase = FAR_ASKED };
-		far_part_fx(o, FAR_FX_PREPARE, g, &v[g->npart++]);
+		v[g->npart] = (struct gfar_part){ .node = g->node[b], .round = g->round, .phase = GFAR_ASKED };
+		gfar_part_fx(o, GFAR_FX_PREPARE, g, &v[g->npart++]);
 	}
 	return 0;
 }
 
 bool
-far_seek(struct far_core *c, uint64_t now, struct far_group *g, struct far_out *o)
+gfar_seek(struct gfar_core *c, uint64_t now, struct gfar_group *g, struct gfar_out *o)
 {
 	struct group_want want = { .strategy = g->strategy, .n = g->n, .bundle = g->bundle, .labels = g->labels };
 	char text[200] = "";
@@ -159,23 +159,23 @@ far_seek(struct far_core *c, uint64_t now, struct far_group *g, struct far_out *
 		if (g->of[b] == 0)
 			g->node[b] = 0;
 	if (e < 0 && !g->ever)			/* one that is held in part waits for another node */
-		far_end(c, g, e, text, o);
+		gfar_end(c, g, e, text, o);
 	else if (list_empty(&g->link))
 		list_add_tail(&c->homeless, &g->link);
 	return false;
 }
 
 void
-far_seek_all(struct far_core *c, uint64_t now, struct far_out *o)
+gfar_seek_all(struct gfar_core *c, uint64_t now, struct gfar_out *o)
 {
 	struct list seen;
-	unsigned looks = FAR_SEEKS;
+	unsigned looks = GFAR_SEEKS;
 
 	list_init(&seen);
 	while (looks-- > 0 && !list_empty(&c->homeless)) {
-		struct far_group *g = list_entry(c->homeless.next, struct far_group, link);
+		struct gfar_group *g = list_entry(c->homeless.next, struct gfar_group, link);
 
-		if (far_seek(c, now, g, o) || g->state == GROUP_REMOVED)
+		if (gfar_seek(c, now, g, o) || g->state == GROUP_REMOVED)
 			continue;
 		list_del(&g->link);
 		list_add_tail(&seen, &g->link);
@@ -185,34 +185,34 @@ far_seek_all(struct far_core *c, uint64_t now, struct far_out *o)
 
 /* What was tried did not do: again after a while. */
 static void
-pause_then(struct far_core *c, uint64_t now, struct far_group *g)
+pause_then(struct gfar_core *c, uint64_t now, struct gfar_group *g)
 {
-	g->pause = g->pause == 0 ? FAR_PAUSE : g->pause + g->pause / 2 < FAR_PAUSE_MAX ? g->pause + g->pause / 2 : FAR_PAUSE_MAX;
+	g->pause = g->pause == 0 ? GFAR_PAUSE : g->pause + g->pause / 2 < GFAR_PAUSE_MAX ? g->pause + g->pause / 2 : GFAR_PAUSE_MAX;
 	if (heap_set(&c->timers, &g->timer, now + g->pause) < 0 && list_empty(&g->link))
 		list_add_tail(&c->homeless, &g->link);		/* no memory: with the next change */
 }
 
 void
-far_advance(struct far_core *c, struct far_group *g, struct far_out *o)
+gfar_advance(struct gfar_core *c, struct gfar_group *g, struct gfar_out *o)
 {
-	if (g->state == GROUP_REMOVED || far_lacks(g) || far_any(g, FAR_ASKED))
+	if (g->state == GROUP_REMOVED || gfar_lacks(g) || gfar_any(g, GFAR_ASKED))
 		return;
-	if (far_any(g, FAR_READY)) {
+	if (gfar_any(g, GFAR_READY)) {
 		heap_del(&c->timers, &g->timer);
 		if (!g->ever)
 			become(g, GROUP_PREPARED, o);
 		else {				/* where the lost bundles are now is to be kept too */
-			struct far_fx *fx = far_fx_add(o, FAR_FX_STATE, g->number);
+			struct gfar_fx *fx = gfar_fx_add(o, GFAR_FX_STATE, g->number);
 
 			fx->state = g->state;
 		}
 		for (unsigned i = 0; i < g->npart; i++)
-			if (g->part[i].phase == FAR_READY) {
-				g->part[i].phase = FAR_COMMITTING;
-				far_part_fx(o, FAR_FX_COMMIT, g, &g->part[i]);
+			if (g->part[i].phase == GFAR_READY) {
+				g->part[i].phase = GFAR_COMMITTING;
+				gfar_part_fx(o, GFAR_FX_COMMIT, g, &g->part[i]);
 			}
 	}
-	if (far_any(g, FAR_COMMITTING))
+	if (gfar_any(g, GFAR_COMMITTING))
 		return;
 	heap_del(&c->limits, &g->limit);
 	g->ever = true;
@@ -221,9 +221,9 @@ far_advance(struct far_core *c, struct far_group *g, struct far_out *o)
 }
 
 void
-far_broken(struct far_core *c, uint64_t now, struct far_group *g, bool at_once, struct far_out *o)
+gfar_broken(struct gfar_core *c, uint64_t now, struct gfar_group *g, bool at_once, struct gfar_out *o)
 {
-	parts_end(c, g, g->ever ? FAR_READY : FAR_HELD, o);
+	parts_end(c, g, g->ever ? GFAR_READY : GFAR_HELD, o);
 	become(g, g->ever ? GROUP_RESCHEDULING : GROUP_PENDING, o);
 	if (at_once) {
 		heap_del(&c->timers, &g->timer);

@@ -51,7 +51,8 @@ enter(struct holds *h, struct hold *p)
 {
 	struct hold *first = map_get(&h->groups, p->group);
 
-	if (map_put(&h->numbers, p->number, p) < 0 || idmap_put(&h->parts, key(p->group, p->round), p) < 0 || map_put(&h->groups, p->group, p) < 0)
+	if (map_put(&h->numbers, p->number, p) < 0 || idmap_put(&h->parts, key(p->group, p->round), p) < 0 ||
+	    map_put(&h->groups, p->group, p) < 0)
 		return -ENOMEM;
 	p->same = first;
 	list_add_tail(&h->all, &p->link);
@@ -110,7 +111,8 @@ in_prepare(struct holds *h, uint64_t now, const struct hold_in *in, struct hold_
 	}
 	if ((p = calloc(1, sizeof *p)) == NULL)
 		return -ENOMEM;
-	*p = (struct hold){ .number = ++h->last, .group = in->group, .round = in->round, .job = in->job, .priority = in->priority, .n = in->n };
+	*p = (struct hold){ .number = ++h->last, .group = in->group, .round = in->round, .job = in->job, .priority = in->priority,
+	    .n = in->n };
 	list_init(&p->link);
 	p->bundle = malloc(in->n * sizeof *p->bundle);
 	p->index = malloc(in->n * sizeof *p->index);

@@ -11,7 +11,7 @@
  *	LEASE_FX_RESERVED, LEASE_FX_FAIL of a group	HOLD_IN_RESERVED, HOLD_IN_NEVER with its number
  *	HOLD_FX_RESERVE, HOLD_FX_FREE	LEASE_IN_RESERVE, LEASE_IN_RELEASE
  *	HOLD_FX_ANSWER			READY, COMMITTED or REFUSED to the coordinator
- * When a coordinator is there anew it is told all that is held: hold_next, as FAR_IN_HELD.
+ * When a coordinator is there anew it is told all that is held: hold_next, as GFAR_IN_HELD.
  *
  * Sans I/O: inputs and the time come in, effects go out; it calls nobody.
  */
@@ -28,7 +28,7 @@
 #include "core/lease.h"
 
 #define HOLD_WAIT	UINT64_C(2000000000)	/* ns: for room */
-#define HOLD_KEEP	UINT64_C(10000000000)	/* ns: prepared, for its commit; well over FAR_PREPARE */
+#define HOLD_KEEP	UINT64_C(10000000000)	/* ns: prepared, for its commit; well over GFAR_PREPARE */
 
 enum hold_state { HOLD_WAITING, HOLD_READY, HOLD_COMMITTED };
 

@@ -46,7 +46,9 @@ allowed(const struct group_want *g, unsigned b, const struct group_node *n)
 {
 	static const struct labels none;
 
-	return !n->draining && (g->labels == NULL || g->labels[b] == NULL || label_expr_match(g->labels[b], n->labels ? n->labels : &none));
+	const struct label_expr *e = g->labels ? g->labels[b] : NULL;
+
+	return !n->draining && (e == NULL || label_expr_match(e, n->labels ? n->labels : &none));
 }
 
 static bool
@@ -270,8 +272,8 @@ why_not(const struct group_node *const *nodes, unsigned nnode, const struct grou
 	size_t len;
 
 	if (b && label_expr_text(g->labels[b - 1], &labels) == 0) {
-		snprintf(text, 200, "bundle %u needs a node with %.*s, and of %u there is none", b, (int)(labels.len < 100 ? labels.len : 100),
-		    (const char *)labels.data, nnode);
+		snprintf(text, 200, "bundle %u needs a node with %.*s, and of %u there is none", b,
+		    (int)(labels.len < 100 ? labels.len : 100), (const char *)labels.data, nnode);
 		buf_release(&labels);
 		return;
 	}
@@ -321,8 +323,9 @@ set_up(struct plan *p)
 	for (unsigned b = 0; b < n; b++) {
 		unsigned i = b;
 
-		size[b] = b && memcmp(&p->want->bundle[b], &p->want->bundle[b - 1], sizeof *p->want->bundle) == 0 ? size[b - 1] :
-		    size_of(p, &p->want->bundle[b]);
+		const struct res *need = &p->want->bundle[b];
+
+		size[b] = b && memcmp(need, need - 1, sizeof *need) == 0 ? size[b - 1] : size_of(p, need);
 		for (; i > 0 && size[p->order[i - 1]] < size[b]; i--)
 			p->order[i] = p->order[i - 1];
 		p->order[i] = b;

@@ -44,7 +44,7 @@
 #include "core/where.h"
 
 #define OVERFLOW_PATIENCE UINT64_C(2000000)	/* ns: so long this node alone is asked */
-#define OVERFLOW_PRESS	UINT64_C(200000000)	/* ns: all are full for so long: it waits at others too; and from one look for room to the next */
+#define OVERFLOW_PRESS	UINT64_C(200000000)	/* ns: all are full for so long: it waits at others too; between looks for room */
 #define OVERFLOW_NOTICE	UINT64_C(5000000000)	/* ns: who can only run elsewhere and has no lease for so long is told why */
 #define OVERFLOW_TURNS	64u			/* nodes asked in one step for one demand */
 

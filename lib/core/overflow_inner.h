@@ -1,4 +1,7 @@
-/* overflow_inner - what overflow.c, which takes inputs, and overflow_place.c, which splits what is wanted, share.  Nobody else includes it. */
+/*
+ * overflow_inner - what overflow.c, which takes inputs, and overflow_place.c, which splits what is wanted, share.  Nobody
+ * else includes it.
+ */
 #ifndef CORE_OVERFLOW_INNER_H
 #define CORE_OVERFLOW_INNER_H
 
@@ -51,7 +54,8 @@ struct overflow_fx *overflow_fx_add(struct overflow_out *o, enum overflow_fx_kin
 void	overflow_ask_end(struct overflow *c, struct ask *a);
 /* takes back n of what f asked for, the furthest first; patiently: of what it asked patiently */
 void	overflow_take_back(struct overflow *c, struct flow *f, uint64_t n, bool patiently, struct overflow_out *o);
-void	overflow_leave_here(struct flow *f, uint64_t n);	/* n go to another node: of what nobody was asked for, then of what waits here */
+/* n go to another node: of what nobody was asked for, then of what waits here */
+void	overflow_leave_here(struct flow *f, uint64_t n);
 /* After any input: what is too much is taken back, what waits is placed, the lease core is told; f may be gone then. */
 void	overflow_settle(struct overflow *c, uint64_t now, struct flow *f, struct overflow_out *o);
 void	overflow_flow_end(struct overflow *c, struct flow *f);

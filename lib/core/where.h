@@ -116,7 +116,8 @@ struct where_node *where_get(const struct where *w, uint32_t number);	/* NULL: n
 
 /* --- what was asked of nodes and is on its way --- */
 
-uint64_t where_ask(struct where *w, uint64_t now, uint32_t node, const struct res *need, uint64_t n);	/* a ticket; 0: no memory, or it is not there */
+/* n times need was asked of a node; a ticket, 0: no memory, or it is not there */
+uint64_t where_ask(struct where *w, uint64_t now, uint32_t node, const struct res *need, uint64_t n);
 void	where_settle(struct where *w, uint64_t ticket, uint64_t n);	/* n of it are answered; of an old ticket: nothing */
 
 /* --- decisions --- */

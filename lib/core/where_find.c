@@ -2,6 +2,12 @@
 #include <stdio.h>
 #include "core/where_inner.h"
 
+static uint64_t
+least(uint64_t most, int64_t n)
+{
+	return n < 0 ? 0 : (uint64_t)n < most ? (uint64_t)n : most;
+}
+
 /* so many fit there; above the half of it by steps, so that the next ones go where it is then emptiest */
 static uint64_t
 room_for(const struct where_kind *k, const struct where_node *n)
@@ -11,14 +17,13 @@ room_for(const struct where_kind *k, const struct where_node *n)
 	bool half = k->strategy != WHERE_SPREAD && where_busy(n) < WHERE_HALF;
 
 	for (unsigned r = 0; r < RES_MAX; r++) {
-		int64_t need = k->need.v[r], full;
+		int64_t need = k->need.v[r], to_half = n->total.v[r] / 2 - (n->total.v[r] - room.v[r]);
 
 		if (need <= 0)
 			continue;
-		full = n->total.v[r] - room.v[r];
-		fit = (uint64_t)(room.v[r] / need) < fit ? (uint64_t)(room.v[r] / need) : fit;
-		if (half && r < RES_CUSTOM && n->total.v[r] / 2 > full && (uint64_t)((n->total.v[r] / 2 - full + need - 1) / need) < part)
-			part = (uint64_t)((n->total.v[r] / 2 - full + need - 1) / need);
+		fit = least(fit, room.v[r] / need);
+		if (half && r < RES_CUSTOM && to_half > 0)
+			part = least(part, (to_half + need - 1) / need);
 	}
 	if (fit == UINT64_MAX)			/* it needs nothing: some at a time */
 		return 16;
@@ -55,6 +60,22 @@ lie_at(const struct where_bytes *bytes, size_t n, uint32_t node)
 	return 0;
 }
 
+/* the node with room that has most of the bytes, if it has so many more than best that it is worth while; or best */
+static const struct where_node *
+with_bytes(struct where *w, const struct where_kind *k, const struct where_node *best, const struct where_bytes *bytes, size_t nbytes)
+{
+	uint64_t most = lie_at(bytes, nbytes, best->number) + WHERE_LIGHT;
+	const struct where_node *n;
+	const struct seat *s;
+
+	for (size_t i = 0; i < nbytes; i++, w->looked++)
+		if (bytes[i].bytes >= most && (s = seat_of(w, k, bytes[i].node, &n)) != NULL && s->key < KEY_STALE) {
+			most = bytes[i].bytes + 1;
+			best = n;
+		}
+	return best;
+}
+
 /* the one node that is asked for; false: the others are to be tried */
 static bool
 the_node(struct where *w, const struct where_kind *k, struct where_found *f, enum where_answer *answer)
@@ -78,12 +99,12 @@ the_node(struct where *w, const struct where_kind *k, struct where_found *f, enu
 }
 
 enum where_answer
-where_find(struct where *w, uint64_t now, struct where_kind *k, const struct where_bytes *bytes, size_t nbytes, struct where_found *f)
+where_find(struct where *w, uint64_t now, struct where_kind *k, const struct where_bytes *bytes, size_t nbytes,
+    struct where_found *f)
 {
 	const struct where_node *best = NULL, *n;
 	enum where_answer answer;
 	const struct seat *s;
-	uint64_t has;
 
 	*f = (struct where_found){ .node = 0 };
 	if (k->strategy == WHERE_NODE) {
@@ -108,12 +129,5 @@ where_find(struct where *w, uint64_t now, struct where_kind *k, const struct whe
 		f->node = w->slot[k->heap[0]]->number;
 		return WHERE_WAIT;
 	}
-	has = lie_at(bytes, nbytes, best->number);
-	for (size_t i = 0; i < nbytes && k->strategy != WHERE_SPREAD; i++, w->looked++)
-		if (bytes[i].bytes >= has + (best->number == bytes[i].node ? 0 : WHERE_LIGHT) && (s = seat_of(w, k, bytes[i].node, &n)) != NULL &&
-		    s->key < KEY_STALE) {
-			has = bytes[i].bytes;
-			best = n;
-		}
-	return at(k, best, f);
+	return at(k, nbytes && k->strategy != WHERE_SPREAD ? with_bytes(w, k, best, bytes, nbytes) : best, f);
 }

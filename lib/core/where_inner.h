@@ -1,4 +1,7 @@
-/* where_inner - what where.c, the table, where_kind.c, an index over it, and where_find.c, the decision, share.  Nobody else includes it. */
+/*
+ * where_inner - what where.c, the table, where_kind.c, an index over it, where_find.c, the decision, and where_why.c, the
+ * reasons, share.  Nobody else includes it.
+ */
 #ifndef CORE_WHERE_INNER_H
 #define CORE_WHERE_INNER_H
 
@@ -52,7 +55,8 @@ struct where_kind {
 /* where.c */
 bool	where_within(const struct res *need, const struct res *room);
 struct res where_room(const struct where_node *n);		/* free, less what was asked */
-unsigned where_busy(const struct where_node *n);		/* thousandths, of the resource that is used most; with what waits, up to 60000 */
+/* thousandths, of the resource that is used most, and what waits: up to 60000 */
+unsigned where_busy(const struct where_node *n);
 void	where_passes(struct where *w, uint64_t now);		/* time does: old asks, nodes that are silent */
 /* where_kind.c */
 int	where_index(struct where *w, uint64_t now, struct where_kind *k);	/* up to date; 0 or -ENOMEM */

@@ -10,8 +10,10 @@ amount(const struct where *w, unsigned r, int64_t v, char text[96])
 
 	if (r == RES_MEM)
 		snprintf(text, 96, "%.1fG memory", (double)v / (1 << 30));
+	else if (r < RES_MEM)
+		snprintf(text, 96, "%g %s", (double)v / 1000, word[r]);
 	else
-		snprintf(text, 96, "%g %s", (double)v / 1000, r < RES_MEM ? word[r] : w->name && w->name[r][0] ? w->name[r] : "of a resource");
+		snprintf(text, 96, "%g %s", (double)v / 1000, w->name && w->name[r][0] ? w->name[r] : "of a resource");
 	return text;
 }
 
