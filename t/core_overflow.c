@@ -155,6 +155,37 @@ elsewhere_at_once(void)
 	finish();
 }
 
+/* what is taken back may have been granted already: used if it still can be, else returned */
+static void
+too_late(void)
+{
+	uint64_t ask;
+
+	begin();
+	node(2, 8, 10);
+	d.need.v[RES_CPU] = 3000;				/* not here */
+	d.strategy = WHERE_NODE;
+	d.node = 2;
+	want(2, false, false);
+	ask = fx(OVERFLOW_FX_ASK, 2)->ask;
+	ok(split(2, 0, 0, 2, 0) && fx(OVERFLOW_FX_ASK, 2)->n == 2);
+	want(0, false, false);
+	ok(fx(OVERFLOW_FX_UNASK, 2)->n == 2 && split(0, 0, 0, 0, 0));
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_ANSWER, .node = 2, .ask = ask, .granted = 1 }) == 0 && fx(OVERFLOW_FX_RETURN, 2)->n == 1);
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_ANSWER, .node = 2, .ask = ask, .dropped = 1 }) == 0 && c.procs.n == 0);
+	want(2, false, false);
+	ask = fx(OVERFLOW_FX_ASK, 2)->ask;
+	want(1, false, false);
+	ok(fx(OVERFLOW_FX_UNASK, 2)->n == 1 && split(1, 0, 0, 1, 0));
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_ANSWER, .node = 2, .ask = ask, .granted = 1 }) == 0 && split(1, 0, 0, 0, 1));
+	where_gone(&w, 2);					/* nobody to ask */
+	want(2, false, true);
+	ok(split(2, 0, 0, 0, 1));
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_ANSWER, .node = 2, .ask = ask, .granted = 1 }) == 0 && split(2, 0, 0, 0, 2) &&
+	    fx(OVERFLOW_FX_RETURN, 2) == NULL && c.asks.n == 0);
+	finish();
+}
+
 static void
 all_are_full(void)
 {
@@ -299,6 +330,7 @@ main(void)
 {
 	this_node_first();
 	elsewhere_at_once();
+	too_late();
 	all_are_full();
 	never_and_notice();
 	other_strategies();

@@ -205,7 +205,10 @@ refusals(void)
 	where_refused(&w, now, k, 1);
 	where_gone(&w, 1);
 	node(3, 8, 0, "");					/* who comes in its place has refused nothing */
-	ok(where_find(&w, now, k, NULL, 0, &f) == WHERE_AT && f.node == 3 && where_check(&w) == 0);
+	node(4, 8, 0, "");
+	ok(where_find(&w, now, k, NULL, 0, &f) == WHERE_AT && where_check(&w) == 0);
+	where_refused(&w, now, k, f.node);
+	ok(where_find(&w, now, k, NULL, 0, &f) == WHERE_AT && where_check(&w) == 0);
 	where_kind_put(&w, k);
 	where_release(&w);
 }

@@ -7,7 +7,7 @@
  * answered once: granted, refused, or dropped as it was taken back; leases are then what the lease core says.
  *
  *	a message of another node	GUEST_IN_ASK, GUEST_IN_UNASK
- *	LEASE_FX_GRANT to an alias	GUEST_IN_GRANTED, at once; LEASE_FX_FAIL: GUEST_IN_NEVER
+ *	LEASE_FX_GRANT to an alias	GUEST_IN_GRANTED, at once; no worker could be forked: nothing; LEASE_FX_FAIL: GUEST_IN_NEVER
  *	a lease of an alias is over	GUEST_IN_OVER
  *	GUEST_FX_LOCAL			LEASE_IN_ASK of the alias with guest_local
  *	GUEST_FX_ANSWER			a message, with this node's load as it is now

@@ -19,7 +19,8 @@
  * node, a struct guests (core/guest.h):
  *	a process asks for leases	OVERFLOW_IN_WANT instead of LEASE_IN_ASK; demand is what it asks for; here: lease_feasible, and the
  *					node's labels match
- *	LEASE_FX_GRANT			OVERFLOW_IN_HERE at once, before any other input of this module; LEASE_FX_FAIL: none
+ *	LEASE_FX_GRANT			OVERFLOW_IN_HERE at once, before any other input of this module; no worker could be forked
+ *					(LEASE_IN_NOFORK), or LEASE_FX_FAIL: nothing
  *	a local lease is over		OVERFLOW_IN_OVER with node 0: the lease core lowers what it wants by one, and so does this
  *	a far lease is over		the same with its node
  *	OVERFLOW_FX_LOCAL		LEASE_IN_ASK with overflow_local (and the need, job and req that the process gave)
