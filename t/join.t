@@ -55,6 +55,20 @@ stranger() {		# who speaks something else gets nothing, or an alert, and is hung
 }
 check 'a stranger is hung up on' stranger
 check 'the cluster does not notice' prints 42 run a
+crowd() {		# 300 who connect and say nothing: nobody is kept out for long
+	mkfifo "$TMP/crowd"
+	perl -MIO::Socket::INET -e '
+		$| = 1;
+		push @s, IO::Socket::INET->new($ARGV[0]) || die $! for 1 .. 300;
+		print "ready\n";
+		sleep 60' "$lab" >"$TMP/crowd" 2>&1 & crowd=$!
+	read -r line <"$TMP/crowd" && [ "$line" = ready ] || { echo "$line"; return 1; }
+	pids="$pids $crowd"
+	start c rlet -l -c 1 --store 32M --join "$lab" --key "$key"
+	prints 42 run c || { cat "$TMP/c/err" "$TMP/h/err"; return 1; }
+	kill "$crowd" "$(cat "$TMP/c/pid")"; ends c || { echo "c goes on"; return 1; }
+}
+check 'a crowd of them keeps nobody out for long' crowd
 
 # --- the control store dies and comes back: its nodes join again
 again() {

@@ -292,12 +292,13 @@ static void
 on_limit(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct gcs *g = w->data;
+	double most = g->open && g->door.paused ? STRANGER_HASTE : STRANGER_TIME;
 
 	(void)revents;
 	list_each_safe(l, next, &g->strangers) {
 		struct gcs_peer *p = list_entry(l, struct gcs_peer, link);
 
-		if (p->c->tls && ev_now(loop) - p->since >= (g->door.paused ? STRANGER_HASTE : STRANGER_TIME))
+		if (p->c->tls && ev_now(loop) - p->since >= most)
 			drop(p, ERR_CLOSED);
 	}
 }
