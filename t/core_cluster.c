@@ -63,7 +63,9 @@ simple(void)
 	ok(cluster_set(&c, 7, span_text("seven"), span_text("idle")) == 0 && c.rev == (UINT64_C(3) << 32) + 1);
 	ok(follow(&c, &f, 1000) > 9 && same(&c, &f.c) && follow(&c, &f, 1000) == 0);
 	ok(cluster_set(&c, 7, span_of(NULL, 0), span_text("busy")) == 0 && cluster_row(&c, 7)->what.len == 5);
+	ok(c.rev == c.what_rev + 1);
 	ok(follow(&c, &f, 1000) < 5 + 20 && same(&c, &f.c));	/* what it is was not told again */
+	ok(f.c.rev == f.c.what_rev + 1);
 	cluster_gone(&c, 8);
 	cluster_gone(&c, 7);
 	ok(cluster_row(&c, 7) == NULL && c.n == 0 && cluster_next(&c, NULL) == NULL);

@@ -114,7 +114,7 @@ set(struct cluster *c, uint32_t number, uint64_t rev, struct span what, struct s
 	if (!r->gone && !a && !b)
 		return 0;
 	if (r->gone || a)
-		r->what_rev = rev;
+		r->what_rev = c->what_rev = rev;
 	if (r->gone) {
 		r->gone = false;
 		list_del(&r->grave);
@@ -135,6 +135,7 @@ gone(struct cluster *c, struct cluster_row *r, uint64_t rev)
 		c->n--;
 		c->ngone++;
 	}
+	c->what_rev = rev;
 	list_del(&r->grave);
 	list_add_tail(&c->graves, &r->grave);
 	changed(c, r, rev);
@@ -228,7 +229,7 @@ cluster_apply(struct cluster *c, struct span changes, bool anew)
 
 	if (anew) {
 		forget_all(c);
-		c->rev = c->floor = 0;
+		c->rev = c->floor = c->what_rev = 0;
 	}
 	while (m.p < m.end) {
 		struct mp_tok head, number, rev;
@@ -268,7 +269,7 @@ cluster_check(const struct cluster *c)
 		const struct cluster_row *r = list_entry(l, struct cluster_row, link);
 
 		CHECK(map_get(&c->rows, r->number) == r);
-		CHECK(r->rev > last && r->rev <= c->rev && r->what_rev <= r->rev);
+		CHECK(r->rev > last && r->rev <= c->rev && r->what_rev <= r->rev && r->what_rev <= c->what_rev);
 		CHECK(r->gone == !list_empty(&r->grave));
 		CHECK(!r->gone || (r->what.len == 0 && r->load.len == 0));
 		last = r->rev;

@@ -35,6 +35,7 @@ struct cluster_row {			/* ro */
 struct cluster {
 	struct map rows;		/* ro: number -> struct cluster_row *, those that are gone too */
 	uint64_t rev;			/* ro: of the last change */
+	uint64_t what_rev;		/* ro: of the last one of what some node is, or that one came or went */
 	size_t n;			/* ro: nodes that are there */
 	struct list order, graves;	/* private from here */
 	size_t ngone;

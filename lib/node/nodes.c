@@ -290,7 +290,7 @@ nodes_news(struct node *n)
 	struct map_iter it = MAP_ITER;
 	char why[NODE_MESSAGE];
 
-	if (n->abroad == NULL)
+	if (n->abroad == NULL || (n->nodes.what_rev <= n->self.seen && !n->self.anew))
 		return;
 	while (map_next(&n->abroad->nodes, &it))
 		if (!lives(n, (uint32_t)it.key, why))
