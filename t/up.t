@@ -45,6 +45,7 @@ check 'three nodes' prints "127.0.0.1:P${tab}3 nodes${tab}3 cpus${tab}0 gpus" up
 check 'the key is private' prints 600 stat -c %a "$conf/lab.key"
 runs() { ROTA_ADDRESS=$(at) prints 42 rlua -e 'local rota = require "rota" print(rota.get(rota.task(function(x) return x * 2 end)(21)))'; }
 check 'a program runs there' runs
+check 'by its name' env ROTA_ADDRESS=lab rstat nodes
 rows() { rota ls -A lab -o state,cpus | sort | uniq -c | tr -s ' ' | grep -qx " 3 alive${tab}1.0"; }
 check 'ls' rows
 knows() { [ "$(ROTA_ADDRESS=$(at) rstat nodes -o state | grep -c alive)" = 3 ]; }
@@ -59,7 +60,11 @@ ended() {		# the node of n2 and the control store are killed
 	two=$(ROTA_ADDRESS=unix:$(dirname "$(dirname "$(at | cut -d: -f2)")")/n2/local.sock rstat nodes -o pid 'address~^unix:') && store=$(cat "$XDG_STATE_HOME/rota/lab/n1/rota/rgcs.pid") &&
 		keeper=$(ps -o ppid= -p "$two") && kill -9 $keeper "$two" "$store" && gone "$two" && gone "$store"
 }
+open_key() { chmod 644 "$conf/lab.key" && says "key file '$conf/lab.key' can be read by others (mode 0644); chmod 600 it" rota up -q --local 3 --name lab; s=$?; chmod 600 "$conf/lab.key"; return $s; }
+check 'a key that others can read' open_key
+both() { up >"$TMP/one" & up >"$TMP/other" & wait && prints "127.0.0.1:P${tab}3 nodes${tab}3 cpus${tab}0 gpus" up; }
 check 'what is killed' ended
+check 'two at once start it again' both
 check 'up starts again' prints "127.0.0.1:P${tab}3 nodes${tab}3 cpus${tab}0 gpus" up
 check 'and all is well' runs
 check 'key' eval 'rota key lab >"$TMP/key"; cat "$TMP/key"; grep -qx "lab${tab}[0-9a-f-]*${tab}$conf/lab.key${tab}20[0-9-]*" "$TMP/key"'

@@ -34,6 +34,10 @@ check 'exec' prints 'h1: h1 h2: h2' sh -c 't/net.sh exec 4 rota exec -A lab -- u
 run() { $net exec "$1" sh -c '$HOME/.local/share/rota/*/bin/rlua -e "local rota = require \"rota\" print(rota.get(rota.task(function(x) return x * 2 end)(21)))"'; }
 check "tasks run on host 1" prints 42 run 1
 check "tasks run on host 2" prints 42 run 2
+named() { $net exec 2 sh -c 'ROTA_ADDRESS=lab $HOME/.local/share/rota/*/bin/rstat nodes -o cpus' | grep -c 1; }
+check 'a host knows its cluster by name' prints 2 named
+elsewhere() { says "cluster 'lab' has no node on this machine: start programs on its hosts" here env ROTA_ADDRESS=lab robj ls; }
+check 'who is no host of it is told so' elsewhere
 check 'add' prints "$three" here rota add -q -A lab -c 1 h3
 check 'ls' prints 'h1 h2 h3' sh -c 't/net.sh exec 4 rota ls -A lab -o name,state | sed -n "s/.alive//p" | sort | paste -sd" "'
 check 'rm' here rota rm -A lab --purge h3
@@ -112,6 +116,8 @@ if [ -n "${ROTA_LONG-}" ]; then
 		prints "$two" here rota up -q "$TMP/c.lua" && here rota down -A lab && $net heal 4 2
 	}
 	check 'by way of another host' jump
+	slurm() { here env SLURM_JOB_NODELIST='h[1-2]' SLURM_JOB_ID=7 rota run -q -- sh -c 'echo $ROTA_ADDRESS; rstat nodes -o state; exit 9' >"$TMP/out"; [ $? -eq 9 ] && prints 'local alive alive' paste -sd' ' "$TMP/out"; }
+	check 'an allocation of Slurm' slurm
 	export ROTA_SSH=ssh
 	check 'by the ssh program' prints "$two" up 'h[1-2]'
 	check 'run' prints 'x 42' sh -c 't/net.sh exec 4 rota down -A lab && t/net.sh exec 4 rota run -q h1 -- sh -c "echo x 42"'

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -124,6 +125,23 @@ core_write(lua_State *L)
 }
 
 static int
+core_lock(lua_State *L)
+{
+	const char *dir = luaL_checkstring(L, 1);
+	char path[PATH_MAX];
+	int e, fd;
+
+	if (snprintf(path, sizeof path, "%s/", dir) >= (int)sizeof path)
+		return fail(L, -ENAMETOOLONG, "open", dir);
+	if ((e = make_directories(path)) < 0)
+		return fail(L, e, "make", dir);
+	if ((fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || flock(fd, LOCK_EX) < 0)
+		return fail(L, -errno, "lock", dir);
+	lua_pushboolean(L, 1);		/* the descriptor stays open */
+	return 1;
+}
+
+static int
 hash_file(const char *path, uint64_t *h)	/* h goes on: 0 or -errno */
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), e = 0;
@@ -197,7 +215,7 @@ int
 luaopen_rota_up_core(lua_State *L)
 {
 	static const luaL_Reg f[] = {
-		{ "run", core_run }, { "key", core_key }, { "rotate", core_rotate }, { "write", core_write },
+		{ "run", core_run }, { "key", core_key }, { "rotate", core_rotate }, { "write", core_write }, { "lock", core_lock },
 		{ "hash", core_hash }, { "self", core_self }, { NULL, NULL }
 	};
 

@@ -18,7 +18,7 @@ _rota()
 		return 0
 	fi
 	if [[ ( $prev == -A || $prev == --address ) && $'\n'$words$'\n' == *$'\n--address\n'* ]]; then
-		for w in local private; do [[ $w == "$word"* ]] && COMPREPLY+=("$w"); done
+		for w in local private $(cd "${XDG_CONFIG_HOME:-$HOME/.config}/rota" 2>/dev/null && ls | sed -n 's/\.lua$//p'); do [[ $w == "$word"* ]] && COMPREPLY+=("$w"); done
 		return 0
 	fi
 	while IFS= read -r w; do

@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "base/num.h"
 #include "client/inner.h"
+#include "client/named.h"
 #include "os/dir.h"
 #include "os/fd.h"
 #include "os/proc.h"
@@ -183,8 +184,8 @@ static int
 connect_to(const char *address, const struct client_opts *o, struct home *h, char *why, size_t n)
 {
 	const char *key = getenv("ROTA_KEY");
-	char path[PATH_MAX], name[64];
-	int dir, fd;
+	char path[PATH_MAX], name[64], known[PATH_MAX];
+	int dir, fd, e;
 
 	*why = '\0';
 	if (key && *key && !strchr(key, '/') && access(key, F_OK) < 0) {
@@ -214,9 +215,14 @@ connect_to(const char *address, const struct client_opts *o, struct home *h, cha
 		if ((fd = home(h, sock_connect(dir, name), path, name)) < 0 &&
 		    (!process_lives(address + 4) || (fd = home(h, sock_connect(dir, DIR_SHARED), path, DIR_SHARED)) < 0))
 			say(why, n, ERR_NO_CLUSTER, "no private node %s is running", address + 4);
+	} else if ((e = named_find(address, known, sizeof known)) == 0) {
+		fd = *known ? home(h, sock_connect(AT_FDCWD, known), "", known) : home(h, sock_connect(dir, DIR_LOCAL), path, DIR_LOCAL);
+		if (fd < 0)
+			say(why, n, ERR_NO_CLUSTER, "the node of cluster '%s' here does not run; rota up starts it again", address);
 	} else {
 		fd = ERR_NO_CLUSTER;
-		say(why, n, fd, "no cluster '%s' is known here: use local, private, pid:N or unix:/path", address);
+		say(why, n, fd, e == -EHOSTUNREACH ? "cluster '%s' has no node on this machine: start programs on its hosts, as rota exec does" :
+		    "no cluster '%s' is known here: use local, private, pid:N or unix:/path", address);
 	}
 	close(dir);
 	return fd < 0 ? ERR_NO_CLUSTER : fd;

@@ -6,6 +6,7 @@ local ship = require "rota.up.ship"
 local M = {}
 
 local PORT <const> = 7411
+local AT_ONCE <const> = 64		-- hosts, unless -j says otherwise
 local FREE <const> = 200 * 1024		-- KiB that a host must have for the tree
 
 local function config(name)
@@ -52,7 +53,7 @@ local function provider(s, o)
 		if files then build, why = ship.build(files) end
 		if not build then stop(125, why) end
 	end
-	local p = require("rota.up." .. s.provider) { cluster = s.name, build = build or "", jobs = o.jobs }
+	local p = require("rota.up." .. s.provider) { cluster = s.name, build = build or "", jobs = o.jobs or AT_ONCE }
 	p.files = files
 	return p
 end
@@ -169,7 +170,16 @@ local function dry(s)
 	return 0
 end
 
+local locked
+local function lock()			-- one change of clusters after the other
+	if locked then return end
+	locked = true
+	local ok, why = core.lock((config ""):gsub("/$", ""))
+	if not ok then stop(125, why) end
+end
+
 local function up(s, o)
+	lock()
 	local p = provider(s, o)
 	local path = key_path(s.name)
 	local results = p:list(s.hosts)
@@ -219,6 +229,10 @@ local function up(s, o)
 		else
 			there[#there + 1], there_probed[#there + 1] = h, probed[i]
 			nodes, cpus, gpus = nodes + 1, cpus + (r.cpus or 0), gpus + (r.gpus or 0)
+			if r.note and not o.quiet then warn(("%s: %s"):format(h.name, r.note)) end
+			if r.was and r.was ~= p.build and not o.quiet then
+				warn(("%s: its node is of another build, %s, this is %s; end and start it to change that"):format(h.name, r.was, p.build))
+			end
 			if o.verbose then warn(("%s: %s"):format(h.name, r.started and "started" or "ran already")) end
 		end
 	end
@@ -264,6 +278,7 @@ local function terminate(p, hosts, o, role)	-- how many failed
 end
 
 function M.down(o)
+	lock()
 	local known = saved(o.cluster)
 	local s = known.spec
 	local p = provider(s, o)
@@ -303,6 +318,7 @@ local function named(o)
 end
 
 function M.add(o)
+	lock()
 	local s = saved(o.cluster).spec
 	if s.provider == "local" then stop(2, ("the nodes of '%s' are on this machine: rota up --local N --name %s"):format(s.name, s.name)) end
 	local hosts, has = table.move(s.hosts, 1, #s.hosts, 1, {}), {}
@@ -319,6 +335,7 @@ function M.add(o)
 end
 
 function M.rm(o)
+	lock()
 	local known = saved(o.cluster)
 	local s = known.spec
 	local gone, keep, list = {}, {}, named(o)
@@ -407,6 +424,7 @@ function M.key(o)
 	local name = o.operands[1] or o.cluster
 	if o.rotate then
 		if not name then stop(2, "expected a cluster: rota key --rotate NAME") end
+		lock()
 		local known = saved(name)
 		local id, why = core.rotate(known.key)
 		if not id then stop(125, why) end

@@ -88,7 +88,7 @@ if [ "$role" = head ] && ! store; then
 fi
 [ "$role" != head ] || echo "address ${address:-$(head -1 "$state/listens" 2>/dev/null)}"
 [ -n "$address" ] || address=$(head -1 "$state/listens")
-echo "$cluster $address" >"$state/cluster"
+[ -n "$row" ] || echo "$cluster $address $build" >"$state/cluster"
 if [ -z "$row" ]; then
 	if [ -n "$setup" ]; then
 		sh -ec "$setup" </dev/null >"$err" 2>&1 || { s=$?; tail -n 5 "$err" >&2; fail "setup ended with status $s"; }
@@ -97,6 +97,9 @@ if [ -z "$row" ]; then
 	[ "$n" -gt 0 ] || { tail -n 5 "$err" >&2; exit 1; }
 	row=$(node name,cpus,gpus)
 	echo "started 1"
+	sed -n 's/^rlet: \(this session ends.*\)/note \1/p' "$err" | head -n 1
+else
+	echo "was ${was##* }"
 fi
 rm -f "$err"
 echo "row $row"
@@ -120,7 +123,7 @@ rm -f "$state/cluster" "$state/rgcs.pid" "$state/listens" "$state/start.err"
 case $purge in 1)
 	[ ! -x "$tree/bin/rota" ] || rota down -q --purge
 	rm -f "$conf/$cluster.key"
-	[ "$tree" != "$data/$build" ] || rm -rf "$tree"
+	[ "$tree" != "$data/$build" ] || rm -rf "$data"/[0-9]*.[0-9]*-*
 	[ -z "${own-}" ] || rm -rf "$XDG_STATE_HOME"
 	dir=${XDG_RUNTIME_DIR:+$XDG_RUNTIME_DIR/rota}
 	dir=${ROTA_DIR:-${dir:-/tmp/rota-$(id -u)}}
