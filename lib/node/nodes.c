@@ -266,7 +266,7 @@ is_there(struct node *n, const struct cluster_row *r)
 		return;
 	snprintf(text, sizeof text, "%.*s", (int)w.addr.n, (const char *)w.addr.p);
 	total = total_of(n, &w);
-	abroad_node(n, r->number, text, &total);
+	abroad_node(n, r->number, *text ? text : NULL, &total);
 }
 
 /* false: it is given up, or has left */
