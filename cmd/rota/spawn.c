@@ -254,7 +254,7 @@ push_result(struct crowd *w, struct child *c)
 	for (int k = OUT; k <= ERR; k++) {
 		size_t skip = c->text[k].len > w->keep ? c->text[k].len - w->keep : 0;
 
-		lua_pushlstring(L, (const char *)c->text[k].data + skip, c->text[k].len - skip);
+		lua_pushlstring(L, c->text[k].len ? (const char *)c->text[k].data + skip : "", c->text[k].len - skip);
 		lua_setfield(L, -2, k == OUT ? "out" : "err");
 	}
 	if (c->status < 0) {

@@ -53,7 +53,7 @@ local function provider(s, o)
 		if files then build, why = ship.build(files) end
 		if not build then stop(125, why) end
 	end
-	local p = require("rota.up." .. s.provider) { cluster = s.name, build = build or "", jobs = o.jobs or AT_ONCE }
+	local p = require("rota.up." .. s.provider) { cluster = s.name, build = build or "", jobs = o.jobs or AT_ONCE, links = s.links }
 	p.files = files
 	return p
 end
@@ -201,7 +201,7 @@ local function up(s, o)
 	if not head.why then
 		local where = p:address(s.hosts[1], head)
 		if loopback(where) and not p.here and #s.hosts > 1 and not s.hosts[1].address then where = s.hosts[1].name end
-		what.listen = p.here and old or bracketed(where, s.listen or (p.here and 0 or PORT))
+		what.listen = (p.here or s.listen == 0) and old or bracketed(where, s.listen or (p.here and 0 or PORT))
 		head = p:launch({ s.hosts[1] }, what)[1]
 		results[1] = head
 	end
@@ -298,7 +298,7 @@ function M.down(o)
 end
 
 local function changed(s, hosts)		-- the same cluster with other hosts
-	local t = { name = s.name, provider = s.provider, head = s.head, listen = s.listen, hosts = {} }
+	local t = { name = s.name, provider = s.provider, head = s.head, listen = s.listen, links = s.links, hosts = {} }
 	for _, h in ipairs(hosts) do
 		local own = { h.name }
 		for k, v in pairs(h) do if k ~= "name" then own[k] = v end end

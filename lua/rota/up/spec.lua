@@ -49,7 +49,7 @@ local of_cluster = {
 	name = word, provider = function(v) return v == "local" or v == "ssh", "'local' or 'ssh'" end,
 	head = text, hosts = function(v) return type(v) == "table" or type(v) == "string", "a list of hosts" end,
 	nodes = function(v) return math.type(v) == "integer" and v >= 1 and v <= 100, "a number of nodes, 1 to 100" end,
-	listen = port,
+	listen = port, links = port,
 }
 local limits = { nofile = "n", core = "c", stack = "s", memlock = "l", cpu = "t", as = "v", fsize = "f" }
 
@@ -159,7 +159,7 @@ function M.of(t, source)
 	end
 	local name = t.name or (provider == "local" and "local" .. #list or list[1].name:match "[^@]*$")
 	if not word(name) then return nil, ("%s'%s' is no name for a cluster: give it one with name= or --name"):format(where, name) end
-	return { name = name, provider = provider, head = list[1].name, listen = t.listen, hosts = list }
+	return { name = name, provider = provider, head = list[1].name, listen = t.listen, links = t.links, hosts = list }
 end
 
 function M.read(path)
@@ -194,7 +194,9 @@ end
 function M.write(spec)
 	local out = { "-- cluster.lua: see rota-cluster(5); rota up cluster.lua starts it", "return {",
 		("\tname = %q,"):format(spec.name), ("\tprovider = %q,"):format(spec.provider) }
-	if spec.listen then out[#out + 1] = ("\tlisten = %d,"):format(spec.listen) end
+	for _, k in ipairs { "listen", "links" } do
+		if spec[k] then out[#out + 1] = ("\t%s = %d,"):format(k, spec[k]) end
+	end
 	if spec.provider == "local" then out[#out + 1] = ("\tnodes = %d,"):format(#spec.hosts) end
 	local common = spec.hosts[1]
 	for _, k in ipairs { "user", "port", "jump", "identity", "cpus", "gpus", "memory", "store", "resources", "labels", "limits", "env", "setup" } do

@@ -14,7 +14,7 @@ return function(o)
 	local own = core.self().prefix .. "/libexec/rota/rssh"
 	local program = named and named ~= "" and named or executable(own) and own or "ssh"
 
-	p.reached = ":7412"			-- where other nodes reach one
+	p.reached = (":%d"):format(o.links or 7412)	-- where other nodes reach one
 	function p:argv(h, command)
 		local a = { program, "-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10" }
 		for _, x in ipairs { { "-l", h.user }, { "-p", h.port }, { "-J", h.jump }, { "-i", h.identity } } do
