@@ -19,7 +19,7 @@ node(uint32_t n, int64_t cpus, unsigned far)
 {
 	struct res total = { { 1000 * cpus } };
 
-	where_node(&w, now, n, &total, NULL, far);
+	where_node(&w, n, &total, NULL, far);
 }
 
 static void
@@ -27,7 +27,7 @@ load(uint32_t n, int64_t cpus)
 {
 	struct res free = { { 1000 * cpus } }, none = { { 0 } };
 
-	where_load(&w, now, n, ++seq, &free, &none, false);
+	where_load(&w, n, ++seq, &free, &none, false);
 }
 
 static int
@@ -239,7 +239,7 @@ never_and_notice(void)
 	ok(fx(OVERFLOW_FX_NOTICE, 0) == NULL);			/* once */
 	node(2, 4, 1);
 	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_TABLE }) == 0 && fx(OVERFLOW_FX_ASK, 2) && split(1, 0, 0, 1, 0));
-	where_load(&w, now, 2, ++seq, &(struct res){ { 4000 } }, &(struct res){ { 0 } }, true);	/* it drains, and refuses all */
+	where_load(&w, 2, ++seq, &(struct res){ { 4000 } }, &(struct res){ { 0 } }, true);	/* it drains, and refuses all */
 	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_ANSWER, .node = 2, .ask = c.last, .refused = 1 }) == 0 && split(1, 0, 0, 0, 0) &&
 	    fx(OVERFLOW_FX_ASK, 0) == NULL);
 	finish();

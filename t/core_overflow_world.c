@@ -121,7 +121,7 @@ local_figures(unsigned n)
 	struct res none = { { 0 } };
 	struct world *w = &node[n];
 
-	where_load(&w->where, now, n, ++w->seq, &w->lease.free, &none, false);
+	where_load(&w->where, n, ++w->seq, &w->lease.free, &none, false);
 }
 
 static void
@@ -392,7 +392,7 @@ on_answer(unsigned n, const struct event *e)
 
 	seen.refused += e->refused > 0;
 	seen.dropped += e->dropped > 0;
-	where_load(w, now, e->from, e->seq, &e->free, &e->waiting, false);
+	where_load(w, e->from, e->seq, &e->free, &e->waiting, false);
 	overflow_split(&node[n].flow, e->proc, e->shape, &before);
 	if (e->granted)
 		h->used = true;
@@ -420,7 +420,7 @@ happen(const struct event *e)
 	case M_RETURN: give_back(&held[e->lease]); break;
 	case M_EXIT: alias_gone(n, e->proc); break;
 	case M_LOAD:
-		where_load(&node[n].where, now, e->from, e->seq, &e->free, &e->waiting, false);
+		where_load(&node[n].where, e->from, e->seq, &e->free, &e->waiting, false);
 		flow_do(n, (struct overflow_in){ .kind = OVERFLOW_IN_TABLE });
 		break;
 	case END: task_done(e->lease); break;
@@ -519,7 +519,7 @@ world(unsigned seed, unsigned n, uint64_t delay)
 			struct labels l = { 0 };
 
 			labels_parse(&l, span_text(labels[k % 3]), why);
-			where_node(&node[i].where, now, k, &node[k].lease.total, &l, 100 * k);
+			where_node(&node[i].where, k, &node[k].lease.total, &l, 100 * k);
 			labels_release(&l);
 		}
 	for (unsigned s = 0; s < SHAPES; s++)

@@ -24,7 +24,7 @@ node(uint32_t number, int64_t cpus, int64_t gpus, const char *labels)
 	struct labels l = { 0 };
 	struct res total = res(cpus, gpus);
 
-	if (labels_parse(&l, span_text(labels), why) < 0 || where_node(&w, now, number, &total, &l, 0) < 0)
+	if (labels_parse(&l, span_text(labels), why) < 0 || where_node(&w, number, &total, &l, 0) < 0)
 		printf("# %s\n", why);
 	labels_release(&l);
 }
@@ -34,7 +34,7 @@ load(uint32_t number, int64_t cpus, int64_t gpus, bool draining)		/* so much is 
 {
 	struct res free = res(cpus, gpus), waiting = { { 0 } };
 
-	where_load(&w, now, number, ++seq, &free, &waiting, draining);
+	where_load(&w, number, ++seq, &free, &waiting, draining);
 }
 
 static struct where_demand
@@ -131,12 +131,12 @@ reports(void)
 	load(1, 3, 0, false);
 	load(2, 3, 0, false);
 	ok(where_find(&w, now, k, NULL, 0, &f) == WHERE_AT && f.node == 3);
-	where_load(&w, now, 3, 100, &free, &waiting, false);
+	where_load(&w, 3, 100, &free, &waiting, false);
 	ok(where_find(&w, now, k, NULL, 0, &f) == WHERE_WAIT);
 	free = res(8, 0);
-	where_load(&w, now, 3, 99, &free, &waiting, false);	/* it overtook it */
+	where_load(&w, 3, 99, &free, &waiting, false);	/* it overtook it */
 	ok(where_find(&w, now, k, NULL, 0, &f) == WHERE_WAIT);
-	where_load(&w, now, 3, 101, &free, &waiting, false);
+	where_load(&w, 3, 101, &free, &waiting, false);
 	seq = 101;
 	t = where_ask(&w, now, 3, &d.need, 2);
 	ok(t && where_find(&w, now, k, NULL, 0, &f) == WHERE_WAIT && where_get(&w, 3)->asked.v[0] == 8000);
@@ -149,10 +149,11 @@ reports(void)
 	for (int i = 0; i < 5; i++)
 		ok(where_find(&w, now, k, NULL, 0, &f) == WHERE_AT && f.node == 3);	/* 2 drains */
 	load(2, 8, 0, false);
-	now += WHERE_STALE / 2;
 	load(1, 5, 0, false);
-	now += WHERE_STALE / 2;
-	ok(where_find(&w, now, k, NULL, 0, &f) == WHERE_AT && f.node == 1 && where_get(&w, 2)->stale);
+	where_doubt(&w, 2, true);
+	where_doubt(&w, 3, true);
+	now += WHERE_LATE;
+	ok(where_find(&w, now, k, NULL, 0, &f) == WHERE_AT && f.node == 1 && where_check(&w) == 0);
 	where_ask(&w, now, 1, &d.need, 1);
 	ok(where_find(&w, now, k, NULL, 0, &f) == WHERE_AT && f.node != 1);	/* better than nothing */
 	t = where_ask(&w, now, 3, &d.need, 1);
@@ -162,6 +163,9 @@ reports(void)
 	ok(where_find(&w, now, k, NULL, 0, &f) == WHERE_AT && f.node == 2 && w.n == 2 && where_check(&w) == 0);
 	node(4, 8, 0, "");					/* in the place of 3 */
 	ok(where_find(&w, now, k, NULL, 0, &f) == WHERE_AT && f.node == 4 && where_check(&w) == 0);
+	where_doubt(&w, 4, true);
+	where_doubt(&w, 2, false);
+	ok(where_find(&w, now, k, NULL, 0, &f) == WHERE_AT && f.node == 2 && where_check(&w) == 0);
 	where_kind_put(&w, k);
 	where_release(&w);
 }
@@ -473,7 +477,7 @@ one_random(const struct label_expr *e, struct where_kind **kept, uint64_t *ticke
 	case 0: node(n, 1 + rand() % 12, rand() % 3, label[rand() % 5]); return 0;
 	case 1: if (rand() % 3 == 0) where_gone(&w, n); return 0;
 	case 2: case 3: if (where_get(&w, n)) load(n, rand() % 12, rand() % 3, rand() % 8 == 0); return 0;
-	case 4: now += (uint64_t)(rand() % 300) * MS; return 0;
+	case 4: now += (uint64_t)(rand() % 300) * MS; where_doubt(&w, n, rand() % 3 == 0); return 0;
 	case 5: where_settle(&w, ticket[i], 1 + (uint64_t)rand() % 3); return 0;
 	case 6:
 		ticket[i] = where_ask(&w, now, n, &d.need, 1 + (uint64_t)rand() % 3);

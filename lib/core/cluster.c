@@ -59,6 +59,14 @@ cluster_next(const struct cluster *c, const struct cluster_row *row)
 	return NULL;
 }
 
+const struct cluster_row *
+cluster_newer(const struct cluster *c, uint64_t rev, const struct cluster_row *row)
+{
+	const struct list *l = row ? row->link.prev : c->order.prev;
+
+	return l != &c->order && list_entry(l, struct cluster_row, link)->rev > rev ? list_entry(l, struct cluster_row, link) : NULL;
+}
+
 /* --- changes --- */
 
 static int

@@ -56,6 +56,8 @@ void	cluster_gone(struct cluster *c, uint32_t number);	/* of one that is not the
 const struct cluster_row *cluster_row(const struct cluster *c, uint32_t number);	/* NULL: it is not there, or gone */
 /* the nodes that are there in the order of their last changes: row NULL begins, NULL ends */
 const struct cluster_row *cluster_next(const struct cluster *c, const struct cluster_row *row);
+/* the rows that changed after rev, those of nodes that are gone too, the last change first: row NULL begins, NULL ends */
+const struct cluster_row *cluster_newer(const struct cluster *c, uint64_t rev, const struct cluster_row *row);
 /*
  * Appends to out what the follower has not seen, oldest first, until `most` bytes are there, always one row; *s is then
  * where to go on.  *anew: it is to forget all before it applies this.  0 or -ENOMEM, then out may have some of it.

@@ -28,6 +28,7 @@ struct node_load {
 	uint64_t cpus, gpus, memory;	/* free */
 	uint64_t store;			/* used */
 	uint64_t waiting, workers, drivers;	/* leases that are waited for; processes */
+	uint64_t report;		/* the how manieth of its daemon: one that arrives later may be older */
 };
 
 /* Appends: 0 or -ENOMEM. */

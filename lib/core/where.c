@@ -72,7 +72,6 @@ where_init(struct where *w, uint32_t local)
 {
 	*w = (struct where){ .local = local, .what_rev = 1 };
 	list_init(&w->order);
-	list_init(&w->fresh);
 	list_init(&w->unused);
 	list_init(&w->asked);
 	list_init(&w->indexed);
@@ -133,7 +132,7 @@ slot_for(struct where *w)
 	struct where_node **v, *n;
 
 	if (p)
-		return list_entry(p, struct where_node, fresh);
+		return list_entry(p, struct where_node, unused);
 	if ((v = grow(w->slot, &w->cap, w->nslot, sizeof *v)) == NULL)
 		return NULL;
 	w->slot = v;
@@ -141,15 +140,15 @@ slot_for(struct where *w)
 		return NULL;
 	n->slot = (unsigned)w->nslot;
 	list_init(&n->link);
-	list_init(&n->fresh);
+	list_init(&n->unused);
 	list_init(&n->asks);
-	list_add(&w->unused, &n->fresh);
+	list_add(&w->unused, &n->unused);
 	v[w->nslot++] = n;
 	return n;
 }
 
 int
-where_node(struct where *w, uint64_t now, uint32_t number, const struct res *total, const struct labels *labels, unsigned far)
+where_node(struct where *w, uint32_t number, const struct res *total, const struct labels *labels, unsigned far)
 {
 	struct where_node *n = map_get(&w->numbers, number);
 	struct labels copy;
@@ -163,13 +162,11 @@ where_node(struct where *w, uint64_t now, uint32_t number, const struct res *tot
 		}
 		n->number = number;
 		n->there = true;
-		n->stale = n->draining = false;
+		n->doubted = n->draining = false;
 		n->free = *total;
 		n->waiting = (struct res){ { 0 } };
-		n->seq = 0;
-		n->seen = now;
-		list_del(&n->fresh);
-		list_add_tail(&w->fresh, &n->fresh);
+		n->seq = n->incarnation = 0;
+		list_del(&n->unused);
 		w->n++;
 	}
 	if (n->seq == 0)
@@ -184,29 +181,31 @@ where_node(struct where *w, uint64_t now, uint32_t number, const struct res *tot
 }
 
 void
-where_load(struct where *w, uint64_t now, uint32_t number, uint64_t seq, const struct res *free, const struct res *waiting, bool draining)
+where_load(struct where *w, uint32_t number, uint64_t seq, const struct res *free, const struct res *waiting, bool draining)
 {
 	struct where_node *n = map_get(&w->numbers, number);
-	bool same;
 
-	if (n == NULL)
+	if (n == NULL || seq <= n->seq)
 		return;
-	n->seen = now;
-	list_del(&n->fresh);
-	list_add_tail(&w->fresh, &n->fresh);
-	same = !n->stale;
-	n->stale = false;
-	if (seq > n->seq) {
-		n->seq = seq;
-		same = same && n->draining == draining && memcmp(&n->free, free, sizeof *free) == 0 &&
-		    memcmp(&n->waiting, waiting, sizeof *waiting) == 0;
-		w->what_rev += n->draining != draining;
-		n->free = *free;
-		n->waiting = *waiting;
-		n->draining = draining;
-	}
-	if (!same)
-		changed(w, n);
+	n->seq = seq;
+	if (n->draining == draining && memcmp(&n->free, free, sizeof *free) == 0 && memcmp(&n->waiting, waiting, sizeof *waiting) == 0)
+		return;
+	w->what_rev += n->draining != draining;
+	n->free = *free;
+	n->waiting = *waiting;
+	n->draining = draining;
+	changed(w, n);
+}
+
+void
+where_doubt(struct where *w, uint32_t number, bool on)
+{
+	struct where_node *n = map_get(&w->numbers, number);
+
+	if (n == NULL || n->doubted == on)
+		return;
+	n->doubted = on;
+	changed(w, n);
 }
 
 static void
@@ -230,8 +229,7 @@ where_gone(struct where *w, uint32_t number)
 	n->asked = (struct res){ { 0 } };
 	labels_release(&n->labels);
 	n->there = false;
-	list_del(&n->fresh);
-	list_add_tail(&w->unused, &n->fresh);
+	list_add_tail(&w->unused, &n->unused);
 	w->n--;
 	w->what_rev++;
 	changed(w, n);
@@ -287,16 +285,5 @@ where_passes(struct where *w, uint64_t now)
 		struct ask *a = list_entry(p, struct ask, asked);
 
 		answered(w, a, a->n);
-	}
-	while ((p = list_first(&w->fresh)) != NULL) {
-		struct where_node *n = list_entry(p, struct where_node, fresh);
-
-		if (n->number != w->local && n->seen + WHERE_STALE > now)
-			break;
-		list_del(&n->fresh);
-		if (n->number == w->local)		/* it is always up to date */
-			continue;
-		n->stale = true;
-		changed(w, n);
 	}
 }

@@ -16,8 +16,8 @@
  * Many who ask have the same old table.  So that they do not all run to one node, equal nodes are taken in an order that
  * is a hash of (kind, who asks, node): everybody's is another one, and it is always the same for the same state.  What one
  * has asked of a node (where_ask) counts as gone from its free resources until it is answered, or WHERE_LATE has passed.
- * A node that refused rests for that kind, for longer each time (where_refused).  One that has said nothing for WHERE_STALE
- * is taken after all others.  Nodes that drain or are gone get nothing.
+ * A node that refused rests for that kind, for longer each time (where_refused).  One that the caller doubts, as nothing is
+ * heard of it, is taken after all others.  Nodes that drain or are gone get nothing.
  *
  * Cost: each kind in use has a heap of the nodes that could run it, brought up to date with the nodes that changed since
  * it was last used: O(changes log n) for a decision.  At most WHERE_INDEXED kinds have one at a time; one more costs O(n)
@@ -36,7 +36,6 @@
 #include "core/labels.h"
 #include "core/lease.h"
 
-#define WHERE_STALE	UINT64_C(2000000000)	/* ns */
 #define WHERE_LATE	UINT64_C(500000000)	/* ns: what was asked and is not answered by then is not counted on */
 #define WHERE_REST	UINT64_C(5000000)	/* ns: after a refusal, then twice as long each time, up to WHERE_REST_MAX */
 #define WHERE_REST_MAX	UINT64_C(1000000000)	/* ns */
@@ -47,15 +46,16 @@
 
 struct where_node {			/* ro */
 	uint32_t number;
-	bool there, draining, stale;
+	bool there, draining, doubted;
 	unsigned far;			/* microseconds to it and back; 0: the local one, or not known */
 	struct res total, free, waiting;	/* waiting: what is wanted there and has no room */
 	struct res asked;		/* of it by where_ask */
 	struct labels labels;
-	uint64_t seq, seen;		/* of the last report: its number there, when it came */
+	uint64_t seq;			/* of the last report: its number there */
+	uint64_t incarnation;		/* the caller's: of its daemon */
 	unsigned slot;			/* private from here */
 	uint64_t changed;
-	struct list link, fresh, asks;
+	struct list link, unused, asks;
 };
 
 struct where {
@@ -67,7 +67,7 @@ struct where {
 	struct map numbers;		/* ro: number -> struct where_node * */
 	struct where_node **slot;	/* private from here */
 	size_t nslot, cap;
-	struct list order, fresh, unused, asked, indexed, kinds;
+	struct list order, unused, asked, indexed, kinds;
 	unsigned nindexed;
 	uint64_t last, what_rev;
 	struct map asks, by_hash;
@@ -107,10 +107,11 @@ void	where_release(struct where *w);			/* kinds too */
 /* --- the table --- */
 
 /* A node is there, or offers something else now; labels are copied.  A new one is idle until it reports. */
-int	where_node(struct where *w, uint64_t now, uint32_t number, const struct res *total, const struct labels *labels, unsigned far);
+int	where_node(struct where *w, uint32_t number, const struct res *total, const struct labels *labels, unsigned far);
 /* Its report number seq, counted by itself: an older one than the last is nothing. */
-void	where_load(struct where *w, uint64_t now, uint32_t number, uint64_t seq, const struct res *free, const struct res *waiting,
+void	where_load(struct where *w, uint32_t number, uint64_t seq, const struct res *free, const struct res *waiting,
 	    bool draining);
+void	where_doubt(struct where *w, uint32_t number, bool on);	/* on: it cannot be reached just now; until off */
 void	where_gone(struct where *w, uint32_t number);
 struct where_node *where_get(const struct where *w, uint32_t number);	/* NULL: not there */
 

@@ -69,7 +69,7 @@ with_bytes(struct where *w, const struct where_kind *k, const struct where_node 
 	const struct seat *s;
 
 	for (size_t i = 0; i < nbytes; i++, w->looked++)
-		if (bytes[i].bytes >= most && (s = seat_of(w, k, bytes[i].node, &n)) != NULL && s->key < KEY_STALE) {
+		if (bytes[i].bytes >= most && (s = seat_of(w, k, bytes[i].node, &n)) != NULL && s->key < KEY_DOUBT) {
 			most = bytes[i].bytes + 1;
 			best = n;
 		}

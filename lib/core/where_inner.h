@@ -17,7 +17,7 @@ struct seat {				/* of a node in a kind's index, by its slot */
 };
 
 #define KEY_FULL	(UINT64_C(1) << 63)
-#define KEY_STALE	(UINT64_C(1) << 62)
+#define KEY_DOUBT	(UINT64_C(1) << 62)
 #define KEY_AVOID	(UINT64_C(1) << 61)	/* it has GPUs, which are not needed */
 #define KEY_LEVEL	45			/* how busy, 16 bits above a hash */
 
@@ -57,7 +57,7 @@ bool	where_within(const struct res *need, const struct res *room);
 struct res where_room(const struct where_node *n);		/* free, less what was asked */
 /* thousandths, of the resource that is used most, and what waits: up to 60000 */
 unsigned where_busy(const struct where_node *n);
-void	where_passes(struct where *w, uint64_t now);		/* time does: old asks, nodes that are silent */
+void	where_passes(struct where *w, uint64_t now);		/* time does: old asks */
 /* where_kind.c */
 int	where_index(struct where *w, uint64_t now, struct where_kind *k);	/* up to date; 0 or -ENOMEM */
 void	where_unindex(struct where *w, struct where_kind *k);

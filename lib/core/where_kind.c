@@ -203,8 +203,8 @@ key_of(const struct where_kind *k, const struct where_node *n)
 	key |= (uint64_t)busy << KEY_LEVEL;
 	if (k->strategy != WHERE_SPREAD && k->need.v[RES_GPU] <= 0 && n->total.v[RES_GPU] > 0)
 		key |= KEY_AVOID;
-	if (n->stale)
-		key |= KEY_STALE;
+	if (n->doubted)
+		key |= KEY_DOUBT;
 	if ((rest && rest->number == n->number && !rest->over) || !where_within(&k->need, &room))
 		key |= KEY_FULL;
 	return key;

@@ -194,7 +194,7 @@ tell(struct node *n, const struct nodes_load *l)
 	put_custom(n, &l->free, &custom);
 	if (node_load_put(&b, &(struct node_load){ .resources = span_buf(&custom), .cpus = amount(l, RES_CPU),
 	    .gpus = amount(l, RES_GPU), .memory = amount(l, RES_MEM), .store = l->store, .waiting = l->waiting,
-	    .workers = l->workers, .drivers = l->drivers }) == 0)
+	    .workers = l->workers, .drivers = l->drivers, .report = ++n->self.reports }) == 0)
 		CTL(n, node_load, .load = span_buf(&b));
 	buf_release(&b);
 	buf_release(&custom);

@@ -29,7 +29,7 @@ struct nodes_self {
 	int listener;			/* ro: -1: none, or abroad.c has it */
 	struct buf labels;		/* private from here: msgpack map */
 	struct nodes_load told;
-	uint64_t told_at;
+	uint64_t told_at, reports;
 	struct buf pieces;		/* of a list that is told anew */
 	bool filling;			/* it is */
 	uint64_t seen;			/* up to where abroad.c was told */
