@@ -269,6 +269,39 @@ other_strategies(void)
 	finish();
 }
 
+/* in a placement group: only where it has bundles, and these are not looked into from here */
+static void
+in_a_group(void)
+{
+	const uint32_t nodes[] = { 1, 3, 4 };
+
+	begin();
+	for (uint32_t n = 2; n <= 5; n++)
+		node(n, 8, 1);
+	d.among = nodes;
+	d.namong = 3;
+	want(6, true, false);
+	ok(split(6, 6, 0, 0, 0));
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_HERE }) == 0 && step((struct overflow_in){ .kind = OVERFLOW_IN_HERE }) == 0);
+	tick(OVERFLOW_PATIENCE);
+	ok(split(6, 4, 2, 2, 0) && fx(OVERFLOW_FX_ASK, 3) && fx(OVERFLOW_FX_ASK, 3)->patient && fx(OVERFLOW_FX_ASK, 4));
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_HERE }) == 0 && step((struct overflow_in){ .kind = OVERFLOW_IN_HERE }) == 0);
+	tick(OVERFLOW_PRESS);
+	ok(split(6, 5, 4, 1, 0) && fx(OVERFLOW_FX_UNASK, 0)->n == 1);	/* maybe there is room here */
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_EXIT }) == 0);
+	d.among = nodes + 1;
+	d.namong = 2;
+	want(5, false, false);
+	ok(split(5, 0, 0, 5, 0) && fx(OVERFLOW_FX_ASK, 3) && fx(OVERFLOW_FX_ASK, 4) && !fx(OVERFLOW_FX_ASK, 2) && !fx(OVERFLOW_FX_ASK, 5));
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_EXIT }) == 0);
+	where_gone(&w, 3);
+	where_gone(&w, 4);
+	want(1, false, false);
+	ok(fx(OVERFLOW_FX_NEVER, 0) &&
+	    strcmp(fx(OVERFLOW_FX_NEVER, 0)->text, "no node that has a part of its placement group is there and can run it") == 0);
+	finish();
+}
+
 /* --- the other side ---------------------------------------------------------------------------------------------- */
 
 static struct guests g;
@@ -334,6 +367,7 @@ main(void)
 	all_are_full();
 	never_and_notice();
 	other_strategies();
+	in_a_group();
 	guests();
 	free(o.fx);
 	return tap_done();

@@ -33,7 +33,7 @@ flow_new(struct overflow *c, uint64_t now, const struct overflow_in *in)
 
 	if (f == NULL)
 		return NULL;
-	*f = (struct flow){ .proc = in->proc, .shape = in->shape, .need = d.need, .bare = now };
+	*f = (struct flow){ .proc = in->proc, .shape = in->shape, .need = d.need, .bare = now, .pooled = d.namong > 0 };
 	f->first = in->here && (d.strategy == WHERE_HYBRID || (d.strategy == WHERE_NODE && d.node == c->w->local));
 	d.elsewhere = f->first;
 	d.who = (uint64_t)c->w->local << 32 | in->proc;

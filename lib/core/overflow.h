@@ -11,6 +11,8 @@
  *	- If all that could run it are full it waits here.  After OVERFLOW_PRESS half of it, or all if this node cannot run it,
  *	  is asked patiently: it waits in the lease cores of others, whose shares between jobs then count it too.  Where room
  *	  appears sooner, that is taken back and asked there.
+ *	- What runs in a placement group (demand.among) is asked patiently of the nodes that have parts of it, as what room
+ *	  these have nobody knows here: half of what waits after OVERFLOW_PATIENCE, or all if none of it is on this node.
  *	- When less is wanted, what waits here is given up first, then what was asked for, the furthest node first.  A grant that
  *	  was on its way meanwhile is used if something still waits, or given back.
  *	- A node that is gone: what was asked of it is asked of others.  That its leases are over, the caller says for each.

@@ -15,11 +15,12 @@ struct flow {				/* what a process wants of a shape */
 	struct res need;
 	struct where_kind *kind;
 	bool here, first, wait;		/* this node could; it is asked first */
+	bool pooled;			/* in a placement group: nobody here knows what room others have */
 	bool noticed, tell, more;	/* tell: the lease core, anyhow; more: place had not done */
 	uint64_t want, local, have, asked, far, told;	/* told: what the lease core was told to want */
 	uint64_t since;			/* something waits since */
 	uint64_t bare;			/* it has no lease since */
-	uint64_t moved;			/* patient asks were last taken back to where there is room */
+	uint64_t moved;			/* patient asks were last made, or taken back to where there is room */
 };
 
 struct ask {

@@ -156,7 +156,7 @@ to_press(const struct flow *f, uint64_t now, uint64_t movable)
 
 	if (!f->here)
 		return movable;
-	if (f->since == 0 || now < f->since + OVERFLOW_PRESS || (movable + there) / 2 <= there)
+	if (f->since == 0 || now < f->since + (f->pooled ? OVERFLOW_PATIENCE : OVERFLOW_PRESS) || (movable + there) / 2 <= there)
 		return 0;
 	return (movable + there) / 2 - there;
 }
@@ -192,6 +192,7 @@ place(struct overflow *c, uint64_t now, struct flow *f, struct overflow_out *o, 
 				return true;
 			k = (press + w->could - 1) / w->could;
 			is_patient = true;
+			f->moved = now;
 			break;
 		}
 		overflow_leave_here(f, k);
@@ -211,7 +212,10 @@ improve(struct overflow *c, uint64_t now, struct flow *f, struct overflow_out *o
 
 	if (n == 0 || waits_here(f) || rest(f) || now < f->moved + OVERFLOW_PRESS)
 		return;
-	if (local_room(c, f, &room))
+	if (f->pooled && f->here) {
+		room = 1;			/* one may try here */
+		f->since = now;
+	} else if (local_room(c, f, &room))
 		f->since = now;			/* this node first */
 	else if (where_find(c->w, now, f->kind, NULL, 0, &w) == WHERE_AT && w.node != c->w->local)
 		room = w.room;

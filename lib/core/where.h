@@ -83,6 +83,8 @@ struct where_demand {
 	bool elsewhere;			/* not the local node */
 	const struct label_expr *labels;	/* wanted in this order; copied */
 	size_t nlabels;			/* 0: any node; at most LABELS_MAX */
+	const uint32_t *among;		/* only these nodes; copied.  For what runs in a placement group: those that have bundles */
+	size_t namong;			/*	of it; what room there is in these nobody knows here, so it is to wait there.  0: all nodes */
 	uint64_t who;			/* who asks: equal nodes are taken in another order by others */
 };
 

@@ -39,6 +39,8 @@ struct where_kind {
 	bool soft, elsewhere, has;	/* has: an index */
 	struct label_expr *labels;	/* nlabels, owned */
 	size_t nlabels;
+	uint32_t *among;		/* namong, owned */
+	size_t namong;
 	uint64_t who, rev;		/* rev: what the index has seen of the table */
 	struct seat *seat;		/* by slot */
 	size_t nseat, cap;

@@ -14,6 +14,8 @@ kind_hash(const struct where_demand *d, const struct buf *labels)
 
 	h = hash_mix(h ^ ((uint64_t)d->strategy << 40 | (uint64_t)d->soft << 39 | (uint64_t)d->elsewhere << 38 | d->node));
 	h = hash_mix(h ^ d->who);
+	if (d->namong)
+		h = hash_mix(h ^ hash64(d->among, d->namong * sizeof *d->among));
 	return hash_mix(h ^ (labels->len ? hash64(labels->data, labels->len) : 0));
 }
 
@@ -31,7 +33,8 @@ same(const struct where_kind *k, const struct where_demand *d, const struct buf 
 {
 	struct buf mine = BUF_INIT;
 	bool is = memcmp(&k->need, &d->need, sizeof d->need) == 0 && k->strategy == d->strategy && k->node == d->node &&
-	    k->soft == d->soft && k->elsewhere == d->elsewhere && k->who == d->who && k->nlabels == d->nlabels;
+	    k->soft == d->soft && k->elsewhere == d->elsewhere && k->who == d->who && k->nlabels == d->nlabels &&
+	    k->namong == d->namong && (k->namong == 0 || memcmp(k->among, d->among, k->namong * sizeof *k->among) == 0);
 
 	is = is && texts(k->labels, k->nlabels, &mine) == 0 && mine.len == labels->len &&
 	    (mine.len == 0 || memcmp(mine.data, labels->data, mine.len) == 0);
@@ -40,10 +43,16 @@ same(const struct where_kind *k, const struct where_demand *d, const struct buf 
 }
 
 static int
-copy_exprs(struct where_kind *k, const struct where_demand *d)
+copy_demand(struct where_kind *k, const struct where_demand *d)
 {
 	char why[LABELS_WHY];
 
+	if (d->namong) {
+		if ((k->among = malloc(d->namong * sizeof *k->among)) == NULL)
+			return -ENOMEM;
+		memcpy(k->among, d->among, d->namong * sizeof *k->among);
+		k->namong = d->namong;
+	}
 	if (d->nlabels == 0)
 		return 0;
 	if ((k->labels = calloc(d->nlabels, sizeof *k->labels)) == NULL)
@@ -83,7 +92,7 @@ where_kind(struct where *w, const struct where_demand *d)
 	    .elsewhere = d->elsewhere, .who = d->who };
 	list_init(&k->indexed);
 	list_add(&w->kinds, &k->link);
-	if (copy_exprs(k, d) < 0 || (shared && map_put(&w->by_hash, h, k) < 0)) {
+	if (copy_demand(k, d) < 0 || (shared && map_put(&w->by_hash, h, k) < 0)) {
 		where_kind_put(w, k);
 		k = NULL;
 	}
@@ -104,6 +113,7 @@ where_kind_put(struct where *w, struct where_kind *k)
 	for (size_t i = 0; i < k->nlabels; i++)
 		label_expr_release(&k->labels[i]);
 	free(k->labels);
+	free(k->among);
 	free(k);
 }
 
@@ -176,12 +186,22 @@ place(struct where *w, struct where_kind *k, uint32_t slot, bool in, uint64_t ke
 
 /* --- what a node is to a kind ----------------------------------------------------------------------------------- */
 
+static bool
+among(const struct where_kind *k, uint32_t node)
+{
+	for (size_t i = 0; i < k->namong; i++)
+		if (k->among[i] == node)
+			return true;
+	return k->namong == 0;
+}
+
 bool
 where_could(const struct where *w, const struct where_kind *k, const struct where_node *n, size_t *choice)
 {
 	size_t c;
 
-	if (!n->there || n->draining || (k->elsewhere && n->number == w->local) || !where_within(&k->need, &n->total))
+	if (!n->there || n->draining || (k->elsewhere && n->number == w->local) || !where_within(&k->need, &n->total) ||
+	    !among(k, n->number))
 		return false;
 	c = label_expr_first(k->labels, k->nlabels, &n->labels);
 	if (c == k->nlabels && c > 0)
@@ -198,14 +218,14 @@ key_of(const struct where_kind *k, const struct where_node *n)
 	unsigned busy = where_busy(n);
 	uint64_t key = hash_mix(k->who ^ hash_mix(k->hash ^ n->number)) >> (64 - KEY_LEVEL);
 
-	if (k->strategy != WHERE_SPREAD && busy < WHERE_HALF)
+	if (k->strategy != WHERE_SPREAD && k->namong == 0 && busy < WHERE_HALF)
 		busy = 0;
 	key |= (uint64_t)busy << KEY_LEVEL;
 	if (k->strategy != WHERE_SPREAD && k->need.v[RES_GPU] <= 0 && n->total.v[RES_GPU] > 0)
 		key |= KEY_AVOID;
 	if (n->doubted)
 		key |= KEY_DOUBT;
-	if ((rest && rest->number == n->number && !rest->over) || !where_within(&k->need, &room))
+	if (k->namong || (rest && rest->number == n->number && !rest->over) || !where_within(&k->need, &room))
 		key |= KEY_FULL;
 	return key;
 }

@@ -149,6 +149,11 @@ where_why(const struct where *w, const struct where_kind *k, char text[WHERE_WHY
 		of_the_node(w, k, text);
 		return;
 	}
+	if (k->namong) {
+		snprintf(text, WHERE_WHY, "no node that has a part of its placement group %s",
+		    k->elsewhere ? "but this one can run it" : "is there and can run it");
+		return;
+	}
 	s = look_at_all(w, k);
 	if (s.n == 0)
 		snprintf(text, WHERE_WHY, "there is no %snode%s", k->elsewhere ? "other " : "", s.draining ? " that does not drain" : "");
