@@ -3,7 +3,7 @@
  *
  *	run(list, opts)		starts list[i].argv, each with list[i].input (strings, one after the other) on its stdin, at most opts.jobs
  *				at once (0: all), each for list[i].timeout seconds; a table of results, when all have ended:
- *				{ status=, signal=, out=, err=, timeout=true } - of out and err the last 64 KiB, opts.whole: 16 MiB
+ *				{ status=, signal=, out=, err=, timeout=true } - of out and err the last 64 KiB, opts.whole: all
  *				opts.line(i, text, stream): gets each line as it comes, "out" or "err", and nothing is kept of out
  *	key(path, new)		id of the first key in that file, how many it has; made if there is none and new; nil, why
  *	rotate(path)		puts a new key before the others (three at most): its id; nil, why

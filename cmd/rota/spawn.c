@@ -16,7 +16,7 @@
 #include "os/fd.h"
 #include "os/proc.h"
 
-enum { ARGS = 256, TAIL = 64 << 10, WHOLE = 16 << 20, IN = 0, OUT, ERR, EXIT, FDS };
+enum { ARGS = 256, TAIL = 64 << 10, WHOLE = 1 << 30, IN = 0, OUT, ERR, EXIT, FDS };
 
 struct child {
 	pid_t pid;			/* 0: not started, or ended */
@@ -180,6 +180,8 @@ take(struct crowd *w, unsigned i, int stream)
 		luaL_error(w->L, "out of memory");
 	if (w->lines)
 		give_lines(w, i, stream, n <= 0 || b->len > TAIL);
+	else if (w->keep == WHOLE && b->len > w->keep)
+		luaL_error(w->L, "a program says more than 1 GiB");
 	else if (b->len > 2 * w->keep)
 		buf_drop(b, b->len - w->keep);
 }
