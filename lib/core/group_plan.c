@@ -20,7 +20,9 @@ struct plan {
 	const struct group_want *want;
 	const uint32_t *kept;		/* of each bundle: the node where it stays, or 0 */
 	unsigned nnode, looks;
-	struct res *room;
+	enum room how;
+	struct res *room;		/* of nodes that were looked at: known[i] */
+	bool *known;
 	unsigned *used;			/* bundles on each node */
 	unsigned *order, *at;		/* bundles, the largest first; of each bundle the index of its node */
 };
@@ -41,6 +43,21 @@ take(struct res *room, const struct res *need, int sign)
 		room->v[r] -= sign * need->v[r];
 }
 
+/* computed when it is looked at: of many nodes few are */
+static struct res *
+room_of(struct plan *p, unsigned i)
+{
+	if (!p->known[i]) {
+		p->known[i] = true;
+		p->room[i] = p->nodes[i]->total;
+		if (p->how != EMPTY)
+			take(&p->room[i], &p->nodes[i]->set, 1);
+		if (p->how == NOW)
+			take(&p->room[i], &p->nodes[i]->busy, 1);
+	}
+	return &p->room[i];
+}
+
 static bool
 allowed(const struct group_want *g, unsigned b, const struct group_node *n)
 {
@@ -52,16 +69,16 @@ allowed(const struct group_want *g, unsigned b, const struct group_node *n)
 }
 
 static bool
-fits(const struct plan *p, unsigned b, unsigned i)
+fits(struct plan *p, unsigned b, unsigned i)
 {
-	return within(&p->want->bundle[b], &p->room[i]) && !(p->want->strategy == GROUP_STRICT_SPREAD && p->used[i]) &&
+	return !(p->want->strategy == GROUP_STRICT_SPREAD && p->used[i]) && within(&p->want->bundle[b], room_of(p, i)) &&
 	    allowed(p->want, b, p->nodes[i]);
 }
 
 static void
 put(struct plan *p, unsigned b, unsigned i, int sign)
 {
-	take(&p->room[i], &p->want->bundle[b], sign);
+	take(room_of(p, i), &p->want->bundle[b], sign);
 	p->used[i] += (unsigned)sign;
 	p->at[b] = i;
 }
@@ -76,20 +93,15 @@ spreads(const struct plan *p)
 static void
 begin(struct plan *p, enum room how)
 {
-	for (unsigned i = 0; i < p->nnode; i++) {
-		p->room[i] = p->nodes[i]->total;
-		if (how != EMPTY)
-			take(&p->room[i], &p->nodes[i]->set, 1);
-		if (how == NOW)
-			take(&p->room[i], &p->nodes[i]->busy, 1);
-		p->used[i] = 0;
-	}
+	p->how = how;
+	memset(p->known, 0, p->nnode * sizeof *p->known);
+	memset(p->used, 0, p->nnode * sizeof *p->used);
 	for (unsigned b = 0; b < p->want->n; b++)
 		for (unsigned i = 0; p->kept[b] && i < p->nnode; i++)
 			if (p->nodes[i]->number == p->kept[b]) {
 				p->used[i]++;
 				if (how == EMPTY)	/* set has it otherwise */
-					take(&p->room[i], &p->want->bundle[b], 1);
+					take(room_of(p, i), &p->want->bundle[b], 1);
 			}
 }
 
@@ -105,6 +117,8 @@ quick(struct plan *p, enum room how)
 				continue;
 			if (fits(p, b, i))
 				best = i;
+			if (best < p->nnode && (p->used[best] == 0) == spreads(p))
+				break;			/* none is better */
 		}
 		if (p->kept[b])
 			continue;
@@ -133,7 +147,7 @@ search(struct plan *p, unsigned k)
 				return false;
 			if ((p->used[i] == 0) != (pass == (spreads(p) ? 0 : 1)) || !fits(p, b, i))
 				continue;
-			if (last < p->nnode && p->want->labels == NULL && memcmp(&p->room[i], &p->room[last], sizeof p->room[i]) == 0 &&
+			if (last < p->nnode && p->want->labels == NULL && memcmp(room_of(p, i), room_of(p, last), sizeof *p->room) == 0 &&
 			    p->used[i] == p->used[last])
 				continue;
 			last = i;
@@ -152,7 +166,7 @@ one_node(struct plan *p, enum room how)
 {
 	begin(p, how);
 	for (unsigned i = 0; i < p->nnode; i++) {
-		struct res room = p->room[i];
+		struct res room = *room_of(p, i);
 		bool good = true;
 
 		for (unsigned b = 0; b < p->want->n && good; b++) {
@@ -179,7 +193,7 @@ hopeless(struct plan *p)
 		for (unsigned b = 0; b < p->want->n; b++)
 			need += p->kept[b] ? 0 : p->want->bundle[b].v[r];
 		for (unsigned i = 0; need > 0 && i < p->nnode; i++)
-			have += p->room[i].v[r] > 0 && !p->nodes[i]->draining ? p->room[i].v[r] : 0;
+			have += room_of(p, i)->v[r] > 0 && !p->nodes[i]->draining ? room_of(p, i)->v[r] : 0;
 		if (need > have)
 			return true;
 	}
@@ -313,10 +327,11 @@ set_up(struct plan *p)
 	int64_t *size = malloc(n * sizeof *size);
 
 	p->room = calloc(p->nnode + 1, sizeof *p->room);
+	p->known = calloc(p->nnode + 1, sizeof *p->known);
 	p->used = calloc(p->nnode + 1, sizeof *p->used);
 	p->order = calloc(n, sizeof *p->order);
 	p->at = calloc(n, sizeof *p->at);
-	if (!size || !p->room || !p->used || !p->order || !p->at) {
+	if (!size || !p->room || !p->known || !p->used || !p->order || !p->at) {
 		free(size);
 		return -1;
 	}
@@ -352,6 +367,7 @@ group_plan_over(const struct group_node *const *nodes, unsigned nnode, const str
 		if (node[b] == 0)
 			node[b] = nodes[p.at[b]]->number;
 	free(p.room);
+	free(p.known);
 	free(p.used);
 	free(p.order);
 	free(p.at);
