@@ -100,6 +100,7 @@ in_listed(struct scale *c, uint64_t now, const struct scale_in *in)
 		inst_free(c, x);
 	}
 	map_release(&there);
+	c->heard = true;
 	return 0;
 }
 
@@ -292,7 +293,7 @@ scale_step(struct scale *c, uint64_t now, const struct scale_in *in, struct scal
 	case SCALE_IN_WANTS: case SCALE_IN_TICK: break;
 	}
 	overdue(c, now, o);
-	if (in->kind == SCALE_IN_WANTS && (e = scale_plan(c, now, in->want, in->nwant, &p)) == 0) {
+	if (in->kind == SCALE_IN_WANTS && (c->heard || c->o.list == 0) && (e = scale_plan(c, now, in->want, in->nwant, &p)) == 0) {
 		grow_by(c, now, &p, o);
 		shrink(c, now, &p, o);
 	}

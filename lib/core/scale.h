@@ -49,7 +49,7 @@ struct scale_opts {
 	uint64_t idle;			/* ns; 0: none is given back */
 	uint64_t start;			/* ns from launch until it must have joined */
 	uint64_t drain;			/* ns from drain until it is terminated all the same */
-	uint64_t list;			/* ns from one list to the next */
+	uint64_t list;			/* ns from one list to the next; before the first answer nothing is launched.  0: never */
 };
 
 enum scale_state { SCALE_ASKED, SCALE_MADE, SCALE_STARTING, SCALE_UP, SCALE_DRAINING, SCALE_ENDING };
@@ -134,6 +134,7 @@ struct scale {
 	struct map nodes;		/* node -> the same */
 	struct scale_rest rest[SCALE_TYPES];	/* private from here */
 	uint64_t last, listed;		/* id; time */
+	bool heard;			/* what is there of an earlier control store's is known */
 };
 
 /* epoch: ids of instances begin above those of all earlier ones */

@@ -4,8 +4,8 @@
 
 #include "sim.h"
 
-enum { SESSION_PART, CLUSTER_PART, STORE_PART, NODE_PART };
+enum { SESSION_PART, CLUSTER_PART, STORE_PART, NODE_PART, SCALE_PART };
 
-extern const struct sim_part part_session, part_cluster, part_store, part_node;
+extern const struct sim_part part_session, part_cluster, part_store, part_node, part_scale;
 
 #endif
