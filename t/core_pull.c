@@ -56,7 +56,7 @@ one(uint64_t bytes, uint64_t rate, uint64_t delay)
 	want(1, 0, PULL_GET, bytes);
 	run(1000 * SECONDS);
 	t = (double)net.node[1].done[0] / 1e9;
-	ok(net.fine && all_have(0) && idle() && net.node[0].sent == bytes && net.node[1].wasted == 0);
+	ok(net.fine && all_have(0) && idle() && (rate < 100000 || (net.node[0].sent == bytes && net.node[1].wasted == 0)));
 	end();
 	return t;
 }
@@ -66,6 +66,7 @@ single(void)
 {
 	static const struct { uint64_t rate, delay; } links[] = {
 		{ 125000000, 100000 }, { 1250000000, 20000 }, { 1250000000, 1 * MS }, { 125000000, 20 * MS }, { 1000000, 50 * MS },
+		{ 40000, 50 * MS },		/* so slow that it seems dead at first */
 		{ 10000000000, 10000 },
 	};
 
@@ -73,7 +74,7 @@ single(void)
 		uint64_t bytes = links[i].rate < 10000000 ? 16 * MIB : 256 * MIB;
 		double bare = (double)bytes / (double)links[i].rate, t = one(bytes, links[i].rate, links[i].delay);
 
-		printf("# %3u MiB at %5.0f MB/s, %5.2f ms apart: %7.3f s, the link alone %7.3f s\n", (unsigned)(bytes / MIB),
+		printf("# %3u MiB at %8.2f MB/s, %5.2f ms apart: %7.3f s, the link alone %7.3f s\n", (unsigned)(bytes / MIB),
 		    (double)links[i].rate / 1e6, (double)links[i].delay / 1e6, t, bare);
 		ok(t < 1.15 * bare + 24 * (double)links[i].delay / 1e9);
 	}
@@ -274,6 +275,69 @@ writers(void)			/* room is never given back, or used, while somebody writes ther
 	ok(pull_in(PULL_IN_CHUNK, 2, false) == 0 && effect(0, PULL_FX_DONE, 9) && core.bytes == 0);
 	pull_release(&core);
 	free(pout.fx);
+	pout = (struct pull_out){ 0 };
+}
+
+static void
+refused_again(void)		/* sources that refuse, one after the other: it is not asked again at once for ever */
+{
+	pull_init(&core, 1, MIB);
+	ok(pull_in(PULL_IN_WANT, 0, false) == 0 && pull_in(PULL_IN_SOURCE, 2, false) == 0 && pull_in(PULL_IN_RESERVED, 0, false) == 0);
+	for (int i = 0; i < 3; i++)
+		ok(pull_in(PULL_IN_REFUSED, 2, false) == 0 && effect(0, PULL_FX_WANT, 9) && pull_in(PULL_IN_SOURCE, 2, false) == 0);
+	ok(pull_in(PULL_IN_REFUSED, 2, false) == 0 && pout.n == 0 && pout.at == 1 + PULL_AGAIN);
+	ok(pull_step(&core, pout.at, &(struct pull_in){ .kind = PULL_IN_TICK }, &pout) == 0 && effect(0, PULL_FX_WANT, 9) && pout.fx[0].not == 2);
+	pull_release(&core);
+	free(pout.fx);
+	pout = (struct pull_out){ 0 };
+}
+
+/* --- messages --- */
+
+static struct transfer one_node;
+static struct transfer_out tout;
+
+static int
+hears(uint32_t node, struct buf *b)
+{
+	struct frame f;
+	int e = ERR_PARTIAL;
+
+	tout.n = tout.bytes.len = 0;
+	if (frame_parse(&f, b->data, b->len, FRAME_MAX) == (ssize_t)b->len)
+		e = transfer_step(&one_node, 1, &(struct transfer_in){ .kind = TRANSFER_FRAME, .node = node, .type = f.type,
+		    .body = span_of(f.body, f.len) }, &tout);
+	buf_release(b);
+	return e;
+}
+
+#define HEARS(node_, name, ...) (msg_put_##name(&b, &(struct msg_##name){ __VA_ARGS__ }) == 0 ? hears(node_, &b) : 1)
+
+static void
+rights(void)			/* of an object its owner's node alone may say where it is, and only that node is told */
+{
+	const struct id far = { 9, 1, 1 << 24 }, here = { 1, 1, 1 << 24 };
+	const struct form f = { .bytes = 1000, .stamp = 7, .size = 900 };
+	struct buf b = BUF_INIT;
+
+	transfer_init(&one_node, 1, MIB);
+	ok(transfer_step(&one_node, 1, &(struct transfer_in){ .kind = TRANSFER_WANT, .id = far, .form = f }, &tout) == 0 && tout.n == 1);
+	ok(HEARS(8, pull_source, .id = far, .node = 3, .bytes = 1000, .stamp = 7) == ERR_PROTO);
+	ok(HEARS(8, place_drop, .id = far) == ERR_PROTO && HEARS(8, place_primary, .id = far) == ERR_PROTO && pull_find(&one_node.pull, far));
+	ok(HEARS(9, pull_source, .id = far, .node = 1, .bytes = 1000, .stamp = 7) == ERR_PROTO);		/* from ourselves */
+	ok(HEARS(9, pull_source, .id = far, .node = 3, .bytes = 1000, .stamp = 7, .nbuf = 65536) == ERR_PROTO);
+	ok(HEARS(9, pull_source, .id = far, .node = 3, .bytes = 1000, .stamp = 7) == 0 && tout.fx[0].kind == TRANSFER_RESERVE);
+	ok(HEARS(8, pull_want, .id = far) == ERR_PROTO && HEARS(8, place_has, .id = far, .bytes = 10, .stamp = 7) == ERR_PROTO);
+	ok(HEARS(9, chunk, .id = far) == ERR_PROTO && HEARS(9, hello, .proto_min = 1) == ERR_PROTO);
+	ok(HEARS(9, place_drop, .id = far, .code = ERR_LOST, .text = span_text("why")) == 0 && one_node.pull.pulls.n == 0);
+	tout.n = 0;			/* one of ours that is wanted here, and made here meanwhile */
+	ok(transfer_step(&one_node, 1, &(struct transfer_in){ .kind = TRANSFER_WANT, .id = here, .form = f }, &tout) == 0);
+	ok(tout.n == 1 && tout.fx[0].kind == TRANSFER_LOST);
+	ok(transfer_step(&one_node, 1, &(struct transfer_in){ .kind = TRANSFER_HAVE, .id = here, .form = f }, &tout) == 0);
+	ok(one_node.pull.pulls.n == 0 && places_find(&one_node.places, here, 1) && places_find(&one_node.places, here, 1)->state == PLACE_WHOLE);
+	transfer_release(&one_node);
+	free(tout.fx);
+	buf_release(&tout.bytes);
 }
 
 /* --- the sending half alone --- */
@@ -500,6 +564,8 @@ main(int argc, char **argv)
 	parked();
 	strangers();
 	writers();
+	refused_again();
+	rights();
 	turns();
 	for (uint64_t s = 1; s <= seeds; s++)
 		good += chaos(s, false);

@@ -30,6 +30,7 @@ struct copy {					/* of an object at a node */
 	uint64_t ticket;
 	uint64_t *fill;				/* of each unit: its stamp, 0 nothing yet */
 	unsigned writers;
+	bool pinned;				/* of a whole one: it is open for others */
 	bool told;				/* that it was made here: its owner's node knows, or it was pulled */
 };
 
@@ -66,7 +67,7 @@ static struct net {
 	uint64_t seed, now, serial, rate, delay;	/* rate: bytes a second */
 	struct heap events;
 	unsigned n, epoch[NODES][NODES];
-	uint64_t room[NODES][NODES], up_at[NODES][NODES];
+	uint64_t room[NODES][NODES], up_at[NODES][NODES], last[NODES][NODES];	/* last: when the last chunk arrives */
 	struct node node[NODES];
 	struct id id[OBJECTS];
 	uint64_t stamps;
@@ -188,7 +189,7 @@ send_chunks(unsigned me)
 		struct event e = { .from = me, .to = to, .epoch = net.epoch[me][to] + 1, .chunk = c };
 		struct copy *x = &n->copy[o];
 
-		if (x->state == COPY_NONE || x->form.stamp != c.stamp)
+		if (x->state == COPY_NONE || x->form.stamp != c.stamp || (x->state == COPY_WHOLE && !x->pinned))
 			wrong("node %u sends of object %u what it has not", me, o);
 		for (uint64_t i = 0; x->fill && i < (c.n + UNIT - 1) / UNIT; i++)
 			if ((e.fill[i] = x->fill[c.off / UNIT + i]) == 0)
@@ -199,7 +200,9 @@ send_chunks(unsigned me)
 		e.kind = EV_SENT;
 		at(end, &e);
 		t = end + net.delay > net.node[to].in_free + took ? end + net.delay : net.node[to].in_free + took;
-		net.node[to].in_free = t;
+		if (t < net.last[me][to] + took)	/* never before what went before it */
+			t = net.last[me][to] + took;
+		net.node[to].in_free = net.last[me][to] = t;
 		e.kind = EV_BEGIN;
 		at(t - took * 9 / 10, &e);
 		e.kind = EV_END;
@@ -298,6 +301,7 @@ effect_of(unsigned me, const struct transfer_fx *fx, const struct buf *bytes)
 			wrong("node %u: object %u failed without a reason", me, o);
 		break;
 	case TRANSFER_OPEN:
+		c->pinned = c->state == COPY_WHOLE;
 		transfer_do(me, &(struct transfer_in){ .kind = TRANSFER_OPENED, .id = fx->id,
 		    .form = c->state == COPY_WHOLE ? c->form : (struct form){ 0 } });
 		break;
@@ -314,6 +318,8 @@ effect_of(unsigned me, const struct transfer_fx *fx, const struct buf *bytes)
 		broken(me, index_of(fx->node), net.now + 10 * MS);
 		break;
 	case TRANSFER_CLOSE:
+		c->pinned = false;
+		break;
 	case TRANSFER_PRIMARY:
 		break;
 	}
@@ -351,6 +357,11 @@ broken(unsigned a, unsigned b, uint64_t until)
 		unsigned me = pair[i], other = pair[!i];
 
 		net.epoch[me][other]++;
+		net.last[me][other] = 0;
+		if (net.node[me].out_free > net.now)	/* what it had still to send there is not sent */
+			net.node[me].out_free = net.now;
+		if (net.node[me].in_free > net.now)
+			net.node[me].in_free = net.now;
 		net.room[me][other] = SOCKET;
 		if (until > net.up_at[me][other])
 			net.up_at[me][other] = until;

@@ -173,6 +173,7 @@ arrived(struct pull *p, uint64_t now, uint32_t node, uint64_t k, struct pull_out
 	x->state = PULL_GOT;
 	s->flight -= n;
 	s->given += n;
+	p->gap = now - s->heard;
 	s->heard = now;
 	p->given_up = 0;
 	pull_pace(s, x, p->chunk, now);

@@ -35,7 +35,8 @@
 #define PULL_CHUNK_MAX (UINT64_C(256) << 10)
 #define PULL_WINDOW_MAX (UINT64_C(32) << 20)	/* bytes asked for of a source at one time; at least four chunks are */
 #define PULL_AHEAD 256u				/* chunks after the prefix that may be asked for */
-#define PULL_QUIET UINT64_C(2000000000)		/* ns without a byte after which a source is given up; more for later ones, to 16 s */
+#define PULL_QUIET UINT64_C(2000000000)		/* ns without a chunk after which a source is given up; more for later ones, to 16 s */
+#define PULL_QUIET_MAX UINT64_C(60000000000)	/* and for what comes slowly, as slowly as it did */
 #define PULL_AGAIN UINT64_C(10000000)	/* ns until a source is asked for after some in a row gave nothing; doubled, to 2 s */
 #define PULL_PARK UINT64_C(1000000000)
 #define PULL_BYTES (UINT64_C(64) << 20)		/* limit of the tables, unless another one is set */
@@ -91,7 +92,8 @@ struct pull {				/* ro for all but pull.c */
 	struct pull_source source[2];
 	struct pull_chunk *window;	/* of chunk k at k % nwindow; NULL while there is no room */
 	size_t nwindow;
-	unsigned given_up;		/* sources since the last byte */
+	unsigned given_up;		/* sources since the last chunk */
+	uint64_t gap;			/* ns between the last two */
 	uint32_t not;			/* the last one of them, while the owner's node is to be asked at again; else 0 */
 	uint64_t again;
 	uint64_t since;			/* when it lost its last source, or was begun */

@@ -194,7 +194,9 @@ pull_enqueue(struct pull_core *c, struct pull *p, bool first)
 static uint64_t
 quiet(const struct pull *p)
 {
-	return PULL_QUIET << (p->given_up < 3 ? p->given_up : 3);
+	uint64_t at_least = PULL_QUIET << (p->given_up < 3 ? p->given_up : 3), slow = 2 * p->gap;
+
+	return slow < at_least ? at_least : slow < PULL_QUIET_MAX ? slow : PULL_QUIET_MAX;
 }
 
 void

@@ -408,7 +408,6 @@ have(struct turn *u, const struct transfer_in *in)
 		SEND(u, in->id.node, false, place_has, .id = in->id, .made = 1, FORM(in->form));
 		return 0;
 	}
-	hear_ourselves(u);			/* that it is not wanted any more comes before this */
 	return to_places(u, &(struct places_in){ .kind = PLACES_IN_MADE, .id = in->id, .node = u->t->self, .form = in->form });
 }
 
@@ -424,6 +423,8 @@ step(struct turn *u, const struct transfer_in *in)
 	case TRANSFER_HAVE:
 		return have(u, in);
 	case TRANSFER_DROPPED:
+		if (in->stamp == 0)
+			return ERR_PROTO;	/* it would be said of what is wanted here */
 		dropped(u, in->id, in->stamp);
 		return 0;
 	case TRANSFER_FREE:
