@@ -3,7 +3,7 @@
 # make check           all tests; make check-long: the same with longer crash loops and searches
 # make tsan            the tests of TSANLUA once more, everything built for the search of data races by TSan
 # make fuzz            searches for faults of decoders: T=NAME MIN=10 (clang); without T the list of them
-# make sim             SEEDS=10000 [FIRST=1]: many machines simulated; SEED=N TRACE=1 replays one
+# make sim             SEEDS=10000 [FIRST=1]: many machines simulated; SEED=N TRACE=1 replays one; make sim-scale: what decisions cost
 # make soak            MIN=30: mixed load with kills; fails if memory, descriptors, arena or processes grow
 # make bench           a table of speeds; PEERS=1 measures the peers beside us
 # make install         PREFIX=/usr/local DESTDIR=; make uninstall
@@ -130,6 +130,8 @@ $(O)/san/t/sim/sim: $(SIMC:%.c=$(O)/san/%.o) $(O)/san/librota.a
 	$(call say,ld $@)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 sim: $(O)/t/sim/sim
 	@$< $(if $(SEED),-f $(SEED) -n 1,-n $(or $(SEEDS),1000) $(if $(FIRST),-f $(FIRST))) $(if $(TRACE),-t) $(if $(PART),-p $(PART))
+sim-scale: $(O)/t/sim/sim
+	@$< -S
 
 soak: deps all
 	@. $(HERE)/env && t/soak/run $(or $(MIN),30)
@@ -281,5 +283,5 @@ uninstall:
 		lib/pkgconfig share/doc/rota/examples share/doc/rota share/rota; do rmdir "$$d" 2>/dev/null || :; done
 clean:
 	rm -rf $(O)
-.PHONY: all check check-long tsan tsan-check demo bench fuzz sim soak deps have lint install uninstall clean
+.PHONY: all check check-long tsan tsan-check demo bench fuzz sim sim-scale soak deps have lint install uninstall clean
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -3,7 +3,7 @@
 . "${0%/*}/lib.sh"
 sim=$O/t/sim/sim
 [ -x "$sim" ] || skip_all "no $sim: make check builds it"
-seeds=300
+seeds=200
 [ -z "${ROTA_LONG-}" ] || seeds=10000
 
 replays() {		# the whole trace, and the hash of it

@@ -4,6 +4,7 @@
  *	sim [-n SEEDS] [-f FIRST] [-j PROCESSES] [-p PART,...] [-k] [-t] [-q]
  *	-p	these parts only	-k	goes on after a failure
  *	-t	the trace of each	-q	nothing but failures and the last line
+ *	-S	instead: what decisions cost with ever more nodes (scale.c)
  */
 #include <signal.h>
 #include <stdatomic.h>
@@ -121,7 +122,7 @@ options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "n:f:j:p:ktq")) != -1)
+	while ((c = getopt(argc, argv, "n:f:j:p:ktqS")) != -1)
 		switch (c) {
 		case 'n': opt.n = strtoull(optarg, NULL, 10); break;
 		case 'f': opt.first = strtoull(optarg, NULL, 10); break;
@@ -130,6 +131,7 @@ options(int argc, char **argv)
 		case 'k': opt.go_on = true; break;
 		case 't': opt.trace = true; break;
 		case 'q': opt.quiet = true; break;
+		case 'S': sim_scale(); exit(0);
 		default: exit(2);
 		}
 	if (opt.processes < 1 || opt.trace)
