@@ -4,7 +4,7 @@
  *	sim [-n SEEDS] [-f FIRST] [-j PROCESSES] [-p PART,...] [-k] [-t] [-q]
  *	-p	these parts only	-k	goes on after a failure
  *	-t	the trace of each	-q	nothing but failures and the last line
- *	-S	instead: what decisions cost with ever more nodes (scale.c)
+ *	-S	instead: what decisions cost with ever more nodes (cost.c)
  */
 #include <signal.h>
 #include <stdatomic.h>

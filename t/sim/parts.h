@@ -8,6 +8,6 @@ enum { SESSION_PART, CLUSTER_PART, STORE_PART, NODE_PART, SCALE_PART };
 
 extern const struct sim_part part_session, part_cluster, part_store, part_node, part_scale;
 
-void	sim_scale(void);		/* scale.c */
+void	sim_scale(void);		/* cost.c */
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * scale.c - what a decision costs, and an entity weighs, with 100, 1,000 and 10,000 nodes, 100,000 actors and 1,000,000 queued tasks
+ * cost.c - what a decision costs, and an entity weighs, with 100, 1,000 and 10,000 nodes, 100,000 actors and 1,000,000 queued tasks
  *
  * Measured in CPU time and by the allocator's own count; the figures are of this machine, now.
  */
