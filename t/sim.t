@@ -16,7 +16,7 @@ replays() {		# the whole trace, and the hash of it
 differ() { [ "$("$sim" -f 7 -n 1 | sed -n 's/.*hash//p')" != "$("$sim" -f 8 -n 1 | sed -n 's/.*hash//p')" ]; }
 finds() {		# every planted bug, or the first of each core
 	command -v patch >/dev/null || { echo 'no patch(1)'; return 1; }
-	t/sim/find -n 1000 t/sim/bugs/*.patch >"$TMP/found" || { cat "$TMP/found"; return 1; }
+	t/sim/find -n 5000 t/sim/bugs/*.patch >"$TMP/found" || { cat "$TMP/found"; return 1; }
 	sed 's/^/# /' "$TMP/found" >&3
 }
 check "$seeds seeds" "$sim" -q -n "$seeds"
