@@ -10,6 +10,8 @@
 #include "base/idmap.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "core/feed.h"
+#include "core/pull.h"
 #include "link/link.h"
 #include "loop/conn.h"
 #include "loop/listener.h"
@@ -24,16 +26,23 @@ enum {
 #define LINK_HELLO_NS UINT64_C(5000000000)	/* for a peer to say who it is */
 #define LINK_RETRY_NS UINT64_C(50000000)	/* after a connection that failed; doubled up to 16 times that */
 
+enum { LANE_SMALL, LANE_BULK, LANES };	/* the session's; that of chunks of objects, which no session knows of */
+
+struct lane {
+	struct conn *conn;		/* the one that is used, or is being made; NULL */
+	bool ours, up;			/* we made it; both have said who they are */
+	uint64_t retry_at, wait;	/* not before; 0 at once */
+};
+
 struct peer {
 	struct link *l;
 	uint32_t node;
 	char *address;			/* NULL: nobody can connect to it */
 	struct session s;
 	bool begun;			/* s has a peer */
-	struct conn *conn;		/* the one that is used, or is being made; NULL */
-	bool ours, up;			/* we made it; both have said who they are */
-	uint64_t retry_at, wait;	/* not before; 0 at once */
+	struct lane lane[LANES];
 	char why[160];
+	struct buf bulk;		/* frames for the bulk connection, while there is none */
 	struct map works;		/* number there -> struct work * */
 	struct idmap told;		/* (0, process here, serial): functions that it has */
 };
@@ -103,6 +112,13 @@ struct link {
 	struct bell *bell;
 	struct map works, submits;	/* number here -> */
 	struct idmap fns;		/* (node, process there, serial) -> struct far_fn * */
+	struct pull_core pull;
+	struct pull_out pull_out;
+	struct feed feed;
+	struct feed_out feed_out;
+	uint64_t pull_at, feed_at;
+	struct idmap rooms, opened;	/* id -> struct room *: being received; to be read for others */
+	bool pulling, feeding;		/* effects are being carried out */
 };
 
 /* link.c */
@@ -125,12 +141,24 @@ int	submit_fn(struct peer *p, const struct frame *f);
 void	submit_free(struct submit *s);
 void	submit_last(struct submit *s);
 void	fn_free(struct link *l, struct far_fn *fn);
+/* bulk.c */
+void	bulk_start(struct link *l);
+void	bulk_stop(struct link *l);
+int	bulk_frame(struct peer *p, const struct frame *f);
+void	bulk_up(struct peer *p);
+void	bulk_broken(struct peer *p);
+void	bulk_over(struct peer *p);		/* it is another one, or gone */
+void	bulk_pump(struct peer *p);		/* its connection took something */
+uint64_t bulk_tick(struct link *l, uint64_t now);	/* when to come again; 0: no need */
+int	bulk_source(struct peer *p, const struct frame *f);	/* PULL_SOURCE */
+int	bulk_drop(struct peer *p, const struct frame *f);	/* PLACE_DROP, which the node gets too */
 /* peer.c */
 int	peer_put(struct peer *p, int e, struct buf *frame);	/* e: what msg_put said; frame: emptied; to be pumped */
 void	peer_accept(struct listener *listen, int fd, pid_t pid);
 void	peers_tick(struct link *l);		/* the socket thread: connects, and gives up who says nothing */
 void	peers_stop(struct link *l);
 void	peer_end(struct peer *p);		/* it is in no table any more */
+void	peer_break(struct peer *p, int lane);	/* its connection, if there is one, is to be made anew */
 int	peer_take(struct peer *p, const struct frame *f);	/* a new frame of the session: 0 or ERR_PROTO */
 void	peer_pump(struct peer *p);		/* what waits goes to the connection */
 struct peer *peer_get(struct link *l, uint32_t node);	/* made if there is none; NULL: no memory */

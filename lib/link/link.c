@@ -80,10 +80,11 @@ link_push(struct link *l)
 	while (map_next(&l->peers, &it)) {
 		const struct peer *p = it.val;
 
-		if (p->conn && conn_waits(p->conn)) {	/* the socket took no more: its thread is to see when it does */
-			ev_async_send(l->loop, &l->wake);
-			return;
-		}
+		for (int k = 0; k < LANES; k++)
+			if (p->lane[k].conn && conn_waits(p->lane[k].conn)) {	/* the socket took no more: its thread is to see when it does */
+				ev_async_send(l->loop, &l->wake);
+				return;
+			}
 	}
 }
 
@@ -124,7 +125,7 @@ link_send(struct link *l, uint32_t node, enum session_class class, const void *f
 	else if ((e = session_push(&p->s, class, frame, n)) == 0) {
 		peer_pump(p);
 		link_push(l);
-		if (p->conn == NULL)
+		if (p->lane[LANE_SMALL].conn == NULL)
 			ev_async_send(l->loop, &l->wake);	/* to be connected */
 	}
 	drop(l);
@@ -138,7 +139,7 @@ link_state(struct link *l, uint32_t node, struct link_peer_state *s)
 
 	take(l);
 	if ((p = map_get(&l->peers, node)) != NULL) {
-		*s = (struct link_peer_state){ p->up, p->s.next - 1, p->s.received, p->s.kept.b.len - p->s.kept.off, "" };
+		*s = (struct link_peer_state){ p->lane[LANE_SMALL].up, p->s.next - 1, p->s.received, p->s.kept.b.len - p->s.kept.off, "" };
 		memcpy(s->why, p->why, sizeof s->why);
 	}
 	drop(l);
@@ -224,6 +225,7 @@ link_start(struct link **out, const struct link_opts *o, char *why, size_t n)
 		return -ENOMEM;
 	}
 	l->o = *o;
+	bulk_start(l);
 	pthread_mutex_init(&l->lock, NULL);
 	list_init(&l->strangers);
 	if ((e = slab_init(&l->slab, o->slab)) == 0 && (e = prepare(l)) == 0) {
@@ -268,6 +270,7 @@ link_stop(struct link *l)
 		ev_loop_destroy(l->loop);
 	} else if (l->o.listen >= 0)
 		close(l->o.listen);
+	bulk_stop(l);
 	if (l->slab.base)
 		slab_release(&l->slab);
 	map_release(&l->peers);

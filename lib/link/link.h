@@ -19,7 +19,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/id.h"
 #include "base/span.h"
+#include "core/form.h"
+#include "core/pull.h"
 #include "core/session.h"
 #include "ring/bell.h"
 #include "ring/ring.h"
@@ -37,6 +40,7 @@ struct link_opts {
 	unsigned bell;			/* ours in it */
 	int slab;			/* ours, fresh: borrowed */
 	const struct arena *arena;	/* a reading view; lives as long */
+	uint64_t budget;		/* bytes of objects that are received at one time */
 	void (*news)(void *arg);	/* any thread: link_next has something */
 	void *arg;
 };
@@ -44,6 +48,24 @@ struct link_opts {
 enum link_news_kind {
 	LINK_FRAME,			/* of node: type, body */
 	LINK_OVER,			/* all that was under way with node has failed: it is another incarnation, or gone */
+	LINK_OBJECT,			/* body: struct link_object, unaligned */
+};
+
+struct link_object {			/* what is to be done about an object */
+	enum link_object_kind {
+		LINK_RESERVE,		/* id, form, ticket: room for it, for link_reserved */
+		LINK_UNRESERVE,		/* id, ticket: it is not needed any more */
+		LINK_RECEIVED,		/* id, form, ticket: all of it is in its room.  open: it is read here until LINK_CLOSE */
+		LINK_FAILED,		/* id, code, text: it will not come */
+		LINK_OPEN,		/* id: somebody wants it from us: link_opened or link_lost */
+		LINK_CLOSE,		/* id: what was opened is not read any more */
+	} kind;
+	int code;
+	bool open;
+	struct id id;
+	struct form form;
+	uint64_t ticket;
+	char text[160];
 };
 
 struct link_news {
@@ -88,6 +110,22 @@ int	link_submit(struct link *l, const struct link_ring *r);
 void	link_work_end(struct link *l, uint64_t number);
 void	link_submit_end(struct link *l, uint64_t number);
 void	link_forget(struct link *l, uint32_t node, uint32_t proc);	/* a submitter is gone, and so are its functions; node 0: ours */
+
+/* --- objects ------------------------------------------------------------------------------------------------------ */
+
+/*
+ * An object of another node is wanted here: asked for at its owner's node, received (core/pull.h), and told by LINK_RECEIVED
+ * or LINK_FAILED.  Where the owner's node is this one, what would be asked of it comes as a LINK_FRAME of our own number.
+ * bytes: about how many; 0 not known.  0, ERR_FULL, -ENOMEM.
+ */
+int	link_want(struct link *l, struct id id, uint64_t bytes, enum pull_priority priority);
+void	link_unwant(struct link *l, struct id id);
+void	link_source(struct link *l, struct id id, uint32_t node, bool extra, const struct form *form);	/* PULL_SOURCE of ourselves */
+void	link_drop(struct link *l, struct id id, uint64_t stamp, int code, const char *text);	/* PLACE_DROP of ourselves */
+/* room: form.bytes writable bytes, of LINK_RESERVE's; they stay until LINK_UNRESERVE or LINK_RECEIVED.  Or code < 0 and why. */
+void	link_reserved(struct link *l, struct id id, uint64_t ticket, unsigned char *room, int code, const char *text);
+void	link_opened(struct link *l, struct id id, const struct form *form, const unsigned char *p);	/* until LINK_CLOSE */
+void	link_lost(struct link *l, struct id id);	/* it is not here, or not any more */
 
 struct link_peer_state {		/* for who looks */
 	bool connected;

@@ -20,6 +20,17 @@ peer_of(const struct conn *c)
 	return c->owner;
 }
 
+static int
+lane_of(const struct conn *c)			/* LANES: of none any more */
+{
+	const struct peer *p = peer_of(c);
+	int k = 0;
+
+	while (k < LANES && p->lane[k].conn != c)
+		k++;
+	return k;
+}
+
 struct peer *
 peer_get(struct link *l, uint32_t node)
 {
@@ -51,18 +62,22 @@ over(struct peer *p)
 	session_init(&p->s, 0);
 	p->begun = false;
 	rings_over(p->l, p);
+	bulk_over(p);
 	link_tell(p->l, LINK_OVER, p->node, 0, span_of(NULL, 0));
 }
 
 void
 peer_end(struct peer *p)
 {
-	if (p->conn)
-		conn_end(p->conn);
+	for (int k = 0; k < LANES; k++)
+		if (p->lane[k].conn)
+			conn_end(p->lane[k].conn);
 	rings_over(p->l, p);
+	bulk_over(p);
 	if (p->begun)
 		link_tell(p->l, LINK_OVER, p->node, 0, span_of(NULL, 0));
 	session_release(&p->s);
+	buf_release(&p->bulk);
 	free(p->address);
 	free(p);
 }
@@ -70,12 +85,12 @@ peer_end(struct peer *p)
 /* --- what a connection brings ------------------------------------------------------------------------------------ */
 
 static void
-put_hello(struct link *l, struct conn *c, uint32_t to, const struct peer *p)
+put_hello(struct link *l, struct conn *c, int lane, const struct peer *p)
 {
 	size_t at = conn_out(c)->len;
 	int e = msg_put_peer(conn_out(c), &(struct msg_peer){ .proto_min = MSG_PROTO, .proto_max = MSG_PROTO, .node = l->o.node,
-	    .to = to, .incarnation = l->o.incarnation, .received = p && p->begun ? p->s.received : 0,
-	    .session = p && p->begun ? p->s.peer : 0 });
+	    .to = p->node, .incarnation = l->o.incarnation, .received = p->begun ? p->s.received : 0,
+	    .session = p->begun ? p->s.peer : 0, .lane = (uint64_t)lane });
 
 	conn_done(c, at, e, NULL, 0, 0);
 }
@@ -83,19 +98,20 @@ put_hello(struct link *l, struct conn *c, uint32_t to, const struct peer *p)
 void
 peer_pump(struct peer *p)
 {
+	struct lane *a = &p->lane[LANE_SMALL];
 	struct span s;
 
-	if (!p->up)
+	if (!a->up)
 		return;
 	if (session_ack_due(&p->s)) {
-		size_t at = conn_out(p->conn)->len;
+		size_t at = conn_out(a->conn)->len;
 
-		conn_done(p->conn, at, msg_put_peer_ack(conn_out(p->conn), &(struct msg_peer_ack){ .upto = session_tell(&p->s) }), NULL, 0, 0);
+		conn_done(a->conn, at, msg_put_peer_ack(conn_out(a->conn), &(struct msg_peer_ack){ .upto = session_tell(&p->s) }), NULL, 0, 0);
 	}
-	while (conn_out(p->conn)->len < LINK_TURN && (s = session_out(&p->s, LINK_TURN)).n) {
-		size_t at = conn_out(p->conn)->len;
+	while (conn_out(a->conn)->len < LINK_TURN && (s = session_out(&p->s, LINK_TURN)).n) {
+		size_t at = conn_out(a->conn)->len;
 
-		conn_done(p->conn, at, buf_add(conn_out(p->conn), s.p, s.n), NULL, 0, 0);
+		conn_done(a->conn, at, buf_add(conn_out(a->conn), s.p, s.n), NULL, 0, 0);
 	}
 }
 
@@ -131,38 +147,54 @@ peer_put(struct peer *p, int e, struct buf *frame)
 int
 peer_take(struct peer *p, const struct frame *f)
 {
+	int e;
+
 	switch (f->type) {
 	case MSG_FAR_TASKS_T: return submit_tasks(p, f);
 	case MSG_FAR_DONES_T: return work_dones(p, f);
 	case MSG_FAR_FN_T: return submit_fn(p, f);
 	case MSG_FAR_RING_T: return work_state(p, f);
+	case MSG_PULL_SOURCE_T: return bulk_source(p, f);
+	case MSG_PLACE_DROP_T:
+		if ((e = bulk_drop(p, f)) < 0)
+			return e;
+		break;
 	}
 	link_tell(p->l, LINK_FRAME, p->node, f->type, span_of(f->body, f->len));
 	return 0;
 }
 
-static int
-on_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
+static void
+lane_up(struct peer *p, int k)
 {
-	struct peer *p = peer_of(c);
-	struct link *l = p->l;
-	struct msg_peer_ack ack;
-	struct msg_peer m;
-	int e;
+	struct lane *a = &p->lane[k];
 
-	(void)fds, (void)nfd;
-	if (!p->up) {				/* ours: the answer */
-		if (f->type != MSG_PEER_T || (e = msg_get_peer(&m, f->body, f->len)) < 0 || m.node != p->node)
-			return ERR_PROTO;
-		if ((e = resume(p, &m)) < 0)
-			return e;
-		p->up = true;
-		c->max = FRAME_MAX;
-		p->wait = 0;
+	a->up = true;
+	a->wait = 0;
+	a->conn->max = FRAME_MAX;
+	if (k == LANE_SMALL) {
 		p->why[0] = '\0';
 		peer_pump(p);
-		return 0;
-	}
+	} else
+		bulk_up(p);
+}
+
+/* is the other end the one that our session is with?  A bulk connection is made when there is one. */
+static int
+greet(struct peer *p, int k, const struct msg_peer *m)
+{
+	if (k == LANE_SMALL)
+		return resume(p, m);
+	return p->begun && p->s.peer == m->incarnation ? 0 : -ESTALE;
+}
+
+static int
+session_frame(struct peer *p, struct conn *c, const struct frame *f)
+{
+	struct link *l = p->l;
+	struct msg_peer_ack ack;
+	int e;
+
 	if (f->type == MSG_PEER_ACK_T) {
 		if ((e = msg_get_peer_ack(&ack, f->body, f->len)) == 0 && (e = session_acked(&p->s, ack.upto)) == 0)
 			peer_pump(p);
@@ -181,38 +213,94 @@ on_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 	return 0;
 }
 
+static int
+on_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
+{
+	struct peer *p = peer_of(c);
+	int k = lane_of(c), e;
+	struct msg_peer m;
+
+	(void)fds, (void)nfd;
+	if (k == LANES)
+		return ERR_CLOSED;
+	if (p->lane[k].up)
+		return k == LANE_SMALL ? session_frame(p, c, f) : bulk_frame(p, f);
+	if (f->type != MSG_PEER_T || (e = msg_get_peer(&m, f->body, f->len)) < 0 || m.node != p->node)	/* ours: the answer */
+		return ERR_PROTO;
+	if ((e = greet(p, k, &m)) == 0)
+		lane_up(p, k);
+	return e;
+}
+
+static void
+later(struct lane *a)
+{
+	a->wait = a->up ? 0 : a->wait == 0 ? LINK_RETRY_NS : a->wait < 16 * LINK_RETRY_NS ? 2 * a->wait : a->wait;
+	a->retry_at = clock_ns() + a->wait;
+	a->conn = NULL;
+}
+
 static void
 on_close(struct conn *c, int e)
 {
 	struct peer *p = peer_of(c);
 	const char *why = conn_why(c);
+	int k = lane_of(c);
+	bool was;
 
-	if (p->conn != c)
+	if (k == LANES)
 		return;				/* another one took its place */
 	said(p, *why ? why : err_str(e));
-	p->wait = p->up ? 0 : p->wait == 0 ? LINK_RETRY_NS : p->wait < 16 * LINK_RETRY_NS ? 2 * p->wait : p->wait;
-	p->retry_at = clock_ns() + p->wait;
-	p->conn = NULL;
-	p->up = false;
+	was = p->lane[k].up;
+	later(&p->lane[k]);
+	p->lane[k].up = false;
+	if (k == LANE_BULK && was)
+		bulk_broken(p);
 	ev_async_send(p->l->loop, &p->l->wake);
 }
 
 static void
 on_sent(struct conn *c)
 {
-	peer_pump(peer_of(c));
+	struct peer *p = peer_of(c);
+	int k = lane_of(c);
+
+	if (k == LANE_SMALL)
+		peer_pump(p);
+	else if (k == LANE_BULK)
+		bulk_pump(p);
 }
 
 static void
-use(struct peer *p, struct conn *c, bool ours)
+use(struct peer *p, int k, struct conn *c, bool ours)
 {
-	p->conn = c;
-	p->ours = ours;
-	p->up = false;
+	p->lane[k].conn = c;
+	p->lane[k].ours = ours;
+	p->lane[k].up = false;
 	c->owner = p;
 	c->on_frame = on_frame;
 	c->on_close = on_close;
 	c->on_sent = on_sent;
+}
+
+static void
+let_go(struct peer *p, int k)
+{
+	struct lane *a = &p->lane[k];
+	bool was = a->up;
+
+	conn_end(a->conn);
+	a->conn = NULL;
+	a->up = false;
+	if (k == LANE_BULK && was)
+		bulk_broken(p);
+}
+
+void
+peer_break(struct peer *p, int lane)
+{
+	if (p->lane[lane].conn)
+		let_go(p, lane);
 }
 
 /* --- connections that come ------------------------------------------------------------------------------------------ */
@@ -248,33 +336,28 @@ stranger_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 	struct link *l = s->l;
 	struct msg_peer m;
 	struct peer *p;
-	int e;
+	int e, k;
 
 	(void)fds, (void)nfd;
-	if (f->type != MSG_PEER_T || msg_get_peer(&m, f->body, f->len) < 0)
+	if (f->type != MSG_PEER_T || msg_get_peer(&m, f->body, f->len) < 0 || m.lane >= LANES)
 		return ERR_PROTO;
+	k = (int)m.lane;
 	if (m.proto_min > MSG_PROTO || m.proto_max < MSG_PROTO)
 		return refuse(c, "no protocol version in common");
 	if (m.node == l->o.node || m.to != l->o.node || m.node > UINT32_MAX || m.node == 0)
 		return refuse(c, "this is another node");
 	if ((p = map_get(&l->peers, m.node)) == NULL)
 		return refuse(c, "this node does not know you");
-	if (p->conn && p->ours && l->o.node < p->node)
+	if (p->lane[k].conn && p->lane[k].ours && l->o.node < p->node)
 		return ERR_CLOSED;		/* ours stays, or is made anew */
-	if (p->conn) {				/* it has lost that one, or lets go of it */
-		conn_end(p->conn);
-		p->conn = NULL;
-	}
+	if (p->lane[k].conn)			/* it has lost that one, or lets go of it */
+		let_go(p, k);
 	stranger_end(s);
-	use(p, c, false);
-	if ((e = resume(p, &m)) < 0)
+	use(p, k, c, false);
+	if ((e = greet(p, k, &m)) < 0)
 		return e;
-	put_hello(l, c, p->node, p);
-	p->up = true;
-	c->max = FRAME_MAX;
-	p->wait = 0;
-	p->why[0] = '\0';
-	peer_pump(p);
+	put_hello(l, c, k, p);
+	lane_up(p, k);
 	return 0;
 }
 
@@ -312,50 +395,78 @@ peer_accept(struct listener *listen, int fd, pid_t pid)
 /* --- connections that we make --------------------------------------------------------------------------------------- */
 
 static void
-connect_to(struct peer *p)
+connect_to(struct peer *p, int k)
 {
+	struct lane *a = &p->lane[k];
 	struct link *l = p->l;
-	struct addrinfo *a = NULL;
+	struct addrinfo *all = NULL;
 	struct tcp_name name;
 	struct conn *c = NULL;
 	int e = tcp_parse(&name, p->address), fd = -1;
 
-	if (e == 0 && (e = tcp_resolve(&name, 0, &a)) == 0)
-		e = fd = tcp_connect(a);
-	if (a)
-		freeaddrinfo(a);
-	if (fd >= 0 && ((c = conn_new(&l->conns, fd)) == NULL))
+	if (e == 0 && (e = tcp_resolve(&name, 0, &all)) == 0)
+		e = fd = tcp_connect(all);
+	if (all)
+		freeaddrinfo(all);
+	if (fd >= 0 && (c = conn_new(&l->conns, fd)) == NULL) {
+		close(fd);
 		e = -ENOMEM;
+	}
 	if (c && (e = conn_secure(c, l->o.tls, false)) < 0)
 		conn_end(c);
 	if (e < 0) {
-		if (fd >= 0 && c == NULL)
-			close(fd);
 		said(p, err_str(e));
-		p->wait = p->wait == 0 ? LINK_RETRY_NS : p->wait < 16 * LINK_RETRY_NS ? 2 * p->wait : p->wait;
-		p->retry_at = clock_ns() + p->wait;
+		later(a);
 		return;
 	}
-	use(p, c, true);
-	p->retry_at = clock_ns() + LINK_HELLO_NS;	/* given up then */
-	put_hello(l, c, p->node, p);
+	use(p, k, c, true);
+	a->retry_at = clock_ns() + LINK_HELLO_NS;	/* given up then */
+	put_hello(l, c, k, p);
 }
 
+/* is there something to say, and nobody to say it to? */
 static bool
-wanted(const struct peer *p)
+wanted(const struct peer *p, int k)
 {
 	const struct session *s = &p->s;
 	size_t n = s->kept.b.len - s->kept.off;
 
-	for (int k = 0; k < SESSION_CLASSES; k++)
-		n += s->wait[k].b.len - s->wait[k].off;
+	if (p->address == NULL)
+		return false;
+	if (k == LANE_BULK)
+		return p->bulk.len > 0 && p->lane[LANE_SMALL].up;
+	for (int i = 0; i < SESSION_CLASSES; i++)
+		n += s->wait[i].b.len - s->wait[i].off;
 	return n > 0 || s->told < s->received;
 }
 
 static uint64_t
-sooner(uint64_t a, uint64_t b)
+sooner(uint64_t a, uint64_t b)			/* 0: never */
 {
-	return a == 0 || b < a ? b : a;
+	return a == 0 || (b && b < a) ? b : a;
+}
+
+/* when to come again; 0: no need */
+static uint64_t
+lane_tick(struct peer *p, int k, uint64_t now)
+{
+	struct lane *a = &p->lane[k];
+
+	if (a->conn && a->conn->paused && !p->l->full)
+		conn_pause(a->conn, false);
+	if (a->up) {
+		if (k == LANE_SMALL)
+			peer_pump(p);
+		return 0;
+	}
+	if (a->conn && a->ours && a->retry_at <= now) {
+		said(p, "it does not answer; a firewall?");
+		let_go(p, k);
+		a->retry_at = now;
+	}
+	if (a->conn == NULL && wanted(p, k) && a->retry_at <= now)
+		connect_to(p, k);
+	return a->conn ? (a->ours ? a->retry_at : 0) : wanted(p, k) ? a->retry_at : 0;
 }
 
 void
@@ -374,26 +485,10 @@ peers_tick(struct link *l)
 		conn_end(s->conn);
 		stranger_end(s);
 	}
-	while (map_next(&l->peers, &it)) {
-		struct peer *p = it.val;
-
-		if (p->conn && p->conn->paused && !l->full)
-			conn_pause(p->conn, false);
-		if (p->up) {
-			peer_pump(p);
-			continue;
-		}
-		if (p->conn && p->ours && p->retry_at <= now) {
-			said(p, "it does not answer; a firewall?");
-			conn_end(p->conn);
-			p->conn = NULL;
-			p->retry_at = now;
-		}
-		if (p->address && wanted(p) && p->conn == NULL && p->retry_at <= now)
-			connect_to(p);
-		if (p->address && (p->conn ? p->ours : wanted(p)))
-			next = sooner(next, p->retry_at);
-	}
+	while (map_next(&l->peers, &it))
+		for (int k = 0; k < LANES; k++)
+			next = sooner(next, lane_tick(it.val, k, now));
+	next = sooner(next, bulk_tick(l, now));
 	ev_timer_stop(l->loop, &l->timer);
 	if (next) {
 		ev_now_update(l->loop);

@@ -360,7 +360,8 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, to, "number of the node that it wants to speak to, or answers") \
 	F(U, incarnation, "of the sender's link: never used again") \
 	F(U, session, "incarnation of the peer that its session is with; 0: it has none") \
-	F(U, received, "number of the last frame of that that it has")
+	F(U, received, "number of the last frame of that that it has") \
+	F(U, lane, "what the connection is for: 0 the session, 1 chunks of objects")
 #define MSG_PEER_ACK(F) F(U, upto, "number of a frame: all up to it have come")
 #define MSG_FAR_TASKS(F) \
 	F(U, ring, "number of the ring, as the receiver knows it: from its lease, or its actor's") \
