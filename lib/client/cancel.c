@@ -227,7 +227,7 @@ client_is_call(struct client *c, struct rec *r)
 
 struct which {
 	struct client *c;
-	uint32_t proc;			/* children of this task; or */
+	struct id owner;		/* children of its task seq: node and process; or */
 	uint64_t seq;
 	uint64_t scope;			/* members of this scope */
 };
@@ -259,7 +259,7 @@ meant(const struct which *w, const struct rec *r)
 	x = slab_at(&w->c->slab, r->ext);
 	if (w->scope)
 		return x->scope && within(w->c, x->scope, w->scope);
-	return x->parent_proc == w->proc && x->parent_seq == w->seq;
+	return x->parent_proc == w->owner.proc && x->parent_node == w->owner.node && x->parent_seq == w->seq;
 }
 
 static void
@@ -311,7 +311,7 @@ serve_cancelled(struct client *c, const struct task_in *t, bool children)
 		return 0;
 	if (children && !(flags & REC_SPARE)) {
 		lock_take(&c->lock);
-		all_l(c, &(struct which){ .c = c, .proc = t->proc, .seq = t->rec.seq });
+		all_l(c, &(struct which){ .c = c, .owner = t->owner, .seq = t->rec.seq });
 		lock_drop(&c->lock);
 	}
 	return t->context.deadline && clock_ns() >= t->context.deadline ? ERR_TIMEOUT : ERR_CANCELLED;

@@ -266,7 +266,7 @@ static void
 own_variables(const struct client *c, const struct task_in *t, uint64_t seq, uint64_t slot, uint64_t tries)
 {
 	static const char *const copied[] = { "ROTA_WORKER", "ROTA_JOB", "ROTA_NODE" };
-	struct id id = { (uint32_t)client_welcome(c)->node, t->proc, t->rec.seq };
+	struct id id = { t->owner.node, t->owner.proc, t->rec.seq };
 	char text[ID_TEXT];
 
 	snprintf(w.own[0], sizeof *w.own, "ROTA_SEQ=%llu", (unsigned long long)seq);

@@ -367,8 +367,9 @@ struct client {
 	uint64_t actor_number;
 	uint64_t incarnation;
 	struct rec_context context;	/* of the running task, for its children */
-	uint32_t parent_proc;		/* and who it is */
-	uint64_t parent_seq;
+	uint32_t parent_proc;		/* who gave it to us, as this node calls it, */
+	struct id parent_owner;		/* as ids have it: node and process, */
+	uint64_t parent_seq;		/* and which of its tasks it is */
 	bool in_task;
 	bool alone;			/* the task claimed last wants the worker for itself */
 	bool inherits;			/* tasks submitted now have a context: in_task, or a scope */

@@ -8,6 +8,7 @@
 struct inring {
 	struct ring_wrk ring;
 	uint32_t lease, proc;
+	struct id owner;		/* the submitter, as ids have it: node and process */
 	uint32_t group;			/* of the actor's calls that come through it */
 	struct id pgroup;		/* placement group of the lease, or all 0 */
 	bool capture;

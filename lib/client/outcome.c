@@ -72,6 +72,7 @@ send_l(struct client *c, struct inring *g, const struct done *d)
 struct giving {
 	struct client *c;
 	uint32_t to;
+	struct id owner;		/* the same as ids have it */
 };
 
 /* a reference in a result: its owner is told about the receiver before the result is published */
@@ -83,7 +84,7 @@ give_one(void *arg, const struct wref *w, bool valref)
 	struct rec *r = rec_of_l(c, w);
 
 	(void)valref;
-	if (!r || (w->id.proc == g->to && w->id.node == c->me.node))
+	if (!r || (w->id.proc == g->owner.proc && w->id.node == g->owner.node))
 		return 0;			/* the receiver's own */
 	if (!(r->flags & REC_BORROWED))
 		return holder_add_l(c, r, g->to);
@@ -154,7 +155,7 @@ kept_l(struct client *c, const struct task_in *t, unsigned char *p, unsigned max
 static void
 hold_first(struct client *c, struct task_in *t, const struct payload *p, bool part)
 {
-	struct giving g = { c, t->proc };
+	struct giving g = { c, t->proc, t->owner };
 
 	lock_take(&c->lock);
 	if (p->flags & PAYLOAD_REFS && t->from) {
@@ -275,7 +276,7 @@ serve_done(struct client *c, struct task_in *t, const struct payload *p, uint32_
 
 	serve_flush();			/* what it printed comes before what it made */
 	if (p->nseg || p->n > REC_BLOCK_MAX) {
-		struct id id = { (uint32_t)c->me.node, t->proc, (t->rec.seq & ~(uint64_t)ID_RET_MAX) | ret };
+		struct id id = { t->owner.node, t->owner.proc, (t->rec.seq & ~(uint64_t)ID_RET_MAX) | ret };
 
 		if ((e = mem_put(c, id, t->slot, p, &w)) < 0)
 			return e;
@@ -364,7 +365,7 @@ serve_item(struct client *c, struct task_in *t, const struct payload *p)
 
 	if (p->nseg || p->n > REC_BLOCK_MAX) {		/* numbers end before streams do: the last one but one is that of all others */
 		uint64_t ret = t->item < ID_RET_MAX ? t->item : ID_RET_MAX - 1;
-		struct id id = { (uint32_t)c->me.node, t->proc, (t->rec.seq & ~(uint64_t)ID_RET_MAX) | ret };
+		struct id id = { t->owner.node, t->owner.proc, (t->rec.seq & ~(uint64_t)ID_RET_MAX) | ret };
 
 		lock_take(&c->lock);
 		if (t->from)			/* items that were made use of: their room is for the next ones */

@@ -27,6 +27,7 @@ serve_ring_l(struct client *c, const struct msg_ring *m, int ringfd, int slabfd)
 	}
 	g->lease = (uint32_t)m->lease;
 	g->proc = (uint32_t)m->proc;
+	g->owner = m->node ? (struct id){ (uint32_t)m->node, (uint32_t)m->was, 0 } : (struct id){ (uint32_t)c->me.node, g->proc, 0 };
 	g->group = (uint32_t)m->group;
 	g->pgroup = m->pgroup;
 	g->capture = m->capture != 0;
@@ -291,6 +292,7 @@ claim_l(struct client *c, struct inring *g, struct task_in *t)
 		t->from = g;
 		t->slot = slot;
 		t->proc = g->proc;
+		t->owner = g->owner;
 		g->inflight++;
 		if (c->slots) {
 			slots_of(c, g)->running++;
@@ -386,6 +388,7 @@ serve_own_of(struct client *c, struct task_in *t, unsigned kind)
 		t->from = NULL;
 		t->slot = slab_unit(&c->slab, r);
 		t->proc = (uint32_t)c->me.proc;
+		t->owner = (struct id){ (uint32_t)c->me.node, (uint32_t)c->me.proc, 0 };
 		e = copy_l(c, t, c->slab.base);
 		t->start = clock_ns();
 		t->limited = false;		/* own_fits */
@@ -510,6 +513,7 @@ serve_enter(struct client *c, const struct task_in *t)
 	}
 	c->context = t->context;
 	c->parent_proc = t->proc;
+	c->parent_owner = t->owner;
 	c->parent_seq = t->rec.seq;
 	memcpy(p->fn, t->fn.name, sizeof t->fn.name);
 	atomic_store_explicit(&p->submitter, t->proc, memory_order_relaxed);

@@ -12,7 +12,8 @@ struct inring;
 struct task_in {			/* a claimed task; everything in it is a private copy but args of the arena */
 	struct inring *from;		/* NULL: our own submission, run here */
 	uint32_t slot;
-	uint32_t proc;			/* the submitter's process number */
+	uint32_t proc;			/* the submitter's process number, as this node calls it */
+	struct id owner;		/* the same as ids have it: node and process */
 	struct rec rec;
 	struct fnblk fn;		/* header of its function block */
 	const unsigned char *args;	/* nvals encoded values; valid until the next serve_next */

@@ -44,8 +44,8 @@ inherit_l(struct client *c, struct rec *r, const struct fn *fn)
 	if (c->in_task) {
 		x = c->context;
 		x.stream = 0;
-		x.parent_node = (uint32_t)c->me.node;
-		x.parent_proc = c->parent_proc;
+		x.parent_node = c->parent_owner.node;
+		x.parent_proc = c->parent_owner.proc;
 		x.parent_seq = c->parent_seq;
 	}
 	if (at && (!x.deadline || at < x.deadline))

@@ -72,7 +72,7 @@ ring_new(struct node *n, struct nproc *sub, struct nproc *wrk, uint64_t number, 
 		    .bell = sub->bell, .job = sub->job ? sub->job->number : 0, .cpus = (uint64_t)need->v[RES_CPU], .actor = actor,
 		    .memory = (uint64_t)need->v[RES_MEM], .gpus = (uint64_t)need->v[RES_GPU], .devices = wrk->devices, .group = g->group,
 		    .resources = span_buf(&custom), .pgroup = wrk->pgroup, .bundles = wrk->bundles,
-		    .capture = wrk->capture }), fd + 2, 2, 3);
+		    .capture = wrk->capture, .node = sub->home, .was = sub->home_proc }), fd + 2, 2, 3);
 		fd[2] = fd[3] = -1;
 	}
 	done = r;

@@ -83,7 +83,7 @@ running(lua_State *L, struct script *s, const struct task_in *t)
 {
 	const struct rec_context *x = &t->context;
 
-	set_id(L, "task", (uint32_t)client_welcome(s->c)->node, t->proc, t->rec.seq);
+	set_id(L, "task", t->owner.node, t->owner.proc, t->rec.seq);
 	set_int(L, "attempt", t->rec.attempt + 1u);
 	lua_pushstring(L, t->fn.name);
 	lua_setfield(L, -2, "name");
@@ -144,7 +144,7 @@ tell_environment(struct script *s)
 	if (!t)
 		return;
 	snprintf(attempt, sizeof attempt, "%u", t->rec.attempt + 1u);
-	setenv("ROTA_TASK", id_format(text, (struct id){ (uint32_t)client_welcome(s->c)->node, t->proc, t->rec.seq }), 1);
+	setenv("ROTA_TASK", id_format(text, (struct id){ t->owner.node, t->owner.proc, t->rec.seq }), 1);
 	setenv("ROTA_ATTEMPT", attempt, 1);
 }
 

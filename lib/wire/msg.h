@@ -108,7 +108,9 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE, ROLE_FAR };	
 	F(U, group, "as in ACTOR_OPEN") \
 	F(D, pgroup, "placement group that the worker is in, or all 0") \
 	F(U, bundles, "how many that has") \
-	F(U, capture, "1: what it asks for comes from there unless it says otherwise")
+	F(U, capture, "1: what it asks for comes from there unless it says otherwise") \
+	F(U, node, "of a submitter of another node: that node; else 0") \
+	F(U, was, "and its process number there")
 #define MSG_UNRING(F) F(U, lease, "the ring is gone: unmap it")
 #define MSG_BLOCKED(F) F(U, on, "1: this worker waits and gives up its CPUs; 0: it runs again")
 #define MSG_KILL(F) \
