@@ -263,7 +263,7 @@ know_how(struct client *c, const struct task_in *t)
 /* --- the command ------------------------------------------------------------------------------------------------- */
 
 static void
-own_variables(const struct client *c, const struct task_in *t, uint64_t seq, uint64_t slot, uint64_t tries)
+own_variables(const struct task_in *t, uint64_t seq, uint64_t slot, uint64_t tries)
 {
 	static const char *const copied[] = { "ROTA_WORKER", "ROTA_JOB", "ROTA_NODE" };
 	struct id id = { t->owner.node, t->owner.proc, t->rec.seq };
@@ -318,7 +318,7 @@ arguments(struct client *c, const struct task_in *t, uint64_t *seq, struct span 
 		at += s.n + 1;
 	}
 	w.argv[n] = NULL;
-	own_variables(c, t, *seq, slot, tries);
+	own_variables(t, *seq, slot, tries);
 	return 0;
 }
 

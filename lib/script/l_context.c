@@ -79,7 +79,7 @@ granted(lua_State *L, struct client *c)
 }
 
 static void
-running(lua_State *L, struct script *s, const struct task_in *t)
+running(lua_State *L, const struct task_in *t)
 {
 	const struct rec_context *x = &t->context;
 
@@ -129,7 +129,7 @@ l_context(lua_State *L)				/* context() -> table */
 			set_int(L, "rank", rank);
 	}
 	if (s->sched->running)
-		running(L, s, s->sched->running);
+		running(L, s->sched->running);
 	return 1;
 }
 
