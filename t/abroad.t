@@ -1,0 +1,56 @@
+#!/bin/sh
+# abroad.t - a node that cannot run what its programs want has it run by another node's workers
+. "${0%/*}/lib.sh"
+umask 077
+key=$TMP/lab.key pids=''
+trap 'kill $pids 2>/dev/null; wait; rm -rf "$TMP"' EXIT
+
+at() {			# at DIR CMD...: with the directories of that machine
+	d=$TMP/$1; shift
+	ROTA_DIR=$d/run XDG_STATE_HOME=$d/state ROTA_ADDRESS=local "$@"
+}
+start() {		# start DIR DAEMON...: until it is ready; $line is what it wrote then, its stderr is DIR/err
+	dir=$1; shift
+	mkdir -p "$TMP/$dir/run"
+	rm -f "$TMP/ready"; mkfifo "$TMP/ready"
+	ROTA_DIR=$TMP/$dir/run XDG_STATE_HOME=$TMP/$dir/state "$@" --ready-fd 3 3>"$TMP/ready" 2>>"$TMP/$dir/err" &
+	pid=$!; pids="$pids $pid"
+	read -r line <"$TMP/ready"
+}
+knows() {		# knows DIR N: it lists so many nodes
+	for _ in $(seq 200); do
+		[ "$(at "$1" rstat nodes -o state state=alive 2>"$TMP/o" | wc -l)" -eq "$2" ] && return
+		sleep 0.05
+	done
+	at "$1" rstat nodes; return 1
+}
+node="rlet -l --store 64M --key $key --listen 127.0.0.1:0"
+check 'rgcs' start g rgcs --listen 127.0.0.1:0 --key "$key" --dead-after 60s
+lab=$line
+check 'a node with next to no CPU' start a $node -c 0.001 --join "$lab"
+check 'one with four' start b $node -c 4 --join "$lab"
+check 'it knows the other one' knows a 2
+tasks() { at a timeout 60 rlua "${0%/*}/abroad/tasks.lua" >"$TMP/tasks" 2>&1 || { grep -v '^ok' "$TMP/tasks"; return 1; }; }
+check 'its tasks run there' tasks
+lost() {		# the other node ends while work is under way: another one does it
+	rm -f "$TMP/up"; mkfifo "$TMP/up"
+	UP=$TMP/up at a timeout 60 rlua -e '
+		local rota = require "rota"
+		local slow = rota.task(function(i) rota.sleep(0.2) return i end)
+		local refs = {}
+		for i = 1, 20 do refs[i] = slow(i) end
+		rota.get(refs[1])
+		local f = io.open(os.getenv "UP", "w") f:write "go\n" f:close()
+		local s = 0
+		for _, v in ipairs(rota.get(refs)) do s = s + v end
+		print(s)' >"$TMP/sum" 2>"$TMP/sum.err" &
+	job=$!
+	read -r _ <"$TMP/up"
+	first=$pid
+	start c $node -c 4 --join "$lab" && knows a 3 || return 1
+	kill "$first"; wait "$first"
+	wait "$job" || { cat "$TMP/sum.err" "$TMP/a/err"; return 1; }
+	prints 210 cat "$TMP/sum"
+}
+check 'a node that ends: its work is done by another one' lost
+done_testing
