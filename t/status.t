@@ -31,7 +31,7 @@ check 'on one -q is quiet' on_tty
 check 'the job log has each status' prints '3 0' sh -c 'rmap -k -j 1 --joblog $TMP/jl -s "exit {}" ::: 3 0 2>/dev/null; tail -n +2 $TMP/jl | cut -f 7 | xargs'
 check 'the answer is no: 1' exits 1 robj get nobody
 check 'no page speaks of it: 1' exits 1 rota help xyzzy-nothing
-for c in 'rmap --nix' 'rmap' 'rmap -j x true' 'robj' 'robj nix' 'robj ls x' 'rstat nix' 'rstat nodes x' 'rota nix' 'rota ls x' 'rota up x' 'rlet' 'rlet -p x' 'rgcs x' 'rlua --nix'; do
+for c in 'rmap --nix' 'rmap' 'rmap -j x true' 'robj' 'robj nix' 'robj ls x' 'rstat nix' 'rstat nodes x' 'rota nix' 'rota ls x' 'rota up --nix' 'rlet' 'rlet -p x' 'rgcs x' 'rlua --nix'; do
 	check "2 is wrong usage: $c" exits 2 $c
 done
 check 'an expression that does not parse: 2' exits 2 rmap -e 'line *' ::: a

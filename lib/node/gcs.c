@@ -75,10 +75,10 @@ tell_all(struct gcs *g, int e)
 	snprintf(text, sizeof text, "cannot write the control store: %s", err_str(e));
 	m.text = span_of(text, strlen(text));
 	while (map_next(&g->peers, &it)) {
-		struct buf *b = conn_out(it.val);
-		size_t at = b->len;
+		struct conn *c = ((struct gcs_peer *)it.val)->c;
+		size_t at = conn_out(c)->len;
 
-		conn_done(it.val, at, msg_put_fail(b, &m), NULL, 0, 0);
+		conn_done(c, at, msg_put_fail(conn_out(c), &m), NULL, 0, 0);
 	}
 	conn_set_flush(&g->conns);
 }
