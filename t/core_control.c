@@ -187,6 +187,25 @@ restart(struct control *c)
 	ok(SAY(c, 6, actor_find, .name = s("hits"), .namespace = s("x")).type == MSG_FAIL_T);
 }
 
+/* A connection that a node gave up is read after the next one: what the node has since is not lost by it. */
+static void
+older(struct control *c)
+{
+	uint64_t node = SAY(c, 10, node_join, .attempt = 100).num, made;
+
+	control_gone(c, now, 10, &o);
+	ok(SAY(c, 12, node_join, .node = node, .attempt = 300).num == node);
+	made = SAY(c, 12, actor_new, .req = 1, .name = s("late"), .namespace = s("z")).num;
+	ok(SAY(c, 13, node_join, .node = node, .attempt = 200).type == 0 && said == ERR_PROTO);
+	control_gone(c, now, 13, &o);
+	ok(SAY(c, 12, actor_find, .name = s("late"), .namespace = s("z")).num == made && said == 0);
+	ok(SAY(c, 14, node_join, .node = node, .attempt = 400, .actors = list(made, made)).num == node);	/* a later one is taken */
+	ok(SAY(c, 14, actor_find, .name = s("late"), .namespace = s("z")).num == made);
+	SAY(c, 14, bye);
+	control_tick(c, now, &o);
+	settle();
+}
+
 static struct span
 u64s(unsigned char b[16], uint64_t x, uint64_t y)
 {
@@ -280,6 +299,7 @@ main(void)
 	control_init(&c, 1);
 	names(&c);
 	restart(&c);
+	older(&c);
 	heir(&c);
 	ok(broken == 0);
 	for (unsigned seed = 1; seed <= 20; seed++)

@@ -25,7 +25,7 @@ ends() { gone "$(cat "$TMP/$1/pid")"; }
 
 check 'no key, no listener' says "no key, no listener" at h rgcs --listen 127.0.0.1:0
 check 'an address that is none' says "cannot listen at '[::1': expected HOST, HOST:PORT" at h rgcs --listen '[::1' --key "$key"
-head() { start h rgcs --listen "${1-127.0.0.1:0}" --key "$key"; [ -n "$line" ]; }
+head() { start h rgcs --listen "${1-127.0.0.1:0}" --key "$key" --dead-after 30s; [ -n "$line" ]; }
 check 'rgcs listens' head
 lab=$line
 check 'the key is its own, and nobody else reads it' prints '600' stat -c %a "$key"
@@ -75,6 +75,27 @@ again() {
 	kill -9 "$(cat "$TMP/h/pid")"; ends h
 	head "$lab"
 }
+job() {		# the number of a new job
+	at a rlua -e 'print(require("rota").context().job)'
+}
+hungup() {		# programs that start while the store hangs up on its nodes again and again: each asks for one job
+	first=$(job) || return
+	kill -9 "$(cat "$TMP/h/pid")"; ends h
+	rm -f "$TMP/hung"; mkfifo "$TMP/hung"
+	perl -MIO::Socket::INET -e '
+		$| = 1;
+		my $s = IO::Socket::INET->new(Listen => 9, LocalAddr => $ARGV[0], ReuseAddr => 1) || die $!;
+		print "ready\n";
+		for (1 .. 6) { my $c = $s->accept; print "$_\n" if $c; close $c }' "$lab" >"$TMP/hung" 2>&1 &
+	exec 4<"$TMP/hung"
+	read -r said <&4 && [ "$said" = ready ] || { echo "$said"; return 1; }
+	job >"$TMP/second" 2>&1 & second=$!
+	while read -r said <&4; do :; done
+	exec 4<&-
+	head "$lab" && wait "$second" && third=$(job) || { cat "$TMP/second" "$TMP/a/err"; return 1; }
+	[ "$(cat "$TMP/second") $third" = "$((first + 1)) $((first + 2))" ] || { echo "jobs $first, $(cat "$TMP/second"), $third"; return 1; }
+}
+check 'a store that hangs up on its nodes: new jobs are asked for once' hungup
 check 'rgcs is killed and started again' again
 check 'tasks run on' prints 42 run a
 check 'the node is part of it again' said a "joined $lab again"

@@ -13,6 +13,7 @@
 struct node {
 	uint32_t number;
 	uint64_t peer;			/* 0: not connected */
+	uint64_t attempt;		/* of its connection, or of the last one */
 	uint64_t heard;			/* when it was disconnected, or its last heartbeat came; 0: neither since our start */
 	uint64_t goes;			/* the limit that it goes by, as long as it may not have heard of ours */
 	bool beats;			/* it is on another machine */
@@ -236,6 +237,8 @@ on_join(struct control *c, uint64_t now, uint64_t peer, const struct frame *f, s
 		fail(o, peer, 0, -ESTALE, "node %u was given up, and its number is not used again", (unsigned)m.node);
 		return 0;
 	}
+	if (n && m.attempt < n->attempt)	/* it gave that one up, and has come on another one since */
+		return ERR_PROTO;
 	if (n == NULL) {
 		if ((n = calloc(1, sizeof *n)) == NULL)
 			return -ENOMEM;
@@ -255,6 +258,7 @@ on_join(struct control *c, uint64_t now, uint64_t peer, const struct frame *f, s
 	}
 	map_del(&c->peers, n->peer);
 	n->peer = peer;
+	n->attempt = m.attempt;
 	if (map_put(&c->peers, peer, n) < 0) {
 		n->peer = 0;
 		return -ENOMEM;

@@ -32,6 +32,7 @@ struct lane {
 	struct conn *conn;		/* the one that is used, or is being made; NULL */
 	bool ours, up;			/* we made it; both have said who they are */
 	uint64_t retry_at, wait;	/* not before; 0 at once */
+	uint64_t attempt, heard;	/* when we last began to connect; the peer's last attempt that we took, by its own clock */
 };
 
 struct peer {

@@ -3,7 +3,9 @@
  *
  * Who connects says who it is and whom it wants (PEER), and the number of the last frame that it has; who accepted says
  * the same, and both go on from there.  Two connections made at the same time, one by each side: that of the lower node
- * number stays.
+ * number stays.  A connection that was given up may be heard of later than the next one: each says when it was begun, and
+ * one that was begun before the last that was taken is not taken.  Who connects though we think that it has our connection
+ * has lost that one; it says that it had taken it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -85,12 +87,12 @@ peer_end(struct peer *p)
 /* --- what a connection brings ------------------------------------------------------------------------------------ */
 
 static void
-put_hello(struct link *l, struct conn *c, int lane, const struct peer *p)
+put_hello(struct link *l, struct conn *c, int lane, const struct peer *p, uint64_t attempt)
 {
 	size_t at = conn_out(c)->len;
 	int e = msg_put_peer(conn_out(c), &(struct msg_peer){ .proto_min = MSG_PROTO, .proto_max = MSG_PROTO, .node = l->o.node,
 	    .to = p->node, .incarnation = l->o.incarnation, .received = p->begun ? p->s.received : 0,
-	    .session = p->begun ? p->s.peer : 0, .lane = (uint64_t)lane });
+	    .session = p->begun ? p->s.peer : 0, .lane = (uint64_t)lane, .attempt = attempt, .heard = p->lane[lane].heard });
 
 	conn_done(c, at, e, NULL, 0, 0);
 }
@@ -335,6 +337,7 @@ stranger_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 	struct stranger *s = c->owner;
 	struct link *l = s->l;
 	struct msg_peer m;
+	struct lane *a;
 	struct peer *p;
 	int e, k;
 
@@ -348,15 +351,19 @@ stranger_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 		return refuse(c, "this is another node");
 	if ((p = map_get(&l->peers, m.node)) == NULL)
 		return refuse(c, "this node does not know you");
-	if (p->lane[k].conn && p->lane[k].ours && l->o.node < p->node)
+	a = &p->lane[k];
+	if (m.attempt <= a->heard)
+		return ERR_CLOSED;		/* it has given that one up */
+	if (a->conn && a->ours && l->o.node < p->node && !(a->up && m.heard == a->attempt))
 		return ERR_CLOSED;		/* ours stays, or is made anew */
-	if (p->lane[k].conn)			/* it has lost that one, or lets go of it */
+	if (a->conn)				/* it has lost that one, or lets go of it */
 		let_go(p, k);
 	stranger_end(s);
 	use(p, k, c, false);
+	a->heard = m.attempt;
 	if ((e = greet(p, k, &m)) < 0)
 		return e;
-	put_hello(l, c, k, p);
+	put_hello(l, c, k, p, 0);
 	lane_up(p, k);
 	return 0;
 }
@@ -420,8 +427,9 @@ connect_to(struct peer *p, int k)
 		return;
 	}
 	use(p, k, c, true);
-	a->retry_at = clock_ns() + LINK_HELLO_NS;	/* given up then */
-	put_hello(l, c, k, p);
+	a->attempt = clock_ns();
+	a->retry_at = a->attempt + LINK_HELLO_NS;	/* given up then */
+	put_hello(l, c, k, p, a->attempt);
 }
 
 /* is there something to say, and nobody to say it to? */

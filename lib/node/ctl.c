@@ -239,7 +239,7 @@ join(struct node *n)
 	struct buf procs = BUF_INIT, jobs = BUF_INIT, actors = BUF_INIT, custom = BUF_INIT;
 	struct msg_node_join m = { .name = span_str(n->name), .cpus = (uint64_t)n->lease.total.v[RES_CPU],
 	    .memory = (uint64_t)n->lease.total.v[RES_MEM], .pid = (uint64_t)getpid(), .node = n->number,
-	    .heir = n->heir && !n->joined_once };
+	    .heir = n->heir && !n->joined_once, .attempt = n->gcs ? n->gcs_at : 0 };
 
 	if (m.heir)
 		heir_lists(n, &procs, &jobs, &actors);
@@ -303,27 +303,13 @@ again_later(struct node *n)
 	node_timer(n);
 }
 
-/* Running work goes on; new jobs wait until it is back. */
+/* What the store was asked and did not answer: again, where that cannot do it twice. */
 static void
-gcs_close(struct conn *c, int e)
+ask_again(struct node *n, const char *why)
 {
-	struct node *n = c->owner;
 	struct map_iter it = MAP_ITER;
 	struct map old = n->asks;
-	char why[sizeof n->gcs_why + 64];
 
-	if (n->o.join)
-		far_closed(n, c, e);
-	if (n->o.join && e == -ECONNREFUSED)
-		far_refused(n);
-	snprintf(why, sizeof why, "%s: it may or may not have been done", n->gcs_why[0] ? n->gcs_why : "the control store went away");
-	n->gcs_why[0] = '\0';
-	n->gcs = NULL;
-	n->joined = false;
-	if (n->number == 0)
-		ev_break(n->loop, EVBREAK_ONE);	/* ctl_start waits; the loop may be about to sleep */
-	if (n->stopping)
-		return;
 	n->asks = (struct map)MAP_INIT;
 	while (map_next(&old, &it)) {
 		struct ask *a = it.val;
@@ -339,6 +325,30 @@ gcs_close(struct conn *c, int e)
 		ctl_ask_free(n, a);
 	}
 	map_release(&old);
+}
+
+/* Running work goes on; new jobs wait until it is back. */
+static void
+gcs_close(struct conn *c, int e)
+{
+	struct node *n = c->owner;
+	bool was = n->joined;
+	char why[sizeof n->gcs_why + 64];
+
+	if (n->o.join)
+		far_closed(n, c, e);
+	if (n->o.join && e == -ECONNREFUSED)
+		far_refused(n);
+	snprintf(why, sizeof why, "%s: it may or may not have been done", n->gcs_why[0] ? n->gcs_why : "the control store went away");
+	n->gcs_why[0] = '\0';
+	n->gcs = NULL;
+	n->joined = false;
+	if (n->number == 0)
+		ev_break(n->loop, EVBREAK_ONE);	/* ctl_start waits; the loop may be about to sleep */
+	if (n->stopping)
+		return;
+	if (was)			/* else it was asked nothing: what is to be asked waits in ctl_queue */
+		ask_again(n, why);
 	again_later(n);
 }
 

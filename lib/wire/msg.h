@@ -327,7 +327,8 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(B, labels, "msgpack map name -> text") \
 	F(U, store, "bytes of the object store") \
 	F(U, incarnation, "of the daemon, drawn at its start: another one is another peer for other nodes") \
-	F(U, beats, "1: it is on another machine and sends HEARTBEAT")
+	F(U, beats, "1: it is on another machine and sends HEARTBEAT") \
+	F(U, attempt, "when the connection was begun, by the node's own monotonic clock: one begun before the last that joined is refused")
 #define MSG_NODE_JOINED(F) \
 	F(U, node, "node number") \
 	F(U, epoch, "of the control store, raised at each start") \
@@ -363,7 +364,9 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, incarnation, "of the sender's link: never used again") \
 	F(U, session, "incarnation of the peer that its session is with; 0: it has none") \
 	F(U, received, "number of the last frame of that that it has") \
-	F(U, lane, "what the connection is for: 0 the session, 1 chunks of objects")
+	F(U, lane, "what the connection is for: 0 the session, 1 chunks of objects") \
+	F(U, attempt, "of who connected: when it began to, by its own monotonic clock; 0 in an answer") \
+	F(U, heard, "the last attempt of the receiver for that lane that the sender took; 0 none")
 #define MSG_PEER_ACK(F) F(U, upto, "number of a frame: all up to it have come")
 #define MSG_FAR_TASKS(F) \
 	F(U, ring, "number of the ring, as the receiver knows it: from its lease, or its actor's") \
