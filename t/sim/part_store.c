@@ -399,7 +399,8 @@ connect_now(struct sim *s, void *arg, uint64_t k)
 		if (numbers_add(&actors, n->own[i].number) < 0)
 			abort();
 	numbers_sort(&actors);
-	SAY(s, n, node_join, .name = span_text("sim"), .node = n->number, .actors = span_of(actors.data, actors.len), .beats = 1);
+	SAY(s, n, node_join, .name = span_text("sim"), .node = n->number, .actors = span_of(actors.data, actors.len), .beats = 1,
+	    .attempt = sim_clock(s, n->m));
 	n->join_beat = alive_beat(&n->alive, sim_clock(s, n->m));
 	buf_release(&actors);
 }
