@@ -30,6 +30,7 @@ PATH=$tree/bin:$PATH
 export PATH
 node() { ROTA_ADDRESS=local rstat nodes -o "$1" 'address~^unix:' 2>/dev/null; }
 store() { pid=$(cat "$state/rgcs.pid" 2>/dev/null) && grep -qs '^Name:.rgcs$' "/proc/$pid/status" && ! grep -qs '^State:.Z' "/proc/$pid/status"; }
+whole() { (cd "$tree" && sha256sum -c complete) >/dev/null 2>&1; }	# as it was sent
 end_store() { store && kill "$pid" && while store; do sleep 0.02; done; }
 ]]
 
@@ -41,7 +42,7 @@ echo "arch $(uname -m)"
 echo "glibc $(getconf GNU_LIBC_VERSION 2>/dev/null | sed 's/.* //')"
 echo "host $(uname -n)"
 echo "home $HOME"
-if [ -x "$tree/bin/rlet" ] && { [ "$tree" != "$data/$build" ] || [ -e "$tree/complete" ]; }; then echo "tree $tree"; fi
+if [ -x "$tree/bin/rlet" ] && { [ "$tree" != "$data/$build" ] || whole; }; then echo "tree $tree"; fi
 d=$data; while [ ! -d "$d" ]; do d=${d%/*}; [ -n "$d" ] || d=/; done
 echo "free $(df -Pk "$d" 2>/dev/null | awk 'NR == 2 { print $4 }')"
 echo "cluster $(cat "$state/cluster" 2>/dev/null)"
@@ -50,13 +51,14 @@ echo "cluster $(cat "$state/cluster" 2>/dev/null)"
 true
 ]]
 
--- the archive is the rest of the input; a tree is whole when it has its name
+-- the archive is the rest of the input; a tree has its name once it is whole.  What runs from a damaged one goes on
 local unpack = [[
 mkdir -p "$data" || exit 1
 new=$data/.$build.$$
-trap 'rm -rf "$new"' EXIT
-mkdir "$new" && tar -xzf - -C "$new" && : >"$new/complete" || fail "cannot unpack into '$data'"
-[ -e "$tree/complete" ] || { rm -rf "$tree"; mv "$new" "$tree"; } || exit 1
+trap 'rm -rf "$new" "$new.sums"' EXIT
+mkdir "$new" && tar -xzf - -C "$new" && (cd "$new" && find . -type f -exec sha256sum {} + >"$new.sums" && mv "$new.sums" complete) ||
+	fail "cannot unpack into '$data'"
+whole || { rm -rf "$tree"; mv "$new" "$tree"; } || exit 1
 "$tree/bin/rlet" -V >/dev/null || fail "the programs do not run there"
 ]]
 
