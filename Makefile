@@ -5,6 +5,7 @@
 # make fuzz            searches for faults of decoders: T=NAME MIN=10 (clang); without T the list of them
 # make sim             SEEDS=10000 [FIRST=1]: many machines simulated; SEED=N TRACE=1 replays one; make sim-scale: what decisions cost
 # make soak            MIN=30: mixed load with kills; fails if memory, descriptors, arena or processes grow
+# make chaos           MINUTES=10 [SEED=N]: six hosts under load, and anything killed, cut off and slowed (needs root)
 # make bench           a table of speeds; PEERS=1 measures the peers beside us
 # make install         PREFIX=/usr/local DESTDIR=; make uninstall
 # make deps lint clean
@@ -68,7 +69,7 @@ TESTS += $(FUZZC:%.c=$(O)/%.t)
 endif
 
 # Goals for users do their own set-up; the others only say what is missing.
-READY := $(if $(filter deps demo check check-long tsan bench soak,$(MAKECMDGOALS)),deps,have)
+READY := $(if $(filter deps demo check check-long tsan bench soak chaos,$(MAKECMDGOALS)),deps,have)
 
 all: $(PROGRAMS:%=$(O)/bin/%) $(LIBEXEC:%=$(O)/libexec/rota/%) $(MODULE) $(CAPI:%=$(O)/%) $(O)/env
 	@if command -v nvcc >/dev/null; then echo 'cuda: found; no part of this release uses it'; \
@@ -135,6 +136,8 @@ sim-scale: $(O)/t/sim/sim
 
 soak: deps all
 	@. $(HERE)/env && t/soak/run $(or $(MIN),30)
+chaos: deps all
+	@. $(HERE)/env && O="$(HERE)" SEED=$(SEED) LOAD=$(LOAD) t/chaos/run $(or $(MINUTES),10)
 
 # The explorer brings atomics of its own, and stacks that no sanitizer can follow; -O1 leaves the least rubbish on them.
 $(O)/t/model/%.o: override CPPFLAGS := -It/model/include $(CPPFLAGS)
@@ -283,5 +286,5 @@ uninstall:
 		lib/pkgconfig share/doc/rota/examples share/doc/rota share/rota; do rmdir "$$d" 2>/dev/null || :; done
 clean:
 	rm -rf $(O)
-.PHONY: all check check-long tsan tsan-check demo bench fuzz sim sim-scale soak deps have lint install uninstall clean
+.PHONY: all check check-long tsan tsan-check demo bench fuzz sim sim-scale soak chaos deps have lint install uninstall clean
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
