@@ -24,7 +24,7 @@
 #include "os/sig.h"
 #include "keeper.h"
 
-enum { OPT_READY = 256, OPT_SOCKET, OPT_OWN, OPT_STORE, OPT_DETACHED, OPT_THRESHOLD, OPT_INTERVAL, OPT_JOIN, OPT_KEY, OPT_LISTEN, OPT_LABEL, RESOURCES = 13 };
+enum { OPT_READY = 256, OPT_SOCKET, OPT_OWN, OPT_STORE, OPT_DETACHED, OPT_THRESHOLD, OPT_INTERVAL, OPT_JOIN, OPT_KEY, OPT_LISTEN, OPT_LABEL, OPT_NAME, RESOURCES = 13 };
 
 static const char help[] =
 "usage: rlet -p [options]    a node that ends with its last client\n"
@@ -34,6 +34,7 @@ static const char help[] =
 "  --listen HOST[:PORT]  -l: where nodes of other machines reach this one\n"
 "  --key FILE       with --join and --listen: the cluster's key (ROTA_KEY)\n"
 "  --label NAME=VALUE  for tasks to choose nodes by; repeatable\n"
+"  --name NAME      the node's name (the host's)\n"
 "  --store SIZE     size of the object store (30 % of memory)\n"
 "  --memory-threshold PERCENT   above it a worker is stopped (95; 0: never)\n"
 "  --memory-interval TIME       between looks while it is near (50ms)\n"
@@ -59,6 +60,7 @@ static const struct opt opts[] = {
 	{ OPT_LISTEN, "listen", "HOST:PORT", "where nodes of other machines reach this one" },
 	{ OPT_KEY, "key", "FILE", "the cluster's key" },
 	{ OPT_LABEL, "label", "NAME=VALUE", "for tasks to choose nodes by" },
+	{ OPT_NAME, "name", "NAME", "the node's name" },
 	{ OPT_STORE, "store", "SIZE", "size of the object store" },
 	{ OPT_THRESHOLD, "memory-threshold", "PERCENT", "stop a worker above this; 0: never" },
 	{ OPT_INTERVAL, "memory-interval", "TIME", "look so often then" },
@@ -179,6 +181,7 @@ main(int argc, char *argv[])
 				die(2, 0, "at most %u labels", LABELS_MAX);
 			label[nlabel++] = o.arg;
 			break;
+		case OPT_NAME: no.name = o.arg; break;
 		case OPT_STORE: if (num_size(o.arg, &no.store) < 0) opt_bad("--store", o.arg, "a size"); break;
 		case OPT_THRESHOLD:
 			if (num_uint(o.arg, &no.threshold) < 0 || no.threshold > 100)

@@ -45,17 +45,17 @@ is_there(struct where *w, const struct cluster_row *r, struct lease_core *names)
 	return e;
 }
 
-static void
-is_loaded(struct where *w, const struct cluster_row *r, struct lease_core *names)
+void
+where_row_load(struct where *w, uint32_t node, struct span load, struct lease_core *names)
 {
 	struct node_load l;
 	struct res free, waiting;
 
-	if (r->number == w->local || r->load.len == 0 || node_load_get(&l, span_of(r->load.data, r->load.len)) < 0)
+	if (node == w->local || load.n == 0 || node_load_get(&l, load) < 0)
 		return;
 	amounts(&free, l.cpus, l.gpus, l.memory, l.resources, names);
 	waiting = (struct res){ .v = { [RES_CPU] = l.waiting < INT32_MAX ? (int64_t)l.waiting * 1000 : 0 } };
-	where_load(w, r->number, l.report, &free, &waiting, false);
+	where_load(w, node, l.report, &free, &waiting, false);
 }
 
 /* those that the list has no row of */
@@ -86,7 +86,7 @@ where_follow(struct where *w, const struct cluster *c, struct where_seen *s, boo
 		if (e == 1)
 			where_gone(w, r->number);
 		else if (where_get(w, r->number))
-			is_loaded(w, r, names);
+			where_row_load(w, r->number, span_of(r->load.data, r->load.len), names);
 	}
 	s->rev = c->rev;
 	return 0;

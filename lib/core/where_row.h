@@ -22,5 +22,7 @@ struct where_seen {			/* how far a table has followed; all 0: not at all */
  * speaks of.  0, or -ENOMEM: then it goes on with the next call.
  */
 int	where_follow(struct where *w, const struct cluster *c, struct where_seen *s, bool anew, struct lease_core *names);
+/* the same of one node that says itself how loaded it is: bytes of node_load_put; older than what is known: nothing */
+void	where_row_load(struct where *w, uint32_t node, struct span load, struct lease_core *names);
 
 #endif

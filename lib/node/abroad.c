@@ -45,6 +45,10 @@ abroad_start(struct node *n, char *why, size_t nwhy)
 		return -ENOMEM;
 	a->slab = -1;
 	a->next_ring = ABROAD_RINGS;
+	where_init(&a->where, n->number);
+	a->where.name = (const char (*)[64])n->lease.name;
+	overflow_init(&a->over, &a->where);
+	guest_init(&a->guests);
 	if ((e = keys_read(&k, n->o.key, why, nwhy)) < 0)
 		return e;
 	a->tls = tls_ctx_new(&k);
@@ -94,6 +98,7 @@ abroad_stop(struct node *n)
 	map_release(&a->nodes);
 	idmap_release(&a->alias);
 	idmap_release(&a->rings);
+	abroad_turn_stop(a);
 	if (n->loop)
 		ev_async_stop(n->loop, &a->news);
 	if (a->page)
@@ -143,6 +148,8 @@ abroad_gone(struct node *n, uint32_t node, const char *text)
 		proc_gone(p, ERR_CRASHED, text);
 	}
 	abroad_lease_gone(n, node);
+	abroad_late(n, &(struct late){ .kind = LATE_GONE, .node = node });
+	abroad_turn(n);
 }
 
 void
@@ -153,6 +160,7 @@ abroad_dead(struct node *n, uint32_t node, const char *text)
 	if (n->abroad == NULL)
 		return;
 	link_gone(n->abroad->link, node);
+	where_gone(&n->abroad->where, node);
 	abroad_gone(n, node, text);
 	if ((t = map_del(&n->abroad->nodes, node)) != NULL)
 		atomic_fetch_sub(&n->np->abroad, (uint32_t)t->total.v[RES_CPU]);

@@ -52,9 +52,10 @@ ring_new(struct node *n, struct nproc *sub, struct nproc *wrk, uint64_t number, 
 	r->actor = actor;
 	r->far = far;
 	r->group = (uint32_t)g->group;
+	r->shape = g->shape;
 	r->sub = sub;
 	r->wrk = wrk;
-	if ((sub->role == ROLE_FAR || wrk->role == ROLE_FAR) && abroad_ring(r, fd[0], g) < 0) {
+	if ((sub->role == ROLE_FAR || wrk->role == ROLE_FAR) && abroad_ring(r, fd[0]) < 0) {
 		map_del(&n->rings, number);
 		goto fail;
 	}
@@ -110,6 +111,7 @@ ring_end(struct nring *r, uint32_t dead)
 		atomic_fetch_sub(&wrk->load, atomic_exchange(&r->shm->charged, 0));
 	bell_rescue(n->np, &n->np->bell[r->sub->bell]);	/* who died may have been about to wake the other */
 	bell_rescue(n->np, wrk);
+	abroad_over(r);
 	map_del(&n->rings, r->number);
 	list_del(&r->bysub);
 	list_del(&r->bywrk);
@@ -127,6 +129,7 @@ fx_grant(struct node *n, const struct lease_fx *fx)
 	struct njob *j = map_get(&n->jobs, fx->job);
 	const struct group *in;
 	struct msg_grant g;
+	bool made = false;
 
 	if (!lease_live(&n->lease, fx->lease))
 		return;			/* its process died between the decision and here */
@@ -149,7 +152,13 @@ fx_grant(struct node *n, const struct lease_fx *fx)
 		return;
 	}
 	g = (struct msg_grant){ .req = fx->req, .lease = fx->lease, .shape = fx->shape, .proc = wrk->number, .bell = wrk->bell };
-	if (sub == NULL || ring_new(n, sub, wrk, fx->lease, 0, 0, &g, &fx->need) == NULL)
+	if (sub && sub->role == ROLE_FAR)
+		made = abroad_granted(sub, wrk, fx, &g);
+	else if (sub) {
+		made = ring_new(n, sub, wrk, fx->lease, 0, 0, &g, &fx->need) != NULL;
+		abroad_here(sub, fx->shape, made);
+	}
+	if (!made)
 		grant_step(n, &(struct lease_in){ .kind = LEASE_IN_RETURN, .proc = fx->proc, .lease = fx->lease });
 }
 
@@ -191,7 +200,7 @@ fx_fail(struct node *n, const struct lease_fx *fx)
 	else if (fx->actor)
 		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_NOPLACE, .actor = fx->actor, .text = fx->text });
 	else if ((p = proc_find(n, fx->proc)) != NULL && p->role == ROLE_FAR)
-		SEND_NODE(n, p->home, far_refuse, .proc = p->home_proc, .shape = fx->shape, .text = span_str(fx->text));
+		abroad_never(p, fx->shape);
 	else if (p)
 		proc_fail(p, fx->req, ERR_INFEASIBLE, "%s", fx->text);
 }
@@ -256,6 +265,7 @@ grant_run(struct node *n)
 	}
 	o->n = 0;
 	n->granting = false;
+	abroad_turn(n);
 }
 
 void
@@ -273,9 +283,14 @@ grant_step(struct node *n, const struct lease_in *in)
 
 /* --- messages -------------------------------------------------------------------------------------------------- */
 
-/* 0; ERR_NOTFOUND for a resource that this node lacks, then its name is in *custom */
 int
 res_of(struct node *n, struct res *r, uint64_t cpus, uint64_t gpus, uint64_t memory, struct span *custom)
+{
+	return res_known(n, r, cpus, gpus, memory, custom, false);
+}
+
+int
+res_known(struct node *n, struct res *r, uint64_t cpus, uint64_t gpus, uint64_t memory, struct span *custom, bool make)
 {
 	struct mp m = mp_read(custom->p, custom->n);
 	struct mp_tok map, key, val;
@@ -297,7 +312,7 @@ res_of(struct node *n, struct res *r, uint64_t cpus, uint64_t gpus, uint64_t mem
 			return ERR_PROTO;
 		if (val.i == 0)
 			continue;
-		if ((i = lease_resource(&n->lease, (const char *)key.p, key.n, false)) < RES_CUSTOM || i >= RES_MAX) {
+		if ((i = lease_resource(&n->lease, (const char *)key.p, key.n, make)) < RES_CUSTOM || i >= RES_MAX) {
 			*custom = span_of(key.p, key.n);
 			r->v[RES_CPU] = val.i;	/* how much, for the message */
 			return ERR_NOTFOUND;
@@ -321,6 +336,8 @@ on_lease(struct nproc *p, const struct frame *f)
 		proc_fail(p, m.req, -EPERM, "a tool runs no tasks");
 		return 0;
 	}
+	if (abroad_asks(p, &m))
+		return abroad_ask(p, &m);
 	if ((e = res_of(p->n, &in.need, m.cpus, m.gpus, m.memory, &m.resources)) == ERR_NOTFOUND) {
 		if (m.wait)
 			grant_notice(p, "waiting for %g %.*s: this node has 0", (double)in.need.v[RES_CPU] / 1000,
@@ -345,9 +362,7 @@ on_lease(struct nproc *p, const struct frame *f)
 	in.priority = m.priority;
 	in.wait = m.wait != 0;
 	in.threads = m.threads < UINT16_MAX ? (unsigned)m.threads : UINT16_MAX;
-	in.wait |= abroad_feasible(p->n, &in.need);
 	grant_step(p->n, &in);
-	abroad_want(p, &m);
 	return 0;
 }
 
@@ -366,6 +381,7 @@ ring_return(struct nring *r)
 		SEND_NODE(n, wrk->home, far_close, .ring = far);
 	else
 		grant_step(n, &(struct lease_in){ .kind = LEASE_IN_RETURN, .proc = sub->number, .lease = number });
+	abroad_turn(n);
 }
 
 static int

@@ -75,6 +75,7 @@ struct nring {				/* a ring pair that we map to mark deaths in */
 	uint64_t actor;
 	uint32_t group;			/* of the actor's */
 	uint64_t far;			/* its number there, if the worker is of another node; 0 */
+	uint64_t shape;			/* of a lease: as its submitter calls it */
 };
 
 struct nproc {
@@ -211,7 +212,7 @@ struct node {
 	struct set_out set_out;
 	bool setting;			/* effects are being carried out */
 	uint64_t set_at;
-	uint64_t lease_at, actor_at, mem_at, ctl_at, kept_at, heir_at, load_at, fence_at;	/* CLOCK_MONOTONIC; 0: nothing */
+	uint64_t lease_at, actor_at, mem_at, ctl_at, kept_at, heir_at, load_at, fence_at, abroad_at;	/* CLOCK_MONOTONIC; 0: nothing */
 	bool granting, acting;		/* effects are being carried out */
 
 	struct conn *zygote;		/* worker.c */
@@ -406,11 +407,24 @@ int	abroad_proc_gone(struct node *n, uint32_t node, struct span body);	/* FAR_GO
 void	abroad_route(struct nproc *from, struct nproc *to, const struct msg_route *m);	/* to is an alias */
 int	abroad_routed(struct node *n, uint32_t node, struct span body);	/* FAR_ROUTE */
 /* abroad_lease.c: leases there, for processes here, and the other way */
-int	abroad_ring(struct nring *r, int shm, const struct msg_grant *g);	/* one end is an alias: the link is told */
+int	abroad_ring(struct nring *r, int shm);	/* one end is an alias: the link is told */
 void	abroad_ring_end(struct nring *r);
-void	abroad_want(struct nproc *p, const struct msg_lease *m);	/* after LEASE: what this node cannot give is asked of others */
-bool	abroad_feasible(const struct node *n, const struct res *need);	/* some other node could ever */
 void	abroad_lease_gone(struct node *n, uint32_t node);
+/*
+ * abroad_turn.c, abroad_ask.c, abroad_guest.c: which node grants what (core/overflow.h, core/guest.h).  Where there is no
+ * n->abroad these do nothing.
+ */
+bool	abroad_asks(const struct nproc *p, const struct msg_lease *m);	/* it is for abroad_ask, not for the lease core alone */
+int	abroad_ask(struct nproc *p, const struct msg_lease *m);		/* LEASE */
+void	abroad_here(struct nproc *p, uint64_t shape, bool made);	/* the lease core granted one to this process of ours; made: it has it */
+/* it granted one to an alias: false: nobody waits for it, or there can be no ring */
+bool	abroad_granted(struct nproc *sub, struct nproc *wrk, const struct lease_fx *fx, const struct msg_grant *g);
+void	abroad_never(struct nproc *p, uint64_t shape);	/* it refused one to an alias */
+void	abroad_over(const struct nring *r);	/* a lease is over; taken in with the next turn, after the lease core */
+void	abroad_exit(struct nproc *p);		/* a process is; the same */
+void	abroad_table(struct node *n, bool anew);	/* the list of nodes has changed */
+void	abroad_turn(struct node *n);		/* what was put off is taken in, what was decided is carried out */
+void	abroad_tick(struct node *n);
 int	abroad_frame(struct node *n, uint32_t node, uint16_t type, struct span body);
 
 /* worker.c */
@@ -434,7 +448,9 @@ struct nring *ring_new(struct node *n, struct nproc *sub, struct nproc *wrk, uin
 	    const struct msg_grant *g, const struct res *need);
 void	ring_return(struct nring *r);		/* its submitter gives the lease back */
 void	ring_end(struct nring *r, uint32_t dead);
+/* 0, ERR_PROTO, or ERR_NOTFOUND: custom is then the name of a resource that is not known here, r's CPUs how much of it */
 int	res_of(struct node *n, struct res *r, uint64_t cpus, uint64_t gpus, uint64_t memory, struct span *custom);
+int	res_known(struct node *n, struct res *r, uint64_t cpus, uint64_t gpus, uint64_t memory, struct span *custom, bool make);
 
 /* actors.c */
 void	actors_step(struct node *n, const struct actor_in *in);
@@ -465,6 +481,7 @@ void	nodes_joined(struct node *n);
 void	nodes_alone(struct node *n, const struct msg_node_join *m);	/* the same with the store inside */
 int	nodes_frame(struct node *n, const struct frame *f);	/* NODES */
 void	nodes_news(struct node *n);		/* abroad.c hears what is new of the others */
+void	nodes_load(struct node *n, struct buf *b);	/* how loaded we are now, as NODE_LOAD has it; nothing: no memory */
 void	nodes_turn(struct node *n);		/* at the end of each turn: our load may have changed */
 void	nodes_tick(struct node *n);
 void	nodes_stop(struct node *n);

@@ -64,7 +64,7 @@ void
 node_timer(struct node *n)
 {
 	const uint64_t at[] = { n->lease_at, n->actor_at, n->mem_at, n->ctl_at, n->kept_at, n->group_at, n->set_at, n->heir_at, n->load_at,
-	    n->fence_at };
+	    n->fence_at, n->abroad_at };
 	uint64_t first = 0, now;
 
 	for (size_t i = 0; i < sizeof at / sizeof *at; i++)
@@ -116,6 +116,8 @@ on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 		nodes_tick(n);
 	if (n->fence_at && n->fence_at <= now)
 		fence_tick(n);
+	if (n->abroad_at && n->abroad_at <= now)
+		abroad_tick(n);
 	if (n->heir_at && n->heir_at <= now)
 		heir_tick(n);
 	node_timer(n);
@@ -359,7 +361,9 @@ start(struct node *n, char *why, size_t nwhy)
 		return -errno;
 	if ((e = zygote_start(n, why, nwhy)) < 0 || (e = set_resources(n, why, nwhy)) < 0)
 		return e;		/* the zygote warms up while we go on */
-	if (gethostname(n->name, sizeof n->name - 1) < 0 || n->name[0] == '\0')
+	if (n->o.name)
+		snprintf(n->name, sizeof n->name, "%s", n->o.name);
+	else if (gethostname(n->name, sizeof n->name - 1) < 0 || n->name[0] == '\0')
 		strcpy(n->name, "localhost");
 	if ((e = take_name(n, why, nwhy)) == 0)
 		logs_sweep(n->dir);

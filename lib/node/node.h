@@ -41,6 +41,7 @@ struct node_opts {
 	const char *join;		/* lasting: HOST[:PORT] of the cluster's control store; NULL: this machine's own */
 	const char *key;		/* file of the cluster's keys, with join or listen */
 	const char *listen;		/* lasting: HOST:PORT where other nodes connect to; NULL: nowhere */
+	const char *name;		/* of the node; NULL: the host's */
 	const char *const *labels;	/* "NAME=VALUE", NULL-ended, or NULL */
 	bool again;			/* with join: it was here before and has been given up: tries until it is let in */
 	pid_t own;			/* ephemeral: ends with this process; 0: with its last client */

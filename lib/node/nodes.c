@@ -103,7 +103,7 @@ static void
 address(struct node *n)
 {
 	struct nodes_self *s = &n->self;
-	char local[TCP_NAME], *colon;
+	char local[TCP_NAME], own[TCP_HOST] = "localhost", *colon;
 	const char *host = s->listen.host;
 
 	s->addr[0] = '\0';
@@ -117,7 +117,8 @@ address(struct node *n)
 		snprintf(s->addr, sizeof s->addr, "%s:%s", local, s->listen.port);
 		return;
 	}
-	host = *host ? host : n->name;
+	if (*host == '\0' && gethostname(own, sizeof own - 1) == 0)
+		host = own;
 	snprintf(s->addr, sizeof s->addr, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, s->listen.port);
 }
 
@@ -186,18 +187,38 @@ amount(const struct nodes_load *l, unsigned r)	/* woken workers may overshoot */
 	return l->free.v[r] > 0 ? (uint64_t)l->free.v[r] : 0;
 }
 
+static int
+put_load(struct node *n, const struct nodes_load *l, struct buf *b)
+{
+	struct buf custom = BUF_INIT;
+	int e;
+
+	put_custom(n, &l->free, &custom);
+	e = node_load_put(b, &(struct node_load){ .resources = span_buf(&custom), .cpus = amount(l, RES_CPU),
+	    .gpus = amount(l, RES_GPU), .memory = amount(l, RES_MEM), .store = l->store, .waiting = l->waiting,
+	    .workers = l->workers, .drivers = l->drivers, .report = ++n->self.reports });
+	buf_release(&custom);
+	return e;
+}
+
 static void
 tell(struct node *n, const struct nodes_load *l)
 {
-	struct buf b = BUF_INIT, custom = BUF_INIT;
+	struct buf b = BUF_INIT;
 
-	put_custom(n, &l->free, &custom);
-	if (node_load_put(&b, &(struct node_load){ .resources = span_buf(&custom), .cpus = amount(l, RES_CPU),
-	    .gpus = amount(l, RES_GPU), .memory = amount(l, RES_MEM), .store = l->store, .waiting = l->waiting,
-	    .workers = l->workers, .drivers = l->drivers, .report = ++n->self.reports }) == 0)
+	if (put_load(n, l, &b) == 0)
 		CTL(n, node_load, .load = span_buf(&b));
 	buf_release(&b);
-	buf_release(&custom);
+}
+
+void
+nodes_load(struct node *n, struct buf *b)
+{
+	struct nodes_load l;
+
+	look(n, &l);
+	if (put_load(n, &l, b) < 0)
+		b->len = 0;
 }
 
 void
@@ -283,15 +304,14 @@ lives(const struct node *n, uint32_t node, char why[NODE_MESSAGE])
 	return w.dead.n == 0;
 }
 
-void
-nodes_news(struct node *n)
+/* who is there, or not any more */
+static void
+follow(struct node *n)
 {
 	const struct cluster_row *r = NULL;
 	struct map_iter it = MAP_ITER;
 	char why[NODE_MESSAGE];
 
-	if (n->abroad == NULL || (n->nodes.what_rev <= n->self.seen && !n->self.anew))
-		return;
 	while (map_next(&n->abroad->nodes, &it))
 		if (!lives(n, (uint32_t)it.key, why))
 			abroad_dead(n, (uint32_t)it.key, why);
@@ -299,7 +319,19 @@ nodes_news(struct node *n)
 		if (r->what_rev > n->self.seen || n->self.anew)
 			is_there(n, r);
 	n->self.seen = n->nodes.rev;
+}
+
+void
+nodes_news(struct node *n)
+{
+	bool anew = n->self.anew;
+
+	if (n->abroad == NULL)
+		return;
+	if (n->nodes.what_rev > n->self.seen || anew)
+		follow(n);
 	n->self.anew = false;
+	abroad_table(n, anew);
 }
 
 /* One that is told anew comes in pieces, and what was known holds until it is whole. */

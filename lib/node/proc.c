@@ -220,6 +220,7 @@ proc_lost(struct nproc *p)
 		n->drivers -= p->role == ROLE_DRIVER;
 		node_idle(n);
 	}
+	abroad_exit(p);
 	grant_step(n, &(struct lease_in){ .kind = LEASE_IN_GONE, .proc = p->number });
 	kv_gone(p);
 	if (p->job && (p->role == ROLE_DRIVER || (p->role == ROLE_FAR && p->job->driver == p->number)))

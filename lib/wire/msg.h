@@ -390,28 +390,35 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, driver, "process number of its driver, at the sender's node") \
 	F(S, dir, "its directory") \
 	F(B, env, "its environment: NAME=VALUE, NUL between")
-#define MSG_FAR_LEASE(F) \
+#define MSG_FAR_ASK(F) \
+	F(U, ask, "number of the sender's counting, repeated in the answers") \
 	F(U, proc, "process number of the submitter, at the sender's node") \
 	F(U, job, "its job") \
 	F(U, shape, "as in LEASE") \
+	F(U, n, "so many leases of this shape are asked for, beyond those that were answered") \
+	F(U, patient, "1: they are waited for; 0: what is not granted at once is refused") \
 	F(U, cpus, "as in LEASE") \
 	F(U, gpus, "as in LEASE") \
 	F(U, memory, "as in LEASE") \
 	F(B, resources, "as in LEASE") \
 	F(I, priority, "as in LEASE") \
-	F(U, want, "leases of this shape wanted in all of this node; 0: no more") \
 	F(U, threads, "as in LEASE")
-#define MSG_FAR_GRANT(F) \
-	F(U, proc, "as in FAR_LEASE") \
-	F(U, shape, "as in FAR_LEASE") \
-	F(U, ring, "number of the ring, as FAR_TASKS is to call it") \
-	F(U, worker, "process number of the worker, at the sender's node")
-#define MSG_FAR_REFUSE(F) \
-	F(U, proc, "as in FAR_LEASE") \
-	F(U, shape, "as in FAR_LEASE") \
-	F(S, text, "why it can never be")
+#define MSG_FAR_UNASK(F) \
+	F(U, ask, "of a FAR_ASK") \
+	F(U, proc, "as in FAR_ASK") \
+	F(U, n, "so many of it that are not answered yet are not wanted any more")
+#define MSG_FAR_ANSWER(F) \
+	F(U, ask, "of a FAR_ASK; each lease of it is answered once") \
+	F(U, proc, "as in FAR_ASK") \
+	F(U, shape, "as in FAR_ASK") \
+	F(U, granted, "1: a lease; 0") \
+	F(U, refused, "so many it will not get") \
+	F(U, dropped, "so many it has asked back") \
+	F(U, ring, "granted: number of the ring, as FAR_TASKS is to call it") \
+	F(U, worker, "granted: process number of the worker, at the sender's node") \
+	F(B, load, "how loaded the sender is now, as in NODE_LOAD")
 #define MSG_FAR_CLOSE(F) \
-	F(U, ring, "of a FAR_GRANT: it is given back, or taken away") \
+	F(U, ring, "of a FAR_ANSWER: it is given back, or taken away") \
 	F(U, mine, "1: the sender has the worker")
 #define MSG_FAR_GONE(F) \
 	F(U, proc, "process of the sender's node that is gone") \
@@ -419,7 +426,7 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(S, text, "as in DEAD") \
 	F(U, charged, "as in DEAD")
 #define MSG_FAR_KILL(F) \
-	F(U, ring, "of a FAR_GRANT whose worker is to be killed") \
+	F(U, ring, "of a FAR_ANSWER whose worker is to be killed") \
 	F(U, task, "as in KILL")
 #define MSG_FAR_ROUTE(F) \
 	F(U, proc, "process of the receiver's node that it is for") \
@@ -708,9 +715,9 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(FAR_FN, far_fn, 184, 0, "n>n") \
 	X(FAR_RING, far_ring, 185, 0, "n>n") \
 	X(FAR_JOB, far_job, 186, 0, "n>n") \
-	X(FAR_LEASE, far_lease, 187, 0, "n>n") \
-	X(FAR_GRANT, far_grant, 188, 0, "n>n") \
-	X(FAR_REFUSE, far_refuse, 189, 0, "n>n") \
+	X(FAR_ASK, far_ask, 187, 0, "n>n") \
+	X(FAR_ANSWER, far_answer, 188, 0, "n>n") \
+	X(FAR_UNASK, far_unask, 189, 0, "n>n") \
 	X(FAR_CLOSE, far_close, 190, 0, "n>n") \
 	X(FAR_GONE, far_gone, 191, 0, "n>n") \
 	X(FAR_KILL, far_kill, 192, 0, "n>n") \

@@ -1,0 +1,66 @@
+#!/bin/sh
+# where_far.t - which of several nodes runs what: resources that only some have, nodes that come later, what can never be
+. "${0%/*}/lib.sh"
+umask 077
+key=$TMP/lab.key pids=''
+trap 'kill $pids 2>/dev/null; wait; rm -rf "$TMP"' EXIT
+
+at() {			# at DIR CMD...: with the directories of that machine
+	d=$TMP/$1; shift
+	ROTA_DIR=$d/run XDG_STATE_HOME=$d/state ROTA_ADDRESS=local "$@"
+}
+start() {		# start DIR DAEMON...: until it is ready; $line is what it wrote then, its stderr is DIR/err
+	dir=$1; shift
+	mkdir -p "$TMP/$dir/run"
+	rm -f "$TMP/ready"; mkfifo "$TMP/ready"
+	ROTA_DIR=$TMP/$dir/run XDG_STATE_HOME=$TMP/$dir/state "$@" --ready-fd 3 3>"$TMP/ready" 2>>"$TMP/$dir/err" &
+	pid=$!; pids="$pids $pid"
+	read -r line <"$TMP/ready"
+}
+knows() {		# knows DIR N: it lists so many nodes
+	for _ in $(seq 200); do
+		[ "$(at "$1" rstat nodes -o state state=alive 2>"$TMP/o" | wc -l)" -eq "$2" ] && return
+		sleep 0.05
+	done
+	at "$1" rstat nodes; return 1
+}
+lua() {			# lua TEXT: on node a, with where(opts), the name of the node where such a task ran
+	at a timeout 60 rlua -e '
+		local rota = require "rota"
+		function where(opts)
+			return rota.get(rota.task(function() return rota.context().node end):with(opts)())
+		end
+		'"$1" 2>"$TMP/lua.err"
+}
+fails() {		# fails TEXT LUA: it raises an error with that text
+	lua "print(select(2, pcall(function() $2 end)))" >"$TMP/got" || { cat "$TMP/lua.err"; return 1; }
+	grep -qF -- "$1" "$TMP/got" || { cat "$TMP/got"; return 1; }
+}
+node="rlet -l --store 64M --key $key --listen 127.0.0.1:0"
+check 'rgcs' start g rgcs --listen 127.0.0.1:0 --key "$key" --dead-after 60s
+lab=$line
+check 'a, with two CPUs' start a $node --name a -c 2 --join "$lab"
+check 'b, with tapes' start b $node --name b -c 2 -R tape=2 --join "$lab"
+check 'a knows b' knows a 2
+check 'what only another node has is done there' prints 'a b' lua 'print(where{} .. " " .. where{resources={tape=1}})'
+check 'what no node has fails at once' fails 'needs 3 tape; the largest of 2 nodes has 2' 'where{resources={tape=3}}'
+check 'nor can there be what nobody knows' fails 'needs 1 disk; no node has any' 'where{resources={disk=1}}'
+later() {		# a node that comes later is asked
+	rm -f "$TMP/up"; mkfifo "$TMP/up"
+	UP=$TMP/up lua '
+		local ref = rota.task(function() return 7 end):with{resources={disk=1}, wait=true}()
+		local f = io.open(os.getenv "UP", "w") f:write "go\n" f:close()
+		print(rota.get(ref))' >"$TMP/later" &
+	job=$!
+	read -r _ <"$TMP/up"
+	start c $node --name c -c 1 -R disk=1 --join "$lab" && wait "$job" && prints 7 cat "$TMP/later" && return
+	cat "$TMP/lua.err"; return 1
+}
+check 'what waits for a node is done by the one that comes' later
+check 'two nodes full at once' prints 'ok' lua '
+	local meet = rota.task(function() rota.sleep(0.3) return rota.context().node end)
+	local refs, seen, n = {}, {}, 0
+	for i = 1, 4 do refs[i] = meet() end
+	for _, v in ipairs(rota.get(refs)) do if not seen[v] then seen[v] = true n = n + 1 end end
+	print(n >= 2 and "ok" or n)'
+done_testing
