@@ -32,6 +32,17 @@ check 'one with four' start b $node -c 4 --join "$lab"
 check 'it knows the other one' knows a 2
 tasks() { at a timeout 60 rlua "${0%/*}/abroad/tasks.lua" >"$TMP/tasks" 2>&1 || { grep -v '^ok' "$TMP/tasks"; return 1; }; }
 check 'its tasks run there' tasks
+objects() { at a timeout 60 rlua "${0%/*}/abroad/objects.lua" >"$TMP/objects" 2>&1 || { grep -v '^ok' "$TMP/objects"; return 1; }; }
+check 'values that are too large for a message' objects
+empty() {		# nothing of them stays
+	for _ in $(seq 100); do
+		at a rstat objects -o id,size >"$TMP/left.a" 2>&1; at b rstat objects -o id,size >"$TMP/left.b" 2>&1
+		[ -s "$TMP/left.a" ] || [ -s "$TMP/left.b" ] || return 0
+		sleep 0.05
+	done
+	cat "$TMP/left.a" "$TMP/left.b"; return 1
+}
+check 'and nothing of them stays' empty
 lost() {		# the other node ends while work is under way: another one does it
 	rm -f "$TMP/up"; mkfifo "$TMP/up"
 	UP=$TMP/up at a timeout 60 rlua -e '

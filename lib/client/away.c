@@ -49,6 +49,15 @@ away_known_l(struct client *c, uint64_t seq, uint32_t slot)
 	return slot == 0 || (seq & ID_RET_MAX) == ID_RET_MAX || find_l(c, seq, slot) != NULL;
 }
 
+static struct rec_where
+where(const struct rec *r)
+{
+	struct rec_where w;
+
+	memcpy(&w, r->inl, sizeof w);
+	return w;
+}
+
 static bool
 may_move(const struct rec *r, uint64_t off)
 {
@@ -60,6 +69,13 @@ may_move(const struct rec *r, uint64_t off)
 	return r->kind == REC_AWAY || (w.off == off && r->link == 0 && !(r->flags & REC_REFS));
 }
 
+/* another node is to have it, wherever it lies: who looks at it here goes on doing so */
+static bool
+may_leave_l(struct client *c, struct rec *r)
+{
+	return r->state == REC_READY && r->kind == REC_ARENA && !(r->flags & REC_REFS) && view_pin_l(c, r) == 0;
+}
+
 void
 away_asked_l(struct client *c, const struct msg_evict *m)
 {
@@ -68,8 +84,14 @@ away_asked_l(struct client *c, const struct msg_evict *m)
 	for (size_t i = 0; i + 20 <= m->objects.n; i += 20) {
 		const unsigned char *p = m->objects.p + i;
 		struct rec *r = find_l(c, le_get64(p), le_get32(p + 16));
+		unsigned char at[16];
 
-		if (r && may_move(r, le_get64(p + 8))) {
+		if (r && le_get64(p + 8) == 0 && may_leave_l(c, r)) {
+			memcpy(at, p, 8);
+			le_put64(at + 8, where(r).off);
+			if (buf_add(&yes, at, sizeof at) == 0)
+				r->kind = REC_AWAY;
+		} else if (r && le_get64(p + 8) && may_move(r, le_get64(p + 8))) {
 			if (buf_add(&yes, p, 16) == 0)
 				r->kind = REC_AWAY;
 		} else {
@@ -82,15 +104,6 @@ away_asked_l(struct client *c, const struct msg_evict *m)
 }
 
 /* --- looking ---------------------------------------------------------------------------------------------------- */
-
-static struct rec_where
-where(const struct rec *r)
-{
-	struct rec_where w;
-
-	memcpy(&w, r->inl, sizeof w);
-	return w;
-}
 
 static int
 pin_l(struct client *c, struct rec *r)

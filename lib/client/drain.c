@@ -92,6 +92,14 @@ outcome_l(struct client *c, struct lease *l, struct rec *r, const struct done *d
 		r->link = 0;
 		r->nvals = d->nvals;
 		break;
+	case DONE_AWAY:
+		memcpy(&w, p, sizeof w);
+		w = (struct rec_where){ .size = w.size };
+		memcpy(r->inl, &w, sizeof w);
+		r->kind = REC_AWAY;
+		r->link = 0;
+		r->nvals = d->nvals;
+		break;
 	default:
 		return ERR_PROTO;
 	}

@@ -10,12 +10,12 @@
 #include "base/idmap.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "core/feed.h"
-#include "core/pull.h"
+#include "core/transfer.h"
 #include "link/link.h"
 #include "loop/conn.h"
 #include "loop/listener.h"
 #include "ring/slab.h"
+#include "store/arena_fill.h"
 #include "wire/msg.h"
 
 enum {
@@ -59,6 +59,7 @@ struct work {				/* a ring whose submitter is here: we are in the worker's place
 	unsigned inflight;		/* claimed, and not known to have ended */
 	uint32_t est;			/* mean run time in ns; 0 not known */
 	uint32_t block[RING_DONES];	/* of our slab, that a completion names */
+	struct map lent;		/* slot -> struct id *: arguments in the arena, of tasks under way */
 	struct done *pend;		/* completions that found the ring full */
 	size_t npend, cappend;
 };
@@ -67,6 +68,16 @@ struct far_fn {				/* a function of a submitter of another node */
 	uint32_t unit, code;		/* of its header block, and of its bytes */
 	size_t len;
 	uint8_t flags;
+};
+
+struct args {				/* a task that has come, and waits for its arguments or for those of one before it */
+	struct submit *s;
+	struct list link;		/* in s->held; empty once it is before the worker */
+	struct id id;			/* of the object that they are; none */
+	struct buf task;		/* packed */
+	bool here;
+	uint64_t off;
+	uint32_t gen;
 };
 
 struct submit {				/* a ring whose worker is here: we are in the submitter's place */
@@ -79,6 +90,8 @@ struct submit {				/* a ring whose worker is here: we are in the submitter's pla
 	struct bell *bell;
 	uint32_t unit[RING_WORDS];	/* records of what lies before the worker; rec.count is its place here, rec.link the slot there */
 	unsigned n;
+	struct list held;		/* struct args: tasks that follow those, in order */
+	struct map args;		/* unit -> struct args *: of records whose arguments were fetched */
 	unsigned want, blocked;		/* as the other side was told */
 	struct buf out;			/* packed completions, to be sent */
 	struct buf frees;		/* u32: orders to free that found no room in the ring */
@@ -113,13 +126,12 @@ struct link {
 	struct bell *bell;
 	struct map works, submits;	/* number here -> */
 	struct idmap fns;		/* (node, process there, serial) -> struct far_fn * */
-	struct pull_core pull;
-	struct pull_out pull_out;
-	struct feed feed;
-	struct feed_out feed_out;
-	uint64_t pull_at, feed_at;
-	struct idmap rooms, opened;	/* id -> struct room *: being received; to be read for others */
-	bool pulling, feeding;		/* effects are being carried out */
+	struct transfer transfer;
+	struct transfer_out moving;	/* effects that are being carried out */
+	bool in_step;
+	_Atomic uint32_t stamps;
+	struct idmap rooms, opened, lent;	/* id -> struct room *: being received; open for others; arguments of tasks that are elsewhere */
+	struct idmap args;		/* id -> struct args *: of tasks that came, or are to come, before workers here */
 };
 
 /* link.c */
@@ -140,6 +152,7 @@ bool	submit_look(struct submit *s);
 int	submit_tasks(struct peer *p, const struct frame *f);
 int	submit_fn(struct peer *p, const struct frame *f);
 void	submit_free(struct submit *s);
+bool	submit_args(struct link *l, struct id id, uint64_t off, uint32_t gen, int code, const char *text);	/* link_here */
 void	submit_last(struct submit *s);
 void	fn_free(struct link *l, struct far_fn *fn);
 /* bulk.c */
@@ -151,8 +164,12 @@ void	bulk_broken(struct peer *p);
 void	bulk_over(struct peer *p);		/* it is another one, or gone */
 void	bulk_pump(struct peer *p);		/* its connection took something */
 uint64_t bulk_tick(struct link *l, uint64_t now);	/* when to come again; 0: no need */
-int	bulk_source(struct peer *p, const struct frame *f);	/* PULL_SOURCE */
-int	bulk_drop(struct peer *p, const struct frame *f);	/* PLACE_DROP, which the node gets too */
+int	bulk_made(struct link *l, const struct obj_view *v);	/* a value that was made here for a submitter elsewhere: 0 or an error */
+int	bulk_lend(struct link *l, const struct obj_view *v, struct form *f);	/* arguments of a task that goes elsewhere: f is filled in */
+void	bulk_lent_back(struct link *l, struct id id);	/* if it was lent: nobody reads it any more when this returns */
+int	bulk_want(struct link *l, struct id id, uint64_t bytes, enum pull_priority priority);
+void	bulk_unwant(struct link *l, struct id id);
+int	bulk_word(struct peer *p, const struct frame *f);	/* PULL_, PLACE_ */
 /* peer.c */
 int	peer_put(struct peer *p, int e, struct buf *frame);	/* e: what msg_put said; frame: emptied; to be pumped */
 void	peer_accept(struct listener *listen, int fd, pid_t pid);

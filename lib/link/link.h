@@ -22,12 +22,13 @@
 #include "base/id.h"
 #include "base/span.h"
 #include "core/form.h"
-#include "core/pull.h"
 #include "core/session.h"
+#include "core/transfer.h"
 #include "ring/bell.h"
 #include "ring/ring.h"
 
 struct arena;
+struct arena_fill;
 struct link;
 struct tls_ctx;
 
@@ -48,24 +49,16 @@ struct link_opts {
 enum link_news_kind {
 	LINK_FRAME,			/* of node: type, body */
 	LINK_OVER,			/* all that was under way with node has failed: it is another incarnation, or gone */
-	LINK_OBJECT,			/* body: struct link_object, unaligned */
+	LINK_OBJECT,			/* body: struct transfer_fx, unaligned: what is to be done about an object (core/transfer.h) */
+	LINK_MADE,			/* body: struct link_made, unaligned: a worker here made it for a submitter there, who was told; its place is the node's to choose */
+	LINK_USED,			/* body: struct id, unaligned: arguments that were fetched, see link_here, are needed no more */
 };
 
-struct link_object {			/* what is to be done about an object */
-	enum link_object_kind {
-		LINK_RESERVE,		/* id, form, ticket: room for it, for link_reserved */
-		LINK_UNRESERVE,		/* id, ticket: it is not needed any more */
-		LINK_RECEIVED,		/* id, form, ticket: all of it is in its room.  open: it is read here until LINK_CLOSE */
-		LINK_FAILED,		/* id, code, text: it will not come */
-		LINK_OPEN,		/* id: somebody wants it from us: link_opened or link_lost */
-		LINK_CLOSE,		/* id: what was opened is not read any more */
-	} kind;
-	int code;
-	bool open;
+struct link_made {
 	struct id id;
+	uint64_t off;
+	uint32_t gen;
 	struct form form;
-	uint64_t ticket;
-	char text[160];
 };
 
 struct link_news {
@@ -114,18 +107,20 @@ void	link_forget(struct link *l, uint32_t node, uint32_t proc);	/* a submitter i
 /* --- objects ------------------------------------------------------------------------------------------------------ */
 
 /*
- * An object of another node is wanted here: asked for at its owner's node, received (core/pull.h), and told by LINK_RECEIVED
- * or LINK_FAILED.  Where the owner's node is this one, what would be asked of it comes as a LINK_FRAME of our own number.
- * bytes: about how many; 0 not known.  0, ERR_FULL, -ENOMEM.
+ * core/transfer.h, whose messages, chunks and time are the link's: what is left for the node comes as LINK_OBJECT, and of it
+ * TRANSFER_RESERVE is answered by link_room, TRANSFER_OPEN by link_opened.  At TRANSFER_DONE it seals what it reserved, and says link_here.
  */
-int	link_want(struct link *l, struct id id, uint64_t bytes, enum pull_priority priority);
-void	link_unwant(struct link *l, struct id id);
-void	link_source(struct link *l, struct id id, uint32_t node, bool extra, const struct form *form);	/* PULL_SOURCE of ourselves */
-void	link_drop(struct link *l, struct id id, uint64_t stamp, int code, const char *text);	/* PLACE_DROP of ourselves */
-/* room: form.bytes writable bytes, of LINK_RESERVE's; they stay until LINK_UNRESERVE or LINK_RECEIVED.  Or code < 0 and why. */
-void	link_reserved(struct link *l, struct id id, uint64_t ticket, unsigned char *room, int code, const char *text);
-void	link_opened(struct link *l, struct id id, const struct form *form, const unsigned char *p);	/* until LINK_CLOSE */
-void	link_lost(struct link *l, struct id id);	/* it is not here, or not any more */
+int	link_object(struct link *l, const struct transfer_in *in);	/* WANT, CANCEL, HAVE, DROPPED, FREE; result as transfer_step's */
+uint64_t link_stamp(struct link *l);		/* of what is made here, for its form */
+void	link_disown(struct link *l, uint32_t proc);	/* a process here is gone: FREE of all that it owned */
+/* fill: where the bytes come, until UNRESERVE or DONE, copied; or code < 0 and why */
+void	link_room(struct link *l, struct id id, uint64_t ticket, const struct arena_fill *fill, int code, const char *text);
+void	link_opened(struct link *l, struct id id, const struct form *form, const unsigned char *p);	/* form NULL: it is not here */
+/*
+ * What was wanted is here, sealed, or will not come: code, text.  True: it is arguments of a task, to be kept where it is
+ * until LINK_USED.
+ */
+bool	link_here(struct link *l, struct id id, uint64_t off, uint32_t gen, int code, const char *text);
 
 struct link_peer_state {		/* for who looks */
 	bool connected;

@@ -6,7 +6,7 @@
 
 enum { TASK_HEAD = 32, DONE_HEAD = 24 };
 
-#define TASK_FLAGS (REC_REFS | REC_CONTEXT | REC_ALONE)
+#define TASK_FLAGS (REC_REFS | REC_CONTEXT | REC_ALONE | PACKED_AWAY)
 #define DONE_FLAGS (DONE_ERROR | DONE_REFS | DONE_PART | DONE_RETRY)
 
 int
@@ -97,7 +97,7 @@ packed_done_get(struct packed_done *d, const unsigned char **p, size_t *n)
 	*d = (struct packed_done){ .slot = le_get32(q), .ret = le_get32(q + 4), .ns = le_get32(q + 8), .n = le_get32(q + 12),
 	    .nvals = le_get16(q + 16), .nkept = le_get16(q + 18), .kind = q[20], .flags = q[21] };
 	kept = 16 * (size_t)d->nkept;
-	if (d->flags & ~DONE_FLAGS || (d->kind != DONE_NONE && d->kind != DONE_HERE && d->kind != DONE_BACK) ||
+	if (d->flags & ~DONE_FLAGS || (d->kind != DONE_NONE && d->kind != DONE_HERE && d->kind != DONE_BACK && d->kind != DONE_AWAY) ||
 	    d->n > PACKED_VALUES || d->nkept > PACKED_KEPT || *n - DONE_HEAD < d->n + kept)
 		return ERR_PROTO;
 	d->bytes = q + DONE_HEAD;
@@ -105,4 +105,26 @@ packed_done_get(struct packed_done *d, const unsigned char **p, size_t *n)
 	*p += DONE_HEAD + d->n + kept;
 	*n -= DONE_HEAD + d->n + kept;
 	return 1;
+}
+
+void
+packed_form_put(unsigned char p[PACKED_FORM], uint64_t seq, const struct form *f)
+{
+	le_put64(p, seq);
+	le_put64(p + 8, f->bytes);
+	le_put64(p + 16, f->stamp);
+	le_put64(p + 24, f->size);
+	le_put32(p + 32, f->headlen);
+	le_put16(p + 36, f->nbuf);
+	le_put16(p + 38, f->flags);
+}
+
+int
+packed_form_get(uint64_t *seq, struct form *f, const unsigned char *p, size_t n)
+{
+	if (n != PACKED_FORM)
+		return ERR_PROTO;
+	*seq = le_get64(p);
+	*f = (struct form){ le_get64(p + 8), le_get64(p + 16), le_get64(p + 24), le_get32(p + 32), le_get16(p + 36), le_get16(p + 38) };
+	return form_good(f) ? 0 : ERR_PROTO;
 }

@@ -76,6 +76,7 @@ rings_stop(struct link *l)
 	map_release(&l->works);
 	map_release(&l->submits);
 	idmap_release(&l->fns);
+	idmap_release(&l->args);
 }
 
 void
@@ -143,6 +144,7 @@ link_submit(struct link *l, const struct link_ring *r)
 	if (s == NULL)
 		return e;
 	*s = (struct submit){ .l = l, .number = r->number, .proc = r->proc };
+	list_init(&s->held);
 	pthread_mutex_lock(&l->lock);
 	if ((s->peer = map_get(&l->peers, r->node)) == NULL)
 		e = ERR_NOTFOUND;

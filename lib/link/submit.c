@@ -66,10 +66,26 @@ submit_fn(struct peer *p, const struct frame *f)
 /* --- back ----------------------------------------------------------------------------------------------------------- */
 
 static void
+args_free(struct args *a)
+{
+	if (!id_none(a->id)) {
+		idmap_del(&a->s->l->args, a->id);
+		bulk_unwant(a->s->l, a->id);
+	}
+	list_del(&a->link);
+	buf_release(&a->task);
+	free(a);
+}
+
+static void
 untake(struct submit *s, uint32_t unit)
 {
+	struct args *a = s->args.n ? map_del(&s->args, unit) : NULL;
 	struct rec *r = slab_at(&s->l->slab, unit), *last;
 	uint32_t at = r->count;
+
+	if (a)
+		args_free(a);
 
 	last = slab_at(&s->l->slab, s->unit[at] = s->unit[--s->n]);
 	last->count = at;
@@ -90,9 +106,9 @@ mine(const struct submit *s, uint32_t unit)
 }
 
 static void
-back(struct submit *s, const struct rec *r)	/* not begun */
+back(struct submit *s, uint32_t slot)	/* not begun */
 {
-	packed_done_put(&s->out, &(struct packed_done){ .slot = r->link, .kind = DONE_BACK });
+	packed_done_put(&s->out, &(struct packed_done){ .slot = slot, .kind = DONE_BACK });
 }
 
 /* what the worker has not claimed, the last one first: so it comes into the right order again */
@@ -100,7 +116,17 @@ static void
 takeback(struct submit *s)
 {
 	struct ring_sub *g = &s->ring;
+	struct packed_task t;
 
+	while (!list_empty(&s->held)) {
+		struct args *a = list_entry(s->held.prev, struct args, link);
+		const unsigned char *p = a->task.data;
+		size_t n = a->task.len;
+
+		if (packed_task_get(&t, &p, &n) > 0)
+			back(s, t.slot);
+		args_free(a);
+	}
 	ring_unclaimed(g, 0);
 	for (uint64_t pos = g->tail; pos-- > g->seen;) {
 		uint64_t w = atomic_load_explicit(&g->shm->word[pos % RING_WORDS], memory_order_acquire);
@@ -108,7 +134,7 @@ takeback(struct submit *s)
 
 		if (ring_claim_of(w) != RING_QUEUED || w & RING_FREE || !ring_revoke(g, pos, (uint32_t)w) || (r = mine(s, (uint32_t)w)) == NULL)
 			continue;
-		back(s, r);
+		back(s, r->link);
 		untake(s, (uint32_t)w);
 	}
 }
@@ -126,11 +152,11 @@ free_object(struct submit *s, uint64_t off)
 }
 
 static int
-put_error(struct submit *s, const struct rec *r, const char *why)
+put_error(struct submit *s, uint32_t slot, int code, const char *why)
 {
-	struct packed_done d = { .slot = r->link, .kind = DONE_HERE, .flags = DONE_ERROR, .nvals = 1 };
+	struct packed_done d = { .slot = slot, .kind = DONE_HERE, .flags = DONE_ERROR, .nvals = 1 };
 	struct buf b = BUF_INIT;
-	int e = val_error(&b, ERR_VALUE, why, NULL, NULL, 0, NULL);
+	int e = val_error(&b, code, why, NULL, NULL, 0, NULL);
 
 	d.bytes = b.data;
 	d.n = (uint32_t)b.len;
@@ -148,7 +174,7 @@ done(struct submit *s, const struct done *d)
 	    .flags = d->flags & (DONE_ERROR | DONE_REFS | DONE_PART | DONE_RETRY) };
 	struct rec *r = mine(s, d->slot);
 	struct rec_where at = { 0 };
-	unsigned char ids[16 * PACKED_KEPT];
+	unsigned char ids[16 * PACKED_KEPT], size[8];
 	struct obj_view v;
 	size_t kept = 0;
 	int e = 0;
@@ -175,8 +201,16 @@ done(struct submit *s, const struct done *d)
 		memcpy(&at, d->inl, sizeof at);
 		if (arena_view(s->l->o.arena, at.off, at.gen, &v) < 0)
 			return ERR_PROTO;
-		o.bytes = v.nbuf == 0 && v.headlen <= PACKED_VALUES ? v.head : NULL;
-		o.n = o.bytes ? (uint32_t)v.headlen : 0;
+		if (v.nbuf == 0 && v.headlen <= PACKED_VALUES) {
+			o.bytes = v.head;
+			o.n = (uint32_t)v.headlen;
+		} else if (!(d->flags & DONE_REFS) && bulk_made(s->l, &v) == 0) {
+			le_put64(size, v.size);
+			o.kind = DONE_AWAY;
+			o.bytes = size;
+			o.n = sizeof size;
+			at.off = 0;
+		}
 		break;
 	default:
 		return ERR_PROTO;
@@ -191,7 +225,7 @@ done(struct submit *s, const struct done *d)
 		o.kept = ids;
 	}
 	if (o.bytes == NULL && o.kind == DONE_HERE)
-		e = put_error(s, r, "values of more than 60 KiB, or buffers, do not come from other nodes");
+		e = put_error(s, r->link, ERR_VALUE, "values of more than 60 KiB that hold references do not come from other nodes");
 	else if ((e = packed_done_put(&s->out, &o)) == 0 && o.flags & DONE_REFS)
 		e = val_unplace_refs(s->out.data + s->out.len - o.n - 16 * (size_t)o.nkept, o.n, o.nvals);
 	if (at.off)
@@ -288,7 +322,7 @@ submit_last(struct submit *s)
 /* --- there ---------------------------------------------------------------------------------------------------------- */
 
 static int
-place(struct submit *s, const struct packed_task *t)
+place(struct submit *s, const struct packed_task *t, struct args *a)
 {
 	const struct far_fn *fn = idmap_get(&s->l->fns, (struct id){ s->peer->node, s->proc, t->fn });
 	size_t ctx = t->flags & REC_CONTEXT ? sizeof t->context : 0;
@@ -306,7 +340,12 @@ place(struct submit *s, const struct packed_task *t)
 	r->attempt = t->attempt;
 	r->link = t->slot;
 	r->len = (uint16_t)t->n;
-	r->kind = t->n <= REC_INLINE ? REC_HERE : REC_EXT;
+	r->kind = a ? REC_ARENA : t->n <= REC_INLINE ? REC_HERE : REC_EXT;
+	if (a) {
+		r->len = 0;
+		r->flags &= (uint8_t)~PACKED_AWAY;
+		memcpy(r->inl, &(struct rec_where){ .off = a->off, .gen = a->gen }, sizeof(struct rec_where));
+	}
 	if (r->kind == REC_HERE)
 		memcpy(r->inl, t->bytes, t->n);
 	if (ctx || r->kind == REC_EXT) {
@@ -328,9 +367,100 @@ place(struct submit *s, const struct packed_task *t)
 			memcpy(p + ctx, t->bytes, t->n);
 	}
 	rec_state(r, REC_PUSHED);
+	if (a && map_put(&s->args, slab_unit(&s->l->slab, r), a) < 0) {
+		if (r->ext)
+			slab_free(&s->l->slab, r->ext);
+		slab_rec_free(&s->l->slab, r);
+		return -ENOMEM;
+	}
 	s->unit[r->count = s->n++] = slab_unit(&s->l->slab, r);
 	ring_push(&s->ring, s->unit[r->count]);
 	return 0;
+}
+
+/* a task that waits: for its own arguments, which are sent for, or for one before it */
+static int
+hold(struct submit *s, const struct packed_task *t)
+{
+	struct args *a = calloc(1, sizeof *a);
+	struct form f;
+	int e;
+
+	if (a == NULL)
+		return -ENOMEM;
+	a->s = s;
+	list_add_tail(&s->held, &a->link);
+	if (packed_task_put(&a->task, t) < 0) {
+		args_free(a);
+		return -ENOMEM;
+	}
+	if (!(t->flags & PACKED_AWAY))
+		return 0;
+	a->id = (struct id){ s->peer->node, s->proc, 0 };
+	if ((e = packed_form_get(&a->id.seq, &f, t->bytes, t->n)) < 0 || idmap_get(&s->l->args, a->id)) {
+		a->id = (struct id){ 0 };
+		args_free(a);
+		return ERR_PROTO;
+	}
+	if (idmap_put(&s->l->args, a->id, a) == 0 && (e = bulk_want(s->l, a->id, f.bytes, PULL_ARGUMENT)) == 0)
+		return 0;
+	args_free(a);
+	return put_error(s, t->slot, ERR_FULL, "too much is being fetched from other nodes for the task's arguments");
+}
+
+/* those whose turn it is */
+static int
+unhold(struct submit *s)
+{
+	struct packed_task t;
+	int e = 0;
+
+	while (e >= 0 && !list_empty(&s->held)) {
+		struct args *a = list_entry(s->held.next, struct args, link);
+		const unsigned char *p = a->task.data;
+		size_t n = a->task.len;
+
+		if (!id_none(a->id) && !a->here)
+			break;
+		packed_task_get(&t, &p, &n);
+		list_del(&a->link);
+		list_init(&a->link);
+		e = place(s, &t, id_none(a->id) ? NULL : a);
+		if (e < 0 || id_none(a->id))
+			args_free(a);
+		else
+			buf_release(&a->task);
+	}
+	bell_ring(s->l->o.np, s->bell);
+	return e;
+}
+
+bool
+submit_args(struct link *l, struct id id, uint64_t off, uint32_t gen, int code, const char *text)
+{
+	struct args *a = idmap_get(&l->args, id);
+	struct submit *s;
+	struct packed_task t;
+
+	if (a == NULL || a->here)
+		return a != NULL;
+	s = a->s;
+	if (code < 0) {
+		const unsigned char *p = a->task.data;
+		size_t n = a->task.len;
+
+		packed_task_get(&t, &p, &n);
+		put_error(s, t.slot, code, text);
+		args_free(a);
+	} else {
+		a->here = true;
+		a->off = off;
+		a->gen = gen;
+	}
+	unhold(s);
+	if (s->out.len)
+		send(s);
+	return code == 0;
 }
 
 int
@@ -347,9 +477,11 @@ submit_tasks(struct peer *p, const struct frame *f)
 		return 0;			/* its worker is gone: the other side is being told */
 	while ((e = packed_task_get(&t, &m.tasks.p, &m.tasks.n)) > 0) {
 		if (ring_unclaimed(&s->ring, RING_WORDS) == RING_WORDS || s->want)	/* called back, meanwhile */
-			e = packed_done_put(&s->out, &(struct packed_done){ .slot = t.slot, .kind = DONE_BACK });
+			back(s, t.slot);
+		else if (list_empty(&s->held) && !(t.flags & PACKED_AWAY))
+			e = place(s, &t, NULL);
 		else
-			e = place(s, &t);
+			e = hold(s, &t);
 		if (e < 0)
 			return e;
 	}
@@ -362,6 +494,8 @@ submit_tasks(struct peer *p, const struct frame *f)
 void
 submit_free(struct submit *s)
 {
+	while (!list_empty(&s->held))
+		args_free(list_entry(s->held.next, struct args, link));
 	while (s->n)
 		untake(s, s->unit[s->n - 1]);
 	if (s->ring.shm)
@@ -370,5 +504,6 @@ submit_free(struct submit *s)
 		peerslab_unmap(&s->slab);
 	buf_release(&s->out);
 	buf_release(&s->frees);
+	map_release(&s->args);
 	free(s);
 }

@@ -90,6 +90,15 @@ give_packed(struct work *w, const struct packed_done *p)
 		memcpy(d.inl, p->bytes, p->n);
 	else if (p->kind == DONE_HERE)
 		d.kind = DONE_BLOCK;
+	if (p->kind == DONE_AWAY) {
+		if (p->n != 8)
+			return ERR_PROTO;
+		memcpy(d.inl, &(struct rec_where){ .size = le_get64(p->bytes) }, sizeof(struct rec_where));
+		d.len = 0;
+		n = at = 0;
+		if (p->nkept)
+			n = 4 + 16 * (size_t)p->nkept;
+	}
 	if (n) {
 		if ((d.unit = slab_alloc(&w->l->slab, n)) == 0)
 			return -ENOMEM;
@@ -114,6 +123,17 @@ estimate(uint32_t *est, uint32_t ns)
 		*est = *est == 0 ? ns : (uint32_t)(((uint64_t)*est * 7 + (ns < most ? ns : most)) / 8);
 }
 
+/* its task is over, or comes back: nobody reads its arguments any more */
+static void
+lent_back(struct work *w, uint32_t slot)
+{
+	struct id *id = w->lent.n ? map_del(&w->lent, slot) : NULL;
+
+	if (id)
+		bulk_lent_back(w->l, *id);
+	free(id);
+}
+
 int
 work_dones(struct peer *p, const struct frame *f)
 {
@@ -131,6 +151,7 @@ work_dones(struct peer *p, const struct frame *f)
 			return ERR_PROTO;
 		if (!(d.flags & DONE_PART)) {
 			w->inflight--;
+			lent_back(w, d.slot);
 			estimate(&w->est, d.ns);
 		}
 		if ((e = give_packed(w, &d)) < 0)
@@ -201,6 +222,29 @@ tell_fn(struct work *w, uint32_t unit, uint64_t *serial)
 	    .code = span_of(code, fn.len) }), &b) < 0 || idmap_put(&w->peer->told, key, &yes) < 0 ? -ENOMEM : 0;
 }
 
+/* arguments in the arena that are too much for a frame: they are fetched, and stay where they are meanwhile */
+static int
+lend(struct work *w, struct packed_task *t, const struct obj_view *v, unsigned char form[PACKED_FORM])
+{
+	struct id *id = malloc(sizeof *id);
+	struct form f;
+	int e;
+
+	if (id == NULL)
+		return -ENOMEM;
+	*id = v->id;
+	if ((e = bulk_lend(w->l, v, &f)) < 0 || map_put(&w->lent, t->slot, id) < 0) {
+		bulk_lent_back(w->l, v->id);
+		free(id);
+		return e < 0 ? e : -ENOMEM;
+	}
+	packed_form_put(form, id->seq, &f);
+	t->flags |= PACKED_AWAY;
+	t->bytes = form;
+	t->n = PACKED_FORM;
+	return 0;
+}
+
 /* the record and what it names, checked and copied to the end of out: 0; 1: it was refused; negative: out of memory */
 static int
 pack(struct work *w, uint32_t slot, struct buf *out)
@@ -208,6 +252,7 @@ pack(struct work *w, uint32_t slot, struct buf *out)
 	const void *p = peerslab_at(&w->slab, slot, sizeof(struct rec));
 	struct packed_task t = { .slot = slot };
 	struct obj_view v;
+	unsigned char form[PACKED_FORM];
 	struct rec_where at;
 	struct rec r;
 	size_t ctx = 0;
@@ -240,15 +285,17 @@ pack(struct work *w, uint32_t slot, struct buf *out)
 		p = (const char *)p + ctx;
 	if (r.kind == REC_ARENA) {
 		memcpy(&at, r.inl, sizeof at);
-		if (arena_view(w->l->o.arena, at.off, at.gen, &v) == 0 && v.nbuf == 0 && v.headlen <= PACKED_ARGS) {
+		if (arena_view(w->l->o.arena, at.off, at.gen, &v) == 0) {
 			p = v.head;
 			t.n = (uint32_t)v.headlen;
 		}
 	}
-	if (p == NULL || t.n > PACKED_ARGS)
-		return refuse(w, slot, "arguments of more than 64 KiB, or buffers, do not go to other nodes") < 0 ? -ENOMEM : 1;
+	if (p == NULL)
+		return refuse(w, slot, "the task's arguments make no sense") < 0 ? -ENOMEM : 1;
 	t.bytes = p;
-	if ((e = packed_task_put(out, &t)) == 0 && t.flags & REC_REFS &&
+	if (r.kind == REC_ARENA && (v.nbuf || v.headlen > PACKED_ARGS) && lend(w, &t, &v, form) < 0)
+		return refuse(w, slot, "no memory to pass the task's arguments to another node") < 0 ? -ENOMEM : 1;
+	if ((e = packed_task_put(out, &t)) == 0 && t.flags & REC_REFS && !(t.flags & PACKED_AWAY) &&
 	    val_unplace_refs(out->data + out->len - t.n, t.n, t.nvals) < 0) {
 		out->len -= 32 + ctx + t.n;
 		return refuse(w, slot, "the task's arguments make no sense") < 0 ? -ENOMEM : 1;
@@ -287,6 +334,11 @@ work_look(struct work *w)
 void
 work_free(struct work *w)
 {
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&w->lent, &it))
+		lent_back(w, (uint32_t)it.key);
+	map_release(&w->lent);
 	for (unsigned i = 0; i < RING_DONES; i++)
 		if (w->block[i])
 			slab_free(&w->l->slab, w->block[i]);

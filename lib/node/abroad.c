@@ -20,6 +20,8 @@ on_news(struct ev_loop *loop, ev_async *w, int revents)
 	while (link_next(n->abroad->link, &news)) {
 		if (news.kind == LINK_OVER)
 			abroad_gone(n, news.node, "its node began anew");
+		else if (news.kind != LINK_FRAME)
+			abroad_object(n, &news);
 		else if (abroad_frame(n, news.node, news.type, news.body) < 0)
 			node_log(n, 0, "node %u sent what makes no sense (%s)", news.node, msg_name(news.type) ? msg_name(news.type) : "?");
 	}
@@ -37,7 +39,8 @@ int
 abroad_start(struct node *n, char *why, size_t nwhy)
 {
 	struct abroad *a = calloc(1, sizeof *a);
-	struct link_opts o = { .node = n->number, .listen = -1, .np = n->np, .news = news, .arg = n, .arena = &n->view };
+	struct link_opts o = { .node = n->number, .listen = -1, .np = n->np, .news = news, .arg = n, .arena = &n->view,
+	    .budget = memory_size(n) / 4 };
 	struct keys k;
 	int e, page;
 
@@ -92,6 +95,7 @@ abroad_stop(struct node *n)
 		proc_gone(p, ERR_CLOSED, "the node ends");
 	}
 	link_stop(a->link);
+	abroad_objects_stop(n);
 	tls_ctx_free(a->tls);
 	while (map_next(&a->nodes, &it))
 		free(it.val);
@@ -147,6 +151,7 @@ abroad_gone(struct node *n, uint32_t node, const char *text)
 		proc_lost(p);
 		proc_gone(p, ERR_CRASHED, text);
 	}
+	abroad_disown(n, node, 0);
 	abroad_lease_gone(n, node);
 	abroad_late(n, &(struct late){ .kind = LATE_GONE, .node = node });
 	abroad_turn(n);
@@ -214,6 +219,7 @@ abroad_unalias(struct nproc *p)
 	struct node *n = p->n;
 
 	idmap_del(&n->abroad->alias, (struct id){ p->home, p->home_proc, 0 });
+	abroad_disown(n, p->home, p->home_proc);
 	link_forget(n->abroad->link, p->home, p->home_proc);
 }
 

@@ -35,6 +35,8 @@ struct abroad {
 	struct map nodes;		/* number -> struct there * */
 	struct idmap alias;		/* (node, process, 0) -> struct nproc * */
 	struct idmap rings;		/* (node, 0, number there) -> struct nring *: those that have their worker there */
+	struct map rooms;		/* ticket -> what is being received (abroad_object.c) */
+	struct idmap asked;		/* id -> an owner here is asked for it */
 	uint64_t next_ring;		/* number of the next one of these, here */
 	int slab;
 	uint16_t bell;
@@ -73,6 +75,10 @@ int	abroad_unasked(struct node *n, uint32_t node, struct span body);	/* FAR_UNAS
 
 /* abroad_lease.c */
 int	abroad_job(struct node *n, uint32_t node, struct njob *j);	/* a node that will have leases of j is told what it is */
+
+/* abroad_object.c */
+void	abroad_object(struct node *n, const struct link_news *news);
+void	abroad_objects_stop(struct node *n);
 
 #define ABROAD_RINGS UINT64_C(0x80000000)	/* numbers of rings from here on have their worker elsewhere: no lease of this node's */
 

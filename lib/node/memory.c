@@ -53,7 +53,9 @@ hook_alive(void *ctx, uint32_t node, uint32_t proc)
 {
 	struct node *n = ctx;
 
-	return node != n->number || map_get(&n->procs, proc) != NULL || map_get(&n->awaited, proc) != NULL;
+	if (node != n->number)
+		return abroad_alive(n, node, proc);
+	return map_get(&n->procs, proc) != NULL || map_get(&n->awaited, proc) != NULL;
 }
 
 static void
@@ -386,6 +388,7 @@ memory_gone(struct nproc *p)
 {
 	struct node *n = p->n;
 
+	abroad_disown(n, n->number, p->number);
 	spill_disown(n, p->number, NULL);
 	kept_gone(p);
 	arena_node_dead(&n->arena, p->number);

@@ -34,7 +34,7 @@ copy(struct node *n, struct step *st)
 	struct arena_fill f;
 	unsigned char *to;
 
-	if (!arena_node_has(&n->arena, m->off, m->gen) || arena_fill_begin(&n->arena, &n->view, h, m->run - sizeof *h, &f) < 0)
+	if (m->open || m->used || !arena_node_has(&n->arena, m->off, m->gen) || arena_fill_begin(&n->arena, &n->view, h, m->run - sizeof *h, &f) < 0)
 		return false;
 	if (arena_fill_at(&f, 0, f.bytes, &to) < 0) {
 		arena_fill_abort(&f);

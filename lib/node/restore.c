@@ -26,8 +26,8 @@ spill_where(struct node *n, struct id id, uint64_t *off, uint32_t *gen, uint64_t
 	return true;
 }
 
-static void
-answer(struct node *n, struct moved *m, int e, const char *why)
+void
+moved_answer(struct node *n, struct moved *m, int e, const char *why)
 {
 	for (struct list *l; (l = list_shift(&m->waiters)) != NULL;) {
 		struct asker *a = list_entry(l, struct asker, link);
@@ -41,6 +41,8 @@ answer(struct node *n, struct moved *m, int e, const char *why)
 	}
 	m->last = m->told = arena_now();
 	m->awaited = e == 0;
+	if (m->opening || m->missed)
+		abroad_restored(n, m);
 }
 
 void
@@ -58,7 +60,7 @@ spill_was_read(struct spill *s, struct spill_job *j)
 		j->result = arena_fill_seal(&j->fill, &(struct obj_hdr){ .size = j->rec.size, .headlen = j->rec.headlen, .nbuf = j->rec.nbuf,
 		    .flags = j->rec.flags, .made = j->rec.made });
 	if (j->result == ERR_FULL) {
-		answer(n, m, ERR_FULL, "the machine has no memory to bring the object back from the disk");
+		moved_answer(n, m, ERR_FULL, "the machine has no memory to bring the object back from the disk");
 		if (m->doomed)
 			moved_free(n, m);
 		return;
@@ -68,7 +70,7 @@ spill_was_read(struct spill *s, struct spill_job *j)
 		    j->result == ERR_LAYOUT ? "it is damaged" : err_str(j->result));
 		node_log(n, 0, "%s", why);
 		spill_store_drop(s, m);
-		answer(n, m, ERR_LOST, why);
+		moved_answer(n, m, ERR_LOST, why);
 		if (m->doomed)
 			moved_free(n, m);
 		return;
@@ -78,7 +80,7 @@ spill_was_read(struct spill *s, struct spill_job *j)
 	m->off = j->fill.off;
 	m->gen = j->fill.gen;
 	s->restored += m->run;
-	answer(n, m, 0, NULL);
+	moved_answer(n, m, 0, NULL);
 	if (m->doomed)
 		moved_free(n, m);
 }
@@ -112,7 +114,9 @@ spill_restore(struct node *n, const struct waiter *w)
 {
 	struct moved *m = idmap_get(&n->moved, w->id);
 
-	if (m == NULL || list_empty(&m->waiters) || m->busy || m->file == NULL || resident(n, m))
+	if (m && m->hungry)
+		return abroad_reserve(n, m);
+	if (m == NULL || (list_empty(&m->waiters) && !m->opening && !m->missed) || m->busy || m->file == NULL || resident(n, m))
 		return true;
 	return begin(n, m) == 0;
 }
@@ -122,8 +126,27 @@ spill_failed(struct node *n, const struct waiter *w, const char *text)
 {
 	struct moved *m = idmap_get(&n->moved, w->id);
 
-	if (m)
-		answer(n, m, ERR_FULL, text);
+	if (m && m->hungry)
+		abroad_no_room(n, m, text);
+	else if (m)
+		moved_answer(n, m, ERR_FULL, text);
+}
+
+static void
+start(struct node *n, struct moved *m)
+{
+	if (begin(n, m) < 0)
+		memory_wait(n, &(struct waiter){ .id = m->id, .bytes = arena_want(m->run), .until = clock_ns() + PATIENCE });
+}
+
+bool
+moved_restore(struct node *n, struct moved *m)
+{
+	if (resident(n, m) || (m->file == NULL && !m->busy))
+		return false;
+	if (!m->busy && list_empty(&m->waiters))
+		start(n, m);
+	return true;
 }
 
 void
@@ -138,7 +161,13 @@ spill_asked(struct nproc *p, uint64_t req, struct id id)
 		SEND(p, found, .req = req, .id = id, .off = k->off, .gen = k->gen, .size = k->size);
 		return;
 	}
-	if (m == NULL || m->doomed || (!resident(n, m) && m->file == NULL && !m->busy)) {
+	if (m && n->abroad && !m->doomed && !m->coming && !resident(n, m) && m->file == NULL && !m->busy) {
+		moved_free(n, m);
+		m = NULL;
+	}
+	if (m == NULL && abroad_fetch(n, id))
+		m = idmap_get(&n->moved, id);
+	if (m == NULL || m->doomed || (!resident(n, m) && m->file == NULL && !m->busy && !m->coming)) {
 		proc_fail(p, req, ERR_LOST, m ? "its copy on the disk was damaged" : "the node does not have it (any more)");
 		return;
 	}
@@ -150,7 +179,7 @@ spill_asked(struct nproc *p, uint64_t req, struct id id)
 	a->req = req;
 	list_add_tail(&m->waiters, &a->link);
 	if (resident(n, m))
-		answer(n, m, 0, NULL);
-	else if (!m->busy && m->waiters.next == m->waiters.prev && begin(n, m) < 0)
-		memory_wait(n, &(struct waiter){ .id = id, .bytes = arena_want(m->run), .until = clock_ns() + PATIENCE });
+		moved_answer(n, m, 0, NULL);
+	else if (!m->busy && !m->coming && m->waiters.next == m->waiters.prev && !m->opening && !m->missed)
+		start(n, m);
 }

@@ -149,7 +149,10 @@ spill_store_drop(struct spill *s, struct moved *m)
 void
 moved_free(struct node *n, struct moved *m)
 {
-	if (m->busy) {
+	abroad_dropped(n, m);
+	m->stamp = 0;
+	m->coming = m->hungry = false;
+	if (m->busy || m->open) {
 		m->doomed = true;
 		return;
 	}
@@ -219,7 +222,7 @@ spill_drop_copies(struct spill *s, struct moved **v, size_t count)
 	if (e == NULL)
 		return;
 	for (size_t i = 0; i < count; i++)
-		if (v[i]->off && v[i]->file && !v[i]->busy && !moved_awaited(v[i], now, v[i]->told - 1) &&
+		if (v[i]->off && (v[i]->file || v[i]->copy) && !v[i]->busy && !v[i]->open && !v[i]->used && !moved_awaited(v[i], now, v[i]->told - 1) &&
 		    map_put(&at, v[i]->off, v[i]) == 0)
 			e[k++] = (struct arena_evict){ .off = v[i]->off, .gen = v[i]->gen };
 	arena_node_evict(&n->arena, e, k);
@@ -235,6 +238,8 @@ spill_drop_copies(struct spill *s, struct moved **v, size_t count)
 		m->off = 0;
 		s->dropped += m->run;
 		spill_left(s, &e[i]);
+		if (m->file == NULL)
+			moved_free(n, m);	/* another node has it */
 	}
 	spill_give_back(n);
 	map_release(&at);
@@ -405,7 +410,9 @@ on_evictable(struct nproc *p, const struct frame *f)
 		    .off = le_get64(m.objects.p + i + 8) };
 
 		answered(s, it.id);
-		if (idmap_get(&n->moved, it.id) || !arena_node_at(&n->arena, it.off, &it))
+		if (!arena_node_at(&n->arena, it.off, &it))
+			abroad_refused(n, it.id);
+		if (it.run == 0 || abroad_evictable(n, &it) || idmap_get(&n->moved, it.id))
 			continue;
 		if ((q = moved_new(n, &it)) != NULL)
 			v[count++] = q;
@@ -414,6 +421,7 @@ on_evictable(struct nproc *p, const struct frame *f)
 		struct id id = { n->number, p->number, le_get64(m.refused.p + i) };
 
 		answered(s, id);
+		abroad_refused(n, id);
 		if (s->refused.n == 0)
 			s->refused_at = clock_ns();
 		idmap_put(&s->refused, id, s);
@@ -437,8 +445,10 @@ on_forget(struct nproc *p, const struct frame *f)
 	for (size_t i = 0; i < m.objects.n; i += 16) {
 		struct id id = { le_get32(m.objects.p + i), le_get32(m.objects.p + i + 4), le_get64(m.objects.p + i + 8) };
 
-		if (id.proc == p->number && !idmap_get(&p->n->kept, id))
-			spill_forget(p->n, id);
+		if (id.proc != p->number || idmap_get(&p->n->kept, id))
+			continue;
+		abroad_forget(p->n, id);
+		spill_forget(p->n, id);
 	}
 	return 0;
 }

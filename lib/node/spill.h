@@ -10,6 +10,7 @@
 #define NODE_SPILL_H
 
 #include <pthread.h>
+#include "core/form.h"
 #include "core/spill.h"
 #include "node/inner.h"
 #include "store/arena_fill.h"
@@ -25,6 +26,14 @@ struct moved {
 	uint32_t told;			/* when somebody was told where it lies, who looks now; of arena_now */
 	bool busy, doomed;		/* doomed: to be freed once it is not busy */
 	bool awaited;			/* told holds: it stays for a moment, or who asked would find it gone, each time anew */
+	/* of what other nodes know of, abroad_object.c: */
+	bool coming;			/* it is being received: off and file are 0 */
+	bool hungry;			/* and waits for room */
+	bool copy;			/* another node has it too: it can go */
+	bool used, open, opening;	/* it stays: for a task here, for other nodes; once it is back from the disk */
+	bool missed;			/* no node has it, as far as its owner's knows: to be told that we have, once it is back from the disk */
+	uint64_t stamp, ticket;		/* stamp: what the owner's node knows it by; 0: nothing */
+	struct form form;		/* bytes 0: not known */
 	struct spill_file *file;	/* NULL: not on the disk */
 	uint64_t at;
 	struct list waiters;		/* struct asker: for its restoring */
@@ -76,12 +85,23 @@ void	spill_store_drop(struct spill *s, struct moved *m);	/* its copy on the disk
 struct moved *moved_new(struct node *n, const struct arena_item *it);	/* or NULL: no memory */
 void	moved_note(struct node *n, const struct moved *m);	/* spill_heir.c: for the next daemon */
 void	moved_free(struct node *n, struct moved *m);		/* wherever it is; later if it is busy */
+void	moved_answer(struct node *n, struct moved *m, int e, const char *why);	/* to who waits for it */
+/* It is to be in the arena: true: it will be, or not, as abroad_restored says; false: as far as can be it is. */
+bool	moved_restore(struct node *n, struct moved *m);
 /* Did nobody look at it since somebody was told where it is, a moment ago?  used: when it was looked at last. */
 bool	moved_awaited(struct moved *m, uint32_t now, uint32_t used);
 void	spill_drop_copies(struct spill *s, struct moved **v, size_t count);	/* in the arena, of what is on the disk too */
 void	spill_move(struct spill *s, struct moved **v, size_t n);	/* to the disk, or elsewhere in the arena */
 
 void	spill_left(struct spill *s, const struct arena_evict *e);	/* its space is somebody's: who frees it is told */
+
+/* abroad_object.c */
+void	abroad_restored(struct node *n, struct moved *m);	/* somebody waited for it: it is back from the disk, or cannot be */
+bool	abroad_reserve(struct node *n, struct moved *m);	/* there may be room now for what is hungry: true: so it was */
+void	abroad_no_room(struct node *n, struct moved *m, const char *text);	/* there will not be */
+bool	abroad_evictable(struct node *n, const struct arena_item *it);	/* its owner lets us choose its place; false: another node did not ask */
+void	abroad_refused(struct node *n, struct id id);
+void	abroad_dropped(struct node *n, const struct moved *m);	/* it is about to go from here */
 
 /* relocate.c */
 /* Copies those that lie in the window elsewhere; v: what remains, for the disk.  How many. */

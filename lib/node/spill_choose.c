@@ -108,12 +108,12 @@ kind_of(struct choice *c, const struct arena_item *it, uint32_t *last)
 			m->last = c->row.now;
 		return SPILL_STAYS;
 	}
-	if (m && (m->off != it->off || m->gen != it->gen))
+	if (m && (m->off != it->off || m->gen != it->gen || m->used || m->open))
 		return SPILL_STAYS;
 	if (m && moved_awaited(m, c->row.now, use ? (uint32_t)(use - 1) : m->told - 1))
 		return SPILL_LEAVING;
 	if (m)
-		return m->busy ? SPILL_LEAVING : m->file ? SPILL_CLEAN : SPILL_DIRTY;
+		return m->busy ? SPILL_LEAVING : m->file || m->copy ? SPILL_CLEAN : SPILL_DIRTY;
 	if (idmap_get(&c->n->kept, it->id))
 		return SPILL_DIRTY;
 	if (it->id.node != c->n->number || (it->id.seq & ID_RET_MAX) == ID_RET_MAX || proc_find(c->n, it->id.proc) == NULL ||
@@ -205,7 +205,7 @@ act(struct choice *c, uint64_t from, uint64_t to)
 			continue;
 		if (m == NULL)
 			ask(c->s, it, &texts);
-		else if (m->file)
+		else if (m->file || m->copy)
 			clean[nclean++] = m;
 		else
 			dirty[ndirty++] = m;

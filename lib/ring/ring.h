@@ -33,8 +33,11 @@ enum ring_claim { RING_IDLE, RING_QUEUED, RING_CLAIMED, RING_REVOKED };	/* IDLE:
 
 #define RING_FREE 0x80000000u		/* a slot with this bit is no task: free your arena object at 64 x the other bits */
 
-/* as enum rec_kind; BLOCK: in the worker's slab; BACK: it was claimed for a worker of another node, which has not begun it */
-enum done_kind { DONE_NONE, DONE_HERE, DONE_BLOCK, DONE_ARENA, DONE_BACK };
+/*
+ * as enum rec_kind; BLOCK: in the worker's slab; BACK: it was claimed for a worker of another node, which has not begun it; AWAY: the
+ * node has it, or knows who does: a struct rec_where with size only
+ */
+enum done_kind { DONE_NONE, DONE_HERE, DONE_BLOCK, DONE_ARENA, DONE_BACK, DONE_AWAY };
 #define DONE_ERROR	0x01u		/* flags: the value is an error */
 #define DONE_REFS	0x02u		/* the value holds references */
 #define DONE_KEPT	0x04u		/* unit names a block: u32 n, then n x 16-byte ids that the worker keeps */
