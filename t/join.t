@@ -25,7 +25,7 @@ ends() { gone "$(cat "$TMP/$1/pid")"; }
 
 check 'no key, no listener' says "no key, no listener" at h rgcs --listen 127.0.0.1:0
 check 'an address that is none' says "cannot listen at '[::1': expected HOST, HOST:PORT" at h rgcs --listen '[::1' --key "$key"
-head() { start h rgcs --listen "${1-127.0.0.1:0}" --key "$key" --dead-after 30s; [ -n "$line" ]; }
+head() { start h rgcs --no-restart --listen "${1-127.0.0.1:0}" --key "$key" --dead-after 30s; [ -n "$line" ]; }
 check 'rgcs listens' head
 lab=$line
 check 'the key is its own, and nobody else reads it' prints '600' stat -c %a "$key"

@@ -44,7 +44,7 @@ check 'a limit that is none' says "--dead-after" at x rgcs --dead-after soon
 
 head() {			# in the directory of h, where a node joins without TCP
 	[ ! -e "$TMP/h/pid" ] || mv "$TMP/h/pid" "$TMP/node"
-	start h rgcs --listen "${1-127.0.0.1:0}" --key "$key" --dead-after 2.1s
+	start h rgcs --no-restart --listen "${1-127.0.0.1:0}" --key "$key" --dead-after 2.1s
 	mv "$TMP/h/pid" "$TMP/rgcs"
 	[ ! -e "$TMP/node" ] || mv "$TMP/node" "$TMP/h/pid"
 	[ -n "$line" ]

@@ -1,5 +1,4 @@
 /* rgcs - control store daemon: nodes, jobs and names of actors, kept on disk.  rlet -l and 'rota up' start it. */
-#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -14,8 +13,9 @@
 #include "os/fd.h"
 #include "os/notify.h"
 #include "os/sig.h"
+#include "keeper.h"
 
-enum { OPT_READY = 256, OPT_DIR, OPT_DETACHED, OPT_LISTEN, OPT_KEY, OPT_DEAD };
+enum { OPT_READY = 256, OPT_DIR, OPT_DETACHED, OPT_LISTEN, OPT_KEY, OPT_DEAD, OPT_ONCE };
 
 #define DEAD_MIN INT64_C(300000000)
 #define DEAD_MAX INT64_C(3600000000000)
@@ -26,6 +26,7 @@ static const char help[] =
 "  --listen HOST:PORT  let nodes of other machines join there (port 7411)\n"
 "  --key FILE       the cluster's key, made if it is not there (ROTA_KEY)\n"
 "  --dead-after DUR a node not heard of for so long is given up (3s)\n"
+"  --no-restart     with --listen: when it dies, do not start it again\n"
 "  --ready-fd N     write a newline to descriptor N when ready\n"
 "  --detached       let go of stderr then\n"
 "  -q  -v  -h  -V   quiet, verbose, help, version\n"
@@ -40,6 +41,7 @@ static const struct opt opts[] = {
 	{ OPT_LISTEN, "listen", "HOST:PORT", "let nodes of other machines join there" },
 	{ OPT_KEY, "key", "FILE", "the cluster's key" },
 	{ OPT_DEAD, "dead-after", "DUR", "give up a node not heard of for so long" },
+	{ OPT_ONCE, "no-restart", NULL, "when it dies, do not start it again" },
 	{ OPT_READY, "ready-fd", "N", "newline when ready" },
 	{ OPT_DETACHED, "detached", NULL, "let go of stderr when ready" },
 	{ 'q', "quiet", NULL, "no notices" },
@@ -68,13 +70,13 @@ int
 main(int argc, char *argv[])
 {
 	struct opt_state o = { .opts = opts, .help = help };
-	struct gcs_opts go = { .log = notice };
+	struct gcs_opts go = { .log = notice, .kept = -1, .keeper = -1 };
 	struct gcs *g;
 	char why[1500];
 	unsigned fd;
 	int64_t dead;
-	int c, e, null, ready = -1;
-	bool detached = false, verbose = false;
+	int c, e, ready = -1;
+	bool detached = false, verbose = false, once = false;
 
 	progname = "rgcs";
 	fd_standard();
@@ -96,6 +98,7 @@ main(int argc, char *argv[])
 				opt_bad("--ready-fd", o.arg, "a descriptor");
 			ready = (int)fd;
 			break;
+		case OPT_ONCE: once = true; break;
 		case 'q': go.log = NULL; break;
 		case OPT_DETACHED: detached = true; break;
 		case 'v': verbose = true; break;
@@ -109,17 +112,17 @@ main(int argc, char *argv[])
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGBUS, on_bus);
 	setsid();
+	once |= go.listen == NULL;		/* the node that started it does so again */
+	if (!once && (e = keeper_start(&go, &ready, detached)) < 0)
+		die(125, e, "cannot start");
 	if ((e = gcs_new(&g, &go, why, sizeof why)) < 0)
 		die(125, 0, "%s", why);
 	if (verbose)
 		warn(0, "process %d serves", (int)getpid());
 	(void)!chdir("/");
-	if (detached && (null = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0) {
-		for (int i = 0; i < 3; i++)
-			dup2(null, i);
-		close(null);
-	}
-	notify_ready();
+	keeper_let_go(detached);
+	if (once)
+		notify_ready();
 	e = gcs_run(g, ready);
 	gcs_free(g);
 	return e < 0 ? 125 : 0;

@@ -472,17 +472,22 @@ join_patiently(struct node *n)
 static int
 join_outside(struct node *n, char *why, size_t nwhy)
 {
+	uint64_t until = clock_ns() + FAR_SOON * CLOCK_SEC;
 	int e;
 
 	if (n->o.again || (n->heir && n->o.join))
 		join_patiently(n);
 	while (!n->joined && !n->stopping) {
-		if ((e = gcs_connect(n, why, nwhy)) < 0)
+		if (n->gcs == NULL && (e = gcs_connect(n, why, nwhy)) < 0)
 			return e;
 		while (waits(n))
 			ev_run(n->loop, EVRUN_ONCE);
-		if (!n->o.join || !far_more(n))
+		if (n->joined || !n->o.join || far_more(n))
+			continue;
+		if (!far_soon(n) || clock_ns() > until)
 			break;
+		while (n->gcs == NULL && !n->stopping)		/* ctl_tick tries again */
+			ev_run(n->loop, EVRUN_ONCE);
 	}
 	if (n->joined && !n->stopping)
 		return 0;

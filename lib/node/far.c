@@ -14,6 +14,7 @@ struct far {
 	struct tls_ctx *tls;
 	struct sockaddr_storage tried, good;	/* the last address; the one where we joined */
 	uint64_t tried_at;
+	bool soon;
 	char why[NODE_MESSAGE];
 };
 
@@ -95,6 +96,7 @@ far_closed(struct node *n, const struct conn *c, int e)
 	const char *said = conn_why(c);
 	char why[NODE_MESSAGE + 64];
 
+	f->soon = !*said && n->gcs_why[0] == '\0' && (e == -ECONNREFUSED || e == -ECONNRESET || e == -EPIPE || e == ERR_CLOSED);
 	if (n->joined)
 		snprintf(why, sizeof why, "the control store at %s went away", n->o.join);
 	else if (strncmp(said, "refused our key ", 16) == 0) {		/* which file it is in helps, too */
@@ -141,6 +143,12 @@ bool
 far_more(const struct node *n)
 {
 	return n->far->next != NULL;
+}
+
+bool
+far_soon(const struct node *n)
+{
+	return n->far->soon;
 }
 
 const char *

@@ -22,6 +22,8 @@ enum {
 	NODES = 10000,
 	STRANGER_TIME = 5,		/* seconds in which a peer from elsewhere has to show the key and join, */
 	STRANGER_HASTE = 1,		/* and while others wait at the door */
+	LOCK_TRIES = 50,
+	LOCK_PAUSE = 10000,		/* microseconds between them */
 	BACKLOG = 32 << 20,		/* bytes of changes that wait for the disk: then nothing more is read */
 };
 
@@ -399,12 +401,34 @@ lock_dir(struct gcs *g, const char *path, char *why, size_t nwhy)
 		snprintf(why, nwhy, "%s", dir_why());
 		return g->lock;
 	}
-	if (fcntl(g->lock, F_OFD_SETLK, &fl) < 0) {
+	/* one that was killed may be on its way out still */
+	for (int tries = 0; (e = fcntl(g->lock, F_OFD_SETLK, &fl)) < 0 && (errno == EAGAIN || errno == EACCES) && tries < LOCK_TRIES; tries++)
+		usleep(LOCK_PAUSE);
+	if (e < 0) {
 		e = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 		snprintf(why, nwhy, e == -EBUSY ? "a control store runs already on '%s'" : "cannot lock '%s'", path);
 		return e;
 	}
 	return 0;
+}
+
+/* the socket for nodes of this machine */
+static int
+listen_here(struct gcs *g, const char *dirname, char *why, size_t nwhy)
+{
+	int fd = g->o.kept;
+
+	if (fd >= 0)
+		return fd;
+	if ((fd = sock_connect(g->dir, NODE_GCS)) >= 0) {
+		close(fd);
+		snprintf(why, nwhy, "a control store runs already at '%s/" NODE_GCS "'", dirname);
+		return -EBUSY;
+	}
+	unlinkat(g->dir, NODE_GCS, 0);
+	if ((fd = sock_listen(g->dir, NODE_GCS)) < 0)
+		snprintf(why, nwhy, "cannot listen at '%s/" NODE_GCS "': %s", dirname, err_str(fd));
+	return fd;
 }
 
 static int
@@ -421,16 +445,8 @@ start(struct gcs *g, char *why, size_t nwhy)
 		snprintf(why, nwhy, "%s", dir_why());
 		return g->dir;
 	}
-	if ((fd = sock_connect(g->dir, NODE_GCS)) >= 0) {
-		close(fd);
-		snprintf(why, nwhy, "a control store runs already at '%s/" NODE_GCS "'", dirname);
-		return -EBUSY;
-	}
-	unlinkat(g->dir, NODE_GCS, 0);
-	if ((fd = sock_listen(g->dir, NODE_GCS)) < 0) {
-		snprintf(why, nwhy, "cannot listen at '%s/" NODE_GCS "': %s", dirname, err_str(fd));
+	if ((fd = listen_here(g, dirname, why, nwhy)) < 0)
 		return fd;
-	}
 	listener_init(&g->listen, g->loop, fd);
 	g->listening = true;
 	g->listen.owner = g;
@@ -493,11 +509,13 @@ gcs_new(struct gcs **out, const struct gcs_opts *o, char *why, size_t nwhy)
 int
 gcs_run(struct gcs *g, int ready)
 {
-	if (ready >= 0) {
-		char text[TCP_NAME] = "";
+	char text[TCP_NAME] = "";
 
-		if (g->open)
-			tcp_local(g->door.io.fd, text);
+	if (g->open)
+		tcp_local(g->door.io.fd, text);
+	if (g->o.keeper >= 0)
+		fd_send(g->o.keeper, text, strlen(text) + 1, &g->listen.io.fd, 1);
+	if (ready >= 0) {
 		dprintf(ready, "%s\n", text);
 		close(ready);
 	}
@@ -513,7 +531,8 @@ gcs_free(struct gcs *g)
 
 	gcs_disk_end(&g->disk);		/* what was asked for is written; nobody hears of it any more */
 	if (g->listening) {
-		unlinkat(g->dir, NODE_GCS, 0);
+		if (g->o.keeper < 0 || g->result == 0)
+			unlinkat(g->dir, NODE_GCS, 0);
 		listener_stop(&g->listen);
 	}
 	if (g->open)

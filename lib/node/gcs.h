@@ -15,13 +15,19 @@ struct gcs_opts {
 	const char *listen;		/* HOST:PORT for nodes of other machines; NULL: for none */
 	const char *key;		/* file of the cluster's keys: made if listen is given and it is not there */
 	uint64_t dead;			/* ns without a sign of a node until it is given up; 0: ALIVE_DEAD */
+	int kept;			/* the listening socket of nodes here that the last daemon left, then ours; -1: there is none */
+	int keeper;			/* to whoever starts us again, see gcs_run; -1: nobody does */
 	void (*log)(int e, const char *text);
 };
 
 struct gcs;
 
 int	gcs_new(struct gcs **g, const struct gcs_opts *o, char *why, size_t nwhy);	/* -EBUSY: one runs already */
-int	gcs_run(struct gcs *g, int ready);	/* until TERM or INT: 0, or what ended it; ready as in node_run, before the newline comes the address for other machines */
+/*
+ * Until TERM or INT: 0, or what ended it.  ready as in node_run, before the newline comes the address for other machines; a
+ * keeper gets that address and a copy of the listening socket, which stays where it is unless we end in order.
+ */
+int	gcs_run(struct gcs *g, int ready);
 void	gcs_free(struct gcs *g);
 /* Opens the directory of o.dir, made if it is missing, ours alone to write to: a descriptor, or -errno with a line in why. */
 int	gcs_dir(const char *given, char *path, size_t n, char *why, size_t nwhy);
