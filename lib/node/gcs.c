@@ -252,6 +252,8 @@ on_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 	if (f->type == MSG_HEARTBEAT_T && p->joined && !control_joined(&g->core, p->number))
 		return 0;			/* it is refused, and has yet to read that */
 	e = control_step(&g->core, gcs_now(g), p->number, f, &g->out);
+	if (e == 0 && f->type == MSG_NODE_JOIN_T && control_joined(&g->core, p->number))
+		gcs_nodes_coming(p);
 	if (e == 0 && f->type == MSG_HEARTBEAT_T)
 		gcs_nodes_beat(p, f);
 	if (idle && g->out.at)

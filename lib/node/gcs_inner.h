@@ -21,6 +21,7 @@ struct gcs_peer {
 	bool joined;
 	struct list link;		/* in g->strangers until it has joined */
 	uint32_t node;			/* gcs_nodes.c: its number, once others may know it; 0 */
+	bool coming;			/* it joined, which is not durable yet */
 	struct buf what;		/* what it is, as it said when it joined */
 	struct cluster_seen seen;	/* what it was told of the others */
 	struct list follower;		/* in g->nodes.followers */
@@ -30,7 +31,8 @@ struct gcs_nodes {			/* gcs_nodes.c */
 	struct cluster list;
 	struct alive_clock clock;	/* the core's */
 	struct list followers, graves;
-	unsigned nfollowers, ngraves;
+	unsigned nfollowers, ngraves, ncoming;
+	bool settled;			/* those of before our start are back, or were given up */
 	ev_timer tick, sweep;		/* sweep: runs while there are followers */
 	uint64_t ticked;		/* when it was last */
 };
@@ -67,6 +69,7 @@ void	gcs_nodes_init(struct gcs *g);
 void	gcs_nodes_start(struct gcs *g);		/* the epoch is known */
 uint64_t gcs_now(struct gcs *g);		/* the time for the core */
 int	gcs_nodes_join(struct gcs_peer *p, const struct frame *f);	/* NODE_JOIN came: 0, or < 0: it makes no sense */
+void	gcs_nodes_coming(struct gcs_peer *p);	/* and the core has taken it */
 void	gcs_nodes_beat(struct gcs_peer *p, const struct frame *f);	/* HEARTBEAT, which the core has taken */
 int	gcs_nodes_load(struct gcs_peer *p, const struct frame *f);	/* NODE_LOAD */
 void	gcs_nodes_up(struct gcs_peer *p, uint32_t node);	/* it joined, durably */

@@ -114,9 +114,11 @@ on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 	struct gcs_nodes *n = &g->nodes;
 	struct piece k = { .made = false };
 	struct list *l;
-	bool more = g->core.nbefore > 0;
+	bool more;
 
 	(void)loop, (void)revents;
+	n->settled |= g->core.nbefore == 0 && n->ncoming == 0;
+	more = !n->settled;
 	n->ticked = clock_ns();
 	bury(n, n->ticked);
 	if (!more)
@@ -173,6 +175,22 @@ gcs_nodes_join(struct gcs_peer *p, const struct frame *f)
 }
 
 void
+gcs_nodes_coming(struct gcs_peer *p)
+{
+	if (p->coming || p->node)
+		return;
+	p->coming = true;
+	p->g->nodes.ncoming++;
+}
+
+static void
+came(struct gcs_peer *p)
+{
+	p->g->nodes.ncoming -= p->coming;
+	p->coming = false;
+}
+
+void
 gcs_nodes_beat(struct gcs_peer *p, const struct frame *f)
 {
 	struct msg_heartbeat m;
@@ -207,6 +225,7 @@ gcs_nodes_up(struct gcs_peer *p, uint32_t node)
 	struct gcs_nodes *n = &p->g->nodes;
 	const struct cluster_row *r = cluster_row(&n->list, node);
 
+	came(p);
 	p->node = node;
 	cluster_set(&n->list, node, span_of(p->what.data, p->what.len), r ? span_of(NULL, 0) : span_text(""));
 	if (list_empty(&p->follower)) {
@@ -220,6 +239,7 @@ gcs_nodes_up(struct gcs_peer *p, uint32_t node)
 void
 gcs_nodes_gone(struct gcs_peer *p)
 {
+	came(p);
 	if (!list_empty(&p->follower) && --p->g->nodes.nfollowers == 0)
 		ev_timer_stop(p->g->loop, &p->g->nodes.sweep);
 	list_del(&p->follower);
