@@ -1,8 +1,8 @@
 /*
  * away - objects that the node may move, and looking at what lies in the arena.
  *
- * The node frees room by moving objects to its disk; it asks the owner first.  We say yes to what nobody here looks at
- * and what holds no references (they must be read when it is freed): from then on the record is REC_AWAY, its place a hint,
+ * The node frees room by moving objects to its disk; it asks the owner first.  We say yes to what nobody here looks at:
+ * from then on the record is REC_AWAY, its place a hint, the references in it are kept beside,
  * and the node frees the object when we FORGET it.  No word about it can be on its way to its maker any more.
  *
  * Who looks at an object counts in rec.link.  An object of our own that is not AWAY stays where it is meanwhile, because we
@@ -66,14 +66,32 @@ may_move(const struct rec *r, uint64_t off)
 	if (r->state != REC_READY || r->kind < REC_ARENA)
 		return false;
 	memcpy(&w, r->inl, sizeof w);
-	return r->kind == REC_AWAY || (w.off == off && r->link == 0 && !(r->flags & REC_REFS));
+	return r->kind == REC_AWAY || (w.off == off && r->link == 0);
+}
+
+/* what holds references is not here to be read when it is freed: they are kept beside */
+static bool
+keep_refs_l(struct client *c, struct rec *r)
+{
+	const unsigned char *p;
+	struct buf b = BUF_INIT;
+	struct obj_view v;
+	int e = -ENOMEM;
+	size_t n;
+
+	if (r->kind == REC_AWAY || !(r->flags & REC_REFS))
+		return true;
+	if ((p = rec_bytes_l(c, r, &v, &n)) && (e = val_collect_refs(&b, p, n, r->nvals)) >= 0)
+		e = rec_inside_l(c, r, b.data, b.len, (unsigned)e);
+	buf_release(&b);
+	return e >= 0;
 }
 
 /* another node is to have it, wherever it lies: who looks at it here goes on doing so */
 static bool
 may_leave_l(struct client *c, struct rec *r)
 {
-	return r->state == REC_READY && r->kind == REC_ARENA && !(r->flags & REC_REFS) && view_pin_l(c, r) == 0;
+	return r->state == REC_READY && r->kind == REC_ARENA && view_pin_l(c, r) == 0 && keep_refs_l(c, r);
 }
 
 void
@@ -91,7 +109,7 @@ away_asked_l(struct client *c, const struct msg_evict *m)
 			le_put64(at + 8, where(r).off);
 			if (buf_add(&yes, at, sizeof at) == 0)
 				r->kind = REC_AWAY;
-		} else if (r && le_get64(p + 8) && may_move(r, le_get64(p + 8))) {
+		} else if (r && le_get64(p + 8) && may_move(r, le_get64(p + 8)) && keep_refs_l(c, r)) {
 			if (buf_add(&yes, p, 16) == 0)
 				r->kind = REC_AWAY;
 		} else {

@@ -60,7 +60,8 @@ outcome_l(struct client *c, struct lease *l, struct rec *r, const struct done *d
 	const unsigned char *p = d->inl;
 	struct rec_where w;
 	struct obj_view v;
-	unsigned flags = d->flags & DONE_ERROR ? PAYLOAD_ERROR : 0;
+	unsigned flags = d->flags & DONE_ERROR ? PAYLOAD_ERROR : 0, count = 0;
+	struct side *s;
 
 	switch (d->kind) {
 	case DONE_NONE:
@@ -94,11 +95,17 @@ outcome_l(struct client *c, struct lease *l, struct rec *r, const struct done *d
 		break;
 	case DONE_AWAY:
 		memcpy(&w, p, sizeof w);
+		count = w.spare;
 		w = (struct rec_where){ .size = w.size };
 		memcpy(r->inl, &w, sizeof w);
 		r->kind = REC_AWAY;
 		r->link = 0;
 		r->nvals = d->nvals;
+		if (!(d->flags & DONE_REFS))
+			break;
+		if (d->len == 0 || d->len > SLAB_BLOCK_MAX || !(p = peerslab_at(&l->slab, d->unit, d->len)) ||
+		    rec_inside_l(c, r, p, d->len, count) < 0)
+			return ERR_PROTO;
 		break;
 	default:
 		return ERR_PROTO;
@@ -109,9 +116,15 @@ outcome_l(struct client *c, struct lease *l, struct rec *r, const struct done *d
 		size_t n;
 
 		r->flags |= REC_REFS;
-		p = rec_bytes_l(c, r, &v, &n);
-		if (!p || val_walk_refs(p, n, r->nvals, hold_result, c) < 0 ||
-		    actors_retain_l(c, p, n, r->nvals) < 0)
+		if (d->kind != DONE_AWAY) {
+			p = rec_bytes_l(c, r, &v, &n);
+			count = r->nvals;
+		} else if ((s = side_find_l(c, r)) != NULL) {
+			p = s->inside;
+			n = s->ninside;
+		} else
+			return ERR_PROTO;
+		if (!p || val_walk_refs(p, n, count, hold_result, c) < 0 || actors_retain_l(c, p, n, count) < 0)
 			return ERR_PROTO;
 	}
 	return 0;
@@ -209,7 +222,7 @@ done_l(struct client *c, struct lease *l, const struct done *d)
 		return 0;
 	}
 	if (d->flags & DONE_KEPT) {
-		size_t at = d->kind == DONE_BLOCK ? (d->len + 7u) & ~7u : 0, n = SLAB_BLOCK_MAX - at;
+		size_t at = d->kind == DONE_BLOCK || d->kind == DONE_AWAY ? (d->len + 7u) & ~7u : 0, n = SLAB_BLOCK_MAX - at;
 		const unsigned char *p = at < SLAB_BLOCK_MAX - 4 ? peerslab_at(&l->slab, d->unit, at + n) : NULL;
 		unsigned char copy[4 + 16 * 256];
 

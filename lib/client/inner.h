@@ -71,6 +71,9 @@ struct side {
 	bool pinned;			/* pin is our slot */
 	bool late;			/* its time is up: the death of its worker is a time-out; or it was given up while it waited */
 	bool keep;			/* given to the node: nothing to free here */
+	unsigned char *inside;		/* of a value that may lie elsewhere: the references in it, as values */
+	size_t ninside;
+	unsigned vinside;		/* so many */
 	struct actor *actor;		/* whose call it is, while it waits for arguments */
 	int pin;			/* -1: none was free */
 	struct stream *stream;		/* of the call of a streaming task */
@@ -487,6 +490,7 @@ void	rec_fail_l(struct client *c, struct rec *r, int code, const char *text);	/*
 int	rec_context_l(struct client *c, struct rec *r, const struct rec_context *x);	/* before its payload is set */
 int	rec_set_l(struct client *c, struct rec *r, const unsigned char *p, size_t n, unsigned nvals, unsigned flags);
 const unsigned char *rec_bytes_l(struct client *c, const struct rec *r, struct obj_view *v, size_t *n);
+int	rec_inside_l(struct client *c, struct rec *r, const unsigned char *p, size_t n, unsigned nvals);	/* side.inside, copied: 0 or -ENOMEM */
 void	rec_clear_l(struct client *c, struct rec *r);		/* frees payload and what it holds */
 struct id rec_id(const struct client *c, const struct rec *r);
 void	rec_free_if_l(struct client *c, struct rec *r);

@@ -150,19 +150,41 @@ rec_context_l(struct client *c, struct rec *r, const struct rec_context *x)
 	return 0;
 }
 
+int
+rec_inside_l(struct client *c, struct rec *r, const unsigned char *p, size_t n, unsigned nvals)
+{
+	struct side *s = side_l(c, r);
+	unsigned char *copy = s ? malloc(n + 1) : NULL;
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, p, n);
+	free(s->inside);
+	s->inside = copy;
+	s->ninside = n;
+	s->vinside = nvals;
+	return 0;
+}
+
 void
 rec_clear_l(struct client *c, struct rec *r)
 {
+	struct side *s = side_find_l(c, r);
 	struct obj_view v;
 	struct rec_where w;
 	const unsigned char *p;
 	size_t n;
 
-	if (r->flags & REC_REFS && !(r->flags & REC_BORROWED) && (p = rec_bytes_l(c, r, &v, &n)))
+	if (s && s->inside) {
+		unsigned char *inside = s->inside;	/* s may go with what they let go of */
+
+		s->inside = NULL;
+		refs_release_l(c, inside, s->ninside, s->vinside);
+		free(inside);
+		s = side_find_l(c, r);
+	} else if (r->flags & REC_REFS && !(r->flags & REC_BORROWED) && (p = rec_bytes_l(c, r, &v, &n)))
 		refs_release_l(c, p, n, r->nvals);
 	if (r->kind >= REC_ARENA && !(r->flags & REC_BORROWED)) {
-		struct side *s = side_find_l(c, r);
-
 		w = where_of(r);
 		if (r->kind == REC_ARENA)
 			mem_free_l(c, &w);
@@ -341,6 +363,7 @@ rec_free_if_l(struct client *c, struct rec *r)
 		map_del(&c->side, s->unit);
 		for (struct list *l; (l = list_shift(&s->waiters)) != NULL;)
 			free(list_entry(l, struct waiter, link));
+		free(s->inside);
 		free(s->holder);
 		free(s->child);
 		free(s);

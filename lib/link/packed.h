@@ -6,7 +6,8 @@
  *		bytes; with PACKED_AWAY the form of the object that the arguments are, which is to be fetched
  *	done	u32 slot, u32 ret, u32 ns, u32 bytes, u16 values, u16 ids, u8 kind (DONE_NONE DONE_HERE DONE_BACK DONE_AWAY),
  *		u8 flags (DONE_ERROR REFS PART RETRY), u16 0; then the bytes, then ids of 16 bytes each that the worker keeps;
- *		DONE_AWAY: the value stays where it was made; the bytes: u64 size
+ *		DONE_AWAY: the value stays where it was made; the bytes: u64 size, u16 how many, then so many values, which are
+ *		the references in it
  *	form	u64 the low half of the id, whose upper one is the submitter; u64 bytes, stamp, size; u32 headlen; u16 nbuf, flags
  *
  * A slot is the submitter's, and means nothing to anybody else.  References have no place.
@@ -25,6 +26,7 @@
 #define PACKED_KEPT 64u
 #define PACKED_AWAY 0x01u		/* of a task */
 #define PACKED_FORM 40u
+#define PACKED_STAYS 10u		/* bytes before those values */
 
 struct packed_task {
 	uint32_t slot, n;

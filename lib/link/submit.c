@@ -166,6 +166,22 @@ put_error(struct submit *s, uint32_t slot, int code, const char *why)
 	return e;
 }
 
+/* a value that stays here until somebody fetches it: its size, and the references in it */
+static int
+stays(struct submit *s, const struct done *d, const struct obj_view *v, struct buf *b)
+{
+	unsigned char head[PACKED_STAYS];
+	int n = 0, e = buf_add(b, head, sizeof head);
+
+	if (e == 0 && d->flags & DONE_REFS && (n = val_collect_refs(b, v->head, v->headlen, d->nvals)) < 0)
+		e = n;
+	if (e < 0 || b->len > PACKED_VALUES || n > UINT16_MAX || (e = bulk_made(s->l, v)) < 0)
+		return e < 0 ? e : ERR_FULL;
+	le_put64(b->data, v->size);
+	le_put16(b->data + 8, (uint16_t)n);
+	return 0;
+}
+
 /* one completion, d a private copy: 0, ERR_PROTO: the worker cannot be believed */
 static int
 done(struct submit *s, const struct done *d)
@@ -174,7 +190,8 @@ done(struct submit *s, const struct done *d)
 	    .flags = d->flags & (DONE_ERROR | DONE_REFS | DONE_PART | DONE_RETRY) };
 	struct rec *r = mine(s, d->slot);
 	struct rec_where at = { 0 };
-	unsigned char ids[16 * PACKED_KEPT], size[8];
+	unsigned char ids[16 * PACKED_KEPT];
+	struct buf away = BUF_INIT;
 	struct obj_view v;
 	size_t kept = 0;
 	int e = 0;
@@ -204,11 +221,10 @@ done(struct submit *s, const struct done *d)
 		if (v.nbuf == 0 && v.headlen <= PACKED_VALUES) {
 			o.bytes = v.head;
 			o.n = (uint32_t)v.headlen;
-		} else if (!(d->flags & DONE_REFS) && bulk_made(s->l, &v) == 0) {
-			le_put64(size, v.size);
+		} else if (stays(s, d, &v, &away) == 0) {
 			o.kind = DONE_AWAY;
-			o.bytes = size;
-			o.n = sizeof size;
+			o.bytes = away.data;
+			o.n = (uint32_t)away.len;
 			at.off = 0;
 		}
 		break;
@@ -225,9 +241,10 @@ done(struct submit *s, const struct done *d)
 		o.kept = ids;
 	}
 	if (o.bytes == NULL && o.kind == DONE_HERE)
-		e = put_error(s, r->link, ERR_VALUE, "values of more than 60 KiB that hold references do not come from other nodes");
-	else if ((e = packed_done_put(&s->out, &o)) == 0 && o.flags & DONE_REFS)
+		e = put_error(s, r->link, ERR_VALUE, "values of more than 60 KiB that hold a thousand references do not come from other nodes");
+	else if ((e = packed_done_put(&s->out, &o)) == 0 && o.flags & DONE_REFS && o.kind == DONE_HERE)
 		e = val_unplace_refs(s->out.data + s->out.len - o.n - 16 * (size_t)o.nkept, o.n, o.nvals);
+	buf_release(&away);
 	if (at.off)
 		free_object(s, at.off);
 	if (!(o.flags & DONE_PART))

@@ -86,25 +86,24 @@ give_packed(struct work *w, const struct packed_done *p)
 	size_t at = p->n <= sizeof d.inl ? 0 : (p->n + 7u) & ~7u, n = at + (p->nkept ? 4 + 16 * (size_t)p->nkept : 0);
 	unsigned char *q;
 
+	if (p->kind == DONE_AWAY && p->n < PACKED_STAYS)
+		return ERR_PROTO;
 	if (p->kind == DONE_HERE && p->n <= sizeof d.inl)
 		memcpy(d.inl, p->bytes, p->n);
 	else if (p->kind == DONE_HERE)
 		d.kind = DONE_BLOCK;
 	if (p->kind == DONE_AWAY) {
-		if (p->n != 8)
-			return ERR_PROTO;
-		memcpy(d.inl, &(struct rec_where){ .size = le_get64(p->bytes) }, sizeof(struct rec_where));
-		d.len = 0;
-		n = at = 0;
-		if (p->nkept)
-			n = 4 + 16 * (size_t)p->nkept;
+		memcpy(d.inl, &(struct rec_where){ .size = le_get64(p->bytes), .spare = le_get16(p->bytes + 8) }, sizeof(struct rec_where));
+		d.len = p->n - PACKED_STAYS;
+		at = (d.len + 7u) & ~7u;
+		n = at + (p->nkept ? 4 + 16 * (size_t)p->nkept : 0);
 	}
 	if (n) {
 		if ((d.unit = slab_alloc(&w->l->slab, n)) == 0)
 			return -ENOMEM;
 		q = slab_at(&w->l->slab, d.unit);
 		if (at)
-			memcpy(q, p->bytes, p->n);
+			memcpy(q, p->bytes + (p->n - d.len), d.len);
 		if (p->nkept) {
 			d.flags |= DONE_KEPT;
 			le_put32(q + at, p->nkept);

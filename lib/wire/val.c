@@ -185,6 +185,32 @@ val_unplace_refs(unsigned char *p, size_t n, unsigned nvals)
 }
 
 int
+val_collect_refs(struct buf *b, const unsigned char *p, size_t n, unsigned nvals)
+{
+	const unsigned char *end = p;			/* of a handle that was copied: what is nested in it was too */
+	size_t was = b->len;
+	struct walk w;
+	struct mp_tok t;
+	int e, count = 0;
+
+	walk_init(&w, p, n, nvals);
+	while ((e = walk_next(&w, &t)) > 0) {
+		if (e != WALK_TOKEN || t.kind != MP_EXT || (t.ext != VAL_REF && t.ext != VAL_VALREF && t.ext != VAL_ACTOR) || t.p < end)
+			continue;
+		if ((e = mp_put_ext(b, t.ext, t.p, t.n)) < 0)
+			break;
+		if (t.ext == VAL_ACTOR)
+			end = t.p + t.n;
+		count++;
+	}
+	if (e == 0)
+		e = val_unplace_refs(b->data + was, b->len - was, (unsigned)count);
+	if (e < 0)
+		b->len = was;
+	return e < 0 ? e : count;
+}
+
+int
 val_walk_actors(const unsigned char *p, size_t n, unsigned nvals,
     int (*fn)(void *arg, uint64_t number, struct span class, struct span methods), void *arg)
 {

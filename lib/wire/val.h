@@ -181,7 +181,12 @@ int	val_walk_refs(const unsigned char *p, size_t n, unsigned nvals,
  * on failure some are changed.
  */
 int	val_unplace_refs(unsigned char *p, size_t n, unsigned nvals);
-/* The same for each actor handle: its number, its class and the encoded names of its methods, both within p. */
+/*
+ * Each reference and actor handle in nvals values, as values of their own, without places, appended to b: who keeps these keeps
+ * what those hold.  How many; ERR_PROTO or ERR_VALUE as val_check; -ENOMEM.
+ */
+int	val_collect_refs(struct buf *b, const unsigned char *p, size_t n, unsigned nvals);
+/* As val_walk_refs for each actor handle: its number, its class and the encoded names of its methods, both within p. */
 int	val_walk_actors(const unsigned char *p, size_t n, unsigned nvals,
 	    int (*fn)(void *arg, uint64_t number, struct span class, struct span methods), void *arg);
 

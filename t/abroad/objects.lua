@@ -48,6 +48,12 @@ for i = 1, 100000 do buffer[i] = i end
 ok(rota.get(rota.task(function(x) local s = 0 for i = 1, #x do s = s + x[i] end return s end)(buffer)) == 100000 * 100001 // 2, "a buffer there")
 local again = rota.get(rota.task(function(x) return x end)(buffer))
 ok(again[99999] == 99999, "and back")
-put, far, refs, a, b = nil, nil, nil, nil, nil
+-- references within large values
+local nest = rota.task(function(n) return { rota.put(("p"):rep(n)), ("q"):rep(n) } end)
+local got = rota.get(nest(100000))
+is(#rota.get(got[1]) + #got[2], 200000, "a large value with a reference to another one")
+local held = rota.put { put, ("h"):rep(100000) }
+is(rota.get(rota.task(function(x) return #rota.get(x[1]) + #x[2] end)(held)), 2100000, "the same, put here")
+got, held, put, far, refs, a, b = nil, nil, nil, nil, nil, nil, nil
 collectgarbage() collectgarbage()
 T.done()
