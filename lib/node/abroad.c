@@ -223,7 +223,10 @@ abroad_unalias(struct nproc *p)
 	link_forget(n->abroad->link, p->home, p->home_proc);
 }
 
-/* One of ours is gone: the nodes of those aliases that knew it are told.  Once each: it is in a list of nodes there. */
+/*
+ * One of ours is gone: the nodes of those aliases that knew it are told, and those that were asked for leases of its job, which may
+ * not have answered yet.  Once each: it is in a list of nodes there.
+ */
 void
 abroad_tell_gone(struct nproc *p, int code, const char *text)
 {
@@ -231,10 +234,13 @@ abroad_tell_gone(struct nproc *p, int code, const char *text)
 	struct map_iter it = MAP_ITER, nodes = MAP_ITER;
 	struct map told = MAP_INIT;
 
+	for (unsigned i = 0; p->job && i < p->job->ntold; i++)
+		map_put(&told, p->job->told[i], p);
+
 	while (map_next(&p->known, &it)) {
 		struct nproc *q = map_get(&n->procs, it.key);
 
-		if (q && q->role == ROLE_FAR && !map_get(&told, q->home))
+		if (q && q->role == ROLE_FAR)
 			map_put(&told, q->home, q);
 	}
 	while (map_next(&told, &nodes))

@@ -63,6 +63,7 @@ options(int fd)
 {
 	static const struct { int level, name, value; } opt[] = {
 		{ IPPROTO_TCP, TCP_NODELAY, 1 }, { IPPROTO_TCP, TCP_USER_TIMEOUT, 10000 }, { SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1 },
 		{ IPPROTO_TCP, TCP_KEEPIDLE, 15 }, { IPPROTO_TCP, TCP_KEEPINTVL, 5 }, { IPPROTO_TCP, TCP_KEEPCNT, 3 },
 	};
 

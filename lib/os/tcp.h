@@ -26,7 +26,8 @@ int	tcp_listen(const struct addrinfo *a);	/* a blocking, listening descriptor; o
 /*
  * A non-blocking descriptor that connects, or has: writable when that is over, and tcp_error tells how.  Small frames are
  * sent at once (TCP_NODELAY); a peer that acknowledges nothing for 10 s is given up (TCP_USER_TIMEOUT), and one that says
- * nothing is asked after 15 s (keepalive).
+ * nothing is asked after 15 s (keepalive).  Where little is under way, as heartbeats, what was lost is sent again each 0.2 s
+ * or so, not ever more rarely (TCP_THIN_LINEAR_TIMEOUTS): who was cut off for a moment is heard as soon as that is over.
  */
 int	tcp_connect(const struct addrinfo *a);
 int	tcp_accept(int fd);			/* with the same options; -EAGAIN, -EMFILE, ... */

@@ -151,8 +151,12 @@ local strikes = {
 	end },
 	{ "cut", 8, function(k, _, s)
 		if not free(k) then return end
+		local t0 = now()
 		H.cut(k)
-		back(k, "joined again", s * SHORT, function() H.heal(k) end)
+		back(k, "joined again", s * SHORT, function()
+			H.heal(k)
+			if now() - t0 > SHORT then H.lost(k) end	-- it took longer than it was to
+		end)
 		return ("h%d: cut off for %.2f s"):format(k, s * SHORT)
 	end },
 	{ "long", 3, function(k, _, s)
@@ -206,7 +210,7 @@ end
 
 local worst = {}
 local columns = {			-- at most
-	{ "rlet", 8192, "KiB, private memory of a node's daemon" }, { "rlet_fds", 64, "its descriptors" },
+	{ "rlet", 8192, "KiB, private memory of a node's daemon" }, { "rlet_fds", 56, "its descriptors, less four for each worker" },
 	{ "keeper", 2048, "KiB of what stands before it" }, { "keeper_fds", 24, "its descriptors" },
 	{ "zygote", 4096, "KiB, of what forks workers" }, { "rgcs", 24576, "KiB, of the control store" }, { "rgcs_fds", 48, "its descriptors" },
 }
@@ -236,7 +240,7 @@ local function rest()
 			if #p > 1 then fault("h%d has %d processes of %s", k, #p, what) end
 			if p[1] then
 				row[what] = math.max(row[what] or 0, H.private(p[1].pid))
-				row[what .. "_fds"] = math.max(row[what .. "_fds"] or 0, H.fds(p[1].pid))
+				row[what .. "_fds"] = math.max(row[what .. "_fds"] or 0, H.fds(p[1].pid) - (what == "rlet" and 4 * #H.processes(k, "worker") or 0))
 			end
 		end
 	end
