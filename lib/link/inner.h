@@ -51,6 +51,7 @@ struct peer {
 struct work {				/* a ring whose submitter is here: we are in the worker's place */
 	struct link *l;
 	struct peer *peer;		/* NULL: it is gone */
+	struct list link;		/* in l->works_over */
 	uint64_t number, far;
 	uint32_t proc;
 	struct ring_wrk ring;
@@ -83,8 +84,9 @@ struct args {				/* a task that has come, and waits for its arguments or for tho
 struct submit {				/* a ring whose worker is here: we are in the submitter's place */
 	struct link *l;
 	struct peer *peer;		/* NULL: it is gone */
+	struct list link;		/* in l->submits_over */
 	uint64_t number;
-	uint32_t proc;
+	uint32_t proc, here;		/* the worker */
 	struct ring_sub ring;
 	struct peerslab slab;
 	struct bell *bell;
@@ -125,6 +127,7 @@ struct link {
 	struct slab slab;
 	struct bell *bell;
 	struct map works, submits;	/* number here -> */
+	struct list works_over, submits_over;	/* ended, while who is here may still read what lies in our slab for it */
 	struct idmap fns;		/* (node, process there, serial) -> struct far_fn * */
 	struct transfer transfer;
 	struct transfer_out moving;	/* effects that are being carried out */
@@ -144,6 +147,7 @@ void	rings_over(struct link *l, struct peer *p);	/* all that lead to it: nothing
 bool	rings_look(struct link *l);		/* true: something was there */
 /* work.c */
 bool	work_look(struct work *w);
+bool	work_read(const struct work *w);		/* all that was published was taken */
 int	work_dones(struct peer *p, const struct frame *f);
 int	work_state(struct peer *p, const struct frame *f);
 void	work_free(struct work *w);
@@ -154,6 +158,7 @@ int	submit_fn(struct peer *p, const struct frame *f);
 void	submit_free(struct submit *s);
 bool	submit_args(struct link *l, struct id id, uint64_t off, uint32_t gen, int code, const char *text);	/* link_here */
 void	submit_last(struct submit *s);
+bool	submit_done(struct submit *s);		/* of one that has ended: its worker has ended all that it had begun */
 void	fn_free(struct link *l, struct far_fn *fn);
 /* bulk.c */
 void	bulk_start(struct link *l);

@@ -90,6 +90,7 @@ struct link_ring {
 	int shm, slab;			/* descriptors of the segment, and of the slab of the process here: borrowed */
 	unsigned bell;			/* of that process */
 	uint32_t proc;			/* the submitter, as its node numbers it */
+	uint32_t here;			/* the process here */
 };
 
 /* The submitter is here, its worker there: what it pushes goes there.  0, -errno; ERR_NOTFOUND: no such node. */
@@ -98,11 +99,13 @@ int	link_work(struct link *l, const struct link_ring *r);
 int	link_submit(struct link *l, const struct link_ring *r);
 /*
  * Nothing more goes through the ring.  Of link_submit: what its worker had done is sent before this returns, and what it
- * had not begun is told to be so; frames that are sent later come after that.
+ * had not begun is told to be so; frames that are sent later come after that.  What the process here may still read stays
+ * where it is until it has taken it, or is gone.
  */
 void	link_work_end(struct link *l, uint64_t number);
 void	link_submit_end(struct link *l, uint64_t number);
-void	link_forget(struct link *l, uint32_t node, uint32_t proc);	/* a submitter is gone, and so are its functions; node 0: ours */
+/* A process is gone, and so are its functions, and what its rings had kept for it; node 0: ours. */
+void	link_forget(struct link *l, uint32_t node, uint32_t proc);
 
 /* --- objects ------------------------------------------------------------------------------------------------------ */
 

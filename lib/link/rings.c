@@ -4,11 +4,36 @@
 #include <stdlib.h>
 #include "link/inner.h"
 
+/* what has ended, and is not read any more by the process here, or that one is gone */
+static void
+sweep(struct link *l, uint32_t gone)
+{
+	list_each_safe(i, q, &l->works_over) {
+		struct work *w = list_entry(i, struct work, link);
+
+		if (w->proc == gone || work_read(w)) {
+			list_del(&w->link);
+			work_free(w);
+		}
+	}
+	list_each_safe(i, q, &l->submits_over) {
+		struct submit *s = list_entry(i, struct submit, link);
+
+		if (s->here == gone || submit_done(s)) {
+			list_del(&s->link);
+			submit_free(s);
+		}
+	}
+}
+
 bool
 rings_look(struct link *l)
 {
 	struct map_iter it = MAP_ITER, is = MAP_ITER;
 	bool any = false;
+
+	if (!list_empty(&l->works_over) || !list_empty(&l->submits_over))
+		sweep(l, 0);
 
 	while (map_next(&l->works, &it))
 		any |= work_look(it.val);
@@ -52,6 +77,8 @@ rings(void *arg)
 int
 rings_start(struct link *l)
 {
+	list_init(&l->works_over);
+	list_init(&l->submits_over);
 	l->bell = &l->o.np->bell[l->o.bell];
 	atomic_fetch_add(&l->o.np->awake, 1);
 	return -pthread_create(&l->rings, NULL, rings, l);
@@ -71,6 +98,18 @@ rings_stop(struct link *l)
 		work_free(it.val);
 	while (map_next(&l->submits, &is))
 		submit_free(is.val);
+	while (!list_empty(&l->works_over)) {
+		struct work *w = list_entry(l->works_over.next, struct work, link);
+
+		list_del(&w->link);
+		work_free(w);
+	}
+	while (!list_empty(&l->submits_over)) {
+		struct submit *s = list_entry(l->submits_over.next, struct submit, link);
+
+		list_del(&s->link);
+		submit_free(s);
+	}
 	while (idmap_next(&l->fns, &fi))
 		fn_free(l, fi.val);
 	map_release(&l->works);
@@ -143,7 +182,7 @@ link_submit(struct link *l, const struct link_ring *r)
 
 	if (s == NULL)
 		return e;
-	*s = (struct submit){ .l = l, .number = r->number, .proc = r->proc };
+	*s = (struct submit){ .l = l, .number = r->number, .proc = r->proc, .here = r->here };
 	list_init(&s->held);
 	pthread_mutex_lock(&l->lock);
 	if ((s->peer = map_get(&l->peers, r->node)) == NULL)
@@ -167,7 +206,9 @@ link_work_end(struct link *l, uint64_t number)
 	if ((w = map_del(&l->works, number)) != NULL) {
 		if (w->peer)
 			map_del(&w->peer->works, w->far);
-		work_free(w);
+		w->peer = NULL;
+		list_add(&l->works_over, &w->link);
+		sweep(l, 0);
 	}
 	pthread_mutex_unlock(&l->lock);
 }
@@ -182,7 +223,9 @@ link_submit_end(struct link *l, uint64_t number)
 		submit_last(s);
 		if (s->peer)
 			peer_pump(s->peer);
-		submit_free(s);
+		s->peer = NULL;
+		list_add(&l->submits_over, &s->link);
+		sweep(l, 0);
 		link_push(l);
 	}
 	pthread_mutex_unlock(&l->lock);
@@ -200,6 +243,8 @@ link_forget(struct link *l, uint32_t node, uint32_t proc)
 			fn_free(l, it.val);
 			idmap_del(&l->fns, it.key);
 		}
+	if (node == 0)
+		sweep(l, proc);
 	while (node == 0 && map_next(&l->peers, &ip)) {
 		struct peer *p = ip.val;
 		struct idmap_iter ti = IDMAP_ITER;

@@ -336,6 +336,14 @@ submit_last(struct submit *s)
 	send(s);
 }
 
+bool
+submit_done(struct submit *s)
+{
+	completions(s);
+	s->out.len = 0;
+	return s->n == 0;
+}
+
 /* --- there ---------------------------------------------------------------------------------------------------------- */
 
 static int

@@ -330,6 +330,12 @@ work_look(struct work *w)
 	return any;
 }
 
+bool
+work_read(const struct work *w)
+{
+	return atomic_load_explicit(&w->ring.shm->consumed, memory_order_acquire) >= w->ring.dtail;
+}
+
 void
 work_free(struct work *w)
 {

@@ -16,7 +16,7 @@ abroad_ring(struct nring *r, int shm)
 	bool out = r->wrk->role == ROLE_FAR;	/* the worker is there */
 	const struct nproc *here = out ? r->sub : r->wrk, *there = out ? r->wrk : r->sub;
 	struct link_ring l = { .number = r->number, .node = there->home, .far = r->far, .shm = shm, .slab = here->slab, .bell = here->bell,
-	    .proc = out ? r->sub->number : r->sub->home_proc };
+	    .proc = out ? r->sub->number : r->sub->home_proc, .here = here->number };
 	int e;
 
 	if (out) {
@@ -74,14 +74,25 @@ on_job(struct node *n, uint32_t node, struct span body)
 
 	if (e < 0)
 		return e;
-	if (m.job > UINT32_MAX || m.driver > UINT32_MAX || map_get(&n->jobs, m.job))
-		return 0;			/* it is known: from another node, or it is ours */
-	if ((driver = abroad_proc(n, node, (uint32_t)m.driver)) == NULL || (j = job_new(n, (uint32_t)m.job)) == NULL)
+	if (m.job > UINT32_MAX || m.driver > UINT32_MAX)
+		return ERR_PROTO;
+	j = map_get(&n->jobs, m.job);
+	if (j && (!j->over || !j->foreign))
+		return 0;			/* it is known, or ours */
+	if ((driver = abroad_proc(n, node, (uint32_t)m.driver)) == NULL || driver->job)
+		return driver ? ERR_PROTO : -ENOMEM;
+	if (j) {				/* its node began anew, and what it had here before still ends */
+		j->over = false;
+		j->refs++;
+		j->driver = driver->number;
+		driver->job = j;
+		return 0;
+	}
+	if ((j = job_new(n, (uint32_t)m.job)) == NULL)
 		return -ENOMEM;
 	j->foreign = true;
 	j->driver = driver->number;
 	driver->job = j;
-	j->refs++;
 	snprintf(j->name, sizeof j->name, "%.*s", (int)(m.name.n < 63 ? m.name.n : 63), (const char *)m.name.p);
 	if (buf_add(&j->namespace, m.namespace.p, m.namespace.n) < 0 || (m.env.n && buf_add(&j->env, m.env.p, m.env.n) < 0))
 		return -ENOMEM;

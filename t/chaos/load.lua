@@ -204,6 +204,7 @@ if not ok then
 	lost(e)
 	wrong("cannot join:", e)
 end
+print("job " .. rota.context().job)
 till = rota.now() + seconds
 ok, e = pcall(load[kind])
 if not ok then
