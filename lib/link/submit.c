@@ -221,7 +221,7 @@ done(struct submit *s, const struct done *d)
 		if (v.nbuf == 0 && v.headlen <= PACKED_VALUES) {
 			o.bytes = v.head;
 			o.n = (uint32_t)v.headlen;
-		} else if (stays(s, d, &v, &away) == 0) {
+		} else if (s->peer && stays(s, d, &v, &away) == 0) {
 			o.kind = DONE_AWAY;
 			o.bytes = away.data;
 			o.n = (uint32_t)away.len;
