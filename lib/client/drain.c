@@ -246,7 +246,7 @@ done_l(struct client *c, struct lease *l, const struct done *d)
 		if (fn->shape)
 			estimate(&fn->shape->est, d->ns);
 	}
-	if (d->kind != DONE_ARENA || d->flags & DONE_ERROR || !lineage_keep_l(c, r, fn))
+	if ((d->kind != DONE_ARENA && d->kind != DONE_AWAY) || d->flags & DONE_ERROR || !lineage_keep_l(c, r, fn))
 		task_end_l(c, r);
 	lease_less_l(c, l);
 	if (r->flags & REC_CANCEL && cancel_end_l(c, r, d->flags & DONE_ERROR)) {

@@ -1,0 +1,24 @@
+#!/bin/sh
+# abroad_objects.t - objects between nodes when a node vanishes, and when there is less room than they need
+. "${0%/*}/lib.sh"
+. "${0%/*}/machines.sh"
+node="rlet -l --key $key --listen 127.0.0.1:0"
+check 'rgcs' start g rgcs --listen 127.0.0.1:0 --key "$key" --dead-after 1s
+lab=$line
+check 'a node with next to no CPU' start a $node --store 32M -c 0.001 --join "$lab"
+check 'one with two' start b $node --store 32M -c 2 --join "$lab"; b=$pid
+check 'both are known' knows a 2
+lua() { at a timeout 60 rlua "${0%/*}/abroad/$1.lua" >"$TMP/$1" 2>&1 || { grep -v '^ok' "$TMP/$1"; cat "$TMP"/*/err; return 1; }; }
+check 'more than fits' lua spill
+check 'another one' start c $node --store 32M -c 2 --join "$lab"
+check 'all are known' knows a 3
+lost() {
+	mkfifo "$TMP/die" "$TMP/dead"
+	DIE=$TMP/die DEAD=$TMP/dead at a timeout 60 rlua "${0%/*}/abroad/lost.lua" >"$TMP/lost" 2>&1 & job=$!
+	cat "$TMP/die"
+	vanish "$b"
+	: >"$TMP/dead"
+	wait "$job" || { grep -v '^ok' "$TMP/lost"; cat "$TMP"/*/err; return 1; }
+}
+check 'a node that vanishes' lost
+done_testing
