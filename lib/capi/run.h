@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 #include "client/serve.h"
-#include "client/spec.h"
+#include "wire/spec.h"
 
 struct crun;
 

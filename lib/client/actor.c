@@ -13,7 +13,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include "client/inner.h"
-#include "client/spec.h"
+#include "wire/spec.h"
 #include "wire/frame.h"
 #include "wire/le.h"
 #include "wire/mp.h"

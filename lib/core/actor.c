@@ -290,7 +290,7 @@ in_new(struct actor_core *c, const struct actor_in *in, struct actor_out *o)
 	    .state = ACTOR_PENDING, .detached = m->detached != 0, .wait = m->wait != 0,
 	    .threads = m->threads < UINT16_MAX ? (unsigned)m->threads : UINT16_MAX, .pgroup = m->pgroup,
 	    .bundle = m->bundle < UINT32_MAX ? (unsigned)m->bundle : UINT32_MAX, .capture = m->capture != 0,
-	    .set = in->set, .rank = in->rank };
+	    .set = in->set, .rank = in->rank, .keeper = in->keeper };
 	if (set(&a->name, m->name) < 0 || set(&a->class, m->class) < 0 || set(&a->methods, m->methods) < 0 ||
 	    set(&a->spec, m->spec) < 0 || set(&a->namespace, in->namespace) < 0 || (in->proc && in->kind == ACTOR_IN_NEW && hold(a, in->proc) < 0) ||
 	    map_put(&c->actors, a->number, a) < 0) {
@@ -400,7 +400,7 @@ in_resume(struct actor_core *c, const struct actor_in *in, struct actor_out *o)
 	while (map_next(&c->actors, &it)) {
 		struct actor_life *a = it.val;
 
-		if (a->job != in->job || a->state != ACTOR_RESTARTING || a->stage != STAGE_NONE)
+		if (a->job != in->job || (in->actor && in->actor != a->number) || a->state != ACTOR_RESTARTING || a->stage != STAGE_NONE)
 			continue;
 		if (a->orphan && heap_set(&c->timers, &a->timer, in->until) < 0)
 			a->orphan = false;

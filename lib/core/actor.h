@@ -38,6 +38,7 @@ struct actor_life {			/* ro for all but actor.c */
 	bool capture;
 	uint64_t set;			/* that it is a member of: who holds it does not matter; 0 */
 	uint32_t rank;			/* in that */
+	uint32_t keeper;		/* node that keeps it (core/actor_far.h), 0: nobody but us */
 	bool unfit;			/* it died of what it is: no place for it, or its constructor failed */
 	uint32_t job, creator, restarts, incarnation, worker;
 	uint64_t req;			/* of one of the daemon before: its creator's request; 0 */
@@ -65,10 +66,10 @@ struct actor_core {
 };
 
 enum actor_in_kind {
-	ACTOR_IN_NEW,		/* proc, job, namespace, new, set, rank: registered under number actor */
+	ACTOR_IN_NEW,		/* proc, job, namespace, new, set, rank, keeper: registered under number actor */
 	ACTOR_IN_HEIR,		/* as NEW, and req, restarts, incarnation, text: it died with the daemon before this one, and is made
 				   again at RESUME */
-	ACTOR_IN_RESUME,	/* job, until: those of it are placed; who holds one of them that died so says so by then, or it ends */
+	ACTOR_IN_RESUME,	/* job, until, actor (0: all): those of it are placed; who holds one of them that died so says so by then, or it ends */
 	ACTOR_IN_PLACED,	/* actor, worker: a process was forked for it */
 	ACTOR_IN_NOFORK,	/* actor: no process could be forked for it: it is placed once more */
 	ACTOR_IN_NOPLACE,	/* actor, text: infeasible */
@@ -87,7 +88,7 @@ enum actor_in_kind {
 struct actor_in {
 	enum actor_in_kind kind;
 	uint64_t actor, req, set, until;
-	uint32_t proc, worker, job, group, rank, restarts, incarnation;
+	uint32_t proc, worker, job, group, rank, restarts, incarnation, keeper;
 	bool ok, stop, restart;
 	const char *text;
 	struct span error, namespace;

@@ -25,11 +25,18 @@ struct job {
 	uint32_t node;
 };
 
+struct seeker {				/* somebody who wants to know where an actor lives */
+	uint64_t peer, req;
+	struct seeker *next;
+};
+
 struct act {
 	uint64_t number, job;
-	uint32_t node;
-	bool detached;
-	uint64_t state;
+	uint32_t node;			/* that registered it */
+	uint32_t home;			/* where it lives; 0: nowhere now */
+	bool detached, away;		/* away: not where it was registered */
+	uint64_t state, incarnation;
+	struct seeker *seekers;
 	struct act *next;		/* same hash of namespace and name */
 	struct buf namespace, name, class, methods;
 };
@@ -88,6 +95,12 @@ act_named(const struct control *c, struct span ns, struct span name)
 static void
 act_free(struct act *a)
 {
+	while (a->seekers) {
+		struct seeker *s = a->seekers;
+
+		a->seekers = s->next;
+		free(s);
+	}
 	buf_release(&a->namespace);
 	buf_release(&a->name);
 	buf_release(&a->class);
@@ -118,8 +131,21 @@ act_key(char key[32], uint64_t number)
 	snprintf(key, 32, "actor/%016" PRIx64, number);
 }
 
+/* who asked where it lives is told: a->home, or, if that is 0, that it is no more */
 static void
-act_del(struct control *c, struct act *a, struct control_out *o)
+act_tell(struct act *a, const char *text, struct control_out *o)
+{
+	for (struct seeker *s; (s = a->seekers) != NULL; free(s)) {
+		a->seekers = s->next;
+		if (a->home)
+			SEND(o, s->peer, actor, .req = s->req, .actor = a->number, .found = 1, .node = a->home);
+		else
+			fail(o, s->peer, s->req, ERR_NOTFOUND, "%s", text);
+	}
+}
+
+static void
+act_del(struct control *c, struct act *a, const char *text, struct control_out *o)
 {
 	uint64_t h = name_hash(span_buf(&a->namespace), span_buf(&a->name));
 	struct act *p = map_get(&c->names, h);
@@ -137,6 +163,8 @@ act_del(struct control *c, struct act *a, struct control_out *o)
 	map_del(&c->actors, a->number);
 	act_key(key, a->number);
 	put(o, key, NULL, 0);
+	a->home = 0;
+	act_tell(a, text, o);
 	act_free(a);
 }
 
@@ -147,10 +175,11 @@ act_save(const struct act *a, struct control_out *o)
 	char key[32];
 
 	act_key(key, a->number);
-	if (mp_put_array(&b, 8) == 0 && mp_put_uint(&b, a->number) == 0 && mp_put_uint(&b, a->job) == 0 &&
+	if (mp_put_array(&b, 9) == 0 && mp_put_uint(&b, a->number) == 0 && mp_put_uint(&b, a->job) == 0 &&
 	    mp_put_uint(&b, a->node) == 0 && mp_put_uint(&b, a->detached) == 0 &&
 	    mp_put_bin(&b, a->namespace.data, a->namespace.len) == 0 && mp_put_bin(&b, a->name.data, a->name.len) == 0 &&
-	    mp_put_bin(&b, a->class.data, a->class.len) == 0 && mp_put_bin(&b, a->methods.data, a->methods.len) == 0)
+	    mp_put_bin(&b, a->class.data, a->class.len) == 0 && mp_put_bin(&b, a->methods.data, a->methods.len) == 0 &&
+	    mp_put_uint(&b, a->away) == 0)
 		put(o, key, b.data, b.len);
 	buf_release(&b);
 }
@@ -182,13 +211,20 @@ node_key(char key[32], uint32_t number)
 }
 
 static void
-node_over(struct control *c, const struct node *n, struct control_out *o)	/* nothing that ran there runs */
+node_over(struct control *c, const struct node *n, const char *why, struct control_out *o)	/* nothing that ran there runs */
 {
 	struct map_iter it = MAP_ITER;
+	char text[160];
 
-	while (map_next(&c->actors, &it))
-		if (((struct act *)it.val)->node == n->number)
-			act_del(c, it.val, o);
+	snprintf(text, sizeof text, *why ? "node %u is dead: %s" : "node %u left", n->number, why);
+	while (map_next(&c->actors, &it)) {
+		struct act *a = it.val;
+
+		if (a->node == n->number)
+			act_del(c, a, text, o);
+		else if (a->home == n->number)
+			a->home = 0;
+	}
 	it = (struct map_iter)MAP_ITER;
 	while (map_next(&c->jobs, &it))
 		if (((struct job *)it.val)->node == n->number)
@@ -202,9 +238,16 @@ node_back(struct control *c, const struct node *n, const struct msg_node_join *m
 {
 	struct map_iter it = MAP_ITER;
 
-	while (map_next(&c->actors, &it))
-		if (((struct act *)it.val)->node == n->number && !numbers_has(m->actors, it.key))
-			act_del(c, it.val, o);
+	while (map_next(&c->actors, &it)) {
+		struct act *a = it.val;
+
+		if (numbers_has(m->actors, it.key))
+			continue;
+		if (a->node == n->number)
+			act_del(c, a, "it was lost with its node's daemon", o);
+		else if (a->home == n->number)
+			a->home = 0;
+	}
 }
 
 /* it is another daemon of n: nothing goes on but what it names */
@@ -285,7 +328,7 @@ node_end(struct control *c, struct node *n, const char *text, struct control_out
 	struct control_fx *fx;
 	char key[32];
 
-	node_over(c, n, o);
+	node_over(c, n, text, o);
 	node_key(key, n->number);
 	put(o, key, NULL, 0);
 	if (n->peer && *text)
@@ -365,7 +408,7 @@ on_actor_new(struct control *c, struct node *n, const struct frame *f, struct co
 	}
 	if (m.name.n && (a = act_named(c, m.namespace, m.name)) != NULL && m.reuse) {
 		SEND(o, n->peer, actor, .req = m.req, .actor = a->number, .class = span_buf(&a->class),
-		    .methods = span_buf(&a->methods), .found = 1);
+		    .methods = span_buf(&a->methods), .found = 1, .node = a->home);
 		return 0;
 	}
 	if (m.name.n && a) {
@@ -376,7 +419,7 @@ on_actor_new(struct control *c, struct node *n, const struct frame *f, struct co
 	if ((a = calloc(1, sizeof *a)) == NULL)
 		return -ENOMEM;
 	*a = (struct act){ .number = c->next_actor + 1, .job = m.job, .node = n->number, .detached = m.detached != 0,
-	    .state = ACTOR_PENDING };
+	    .home = m.node ? n->number : 0, .away = m.node == 0, .state = ACTOR_PENDING };
 	if (set(&a->namespace, m.namespace) < 0 || set(&a->name, m.name) < 0 || set(&a->class, m.class) < 0 ||
 	    set(&a->methods, m.methods) < 0 || act_add(c, a) < 0) {
 		act_free(a);
@@ -386,7 +429,7 @@ on_actor_new(struct control *c, struct node *n, const struct frame *f, struct co
 	c->next_actor++;
 	put_number(o, "next/actor", c->next_actor);
 	act_save(a, o);
-	SEND(o, n->peer, actor, .req = m.req, .actor = a->number, .class = m.class, .methods = m.methods);
+	SEND(o, n->peer, actor, .req = m.req, .actor = a->number, .class = m.class, .methods = m.methods, .node = a->home);
 	return 0;
 }
 
@@ -401,7 +444,7 @@ on_actor_find(struct control *c, struct node *n, const struct frame *f, struct c
 		return e;
 	if (m.name.n && (a = act_named(c, m.namespace, m.name)) != NULL)
 		SEND(o, n->peer, actor, .req = m.req, .actor = a->number, .class = span_buf(&a->class),
-		    .methods = span_buf(&a->methods), .found = 1);
+		    .methods = span_buf(&a->methods), .found = 1, .node = a->home);
 	else
 		fail(o, n->peer, m.req, ERR_NOTFOUND, "no actor '%.*s' in namespace '%.*s'",
 		    (int)(m.name.n < 255 ? m.name.n : 255), (const char *)m.name.p,
@@ -410,19 +453,57 @@ on_actor_find(struct control *c, struct node *n, const struct frame *f, struct c
 }
 
 static int
+on_actor_where(struct control *c, struct node *n, const struct frame *f, struct control_out *o)
+{
+	struct msg_actor_where m;
+	struct seeker *s;
+	struct act *a;
+	int e;
+
+	if ((e = msg_get_actor_where(&m, f->body, f->len)) < 0)
+		return e;
+	if ((a = map_get(&c->actors, m.actor)) == NULL)
+		fail(o, n->peer, m.req, ERR_NOTFOUND, "the actor is gone");
+	else if ((s = malloc(sizeof *s)) == NULL)
+		fail(o, n->peer, m.req, -ENOMEM, "the control store is out of memory");
+	else {
+		*s = (struct seeker){ n->peer, m.req, a->seekers };
+		a->seekers = s;
+		if (a->home)
+			act_tell(a, "", o);
+	}
+	return 0;
+}
+
+/*
+ * It is told of by the node that registered it, and by the one where it lives.  The latter says that it lives there; the
+ * former, should that one be lost, that it is to live again (RESTARTING).
+ */
+static int
 on_actor_note(struct control *c, struct node *n, const struct frame *f, struct control_out *o)
 {
 	struct msg_actor_note m;
 	struct act *a;
+	char text[240];
 	int e;
 
 	if ((e = msg_get_actor_note(&m, f->body, f->len)) < 0)
 		return e;
-	if ((a = map_get(&c->actors, m.actor)) == NULL || a->node != n->number)
+	if ((a = map_get(&c->actors, m.actor)) == NULL || (a->node != n->number && (!a->away || m.incarnation < a->incarnation)))
 		return 0;
 	a->state = m.state;
-	if (m.state == ACTOR_DEAD)
-		act_del(c, a, o);
+	if (m.state == ACTOR_DEAD) {
+		snprintf(text, sizeof text, "%.*s", (int)(m.text.n < sizeof text ? m.text.n : sizeof text - 1), (const char *)m.text.p);
+		act_del(c, a, text, o);
+		return 0;
+	}
+	a->incarnation = m.incarnation;
+	if (a->node == n->number && a->away && m.state == ACTOR_RESTARTING && a->home != n->number)
+		a->home = 0;
+	else if (a->home != n->number) {
+		a->home = n->number;
+		act_tell(a, "", o);
+	}
 	return 0;
 }
 
@@ -443,6 +524,7 @@ take(struct control *c, uint64_t now, uint64_t peer, const struct frame *f, stru
 	case MSG_ACTOR_NEW_T: return on_actor_new(c, n, f, o);
 	case MSG_ACTOR_FIND_T: return on_actor_find(c, n, f, o);
 	case MSG_ACTOR_NOTE_T: return on_actor_note(c, n, f, o);
+	case MSG_ACTOR_WHERE_T: return on_actor_where(c, n, f, o);
 	}
 	return kv_step(&c->kv, peer, n->number, f, o);
 }
@@ -540,13 +622,14 @@ control_init(struct control *c, uint64_t epoch)
 static int
 load_act(struct control *c, struct mp *r)
 {
-	uint64_t u[4];
+	uint64_t u[4], n;
 	struct span s[4];
 	struct mp_tok t;
 	struct act *a;
 
 	if (mp_next(r, &t) < 0 || t.kind != MP_ARRAY || t.n < 8)
 		return ERR_PROTO;
+	n = t.n;
 	for (int i = 0; i < 4; i++) {
 		if (mp_next(r, &t) < 0 || t.kind != MP_INT)
 			return ERR_PROTO;
@@ -562,6 +645,8 @@ load_act(struct control *c, struct mp *r)
 	if ((a = calloc(1, sizeof *a)) == NULL)
 		return -ENOMEM;
 	*a = (struct act){ .number = u[0], .job = u[1], .node = (uint32_t)u[2], .detached = u[3] != 0, .state = ACTOR_ALIVE };
+	a->away = n > 8 && mp_next(r, &t) == 0 && t.kind == MP_INT && t.u != 0;
+	a->home = a->away ? 0 : a->node;
 	if (set(&a->namespace, s[0]) < 0 || set(&a->name, s[1]) < 0 || set(&a->class, s[2]) < 0 ||
 	    set(&a->methods, s[3]) < 0 || act_add(c, a) < 0) {
 		act_free(a);

@@ -58,6 +58,7 @@ struct work {				/* a ring whose submitter is here: we are in the worker's place
 	struct peerslab slab;
 	struct bell *bell;
 	unsigned inflight;		/* claimed, and not known to have ended */
+	bool calls;			/* as in link_ring */
 	uint32_t est;			/* mean run time in ns; 0 not known */
 	uint32_t block[RING_DONES];	/* of our slab, that a completion names */
 	struct map lent;		/* slot -> struct id *: arguments in the arena, of tasks under way */

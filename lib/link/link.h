@@ -91,6 +91,7 @@ struct link_ring {
 	unsigned bell;			/* of that process */
 	uint32_t proc;			/* the submitter, as its node numbers it */
 	uint32_t here;			/* the process here */
+	bool calls;			/* of an actor: it takes them in order, and nobody else can */
 };
 
 /* The submitter is here, its worker there: what it pushes goes there.  0, -errno; ERR_NOTFOUND: no such node. */

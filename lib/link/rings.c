@@ -156,7 +156,7 @@ link_work(struct link *l, const struct link_ring *r)
 
 	if (w == NULL)
 		return e;
-	*w = (struct work){ .l = l, .number = r->number, .far = r->far, .proc = r->proc };
+	*w = (struct work){ .l = l, .number = r->number, .far = r->far, .proc = r->proc, .calls = r->calls };
 	pthread_mutex_lock(&l->lock);
 	if ((p = map_get(&l->peers, r->node)) == NULL) {
 		e = ERR_NOTFOUND;

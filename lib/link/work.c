@@ -23,6 +23,8 @@ window(const struct work *w)
 {
 	unsigned n;
 
+	if (w->calls)
+		return WINDOW;			/* they can go nowhere else, and may run at one time */
 	if (w->est == 0)
 		return 2;
 	if (w->est >= ALONE_NS)

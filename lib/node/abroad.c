@@ -103,6 +103,8 @@ abroad_stop(struct node *n)
 	idmap_release(&a->alias);
 	idmap_release(&a->rings);
 	abroad_turn_stop(a);
+	afar_release(&a->afar);
+	free(a->afar_out.fx);
 	if (n->loop)
 		ev_async_stop(n->loop, &a->news);
 	if (a->page)
@@ -155,6 +157,7 @@ abroad_gone(struct node *n, uint32_t node, const char *text)
 	abroad_lease_gone(n, node);
 	abroad_late(n, &(struct late){ .kind = LATE_GONE, .node = node });
 	abroad_turn(n);
+	abroad_actor_step(n, &(struct afar_in){ .kind = AFAR_IN_NODE_GONE, .node = node, .text = text });
 }
 
 void

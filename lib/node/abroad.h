@@ -38,6 +38,9 @@ struct abroad {
 	struct map rooms;		/* ticket -> what is being received (abroad_object.c) */
 	struct idmap asked;		/* id -> an owner here is asked for it */
 	uint64_t next_ring;		/* number of the next one of these, here */
+	struct afar_core afar;		/* abroad_actor.c */
+	struct afar_out afar_out;
+	bool telling;			/* its effects are being carried out */
 	int slab;
 	uint16_t bell;
 	struct page *page;		/* of all aliases */
@@ -80,6 +83,6 @@ int	abroad_job(struct node *n, uint32_t node, struct njob *j);	/* a node that wi
 void	abroad_object(struct node *n, const struct link_news *news);
 void	abroad_objects_stop(struct node *n);
 
-#define ABROAD_RINGS UINT64_C(0x80000000)	/* numbers of rings from here on have their worker elsewhere: no lease of this node's */
+#define ABROAD_RINGS UINT64_C(0xc0000000)	/* numbers of rings from here on have their worker elsewhere: no lease of this node's */
 
 #endif

@@ -19,6 +19,7 @@ abroad_ring(struct nring *r, int shm)
 	    .proc = out ? r->sub->number : r->sub->home_proc, .here = here->number };
 	int e;
 
+	l.calls = r->actor != 0;
 	if (out) {
 		if ((e = link_work(a->link, &l)) == 0 && (e = idmap_put(&a->rings, (struct id){ there->home, 0, r->far }, r)) < 0)
 			link_work_end(a->link, r->number);
@@ -169,6 +170,9 @@ abroad_frame(struct node *n, uint32_t node, uint16_t type, struct span body)
 	case MSG_FAR_KILL_T: return on_kill(n, node, body);
 	case MSG_FAR_GONE_T: return abroad_proc_gone(n, node, body);
 	case MSG_FAR_ROUTE_T: return abroad_routed(n, node, body);
+	case MSG_FAR_ACTOR_NEW_T: case MSG_FAR_ACTOR_T: case MSG_FAR_ACTOR_RING_T: case MSG_FAR_ACTOR_STATE_T:
+	case MSG_FAR_ACTOR_NOTE_T: case MSG_FAR_ACTOR_NONE_T:
+		return abroad_actor_frame(n, node, type, body);
 	}
 	return 0;			/* of a newer peer */
 }

@@ -1,6 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
-#include "node/inner.h"
+#include "node/abroad.h"
 
 /* --- what the actors' core decided ------------------------------------------------------------------------------- */
 
@@ -9,7 +9,9 @@ fx_state(struct node *n, const struct actor_life *a, uint32_t proc)
 {
 	struct nproc *p = proc_find(n, proc);
 
-	if (p)
+	if (p && p->role == ROLE_FAR)
+		abroad_actor_state(p, a);
+	else if (p)
 		SEND(p, actor_state, .actor = a->number, .state = a->state, .incarnation = a->incarnation,
 		    .text = span_str(a->text), .error = span_buf(&a->error));
 }
@@ -18,12 +20,17 @@ static void
 fx_ring(struct node *n, const struct actor_life *a, const struct actor_fx *fx)
 {
 	struct nproc *sub = proc_find(n, fx->proc), *wrk = proc_find(n, fx->worker);
-	uint64_t number = UINT64_C(1) << 31 | (++n->next_ring & INT32_MAX);	/* 32 bits, apart from the leases' numbers */
+	uint64_t number = UINT64_C(1) << 31 | (++n->next_ring & 0x3fffffff);	/* 32 bits, apart from the leases' numbers and ABROAD_RINGS */
+	struct msg_grant g;
+	struct nring *r;
 
 	if (sub == NULL || wrk == NULL)
 		return;			/* it is dying: another step is on its way */
-	if (ring_new(n, sub, wrk, number, a->number, 0, &(struct msg_grant){ .req = fx->req, .lease = number,
-	    .proc = wrk->number, .bell = wrk->bell, .actor = a->number, .incarnation = a->incarnation, .group = fx->group }, &a->need) == NULL)
+	g = (struct msg_grant){ .req = fx->req, .lease = number, .proc = wrk->number, .bell = wrk->bell, .actor = a->number,
+	    .incarnation = a->incarnation, .group = fx->group };
+	if ((r = ring_new(n, sub, wrk, number, a->number, 0, &g, &a->need)) != NULL)
+		abroad_actor_ring(r, &g);
+	else
 		proc_fail(sub, fx->req, -ENOMEM, "cannot make a ring to actor %llu: out of memory or descriptors",
 		    (unsigned long long)a->number);
 }
@@ -42,7 +49,9 @@ fx_note(struct node *n, const struct actor_life *a)
 		actor_note_life(n, a);
 	if (a->state == ACTOR_DEAD && (j = map_get(&n->jobs, a->job)) != NULL)
 		job_unref(n, j);	/* counted in actors_made; a dead one is noted once */
-	if (a->set)
+	if (a->keeper)
+		abroad_actor_note(n, a);
+	else if (a->set)
 		sets_actor(n, a);
 	if (a->state == ACTOR_DEAD && n->nafter)
 		again_after(n, a->number);
@@ -58,7 +67,7 @@ fx_do(struct node *n, const struct actor_fx *fx)
 
 	switch (fx->kind) {
 	case ACTOR_FX_FAIL:
-		if ((p = proc_find(n, fx->proc)) != NULL)
+		if ((p = proc_find(n, fx->proc)) != NULL && p->role != ROLE_FAR)
 			proc_fail(p, fx->req, ERR_ACTOR_DIED, "%s", fx->text);
 		return;
 	case ACTOR_FX_KILL:
@@ -173,10 +182,14 @@ actors_made(struct node *n, const struct ask *a, const struct msg_actor *m)
 		new.pgroup = sets_group(n, a->set);
 		new.bundle = a->rank + 1;
 	}
-	a->job->refs++;			/* as long as it is not dead */
-	actor_note(n, a, &new, m->actor);
 	if (p)
 		SEND(p, actor, .req = a->req, .actor = m->actor, .class = m->class, .methods = m->methods);
+	if (a->away) {
+		abroad_actor_keep(n, a, &new, m->actor);
+		return;
+	}
+	a->job->refs++;			/* as long as it is not dead */
+	actor_note(n, a, &new, m->actor);
 	if (a->set)
 		sets_step(n, &(struct set_in){ .kind = SET_IN_MADE, .set = a->set, .rank = a->rank, .actor = m->actor });
 	actors_step(n, &in);
@@ -191,9 +204,12 @@ static bool
 ask_new(struct node *n, struct nproc *p, struct msg_actor_new *m, struct span body)
 {
 	uint64_t req = ctl_ask(n, p, m->req, MSG_ACTOR_NEW_T, body);
+	char why[NODE_MESSAGE];
 
 	if (req == 0)
 		return false;
+	m->node = abroad_actor_place(n, m, false, why, sizeof why) == n->number ? n->number : 0;
+	((struct ask *)map_get(&n->asks, req))->away = m->node == 0;
 	m->req = req;
 	m->job = p->job->number;
 	m->namespace = span_buf(&p->job->namespace);
@@ -270,7 +286,12 @@ actors_again(struct node *n, const struct ask *a)
 			sets_step(n, &(struct set_in){ .kind = SET_IN_MADE, .set = a->set, .rank = a->rank });
 	} else if (a->type == MSG_ACTOR_NEW_T)
 		again(n, a);
-	return a->type == MSG_ACTOR_NEW_T || a->type == MSG_ACTOR_FIND_T;
+	else if (a->type == MSG_ACTOR_WHERE_T) {
+		uint64_t req = ctl_ask(n, NULL, a->req, MSG_ACTOR_WHERE_T, span_of(NULL, 0));
+
+		CTL(n, actor_where, .req = req, .actor = a->req);
+	}
+	return a->type == MSG_ACTOR_NEW_T || a->type == MSG_ACTOR_FIND_T || a->type == MSG_ACTOR_WHERE_T;
 }
 
 /* appends the numbers of those that are not dead */
@@ -282,6 +303,10 @@ actors_alive(const struct node *n, struct buf *list)
 	while (map_next(&n->actor.actors, &it))
 		if (((const struct actor_life *)it.val)->state != ACTOR_DEAD)
 			numbers_add(list, it.key);	/* no memory: it is forgotten there, and found no more */
+	it = (struct map_iter)MAP_ITER;
+	while (n->abroad && map_next(&n->abroad->afar.actors, &it))
+		if (((const struct afar *)it.val)->kept && !actor_get(&n->actor, it.key))
+			numbers_add(list, it.key);
 }
 
 /* those who would have taken the actor that is dead now */
@@ -331,13 +356,15 @@ actors_found(struct node *n, struct ask *a, const struct msg_actor *m)
 	}
 	if (new && life && life->final && put_off(n, a, m->actor))
 		return;
-	if (life == NULL) {
+	/* it holds the actor from here on: nobody can let go of the last handle while the answer travels */
+	if (life) {
+		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_HOLD, .actor = m->actor, .proc = p->number });
+		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_WATCH, .actor = m->actor, .proc = p->number });
+	} else if (!abroad_actor_use(p, m->actor, &(struct afar_in){ .op = AFAR_HOLD, .proc = p->number }) ||
+	    !abroad_actor_use(p, m->actor, &(struct afar_in){ .op = AFAR_WATCH, .proc = p->number })) {
 		proc_fail(p, a->req, ERR_NOTFOUND, "the actor's node is gone");
 		return;
 	}
-	/* it holds the actor from here on: nobody can let go of the last handle while the answer travels */
-	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_HOLD, .actor = m->actor, .proc = p->number });
-	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_WATCH, .actor = m->actor, .proc = p->number });
 	SEND(p, actor, .req = a->req, .actor = m->actor, .class = m->class, .methods = m->methods);
 }
 
@@ -378,6 +405,15 @@ on_new(struct nproc *p, const struct frame *f)
 	}
 	if (made(p, &m))
 		return 0;
+	if (n->abroad && id_none(m.pgroup)) {
+		char why[NODE_MESSAGE];
+
+		if (!m.wait && abroad_actor_place(n, &m, false, why, sizeof why) == 0)
+			proc_fail(p, m.req, ERR_INFEASIBLE, "%s", why);
+		else if (!ask_new(n, p, &m, span_of(f->body, f->len)))
+			proc_fail(p, m.req, -ENOMEM, "the node is out of memory");
+		return 0;
+	}
 	if ((e = res_of(n, &need, m.cpus, m.gpus, m.memory, &m.resources)) == ERR_NOTFOUND) {
 		proc_fail(p, m.req, ERR_INFEASIBLE, "needs %g %.*s; this node has 0", (double)need.v[RES_CPU] / 1000,
 		    (int)(m.resources.n < 64 ? m.resources.n : 64), (const char *)m.resources.p);
@@ -417,8 +453,10 @@ on_kill(struct nproc *p, const struct frame *f)
 
 	if (e < 0)
 		return e;
-	actors_step(p->n, &(struct actor_in){ .kind = ACTOR_IN_KILL, .actor = m.actor, .proc = p->number, .stop = m.stop != 0,
-	    .restart = m.restart != 0 });
+	if (actor_get(&p->n->actor, m.actor) ||
+	    !abroad_actor_use(p, m.actor, &(struct afar_in){ .op = AFAR_KILL, .stop = m.stop != 0, .restart = m.restart != 0 }))
+		actors_step(p->n, &(struct actor_in){ .kind = ACTOR_IN_KILL, .actor = m.actor, .proc = p->number, .stop = m.stop != 0,
+		    .restart = m.restart != 0 });
 	if (m.req)
 		SEND(p, ok, .req = m.req);
 	return 0;
@@ -447,6 +485,8 @@ on_hold(struct nproc *p, const struct frame *f, enum actor_in_kind kind)
 		return 0;			/* it died meanwhile */
 	if (actor_get(&p->n->actor, m.actor))
 		actors_step(p->n, &(struct actor_in){ .kind = kind, .actor = m.actor, .proc = who->number });
+	else if (abroad_actor_use(p, m.actor, &(struct afar_in){ .op = kind == ACTOR_IN_HOLD ? AFAR_HOLD : AFAR_DROP, .proc = who->number }))
+		;
 	else if (kind == ACTOR_IN_HOLD)
 		gone(p, m.actor);
 	return 0;
@@ -469,6 +509,9 @@ actors_frame(struct nproc *p, const struct frame *f)
 	case MSG_ACTOR_OPEN_T:
 		if ((e = msg_get_actor_open(&open, f->body, f->len)) < 0)
 			return e;
+		if (actor_get(&p->n->actor, open.actor) == NULL && abroad_actor_use(p, open.actor,
+		    &(struct afar_in){ .op = AFAR_OPEN, .proc = p->number, .group = (uint32_t)open.group, .req = open.req }))
+			return 0;
 		if (actor_get(&p->n->actor, open.actor) == NULL)
 			gone(p, open.actor);
 		in.kind = ACTOR_IN_OPEN;

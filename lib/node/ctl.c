@@ -84,7 +84,12 @@ on_fail(struct node *n, const struct frame *f)
 	}
 	if (e < 0 || (a = map_del(&n->asks, m.req)) == NULL)
 		return e;
-	if ((p = map_get(&n->procs, a->proc)) != NULL && !p->lost)
+	if (a->type == MSG_ACTOR_WHERE_T) {
+		char text[240];
+
+		snprintf(text, sizeof text, "%.*s", (int)(m.text.n < sizeof text ? m.text.n : sizeof text - 1), (const char *)m.text.p);
+		abroad_actor_at(n, a->req, 0, text);
+	} else if ((p = map_get(&n->procs, a->proc)) != NULL && !p->lost)
 		SEND(p, fail, .req = a->req, .code = m.code, .text = m.text);
 	if (a->set)			/* refused: the member is as one that died */
 		sets_step(n, &(struct set_in){ .kind = SET_IN_MADE, .set = a->set, .rank = a->rank });
@@ -137,6 +142,7 @@ ctl_frame(struct node *n, const struct frame *f)
 		n->number = (uint32_t)joined.node;
 		nodes_joined(n);
 		n->joined = fence_joined(n, joined.limit);
+		abroad_actors_joined(n);
 		return 0;
 	case MSG_NODES_T:
 		return nodes_frame(n, f);
@@ -154,7 +160,9 @@ ctl_frame(struct node *n, const struct frame *f)
 		if ((e = msg_get_actor(&actor, f->body, f->len)) < 0)
 			return e;
 		if ((a = map_del(&n->asks, actor.req)) != NULL) {
-			if (a->type == MSG_ACTOR_NEW_T && !actor.found)
+			if (a->type == MSG_ACTOR_WHERE_T)
+				abroad_actor_at(n, actor.actor, (uint32_t)actor.node, "");
+			else if (a->type == MSG_ACTOR_NEW_T && !actor.found)
 				actors_made(n, a, &actor);
 			else
 				actors_found(n, a, &actor);

@@ -18,6 +18,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "core/actor.h"
+#include "core/actor_far.h"
 #include "core/cluster.h"
 #include "core/control.h"
 #include "core/group.h"
@@ -133,6 +134,7 @@ struct ask {				/* a request at the control store */
 	struct njob *job;		/* counted, or NULL */
 	uint64_t set;			/* ACTOR_NEW of a member, nobody else wants it; 0 */
 	uint32_t rank;
+	bool away;			/* ACTOR_NEW: it is to live on another node */
 	uint64_t after;			/* not asked yet: it waits for the end of this actor; 0 */
 	struct buf body;		/* ACTOR_NEW as it came */
 };
@@ -431,6 +433,19 @@ bool	abroad_fetch(struct node *n, struct id id);	/* one that is not here: it wil
 void	abroad_forget(struct node *n, struct id id);	/* its owner, who is here, let it go: so do all nodes */
 void	abroad_disown(struct node *n, uint32_t node, uint32_t proc);	/* a process is gone (0: all of a node), and all that it owned */
 bool	abroad_alive(const struct node *n, uint32_t node, uint32_t proc);	/* a process of another node, as far as we know */
+/* abroad_actor.c: actors that live elsewhere (core/actor_far.h).  Where there is no n->abroad these do nothing. */
+/* a node for it, asked: that is going to be asked; 0: none is ever good for it, and why */
+uint32_t abroad_actor_place(struct node *n, const struct msg_actor_new *m, bool asked, char *why, size_t nwhy);
+void	abroad_actor_keep(struct node *n, const struct ask *a, const struct msg_actor_new *m, uint64_t number);	/* registered */
+void	abroad_actor_step(struct node *n, const struct afar_in *in);
+/* use: op and what belongs to it, done by use->proc, or for p; false: there are no other nodes */
+bool	abroad_actor_use(struct nproc *p, uint64_t actor, const struct afar_in *use);
+bool	abroad_actor_at(struct node *n, uint64_t actor, uint32_t node, const char *text);	/* the control store's answer */
+void	abroad_actor_note(struct node *n, const struct actor_life *a);	/* a->keeper is to know how it is */
+void	abroad_actors_joined(struct node *n);	/* the control store may be a new one: it is told which live here */
+void	abroad_actor_state(const struct nproc *to, const struct actor_life *a);	/* an alias is */
+void	abroad_actor_ring(const struct nring *r, const struct msg_grant *g);	/* an alias, of a ring to an actor of ours */
+int	abroad_actor_frame(struct node *n, uint32_t node, uint16_t type, struct span body);
 
 /* worker.c */
 int	zygote_start(struct node *n, char *why, size_t nwhy);

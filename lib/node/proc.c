@@ -257,6 +257,7 @@ proc_gone(struct nproc *p, int code, const char *text)
 	map_release(&p->known);
 	logs_gone(p);
 	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_GONE, .proc = p->number, .text = text });
+	abroad_actor_step(n, &(struct afar_in){ .kind = AFAR_IN_GONE, .proc = p->number });
 	sets_step(n, &(struct set_in){ .kind = SET_IN_GONE, .proc = p->number });
 	if (p->page && p->role != ROLE_FAR) {
 		/* a sleeper was taken off the count when it fell asleep; nobody can wake it any more */
@@ -324,6 +325,7 @@ job_over(struct node *n, struct njob *j)
 	job_note(n, j);
 	sets_step(n, &(struct set_in){ .kind = SET_IN_JOB_END, .job = j->number });
 	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_JOB_END, .job = j->number });
+	abroad_actor_step(n, &(struct afar_in){ .kind = AFAR_IN_JOB_END, .job = j->number });
 	list_each_safe(l, q, &n->procs_list) {
 		struct nproc *p = list_entry(l, struct nproc, link);
 		const struct actor_life *a = p->actor ? actor_get(&n->actor, p->actor) : NULL;

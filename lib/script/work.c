@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "capi/run.h"
-#include "client/spec.h"
+#include "wire/spec.h"
 #include "os/proc.h"
 #include "script/alloc.h"
 #include "script/func.h"

@@ -220,13 +220,15 @@ enum route_kind {
 	F(U, reuse, "1: if the name is taken, the actor that has it is the answer") \
 	F(D, pgroup, "as in LEASE") \
 	F(U, bundle, "as in LEASE") \
-	F(U, capture, "as in LEASE")
+	F(U, capture, "as in LEASE") \
+	F(U, node, "filled in by the node: where it will live; 0: that is to be found")
 #define MSG_ACTOR(F) \
 	F(U, req, "request number") \
 	F(U, actor, "actor number, never used again") \
 	F(S, class, "its class") \
 	F(B, methods, "as in ACTOR_NEW") \
-	F(U, found, "1: it was there before")
+	F(U, found, "1: it was there before") \
+	F(U, node, "where it lives; 0: not known now, ask with ACTOR_WHERE")
 #define MSG_ACTOR_START(F) \
 	F(U, actor, "actor that this worker is from now on") \
 	F(U, incarnation, "1 first") \
@@ -354,6 +356,9 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, state, "enum actor_state, told by its node") \
 	F(U, incarnation, "of which") \
 	F(S, text, "why")
+#define MSG_ACTOR_WHERE(F) \
+	F(U, req, "request number; answered by ACTOR once it lives somewhere, or by FAIL") \
+	F(U, actor, "actor number")
 
 /* --- between nodes, lib/link ------------------------------------------------------------------------ */
 #define MSG_PEER(F) \
@@ -436,6 +441,49 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, arg, "as in ROUTE; HOLD: process number at the node that follows") \
 	F(U, node, "of HOLD: the holder's node") \
 	F(B, body, "as in ROUTE")
+#define MSG_FAR_ACTOR_NEW(F) \
+	F(U, actor, "actor number: the receiver is to be its home; the sender keeps it") \
+	F(U, job, "its job: FAR_JOB came before") \
+	F(U, proc, "process of the sender's node that holds it; 0: who holds it will say so") \
+	F(U, incarnation, "1 first") \
+	F(U, restarts, "that are left; 2^32-1 without end") \
+	F(U, set, "set of the sender's that it is a member of, or 0") \
+	F(U, rank, "which: 0 first") \
+	F(S, text, "how the incarnation before it ended") \
+	F(B, new, "body of its ACTOR_NEW")
+#define MSG_FAR_ACTOR(F) \
+	F(U, actor, "actor number, of an actor whose home is the receiver") \
+	F(U, op, "a process holds it 0, drops it 1, opens it 2, watches it 3; it is to end 4: as in the ACTOR_… messages") \
+	F(U, proc, "the process") \
+	F(U, node, "its node; 0: the sender's") \
+	F(U, group, "as in ACTOR_OPEN") \
+	F(U, req, "as in ACTOR_OPEN") \
+	F(U, stop, "as in ACTOR_KILL") \
+	F(U, restart, "as in ACTOR_KILL")
+#define MSG_FAR_ACTOR_RING(F) \
+	F(U, actor, "actor number") \
+	F(U, incarnation, "as in GRANT") \
+	F(U, group, "as in ACTOR_OPEN") \
+	F(U, req, "as in ACTOR_OPEN") \
+	F(U, proc, "process of the receiver's node that opened it") \
+	F(U, ring, "number of the ring, as FAR_TASKS is to call it") \
+	F(U, worker, "process number of its worker, at the sender's node")
+#define MSG_FAR_ACTOR_STATE(F) \
+	F(U, actor, "actor number") \
+	F(U, proc, "process of the receiver's node that is to know") \
+	F(U, state, "enum actor_state") \
+	F(U, incarnation, "of which") \
+	F(S, text, "as in ACTOR_STATE") \
+	F(B, error, "as in ACTOR_STATE")
+#define MSG_FAR_ACTOR_NOTE(F) \
+	F(U, actor, "actor number, of one that the receiver keeps") \
+	F(U, state, "enum actor_state") \
+	F(U, incarnation, "of which") \
+	F(U, restarts, "that are left") \
+	F(U, unfit, "1: it died of what it is: no place for it, or its constructor failed") \
+	F(S, text, "as in ACTOR_STATE") \
+	F(B, error, "as in ACTOR_STATE")
+#define MSG_FAR_ACTOR_NONE(F) F(U, actor, "actor number of a FAR_ACTOR: it does not live at the sender's")
 #define MSG_FAR_RING(F) \
 	F(U, ring, "number of the ring, as the sender knows it") \
 	F(U, want, "0; 1: what is not begun goes back, 2 and nothing more is") \
@@ -722,6 +770,13 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(FAR_GONE, far_gone, 191, 0, "n>n") \
 	X(FAR_KILL, far_kill, 192, 0, "n>n") \
 	X(FAR_ROUTE, far_route, 193, 0, "n>n") \
+	X(FAR_ACTOR_NEW, far_actor_new, 200, 0, "n>n") \
+	X(FAR_ACTOR, far_actor, 201, 0, "n>n") \
+	X(FAR_ACTOR_RING, far_actor_ring, 202, 0, "n>n") \
+	X(FAR_ACTOR_STATE, far_actor_state, 203, 0, "n>n") \
+	X(FAR_ACTOR_NOTE, far_actor_note, 204, 0, "n>n") \
+	X(FAR_ACTOR_NONE, far_actor_none, 205, 0, "n>n") \
+	X(ACTOR_WHERE, actor_where, 206, 0, "n>g") \
 	X(KV_GET, kv_get, 100, 0, "c>n n>g") \
 	X(KV_ROWS, kv_rows, 101, 0, "g>n n>c") \
 	X(KV_TXN, kv_txn, 102, 0, "c>n n>g") \

@@ -5,7 +5,7 @@
 #include "../fuzz.h"
 #include "client/command.h"
 #include "client/inner.h"
-#include "client/spec.h"
+#include "wire/spec.h"
 #include "script/lines.h"
 #include "wire/mp.h"
 

@@ -2,8 +2,8 @@
  * spec - what ACTOR_NEW and ACTOR_START carry to make an actor: u32 bytes of code, u32 constructor values,
  * u32 1 if they lie in the arena; then the code (encoded class); then the values, or a packed wref to them.
  */
-#ifndef CLIENT_SPEC_H
-#define CLIENT_SPEC_H
+#ifndef WIRE_SPEC_H
+#define WIRE_SPEC_H
 
 #include <stddef.h>
 #include <stdint.h>
