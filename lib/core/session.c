@@ -53,14 +53,20 @@ frame_len(const unsigned char *p)		/* of one that we packed ourselves */
 
 /* --- out --- */
 
+size_t
+session_waiting(const struct session *s)
+{
+	size_t n = 0;
+
+	for (int k = 0; k < SESSION_CLASSES; k++)
+		n += held(&s->wait[k]);
+	return n;
+}
+
 int
 session_push(struct session *s, enum session_class class, const void *frames, size_t n)
 {
-	size_t waiting = 0;
-
-	for (int k = 0; k < SESSION_CLASSES; k++)
-		waiting += held(&s->wait[k]);
-	if (n > SESSION_QUEUE - waiting)
+	if (n > SESSION_QUEUE - session_waiting(s))
 		return ERR_FULL;
 	return buf_add(&s->wait[class].b, frames, n);
 }

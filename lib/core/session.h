@@ -46,6 +46,7 @@ void	session_init(struct session *s, uint64_t peer);
 void	session_release(struct session *s);
 /* Appends whole frames, n bytes as packed (frame.h); copied.  0, ERR_FULL, -ENOMEM. */
 int	session_push(struct session *s, enum session_class class, const void *frames, size_t n);
+size_t	session_waiting(const struct session *s);	/* bytes that have no place in the window yet */
 /*
  * The next whole frames for the connection, at most `most` bytes unless a single one is longer; empty: nothing now.
  * They count as given to it.  Valid until the next call of any function here.

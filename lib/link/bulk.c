@@ -85,7 +85,8 @@ send_word(struct link *l, uint32_t node, const void *frame, size_t n)
 
 	if (p == NULL)
 		return;
-	session_push(&p->s, SESSION_SMALL, frame, n);
+	if (session_push(&p->s, SESSION_SMALL, frame, n) < 0)
+		peer_wrong(p, "64 MiB wait for it");
 	peer_pump(p);
 	if (p->lane[LANE_SMALL].conn == NULL)
 		ev_async_send(l->loop, &l->wake);

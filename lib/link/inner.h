@@ -19,9 +19,12 @@
 #include "wire/msg.h"
 
 enum {
-	LINK_STRANGERS = 256,		/* accepted, and not yet known who: beyond that the oldest goes */
+	LINK_STRANGERS = 256,		/* accepted, and not yet known who: beyond that the oldest goes, */
+	LINK_STRANGERS_HOST = 64,	/* and of one host, that the rest can do nothing to others */
 	LINK_NEWS = 64 << 20,		/* bytes for the node; then nothing more is read until it has taken some */
 	LINK_TURN = 256 << 10,		/* bytes given to a connection at a time */
+	LINK_BUSY = 8 << 20,		/* bytes that wait for a peer: its rings rest until it has taken some */
+	LINK_FNS = 256 << 20,		/* bytes of functions of one peer */
 };
 #define LINK_HELLO_NS UINT64_C(5000000000)	/* for a peer to say who it is */
 #define LINK_RETRY_NS UINT64_C(50000000)	/* after a connection that failed; doubled up to 16 times that */
@@ -31,6 +34,7 @@ enum { LANE_SMALL, LANE_BULK, LANES };	/* the session's; that of chunks of objec
 struct lane {
 	struct conn *conn;		/* the one that is used, or is being made; NULL */
 	bool ours, up;			/* we made it; both have said who they are */
+	bool said;			/* the peer told why it does not want it */
 	uint64_t retry_at, wait;	/* not before; 0 at once */
 	uint64_t attempt, heard;	/* when we last began to connect; the peer's last attempt that we took, by its own clock */
 };
@@ -39,10 +43,14 @@ struct peer {
 	struct link *l;
 	uint32_t node;
 	char *address;			/* NULL: nobody can connect to it */
+	struct addrinfo *all, *next;	/* what it stands for; NULL: to be looked up; the one to be tried next */
 	struct session s;
+	uint64_t self;			/* incarnation that it knows us by: another one when we have given a session up */
 	bool begun;			/* s has a peer */
+	bool wrong;			/* the session cannot go on, for why_wrong: it is to be given up */
 	struct lane lane[LANES];
-	char why[160];
+	char why[160], why_wrong[160];
+	size_t fns;			/* bytes of its functions here */
 	struct buf bulk;		/* frames for the bulk connection, while there is none */
 	struct map works;		/* number there -> struct work * */
 	struct idmap told;		/* (0, process here, serial): functions that it has */
@@ -106,6 +114,7 @@ struct stranger {			/* a connection that was accepted */
 	struct list link;
 	struct conn *conn;
 	uint64_t until;
+	unsigned char host[16];
 };
 
 struct link {
@@ -120,11 +129,13 @@ struct link {
 	struct listener listen;
 	struct list strangers;
 	unsigned nstrangers;
+	struct lookup *lookup;		/* of a name, under way */
 	struct map peers;		/* node -> struct peer * */
 	struct buf news, taken;		/* u32 kind, u32 node, u32 type, u32 bytes, bytes; taken: what link_next gives from */
 	size_t at;			/* in taken */
 	bool told;			/* news: the node was told */
 	bool full;			/* it takes none for a while: peers are not read */
+	bool resting;			/* rings are not looked at, as a peer is busy: the bell is to be rung when it is not */
 	struct slab slab;
 	struct bell *bell;
 	struct map works, submits;	/* number here -> */
@@ -176,9 +187,22 @@ void	bulk_lent_back(struct link *l, struct id id);	/* if it was lent: nobody rea
 int	bulk_want(struct link *l, struct id id, uint64_t bytes, enum pull_priority priority);
 void	bulk_unwant(struct link *l, struct id id);
 int	bulk_word(struct peer *p, const struct frame *f);	/* PULL_, PLACE_ */
+/* lookup.c */
+int	lookup(struct peer *p);			/* p->all is there: 0; -EAGAIN: it is being looked up, and l->wake comes; or -errno */
+void	lookup_forget(struct peer *p);		/* its address is another one, or none of its addresses answers */
+void	lookup_stop(struct link *l);
+/* door.c */
+void	door_accept(struct listener *listen, int fd, pid_t pid);
+uint64_t door_tick(struct link *l, uint64_t now);	/* when to come again; 0: no need */
+void	door_stop(struct link *l);
 /* peer.c */
 int	peer_put(struct peer *p, int e, struct buf *frame);	/* e: what msg_put said; frame: emptied; to be pumped */
-void	peer_accept(struct listener *listen, int fd, pid_t pid);
+bool	peer_busy(const struct peer *p);	/* so much waits for it that rings which lead there are to rest */
+void	peer_wrong(struct peer *p, const char *why);	/* the session is given up, soon */
+void	peer_moved(struct peer *p);		/* it has another address */
+int	peer_welcome(const struct peer *p, const struct msg_peer *m);	/* is its new connection to be used?  0 or ERR_CLOSED */
+int	peer_come(struct peer *p, struct conn *c, const struct msg_peer *m);	/* it is: nobody else has c any more */
+uint64_t link_sooner(uint64_t a, uint64_t b);	/* 0: never */
 void	peers_tick(struct link *l);		/* the socket thread: connects, and gives up who says nothing */
 void	peers_stop(struct link *l);
 void	peer_end(struct peer *p);		/* it is in no table any more */

@@ -95,9 +95,15 @@ link_peer(struct link *l, uint32_t node, const char *address)
 	int e = 0;
 
 	take(l);
-	if ((p = peer_get(l, node)) == NULL || (address && !(p->address && strcmp(p->address, address) == 0) &&
-	    (free(p->address), p->address = strdup(address)) == NULL))
+	if ((p = peer_get(l, node)) == NULL)
 		e = -ENOMEM;
+	else if (!(p->address && address && strcmp(p->address, address) == 0)) {
+		free(p->address);
+		p->address = address ? strdup(address) : NULL;
+		if (address && p->address == NULL)
+			e = -ENOMEM;
+		peer_moved(p);
+	}
 	drop(l);
 	return e;
 }
@@ -122,7 +128,9 @@ link_send(struct link *l, uint32_t node, enum session_class class, const void *f
 	take(l);
 	if ((p = map_get(&l->peers, node)) == NULL)
 		e = ERR_NOTFOUND;
-	else if ((e = session_push(&p->s, class, frame, n)) == 0) {
+	else if ((e = session_push(&p->s, class, frame, n)) < 0)
+		peer_wrong(p, e == ERR_FULL ? "64 MiB wait for it" : err_str(e));
+	else {
 		peer_pump(p);
 		link_push(l);
 		if (p->lane[LANE_SMALL].conn == NULL)
@@ -205,7 +213,7 @@ prepare(struct link *l)
 		listener_init(&l->listen, l->loop, l->o.listen);
 		l->listen.tcp = true;
 		l->listen.owner = l;
-		l->listen.on_accept = peer_accept;
+		l->listen.on_accept = door_accept;
 		listener_start(&l->listen);
 	}
 	return 0;
@@ -261,7 +269,9 @@ link_stop(struct link *l)
 	if (l->ringing)
 		rings_stop(l);
 	if (l->loop) {
+		door_stop(l);
 		peers_stop(l);
+		lookup_stop(l);
 		if (l->o.listen >= 0)
 			listener_stop(&l->listen);
 		ev_async_stop(l->loop, &l->wake);

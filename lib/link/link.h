@@ -48,7 +48,8 @@ struct link_opts {
 
 enum link_news_kind {
 	LINK_FRAME,			/* of node: type, body */
-	LINK_OVER,			/* all that was under way with node has failed: it is another incarnation, or gone */
+	LINK_OVER,			/* all that was under way with node has failed, for what body says: it is another incarnation, sent
+					   what makes no sense, did not take 64 MiB; or, empty, it was said to be gone */
 	LINK_OBJECT,			/* body: struct transfer_fx, unaligned: what is to be done about an object (core/transfer.h) */
 	LINK_MADE,			/* body: struct link_made, unaligned: a worker here made it for a submitter there, who was told; its place is the node's to choose */
 	LINK_USED,			/* body: struct id, unaligned: arguments that were fetched, see link_here, are needed no more */
@@ -72,11 +73,11 @@ int	link_start(struct link **l, const struct link_opts *o, char *why, size_t n);
 void	link_stop(struct link *l);		/* ends the threads and all connections; may be NULL */
 
 /* Another node: where it can be reached, "10.0.0.7:7412", NULL if nobody can.  Known from here on; again: it has moved. */
-int	link_peer(struct link *l, uint32_t node, const char *address);
+int	link_peer(struct link *l, uint32_t node, const char *address);	/* 0 or -ENOMEM */
 void	link_gone(struct link *l, uint32_t node);	/* it is dead: LINK_OVER, and nothing of it is taken any more */
 /*
  * One whole frame, as msg_put_NAME made it, to node, in order within its class; copied.  0; ERR_NOTFOUND: no such node;
- * ERR_FULL: 64 MiB wait for it; -ENOMEM.
+ * ERR_FULL: 64 MiB wait for it; -ENOMEM: then the session is over soon, as something would be missing in it.
  */
 int	link_send(struct link *l, uint32_t node, enum session_class class, const void *frame, size_t n);
 bool	link_next(struct link *l, struct link_news *news);	/* one thread: false: nothing more */

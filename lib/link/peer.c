@@ -42,6 +42,7 @@ peer_get(struct link *l, uint32_t node)
 		return p;
 	p->l = l;
 	p->node = node;
+	p->self = l->o.incarnation;
 	session_init(&p->s, 0);
 	if (map_put(&l->peers, node, p) < 0) {
 		free(p);
@@ -58,14 +59,24 @@ said(struct peer *p, const char *why)
 
 /* the session is over, and another one may begin */
 static void
-over(struct peer *p)
+over(struct peer *p, const char *why)
 {
 	session_release(&p->s);
 	session_init(&p->s, 0);
 	p->begun = false;
 	rings_over(p->l, p);
 	bulk_over(p);
-	link_tell(p->l, LINK_OVER, p->node, 0, span_of(NULL, 0));
+	link_tell(p->l, LINK_OVER, p->node, 0, span_text(why));
+}
+
+void
+peer_wrong(struct peer *p, const char *why)
+{
+	if (p->wrong)
+		return;
+	p->wrong = true;
+	snprintf(p->why_wrong, sizeof p->why_wrong, "%s", why);
+	ev_async_send(p->l->loop, &p->l->wake);
 }
 
 void
@@ -80,6 +91,7 @@ peer_end(struct peer *p)
 		link_tell(p->l, LINK_OVER, p->node, 0, span_of(NULL, 0));
 	session_release(&p->s);
 	buf_release(&p->bulk);
+	lookup_forget(p);
 	free(p->address);
 	free(p);
 }
@@ -91,7 +103,7 @@ put_hello(struct link *l, struct conn *c, int lane, const struct peer *p, uint64
 {
 	size_t at = conn_out(c)->len;
 	int e = msg_put_peer(conn_out(c), &(struct msg_peer){ .proto_min = MSG_PROTO, .proto_max = MSG_PROTO, .node = l->o.node,
-	    .to = p->node, .incarnation = l->o.incarnation, .received = p->begun ? p->s.received : 0,
+	    .to = p->node, .incarnation = p->self, .received = p->begun ? p->s.received : 0,
 	    .session = p->begun ? p->s.peer : 0, .lane = (uint64_t)lane, .attempt = attempt, .heard = p->lane[lane].heard });
 
 	conn_done(c, at, e, NULL, 0, 0);
@@ -115,6 +127,16 @@ peer_pump(struct peer *p)
 
 		conn_done(a->conn, at, buf_add(conn_out(a->conn), s.p, s.n), NULL, 0, 0);
 	}
+	if (p->l->resting && !peer_busy(p)) {
+		p->l->resting = false;
+		bell_ring(p->l->o.np, p->l->bell);
+	}
+}
+
+bool
+peer_busy(const struct peer *p)
+{
+	return session_waiting(&p->s) > LINK_BUSY;
 }
 
 /*
@@ -124,10 +146,10 @@ peer_pump(struct peer *p)
 static int
 resume(struct peer *p, const struct msg_peer *m)
 {
-	bool same = m->session == p->l->o.incarnation;
+	bool same = m->session == p->self;
 
 	if (p->begun && (p->s.peer != m->incarnation || (!same && p->s.received)))
-		over(p);
+		over(p, "its node began anew");
 	if (p->begun)
 		return session_resume(&p->s, m->incarnation, same ? m->received : 0);
 	if (same && m->received)
@@ -142,6 +164,8 @@ peer_put(struct peer *p, int e, struct buf *frame)
 {
 	if (e == 0)
 		e = session_push(&p->s, SESSION_SMALL, frame->data, frame->len);
+	if (e < 0)				/* what is not said would be missed for ever */
+		peer_wrong(p, e == ERR_FULL ? "64 MiB wait for it" : err_str(e));
 	buf_release(frame);
 	return e;
 }
@@ -181,8 +205,13 @@ lane_up(struct peer *p, int k)
 static int
 greet(struct peer *p, int k, const struct msg_peer *m)
 {
-	if (k == LANE_SMALL)
-		return resume(p, m);
+	int e;
+
+	if (k == LANE_SMALL) {
+		if ((e = resume(p, m)) < 0)
+			peer_wrong(p, "it does not remember what it had said");
+		return e;
+	}
 	return p->begun && p->s.peer == m->incarnation ? 0 : -ESTALE;
 }
 
@@ -211,18 +240,54 @@ session_frame(struct peer *p, struct conn *c, const struct frame *f)
 	return 0;
 }
 
+/* It has the key, and says what it may not: nothing that was under way can be relied on. */
+static void
+nonsense(struct peer *p, int k, const struct frame *f, int e)
+{
+	const char *name = msg_name(f->type);
+	char text[120];
+
+	if (e == -ENOMEM)
+		snprintf(text, sizeof text, "no memory for what it sent");
+	else
+		snprintf(text, sizeof text, "it sent a message that makes no sense (%s)", name ? name : "?");
+	if (k == LANE_SMALL)
+		peer_wrong(p, text);
+	p->lane[k].up = false;			/* not at once again */
+	if (k == LANE_BULK)
+		bulk_broken(p);
+}
+
+static void
+refused(struct peer *p, int k, struct span text)
+{
+	snprintf(p->why, sizeof p->why, "%.*s", (int)(text.n < sizeof p->why ? text.n : sizeof p->why - 1), (const char *)text.p);
+	for (char *s = p->why; *s; s++)		/* it is shown to people */
+		if ((unsigned char)*s < ' ' || *s == 127)
+			*s = '?';
+	p->lane[k].said = true;
+}
+
 static int
 on_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 {
 	struct peer *p = peer_of(c);
 	int k = lane_of(c), e;
+	struct msg_fail no;
 	struct msg_peer m;
 
 	(void)fds, (void)nfd;
 	if (k == LANES)
 		return ERR_CLOSED;
-	if (p->lane[k].up)
-		return k == LANE_SMALL ? session_frame(p, c, f) : bulk_frame(p, f);
+	if (p->lane[k].up) {
+		if ((e = k == LANE_SMALL ? session_frame(p, c, f) : bulk_frame(p, f)) < 0)
+			nonsense(p, k, f, e);
+		return e;
+	}
+	if (f->type == MSG_FAIL_T && msg_get_fail(&no, f->body, f->len) == 0) {
+		refused(p, k, no.text);
+		return ERR_CLOSED;
+	}
 	if (f->type != MSG_PEER_T || (e = msg_get_peer(&m, f->body, f->len)) < 0 || m.node != p->node)	/* ours: the answer */
 		return ERR_PROTO;
 	if ((e = greet(p, k, &m)) == 0)
@@ -248,7 +313,9 @@ on_close(struct conn *c, int e)
 
 	if (k == LANES)
 		return;				/* another one took its place */
-	said(p, *why ? why : err_str(e));
+	if (!p->lane[k].said)
+		said(p, *why ? why : err_str(e));
+	p->lane[k].said = false;
 	was = p->lane[k].up;
 	later(&p->lane[k]);
 	p->lane[k].up = false;
@@ -303,96 +370,32 @@ peer_break(struct peer *p, int lane)
 
 /* --- connections that come ------------------------------------------------------------------------------------------ */
 
-static void
-stranger_end(struct stranger *s)
+int
+peer_welcome(const struct peer *p, const struct msg_peer *m)
 {
-	list_del(&s->link);
-	s->l->nstrangers--;
-	free(s);
-}
+	const struct lane *a = &p->lane[m->lane];
 
-static void
-stranger_close(struct conn *c, int e)
-{
-	(void)e;
-	stranger_end(c->owner);
-}
-
-static int
-refuse(struct conn *c, const char *text)
-{
-	size_t at = conn_out(c)->len;
-
-	conn_done(c, at, msg_put_fail(conn_out(c), &(struct msg_fail){ .code = ERR_PROTO, .text = span_of(text, strlen(text)) }), NULL, 0, 0);
-	return ERR_PROTO;
-}
-
-static int
-stranger_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
-{
-	struct stranger *s = c->owner;
-	struct link *l = s->l;
-	struct msg_peer m;
-	struct lane *a;
-	struct peer *p;
-	int e, k;
-
-	(void)fds, (void)nfd;
-	if (f->type != MSG_PEER_T || msg_get_peer(&m, f->body, f->len) < 0 || m.lane >= LANES)
-		return ERR_PROTO;
-	k = (int)m.lane;
-	if (m.proto_min > MSG_PROTO || m.proto_max < MSG_PROTO)
-		return refuse(c, "no protocol version in common");
-	if (m.node == l->o.node || m.to != l->o.node || m.node > UINT32_MAX || m.node == 0)
-		return refuse(c, "this is another node");
-	if ((p = map_get(&l->peers, m.node)) == NULL)
-		return refuse(c, "this node does not know you");
-	a = &p->lane[k];
-	if (m.attempt <= a->heard)
+	if (m->attempt <= a->heard)
 		return ERR_CLOSED;		/* it has given that one up */
-	if (a->conn && a->ours && l->o.node < p->node && !(a->up && m.heard == a->attempt))
+	if (a->conn && a->ours && p->l->o.node < p->node && !(a->up && m->heard == a->attempt))
 		return ERR_CLOSED;		/* ours stays, or is made anew */
-	if (a->conn)				/* it has lost that one, or lets go of it */
-		let_go(p, k);
-	stranger_end(s);
-	use(p, k, c, false);
-	a->heard = m.attempt;
-	if ((e = greet(p, k, &m)) < 0)
-		return e;
-	put_hello(l, c, k, p, 0);
-	lane_up(p, k);
 	return 0;
 }
 
-void
-peer_accept(struct listener *listen, int fd, pid_t pid)
+int
+peer_come(struct peer *p, struct conn *c, const struct msg_peer *m)
 {
-	struct link *l = listen->owner;
-	struct stranger *s = calloc(1, sizeof *s);
-	struct conn *c = s ? conn_new(&l->conns, fd) : NULL;
+	int k = (int)m->lane, e;
 
-	(void)pid;
-	if (c == NULL) {
-		free(s);
-		close(fd);
-		return;
-	}
-	*s = (struct stranger){ .l = l, .conn = c, .until = clock_ns() + LINK_HELLO_NS };
-	c->owner = s;
-	c->on_frame = stranger_frame;
-	c->on_close = stranger_close;
-	list_add_tail(&l->strangers, &s->link);
-	l->nstrangers++;
-	if (conn_secure(c, l->o.tls, true) < 0) {
-		conn_end(c);
-		stranger_end(s);
-	} else if (l->nstrangers > LINK_STRANGERS) {
-		struct stranger *old = list_entry(l->strangers.next, struct stranger, link);
-
-		conn_end(old->conn);
-		stranger_end(old);
-	}
-	peers_tick(l);
+	if (p->lane[k].conn)			/* it has lost that one, or lets go of it */
+		let_go(p, k);
+	use(p, k, c, false);
+	p->lane[k].heard = m->attempt;
+	if ((e = greet(p, k, m)) < 0)
+		return e;
+	put_hello(p->l, c, k, p, 0);
+	lane_up(p, k);
+	return 0;
 }
 
 /* --- connections that we make --------------------------------------------------------------------------------------- */
@@ -402,15 +405,20 @@ connect_to(struct peer *p, int k)
 {
 	struct lane *a = &p->lane[k];
 	struct link *l = p->l;
-	struct addrinfo *all = NULL;
-	struct tcp_name name;
 	struct conn *c = NULL;
-	int e = tcp_parse(&name, p->address), fd = -1;
+	int e = lookup(p), fd = -1;
 
-	if (e == 0 && (e = tcp_resolve(&name, 0, &all)) == 0)
-		e = fd = tcp_connect(all);
-	if (all)
-		freeaddrinfo(all);
+	if (e == -EAGAIN) {			/* l->wake comes; or somebody else's name is looked up */
+		a->retry_at = clock_ns() + LINK_RETRY_NS;
+		return;
+	}
+	if (e == 0) {
+		if (p->next == NULL)
+			p->next = p->all;
+		e = fd = tcp_connect(p->next);
+		if ((p->next = p->next->ai_next) == NULL)	/* all were tried: perhaps it has others now */
+			lookup_forget(p);
+	}
 	if (fd >= 0 && (c = conn_new(&l->conns, fd)) == NULL) {
 		close(fd);
 		e = -ENOMEM;
@@ -418,7 +426,7 @@ connect_to(struct peer *p, int k)
 	if (c && (e = conn_secure(c, l->o.tls, false)) < 0)
 		conn_end(c);
 	if (e < 0) {
-		said(p, err_str(e));
+		said(p, e == -ENOENT ? "no such host" : err_str(e));
 		later(a);
 		return;
 	}
@@ -428,24 +436,37 @@ connect_to(struct peer *p, int k)
 	put_hello(l, c, k, p, a->attempt);
 }
 
+/* One that is up stays as long as it works; one that is being made is made at once to where the peer is now. */
+void
+peer_moved(struct peer *p)
+{
+	lookup_forget(p);
+	for (int k = 0; k < LANES; k++) {
+		struct lane *a = &p->lane[k];
+
+		if (a->conn && a->ours && !a->up)
+			let_go(p, k);
+		if (a->conn == NULL)
+			a->retry_at = a->wait = 0;
+	}
+	ev_async_send(p->l->loop, &p->l->wake);
+}
+
 /* is there something to say, and nobody to say it to? */
 static bool
 wanted(const struct peer *p, int k)
 {
 	const struct session *s = &p->s;
-	size_t n = s->kept.b.len - s->kept.off;
 
 	if (p->address == NULL)
 		return false;
 	if (k == LANE_BULK)
 		return p->bulk.len > 0 && p->lane[LANE_SMALL].up;
-	for (int i = 0; i < SESSION_CLASSES; i++)
-		n += s->wait[i].b.len - s->wait[i].off;
-	return n > 0 || s->told < s->received;
+	return s->kept.b.len > s->kept.off || session_waiting(s) > 0 || s->told < s->received;
 }
 
-static uint64_t
-sooner(uint64_t a, uint64_t b)			/* 0: never */
+uint64_t
+link_sooner(uint64_t a, uint64_t b)			/* 0: never */
 {
 	return a == 0 || (b && b < a) ? b : a;
 }
@@ -473,26 +494,35 @@ lane_tick(struct peer *p, int k, uint64_t now)
 	return a->conn ? (a->ours ? a->retry_at : 0) : wanted(p, k) ? a->retry_at : 0;
 }
 
+/* Both begin anew: what was under way has failed, here as there.  Not at once, as what it says may be wrong again. */
+static void
+give_up(struct peer *p)
+{
+	for (int k = 0; k < LANES; k++) {
+		if (p->lane[k].conn)
+			let_go(p, k);
+		p->lane[k].wait = 16 * LINK_RETRY_NS;
+		p->lane[k].retry_at = clock_ns() + p->lane[k].wait;
+	}
+	p->wrong = false;
+	p->self++;
+	said(p, p->why_wrong);
+	over(p, p->why_wrong);
+}
+
 void
 peers_tick(struct link *l)
 {
-	struct map_iter it = MAP_ITER;
-	uint64_t now = clock_ns(), next = 0;
+	struct map_iter it = MAP_ITER, iw = MAP_ITER;
+	uint64_t now = clock_ns(), next = door_tick(l, now);
 
-	list_each_safe(i, q, &l->strangers) {
-		struct stranger *s = list_entry(i, struct stranger, link);
-
-		if (s->until > now) {
-			next = sooner(next, s->until);
-			break;
-		}
-		conn_end(s->conn);
-		stranger_end(s);
-	}
+	while (map_next(&l->peers, &iw))
+		if (((struct peer *)iw.val)->wrong)
+			give_up(iw.val);
 	while (map_next(&l->peers, &it))
 		for (int k = 0; k < LANES; k++)
-			next = sooner(next, lane_tick(it.val, k, now));
-	next = sooner(next, bulk_tick(l, now));
+			next = link_sooner(next, lane_tick(it.val, k, now));
+	next = link_sooner(next, bulk_tick(l, now));
 	ev_timer_stop(l->loop, &l->timer);
 	if (next) {
 		ev_now_update(l->loop);
@@ -505,14 +535,7 @@ void
 peers_stop(struct link *l)
 {
 	struct map_iter it = MAP_ITER;
-	struct list *i;
 
-	while ((i = l->strangers.next) != &l->strangers) {
-		struct stranger *s = list_entry(i, struct stranger, link);
-
-		conn_end(s->conn);
-		stranger_end(s);
-	}
 	while (map_next(&l->peers, &it)) {
 		map_del(&l->peers, it.key);
 		peer_end(it.val);

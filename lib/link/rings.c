@@ -141,8 +141,11 @@ rings_over(struct link *l, struct peer *p)
 			fn_free(l, fi.val);
 			idmap_del(&l->fns, fi.key);
 		}
+	p->fns = 0;
 	map_release(&p->works);
 	idmap_release(&p->told);
+	if (l->resting)
+		bell_ring(l->o.np, l->bell);
 }
 
 /* --- for the node --------------------------------------------------------------------------------------------- */
@@ -237,19 +240,23 @@ link_forget(struct link *l, uint32_t node, uint32_t proc)
 	struct idmap_iter it = IDMAP_ITER;
 	struct map_iter ip = MAP_ITER;
 
+	struct peer *p;
+
 	pthread_mutex_lock(&l->lock);
+	p = map_get(&l->peers, node);
 	while (node && idmap_next(&l->fns, &it))
 		if (it.key.node == node && it.key.proc == proc) {
+			if (p)
+				p->fns -= ((struct far_fn *)it.val)->len + sizeof(struct fnblk);
 			fn_free(l, it.val);
 			idmap_del(&l->fns, it.key);
 		}
 	if (node == 0)
 		sweep(l, proc);
 	while (node == 0 && map_next(&l->peers, &ip)) {
-		struct peer *p = ip.val;
 		struct idmap_iter ti = IDMAP_ITER;
 
-		while (idmap_next(&p->told, &ti))
+		for (p = ip.val; idmap_next(&p->told, &ti);)
 			if (ti.key.proc == proc)
 				idmap_del(&p->told, ti.key);
 	}

@@ -41,6 +41,8 @@ submit_fn(struct peer *p, const struct frame *f)
 	key = (struct id){ p->node, (uint32_t)m.proc, m.serial };
 	if (idmap_get(&l->fns, key))
 		return 0;
+	if (m.code.n > LINK_FNS || p->fns > LINK_FNS - m.code.n)
+		return ERR_FULL;
 	if ((fn = calloc(1, sizeof *fn)) == NULL)
 		return -ENOMEM;
 	fn->len = m.code.n;
@@ -52,6 +54,7 @@ submit_fn(struct peer *p, const struct frame *f)
 		fn_free(l, fn);
 		return -ENOMEM;
 	}
+	p->fns += fn->len + sizeof *b;
 	if (fn->len)
 		memcpy(slab_at(&l->slab, fn->code), m.code.p, fn->len);
 	h = hash128(m.code.p, m.code.n);	/* not the peer's word for it: workers go by it */
@@ -305,8 +308,13 @@ submit_look(struct submit *s)
 	const struct ring_shm *g = s->ring.shm;
 	unsigned want = atomic_load_explicit(&g->want, memory_order_relaxed);
 	unsigned blocked = atomic_load_explicit(&g->blocked, memory_order_relaxed);
-	bool any = completions(s);
+	bool any = false;
 	struct buf b = BUF_INIT;
+
+	if (s->peer && peer_busy(s->peer))
+		s->l->resting = true;
+	else
+		any = completions(s);
 
 	if (s->frees.len)
 		frees_again(s);

@@ -314,6 +314,10 @@ work_look(struct work *w)
 	uint32_t slot;
 	int e = 0;
 
+	if (w->peer && peer_busy(w->peer)) {
+		w->l->resting = true;
+		most = 0;
+	}
 	while (e >= 0 && w->peer && w->inflight < most && !atomic_load_explicit(&g->want, memory_order_relaxed) &&
 	    !atomic_load_explicit(&g->dead, memory_order_relaxed) && ring_claim(&w->ring, &slot)) {
 		any = true;

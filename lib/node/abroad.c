@@ -10,6 +10,18 @@
 #include "wire/le.h"
 #include "wire/val.h"
 
+/* an honest node's link ends only with its daemon; of another one the log is to tell */
+static void
+on_over(struct node *n, uint32_t node, struct span text)
+{
+	char why[NODE_MESSAGE];
+
+	snprintf(why, sizeof why, "%.*s", (int)(text.n < sizeof why ? text.n : sizeof why - 1), text.n ? (const char *)text.p : "");
+	if (*why)
+		node_log(n, 0, "the session with node %u is over: %s", node, why);
+	abroad_gone(n, node, *why ? why : "its node is gone");
+}
+
 static void
 on_news(struct ev_loop *loop, ev_async *w, int revents)
 {
@@ -19,7 +31,7 @@ on_news(struct ev_loop *loop, ev_async *w, int revents)
 	(void)loop, (void)revents;
 	while (link_next(n->abroad->link, &news)) {
 		if (news.kind == LINK_OVER)
-			abroad_gone(n, news.node, "its node began anew");
+			on_over(n, news.node, news.body);
 		else if (news.kind != LINK_FRAME)
 			abroad_object(n, &news);
 		else if (abroad_frame(n, news.node, news.type, news.body) < 0)

@@ -41,12 +41,12 @@ tcp_parse(struct tcp_name *t, const char *s)
 	return tcp_parse_port(t, s, TCP_DEFAULT_PORT);
 }
 
-int
-tcp_resolve(const struct tcp_name *t, int passive, struct addrinfo **out)
+static int
+resolve(const struct tcp_name *t, int flags, struct addrinfo **out)
 {
-	struct addrinfo hint = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | (passive ? AI_PASSIVE : 0) };
+	struct addrinfo hint = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | flags };
 
-	if (passive && !t->host[0])
+	if (flags == AI_PASSIVE && !t->host[0])
 		hint.ai_family = AF_INET6;		/* takes both */
 	switch (getaddrinfo(t->host[0] ? t->host : NULL, t->port, &hint, out)) {
 	case 0: return 0;
@@ -56,6 +56,18 @@ tcp_resolve(const struct tcp_name *t, int passive, struct addrinfo **out)
 	case EAI_SYSTEM: return errno ? -errno : -EIO;
 	default: return -ENOENT;
 	}
+}
+
+int
+tcp_resolve(const struct tcp_name *t, int passive, struct addrinfo **out)
+{
+	return resolve(t, passive ? AI_PASSIVE : 0, out);
+}
+
+int
+tcp_numeric(const struct tcp_name *t, struct addrinfo **out)
+{
+	return resolve(t, AI_NUMERICHOST, out);
 }
 
 static void
@@ -147,6 +159,25 @@ tcp_peer(int fd, char text[TCP_NAME])
 	snprintf(text, TCP_NAME, "?");
 	if (getpeername(fd, (struct sockaddr *)&s, &n) == 0)
 		put(&s, n, text);
+}
+
+void
+tcp_host(int fd, unsigned char host[16])
+{
+	struct sockaddr_storage s = { 0 };
+	socklen_t n = sizeof s;
+
+	memset(host, 0, 16);
+	if (getpeername(fd, (struct sockaddr *)&s, &n) < 0)
+		return;
+	if (s.ss_family == AF_INET) {
+		host[10] = host[11] = 0xff;
+		memcpy(host + 12, &((struct sockaddr_in *)&s)->sin_addr, 4);
+	} else if (s.ss_family == AF_INET6) {
+		const struct in6_addr *a = &((struct sockaddr_in6 *)&s)->sin6_addr;
+
+		memcpy(host, a, IN6_IS_ADDR_V4MAPPED(a) ? 16 : 8);
+	}
 }
 
 void

@@ -22,6 +22,7 @@ int	tcp_parse_port(struct tcp_name *t, const char *s, const char *port);	/* the 
  * name service does not answer, -EINVAL no such port, -ENOMEM.  Looks names up: blocks.
  */
 int	tcp_resolve(const struct tcp_name *t, int passive, struct addrinfo **out);
+int	tcp_numeric(const struct tcp_name *t, struct addrinfo **out);	/* for connecting, where it is an address: never blocks; -ENOENT: a name */
 int	tcp_listen(const struct addrinfo *a);	/* a blocking, listening descriptor; one for IPv6 takes IPv4 too where no address is named */
 /*
  * A non-blocking descriptor that connects, or has: writable when that is over, and tcp_error tells how.  Small frames are
@@ -33,6 +34,8 @@ int	tcp_connect(const struct addrinfo *a);
 int	tcp_accept(int fd);			/* with the same options; -EAGAIN, -EMFILE, ... */
 int	tcp_error(int fd);			/* of a connect that is over: 0 or -errno */
 void	tcp_peer(int fd, char text[TCP_NAME]);	/* "10.0.0.7:40112", "[fe80::1]:40112", "?" if it is gone */
+/* Who it is, to be compared: IPv4 as mapped to IPv6; of IPv6 the first half, all of which one subscriber may have.  Zeros: gone. */
+void	tcp_host(int fd, unsigned char host[16]);
 void	tcp_local(int fd, char text[TCP_NAME]);	/* our end, the port that a listener at port 0 was given */
 
 #endif
