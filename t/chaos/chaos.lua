@@ -141,8 +141,9 @@ local strikes = {
 		back(k, "its node is started again", s * 3, function() H.node(k) end)
 		return ("h%d: end of its node"):format(k)
 	end },
-	{ "store", 4, function(_, _, s)
-		local p = H.processes(1, "rgcs")[1]
+	{ "rgcs", 4, function() return signal("rgcs", 9)(1, 0) end },
+	{ "store", 2, function(_, _, s)	-- keeper and all
+		local p = H.processes(1, "gcskeeper")[1]
 		if not p or not H.storing or not H.hosts[1].up then return end
 		H.kill(p)
 		H.storing = false
@@ -235,7 +236,7 @@ local function rest()
 	for k = 1, nhosts do
 		local well, text, status = on(k, "rlua t/chaos/rest.lua " .. nhosts)
 		if not well then fault("h%d does not come to rest: %s %s", k, status, text) end
-		for _, what in ipairs { "rlet", "keeper", "zygote", "rgcs" } do
+		for _, what in ipairs { "rlet", "keeper", "zygote", "rgcs", "gcskeeper" } do
 			local p = H.processes(k, what)
 			if #p > 1 then fault("h%d has %d processes of %s", k, #p, what) end
 			if p[1] then
@@ -298,9 +299,9 @@ end
 H.wait("the end of all nodes", function()
 	local n = 0
 	for k = 1, nhosts do n = n + #left(k) end
-	return n <= 1
+	return n <= 2
 end, 20)
-for _, p in ipairs(H.processes(1, "rgcs")) do H.kill(p, "TERM") end
+for _, p in ipairs(H.processes(1, "gcskeeper")) do H.kill(p, "TERM") end
 for k = 1, nhosts do
 	H.wait("processes of h" .. k, function() return #left(k) == 0 end, 10)
 	local lost = H.output(("find %s -mindepth 1 ! -name '*.lock' 2>/dev/null"):format(H.hosts[k].dir))

@@ -45,9 +45,11 @@ function H.look()
 		if k and p.pid ~= seen[k].first then
 			local parent, list = all[p.parent] or { args = "" }, seen[k]
 			local program = p.args:match "^%S*/(%w+)%f[%s\0]" or p.args:match "^(%w+)%f[%s\0]"
-			if program == "rlet" then p.what = parent.args:match "rlet" and parent.ns == p.ns and "rlet" or "keeper"
+			local above = all[parent.parent] or { args = "" }
+			local kin = parent.ns == p.ns and parent.args:match "^rlet " and (above.ns == p.ns and above.args:match "^rlet " and 2 or 1) or 0
+			if program == "rlet" then p.what = ({ [0] = "keeper", "rlet", "other" })[kin]	-- a daemon's child readies memory
 			elseif program == "rwork" then p.what = parent.args:match "rwork" and "worker" or "zygote"
-			elseif program == "rgcs" then p.what = "rgcs"
+			elseif program == "rgcs" then p.what = parent.args:match "rgcs" and parent.ns == p.ns and "rgcs" or "gcskeeper"
 			elseif p.args:match "chaos/load.lua" then p.what = "driver"
 			else p.what = "other" end
 			list[#list + 1] = p

@@ -21,5 +21,6 @@ for key in pairs(is) do
 	if not tried[key] then bad = bad + 1 print("key " .. key .. " was written by nobody") end
 	rota.kv:del(key)
 end
+for _, row in ipairs(rota.kv:list "watched/") do bad = bad + 1 print("key " .. row.key .. " is left of a process that is gone") end
 print(n .. " keys")
 os.exit(bad == 0 and 0 or 1)

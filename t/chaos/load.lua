@@ -166,8 +166,86 @@ function load.objects()
 	until rota.now() > till
 end
 
+-- --- larger ones: fetched from node to node; what a task made is made again if its node is lost ---
+
+local make = rota.task(function(n, c) return string.char(c):rep(n) end):with(free)
+local function str(s) return type(s) == "string" and s or s:string() end	-- a long one is read in place
+local join = rota.task(function(a, b) return str(a) .. str(b) end):with(free)
+local last = rota.task(function(s) return #s * 256 + str(s):byte(-1) end):with(free)
+local inside = rota.task(function(t) local s = rota.get(t.ref, { as = "string" }) return #s * 256 + s:byte(-1) end):with(free)
+local bytes = rota.task(function(b) return #b * 256 + b[#b] end):with(free)
+local function size() return random(4) == 1 and random(2000000) or random(60000) end
+function load.large()
+	repeat
+		local refs, want = {}, {}
+		local function add(r, w) local n = #refs + 1 refs[n], want[n] = r, w end
+		for _ = 1, random(6) do
+			local n, m, c = size(), size(), random(97, 122)
+			add(last(make(n, c)), n * 256 + c)
+			add(last(join(make(n, 65), make(m, c))), (n + m) * 256 + c)
+			add(last(rota.put(string.char(c):rep(n))), n * 256 + c)
+			add(inside({ ref = make(m, c) }), m * 256 + c)
+			local b = rota.buffer(n, "u8")
+			b:fill(c)
+			add(bytes(b), n * 256 + c)
+		end
+		local n, c = size(), random(97, 122)
+		local whole = make(n, c)
+		take(refs, want, "large")
+		local s, e = rota.pget(whole, { timeout = LIMIT, as = "string" })
+		if e then lost(e) end
+		must(s == string.char(c):rep(n), "large: a text of", n, "came as", s and #s, e and code(e), e)
+	until rota.now() > till
+end
+
+-- --- actors: a call that ended counts, one that had begun may fail with actor_died ---
+
+local Counter = rota.actor {
+	new = function(self, from) self.n = from end,
+	add = function(self, k, s) self.n = self.n + k return self.n, #s end,
+	die = function() os.exit(3) end,
+}
+function load.actors()
+	repeat
+		local a <close> = Counter:with { restarts = random(3) - 1, retries = 0 } (100)
+		local before, dead = 100, false
+		for i = 1, random(100) do
+			local s = ("s"):rep(random(2000))
+			local n, e = rota.pget(a:add(1, s), LIMIT)
+			if e then
+				lost(e)
+				must(code(e) == "actor_died", "a call of an actor gave", code(e), e)
+			else
+				must(n == before + 1 or n == 101, "the counter went from", before, "to", n)
+				before, figures.results = n, figures.results + 1
+			end
+			if random(60) == 1 then rota.pget(a:die(), LIMIT) end
+		end
+	until rota.now() > till
+end
+
 -- --- keys: what was acknowledged is there at the end; tried may be ---
 
+function load.watched()			-- each change of keys comes once, in order
+	local kv, me, w, at = rota.kv, ("watched/%d/"):format(seed), nil, 0
+	local n = 0
+	repeat
+		w = w or kv:watch(me)
+		n = n + 1
+		local ok, e = pcall(function()
+			local rev = kv:put(me .. random(3), n, { session = true })
+			local ev = assert(w:next(LIMIT), "nothing came")
+			must(ev.revision == rev and ev.value == n, "a watch gave revision", ev.revision, ev.value, "not", rev, n)
+			figures.results = figures.results + 1
+		end)
+		if not ok then
+			lost(e)
+			must(code(e) == "closed" or code(e) == "compacted", "a watch fails with", code(e), e)
+			w:close()
+			w = nil
+		end
+	until rota.now() > till
+end
 function load.keys()
 	local kv, log = rota.kv, assert(io.open(("%s/keys-%d.acked"):format(TMP, seed), "a"))
 	log:setvbuf "no"
