@@ -246,7 +246,6 @@ on_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 		if ((e = gcs_nodes_join(p, f)) < 0)
 			return e;
 		p->joined = true;
-		c->max = FRAME_MAX;
 		known(p);
 	}
 	if (f->type == MSG_HEARTBEAT_T && p->joined && !control_joined(&g->core, p->number))
@@ -328,6 +327,7 @@ on_accept(struct listener *l, int fd, pid_t pid)
 	*p = (struct gcs_peer){ .g = g, .number = g->next_peer, .c = c, .since = ev_now(g->loop) };
 	list_init(&p->follower);
 	c->owner = p;
+	c->max = FRAME_MAX;		/* NODE_JOIN names all that a node has; who is elsewhere has shown the key before */
 	c->on_frame = on_frame;
 	c->on_close = on_close;
 	list_add_tail(&g->strangers, &p->link);
