@@ -530,8 +530,8 @@ take(struct control *c, uint64_t now, uint64_t peer, const struct frame *f, stru
 }
 
 /* What was written since fx number `from` is one commit; what is sent depends on all that was ever written. */
-static void
-seal(struct control *c, size_t from, struct control_out *o)
+void
+control_seal(struct control *c, size_t from, struct control_out *o)
 {
 	bool wrote = false;
 
@@ -549,7 +549,7 @@ control_step(struct control *c, uint64_t now, uint64_t peer, const struct frame 
 	int e;
 
 	e = take(c, now, peer, f, o);
-	seal(c, from, o);
+	control_seal(c, from, o);
 	return e;
 }
 
@@ -607,7 +607,7 @@ control_tick(struct control *c, uint64_t now, struct control_out *o)
 		node_end(c, n, text, o);
 	}
 	note_limit(c, longest, o);
-	seal(c, from, o);
+	control_seal(c, from, o);
 }
 
 /* --- start and end --------------------------------------------------------------------------------------- */

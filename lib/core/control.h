@@ -67,6 +67,8 @@ int	control_step(struct control *c, uint64_t now, uint64_t peer, const struct fr
 bool	control_joined(const struct control *c, uint64_t peer);	/* it is a node, and not given up */
 void	control_gone(struct control *c, uint64_t now, uint64_t peer, struct control_out *o);	/* disconnected */
 void	control_tick(struct control *c, uint64_t now, struct control_out *o);
+/* What the caller has put into o itself since effect number from: its writes are one commit, on which what it sends depends. */
+void	control_seal(struct control *c, size_t from, struct control_out *o);
 int	control_check(const struct control *c);		/* tests: 0, or the line that found the fault */
 
 #endif

@@ -68,6 +68,7 @@ struct gfar_core {
 	unsigned norder;
 	struct heap timers, limits;
 	struct list homeless;
+	bool settling;			/* rw: nodes may be missing that come back: nothing is said to be infeasible */
 };
 
 enum gfar_in_kind {

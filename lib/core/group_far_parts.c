@@ -158,7 +158,7 @@ gfar_seek(struct gfar_core *c, uint64_t now, struct gfar_group *g, struct gfar_o
 	for (unsigned b = 0; b < g->n; b++)	/* no memory: as if there were no room */
 		if (g->of[b] == 0)
 			g->node[b] = 0;
-	if (e < 0 && !g->ever)			/* one that is held in part waits for another node */
+	if (e < 0 && !g->ever && !c->settling)	/* one that is held in part waits for another node */
 		gfar_end(c, g, e, text, o);
 	else if (list_empty(&g->link))
 		list_add_tail(&c->homeless, &g->link);

@@ -198,6 +198,21 @@ hold_find(const struct holds *h, uint64_t group, unsigned bundle, unsigned *inde
 	return 0;
 }
 
+uint64_t
+hold_any(const struct holds *h, uint64_t group, const struct res *need)
+{
+	for (const struct hold *d = map_get(&h->groups, group); d; d = d->same)
+		for (unsigned i = 0; d->state == HOLD_COMMITTED && i < d->n; i++) {
+			unsigned r = 0;
+
+			while (r < RES_MAX && need->v[r] <= d->bundle[i].v[r])
+				r++;
+			if (r == RES_MAX)
+				return d->number;
+		}
+	return 0;
+}
+
 const struct hold *
 hold_next(const struct holds *h, const struct hold *p)
 {

@@ -103,6 +103,8 @@ void	hold_release(struct holds *h);
 int	hold_step(struct holds *h, uint64_t now, const struct hold_in *in, struct hold_out *o);
 /* Of a group's bundle, from 0: the number in the lease core, and which bundle of that it is, from 1.  0: not committed here. */
 uint64_t hold_find(const struct holds *h, uint64_t group, unsigned bundle, unsigned *index);
+/* The same for any bundle: the number of the part of it that has one in which need fits. */
+uint64_t hold_any(const struct holds *h, uint64_t group, const struct res *need);
 const struct hold *hold_next(const struct holds *h, const struct hold *p);	/* NULL begins, NULL ends */
 int	hold_check(const struct holds *h);	/* tests: 0, or the line that found the fault */
 

@@ -24,22 +24,38 @@ flow_of(const struct overflow *c, uint32_t proc, uint64_t shape)
 	return NULL;
 }
 
+/* what it is to be run by */
+static int
+flow_anew(struct overflow *c, struct flow *f, const struct overflow_in *in)
+{
+	struct where_demand d = *in->demand;
+	bool first = in->here && (d.strategy == WHERE_HYBRID || (d.strategy == WHERE_NODE && d.node == c->w->local));
+	struct where_kind *k;
+
+	d.elsewhere = first;
+	d.who = (uint64_t)c->w->local << 32 | f->proc;
+	if ((k = where_kind(c->w, &d)) == NULL)
+		return -ENOMEM;
+	if (f->kind)
+		where_kind_put(c->w, f->kind);
+	f->kind = k;
+	f->first = first;
+	f->pooled = d.namong > 0;
+	return 0;
+}
+
 static struct flow *
 flow_new(struct overflow *c, uint64_t now, const struct overflow_in *in)
 {
-	struct where_demand d = *in->demand;
 	struct owner *own = map_get(&c->procs, in->proc);
 	struct flow *f = calloc(1, sizeof *f);
 
 	if (f == NULL)
 		return NULL;
-	*f = (struct flow){ .proc = in->proc, .shape = in->shape, .need = d.need, .bare = now, .pooled = d.namong > 0 };
-	f->first = in->here && (d.strategy == WHERE_HYBRID || (d.strategy == WHERE_NODE && d.node == c->w->local));
-	d.elsewhere = f->first;
-	d.who = (uint64_t)c->w->local << 32 | in->proc;
+	*f = (struct flow){ .proc = in->proc, .shape = in->shape, .need = in->demand->need, .bare = now };
 	list_init(&f->hungry);
 	list_init(&f->asks);
-	if ((f->kind = where_kind(c->w, &d)) == NULL)
+	if (flow_anew(c, f, in) < 0)
 		goto fail;
 	if (own == NULL) {
 		if ((own = malloc(sizeof *own)) == NULL || map_put(&c->procs, in->proc, own) < 0) {
@@ -65,6 +81,8 @@ in_want(struct overflow *c, uint64_t now, const struct overflow_in *in, struct o
 	if (f == NULL && in->want == 0)
 		return 0;
 	if (f == NULL && (f = flow_new(c, now, in)) == NULL)
+		return -ENOMEM;
+	if (in->anew && flow_anew(c, f, in) < 0)
 		return -ENOMEM;
 	if (f->want == 0)
 		f->noticed = false;

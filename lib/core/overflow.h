@@ -78,6 +78,7 @@ struct overflow_in {
 	const struct where_demand *demand;	/* elsewhere and who are not looked at */
 	bool here;			/* this node could run it */
 	bool wait;			/* if no node can: wait for one that can */
+	bool anew;			/* WANT: demand is another one now, and counts; what others were asked already is not asked back */
 };
 
 enum overflow_fx_kind {

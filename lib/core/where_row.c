@@ -2,8 +2,8 @@
 #include "core/node_row.h"
 #include "core/where_row.h"
 
-static void
-amounts(struct res *r, uint64_t cpus, uint64_t gpus, uint64_t memory, struct span custom, struct lease_core *names)
+void
+where_amounts(struct res *r, uint64_t cpus, uint64_t gpus, uint64_t memory, struct span custom, struct lease_core *names)
 {
 	struct span name, text;
 	uint64_t v;
@@ -32,7 +32,7 @@ is_there(struct where *w, const struct cluster_row *r, struct lease_core *names)
 
 	if (node_what_get(&what, span_of(r->what.data, r->what.len)) < 0 || what.dead.n)
 		return 1;
-	amounts(&total, what.cpus, what.gpus, what.memory, what.resources, names);
+	where_amounts(&total, what.cpus, what.gpus, what.memory, what.resources, names);
 	for (left = what.labels, e = 0; node_row_pair(&left, &name, &text, &v) && e != -ENOMEM;)
 		e = labels_put(&labels, name, text, why);	/* one that makes no sense is not there */
 	if (n && n->incarnation != what.incarnation)
@@ -53,7 +53,7 @@ where_row_load(struct where *w, uint32_t node, struct span load, struct lease_co
 
 	if (node == w->local || load.n == 0 || node_load_get(&l, load) < 0)
 		return;
-	amounts(&free, l.cpus, l.gpus, l.memory, l.resources, names);
+	where_amounts(&free, l.cpus, l.gpus, l.memory, l.resources, names);
 	waiting = (struct res){ .v = { [RES_CPU] = l.waiting < INT32_MAX ? (int64_t)l.waiting * 1000 : 0 } };
 	where_load(w, node, l.report, &free, &waiting, false);
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "loop/tls.h"
-#include "node/abroad.h"
+#include "node/abroad_group.h"
 #include "os/key.h"
 #include "os/tcp.h"
 #include "wire/le.h"
@@ -64,6 +64,7 @@ abroad_start(struct node *n, char *why, size_t nwhy)
 	a->where.name = (const char (*)[64])n->lease.name;
 	overflow_init(&a->over, &a->where);
 	guest_init(&a->guests);
+	hold_init(&a->holds);
 	if ((e = keys_read(&k, n->o.key, why, nwhy)) < 0)
 		return e;
 	a->tls = tls_ctx_new(&k);
@@ -88,7 +89,9 @@ abroad_start(struct node *n, char *why, size_t nwhy)
 	o.tls = a->tls;
 	o.bell = a->bell;
 	o.slab = a->slab;
-	return link_start(&a->link, &o, why, nwhy);
+	if ((e = link_start(&a->link, &o, why, nwhy)) == 0 && n->joined)
+		abroad_group_joined(n);
+	return e;
 }
 
 void
@@ -114,6 +117,8 @@ abroad_stop(struct node *n)
 	map_release(&a->nodes);
 	idmap_release(&a->alias);
 	idmap_release(&a->rings);
+	pgroup_stop(a);
+	hold_stop(a);
 	abroad_turn_stop(a);
 	afar_release(&a->afar);
 	free(a->afar_out.fx);

@@ -2,6 +2,7 @@
 #ifndef NODE_ABROAD_H
 #define NODE_ABROAD_H
 
+#include "core/group_hold.h"
 #include "core/guest.h"
 #include "core/overflow.h"
 #include "core/where_row.h"
@@ -20,6 +21,14 @@ struct want {				/* what a process, of ours or an alias, asks of leases of one s
 	struct buf custom;		/* as in LEASE */
 	int64_t priority;
 	unsigned threads;
+	struct id pgroup;		/* abroad_group.c: it is to come from this placement group; all 0: none */
+	struct list grouped;		/* in its wants */
+	uint32_t proc;
+	uint64_t wanted;
+	bool asked;			/* core/overflow.h knows of it */
+	uint64_t group;			/* of an alias: the lease core's number of it; 0 */
+	unsigned bundle;		/* 1 first, 0 any; of an alias: of that number */
+	bool capture;
 };
 
 struct late {				/* an input of the cores that is to come when the lease core has done */
@@ -56,6 +65,12 @@ struct abroad {
 	struct late *late;
 	size_t nlate, caplate;
 	bool turning;			/* effects are being carried out */
+
+	struct idmap pgroups;		/* abroad_group.c: id -> struct pgroup * */
+	struct holds holds;		/* abroad_hold.c */
+	struct hold_out hold_out;
+	struct map hgroups;		/* number -> struct hgroup * */
+	bool holding;			/* effects are being carried out */
 };
 
 /* abroad_turn.c */

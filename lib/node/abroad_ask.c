@@ -1,7 +1,7 @@
 /* abroad_ask.c - what processes of this node want is shared out between this node and others (core/overflow.h) */
 #include <errno.h>
 #include <stdio.h>
-#include "node/abroad.h"
+#include "node/abroad_group.h"
 
 void
 ask_step(struct node *n, const struct overflow_in *in)
@@ -16,7 +16,7 @@ ask_step(struct node *n, const struct overflow_in *in)
 bool
 abroad_asks(const struct nproc *p, const struct msg_lease *m)
 {
-	return p->n->abroad && !p->job->foreign && id_none(m->pgroup);
+	return p->n->abroad && (id_none(m->pgroup) ? !p->job->foreign : groups_abroad(p->n, m->pgroup));
 }
 
 int
@@ -39,6 +39,7 @@ abroad_ask(struct nproc *p, const struct msg_lease *m)
 		return e;
 	if ((w = want_make(n->abroad, p->number, m->shape)) == NULL)
 		return -ENOMEM;
+	pgroup_want(w, m);
 	w->custom.len = 0;
 	if (buf_add(&w->custom, m->resources.p, m->resources.n) < 0)
 		return -ENOMEM;
@@ -46,6 +47,10 @@ abroad_ask(struct nproc *p, const struct msg_lease *m)
 	w->need = d.need;
 	w->priority = m->priority;
 	w->threads = m->threads < UINT16_MAX ? (unsigned)m->threads : UINT16_MAX;
+	if (!id_none(w->pgroup)) {
+		pgroup_settle(n, w);
+		return 0;
+	}
 	in.demand = &d;
 	in.here = lease_feasible(&n->lease, &d.need, text, sizeof text);
 	abroad_turn(n);
@@ -73,15 +78,20 @@ fx_ask(struct node *n, struct nproc *p, const struct want *w, const struct overf
 		return;				/* no memory: it is taken for lost with its node */
 	SEND_NODE(n, fx->node, far_ask, .ask = fx->ask, .proc = p->number, .job = p->job->number, .shape = fx->shape, .n = fx->n,
 	    .patient = fx->patient, .cpus = (uint64_t)w->need.v[RES_CPU], .gpus = (uint64_t)w->need.v[RES_GPU],
-	    .memory = (uint64_t)w->need.v[RES_MEM], .resources = span_buf(&w->custom), .priority = w->priority, .threads = w->threads);
+	    .memory = (uint64_t)w->need.v[RES_MEM], .resources = span_buf(&w->custom), .priority = w->priority, .threads = w->threads,
+	    .group = pgroup_number(n, w), .bundle = w->bundle, .capture = w->capture);
 }
 
 static void
 fx_local(struct node *n, const struct nproc *p, const struct want *w, uint64_t shape)
 {
+	unsigned bundle = 0;
+	uint64_t group = id_none(w->pgroup) ? 0 : hold_lease(n, pgroup_number(n, w), w->bundle, &w->need, &bundle);
+	uint64_t want = id_none(w->pgroup) || group ? overflow_local(&n->abroad->over, p->number, shape) : 0;
+
 	grant_step(n, &(struct lease_in){ .kind = LEASE_IN_ASK, .proc = p->number, .job = p->job->number, .shape = shape, .need = w->need,
-	    .priority = w->priority, .want = overflow_local(&n->abroad->over, p->number, shape), .req = w->req, .wait = true,
-	    .threads = w->threads });
+	    .priority = w->priority, .want = want, .req = w->req, .wait = true, .threads = w->threads, .group = group, .bundle = bundle,
+	    .capture = w->capture });
 }
 
 void

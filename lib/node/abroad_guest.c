@@ -1,7 +1,7 @@
 /* abroad_guest.c - what processes of other nodes ask of this one (core/guest.h): each has an alias here, which asks for it */
 #include <errno.h>
 #include "core/node_row.h"
-#include "node/abroad.h"
+#include "node/abroad_group.h"
 
 void
 guest_in(struct node *n, const struct guest_in *in)
@@ -34,18 +34,26 @@ asker(struct node *n, uint32_t node, const struct msg_far_ask *m)
 	struct njob *j = map_get(&n->jobs, m->job);
 	struct nproc *p = j && !j->over ? abroad_proc(n, node, (uint32_t)m->proc) : NULL;
 	struct span custom = m->resources;
+	uint64_t group = 0;
+	unsigned bundle = 0;
 	struct want *w;
 	struct res need;
 	char text[160];
 
-	if (p == NULL || res_of(n, &need, m->cpus, m->gpus, m->memory, &custom) < 0 ||
-	    !lease_feasible(&n->lease, &need, text, sizeof text) || (w = want_make(n->abroad, p->number, m->shape)) == NULL)
+	if (p == NULL || res_of(n, &need, m->cpus, m->gpus, m->memory, &custom) < 0)
+		return NULL;
+	if (m->group && (m->bundle > GROUP_BUNDLES_MAX || (group = hold_lease(n, m->group, (unsigned)m->bundle, &need, &bundle)) == 0))
+		return NULL;
+	if ((group == 0 && !lease_feasible(&n->lease, &need, text, sizeof text)) || (w = want_make(n->abroad, p->number, m->shape)) == NULL)
 		return NULL;
 	if (p->job == NULL) {
 		p->job = j;
 		j->refs++;
 	}
 	w->need = need;
+	w->group = group;
+	w->bundle = bundle;
+	w->capture = m->capture != 0;
 	w->priority = m->priority;
 	w->threads = m->threads < UINT16_MAX ? (unsigned)m->threads : UINT16_MAX;
 	return p;
@@ -140,7 +148,7 @@ guest_run(struct node *n)
 		if (w)
 			grant_step(n, &(struct lease_in){ .kind = LEASE_IN_ASK, .proc = p->number, .job = p->job->number, .shape = fx.shape,
 			    .need = w->need, .priority = w->priority, .want = guest_local(&n->abroad->guests, fx.proc, fx.shape), .wait = true,
-			    .threads = w->threads });
+			    .threads = w->threads, .group = w->group, .bundle = w->bundle, .capture = w->capture });
 	}
 	o->n = 0;
 }

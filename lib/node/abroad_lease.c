@@ -75,13 +75,18 @@ on_job(struct node *n, uint32_t node, struct span body)
 
 	if (e < 0)
 		return e;
-	if (m.job > UINT32_MAX || m.driver > UINT32_MAX)
+	if (m.job > UINT32_MAX || m.driver > UINT32_MAX || m.home > UINT32_MAX)
 		return ERR_PROTO;
 	j = map_get(&n->jobs, m.job);
 	if (j && (!j->over || !j->foreign))
 		return 0;			/* it is known, or ours */
-	if ((driver = abroad_proc(n, node, (uint32_t)m.driver)) == NULL || driver->job)
+	m.home = m.home ? m.home : node;
+	if (!map_get(&n->abroad->nodes, m.home))
+		return 0;			/* of ours, and over; or its node is, or not known yet: what is asked for it is refused */
+	if ((driver = abroad_proc(n, (uint32_t)m.home, (uint32_t)m.driver)) == NULL || driver->job)
 		return driver ? ERR_PROTO : -ENOMEM;
+	if (m.home != node)
+		SEND_NODE(n, (uint32_t)m.home, far_know, .proc = m.driver);
 	if (j) {				/* its node began anew, and what it had here before still ends */
 		j->over = false;
 		j->refs++;
@@ -106,6 +111,22 @@ on_job(struct node *n, uint32_t node, struct span body)
 }
 
 static int
+on_know(struct node *n, uint32_t node, struct span body)
+{
+	struct msg_far_know m;
+	struct nproc *p, *there;
+	int e = msg_get_far_know(&m, body.p, body.n);
+
+	if (e < 0)
+		return e;
+	if ((p = proc_find(n, m.proc)) == NULL || p->role == ROLE_FAR)
+		SEND_NODE(n, node, far_gone, .proc = m.proc, .code = ERR_CRASHED, .text = span_str("its driver is gone"));
+	else if ((there = abroad_proc(n, node, 0)) != NULL)	/* the node itself: there is no process 0 */
+		proc_know(p, there);
+	return 0;
+}
+
+static int
 on_kill(struct node *n, uint32_t node, struct span body)
 {
 	struct msg_far_kill m;
@@ -124,9 +145,13 @@ on_kill(struct node *n, uint32_t node, struct span body)
 int
 abroad_job(struct node *n, uint32_t node, struct njob *j)
 {
+	const struct nproc *d = j->foreign ? map_get(&n->procs, j->driver) : NULL;
 	char link[64], dir[4096];
 	ssize_t len = 0;
 	uint32_t *v;
+
+	if (d && d->home == node)
+		return 0;			/* it is that node's */
 
 	for (unsigned i = 0; i < j->ntold; i++)
 		if (j->told[i] == node)
@@ -139,8 +164,8 @@ abroad_job(struct node *n, uint32_t node, struct njob *j)
 		snprintf(link, sizeof link, "/proc/self/fd/%d", j->cwd);
 		len = readlink(link, dir, sizeof dir);
 	}
-	SEND_NODE(n, node, far_job, .job = j->number, .name = span_str(j->name), .namespace = span_buf(&j->namespace), .driver = j->driver,
-	    .dir = span_of(dir, len > 0 ? (size_t)len : 0), .env = span_buf(&j->env));
+	SEND_NODE(n, node, far_job, .job = j->number, .name = span_str(j->name), .namespace = span_buf(&j->namespace),
+	    .driver = d ? d->home_proc : j->driver, .home = d ? d->home : 0, .dir = span_of(dir, len > 0 ? (size_t)len : 0), .env = span_buf(&j->env));
 	return 0;
 }
 
@@ -163,6 +188,7 @@ abroad_frame(struct node *n, uint32_t node, uint16_t type, struct span body)
 {
 	switch (type) {
 	case MSG_FAR_JOB_T: return on_job(n, node, body);
+	case MSG_FAR_KNOW_T: return on_know(n, node, body);
 	case MSG_FAR_ASK_T: return abroad_asked(n, node, body);
 	case MSG_FAR_UNASK_T: return abroad_unasked(n, node, body);
 	case MSG_FAR_ANSWER_T: return abroad_answer(n, node, body);

@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 #include "base/grow.h"
-#include "node/abroad.h"
+#include "node/abroad_group.h"
 
 /* --- what processes asked for ------------------------------------------------------------------------------------------ */
 
@@ -38,6 +38,8 @@ want_make(struct abroad *a, uint32_t proc, uint64_t shape)
 	if ((w = calloc(1, sizeof *w)) == NULL)
 		return NULL;
 	w->shape = shape;
+	w->proc = proc;
+	list_init(&w->grouped);
 	list_add_tail(all, &w->link);
 	return w;
 }
@@ -50,6 +52,7 @@ want_drop(struct abroad *a, uint32_t proc)
 	while (all && (p = list_shift(all)) != NULL) {
 		struct want *w = list_entry(p, struct want, link);
 
+		list_del(&w->grouped);
 		buf_release(&w->custom);
 		free(w);
 	}
@@ -144,6 +147,8 @@ set_timer(struct node *n)
 
 	if (at == 0 || (a->guest_out.at && a->guest_out.at < at))
 		at = a->guest_out.at;
+	if (at == 0 || (a->hold_out.at && a->hold_out.at < at))
+		at = a->hold_out.at;
 	if (at == n->abroad_at)
 		return;
 	n->abroad_at = at;
@@ -178,6 +183,7 @@ abroad_tick(struct node *n)
 	n->abroad_at = 0;
 	ask_step(n, &(struct overflow_in){ .kind = OVERFLOW_IN_TICK });
 	guest_in(n, &(struct guest_in){ .kind = GUEST_IN_TICK });
+	hold_in(n, &(struct hold_in){ .kind = HOLD_IN_TICK });
 	abroad_turn(n);
 }
 

@@ -57,12 +57,32 @@ fx_note(struct node *n, const struct actor_life *a)
 		again_after(n, a->number);
 }
 
+/* one that has no worker: of the node, or of its placement group once that is there */
+void
+actors_place(struct node *n, uint64_t number)
+{
+	const struct actor_life *a = actor_get(&n->actor, number);
+	struct lease_in in = { .kind = LEASE_IN_PLACE, .actor = number, .want = 1 };
+	char why[NODE_MESSAGE];
+	int e = 1;
+
+	if (a == NULL || a->worker || a->state == ACTOR_DEAD)
+		return;
+	in.job = a->job;
+	in.need = a->need;
+	in.wait = a->wait;
+	in.threads = a->threads;
+	in.capture = a->capture;
+	if (!id_none(a->pgroup) && (e = groups_place(n, a, &in, why)) < 0)
+		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_NOPLACE, .actor = number, .text = why });
+	if (e > 0)
+		grant_step(n, &in);
+}
+
 static void
 fx_do(struct node *n, const struct actor_fx *fx)
 {
 	const struct actor_life *a = actor_get(&n->actor, fx->actor);
-	char why[NODE_MESSAGE];
-	uint64_t group = 0;
 	struct nproc *p;
 
 	switch (fx->kind) {
@@ -88,12 +108,7 @@ fx_do(struct node *n, const struct actor_fx *fx)
 	p = proc_find(n, fx->worker);
 	switch (fx->kind) {
 	case ACTOR_FX_PLACE:
-		if (!id_none(a->pgroup) && (group = groups_number(n, a->pgroup, why, sizeof why)) == 0) {
-			actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_NOPLACE, .actor = a->number, .text = why });
-			break;
-		}
-		grant_step(n, &(struct lease_in){ .kind = LEASE_IN_PLACE, .actor = a->number, .job = a->job, .need = a->need,
-		    .want = 1, .wait = a->wait, .threads = a->threads, .group = group, .bundle = a->bundle, .capture = a->capture });
+		actors_place(n, a->number);
 		break;
 	case ACTOR_FX_START:
 		if (p && a->set) {
@@ -394,7 +409,7 @@ on_new(struct nproc *p, const struct frame *f)
 	struct node *n = p->n;
 	struct msg_actor_new m;
 	struct res need;
-	char text[160];
+	char text[NODE_MESSAGE];
 	int e = msg_get_actor_new(&m, f->body, f->len);
 
 	if (e < 0)
@@ -421,7 +436,7 @@ on_new(struct nproc *p, const struct frame *f)
 	}
 	if (e < 0)
 		return e;
-	if (!id_none(m.pgroup) && groups_number(n, m.pgroup, text, sizeof text) == 0) {
+	if (!id_none(m.pgroup) && groups_gone(n, m.pgroup, text)) {
 		proc_fail(p, m.req, ERR_INFEASIBLE, "%s", text);
 		return 0;
 	}

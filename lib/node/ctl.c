@@ -171,6 +171,9 @@ ctl_frame(struct node *n, const struct frame *f)
 		return 0;
 	case MSG_KV_ROWS_T: case MSG_KV_DONE_T: case MSG_KV_EVENTS_T:
 		return on_kv(n, f);
+	case MSG_GROUP_STATE_T: case MSG_GROUP_T: case MSG_GROUP_ROWS_T: case MSG_GROUP_PREPARE_T: case MSG_GROUP_COMMIT_T:
+	case MSG_GROUP_RELEASE_T:
+		return abroad_group_frame(n, f);
 	case MSG_FAIL_T:
 		return on_fail(n, f);
 	}
@@ -286,7 +289,9 @@ gcs_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 	int e;
 
 	(void)fds, (void)nfd;
-	if ((e = ctl_frame(n, f)) == 0 && !was && n->joined && n->ctl_queue.len) {
+	if ((e = ctl_frame(n, f)) == 0 && !was && n->joined)
+		abroad_group_joined(n);		/* first: what it has */
+	if (e == 0 && !was && n->joined && n->ctl_queue.len) {
 		at = conn_out(c)->len;
 		conn_done(c, at, buf_add(conn_out(c), n->ctl_queue.data, n->ctl_queue.len), NULL, 0, 0);
 		n->ctl_queue.len = 0;
@@ -328,7 +333,8 @@ ask_again(struct node *n, const char *why)
 			CTL(n, job_new, .req = p->hello, .name = span_buf(&p->name), .namespace = span_buf(&p->namespace));
 		} else if (a->after && map_put(&n->asks, it.key, a) == 0)
 			continue;		/* it was not asked yet */
-		else if (!actors_again(n, a) && p && !p->lost && !kv_again(n, p, a))
+		else if (!actors_again(n, a) && p && !p->lost && !kv_again(n, p, a) &&
+		    !abroad_group_again(p, a))
 			proc_fail(p, a->req, ERR_CLOSED, "%s", why);
 		ctl_ask_free(n, a);
 	}

@@ -47,6 +47,7 @@ send_batch(struct gcs *g, const struct control_out *o)
 			gcs_nodes_up(p, fx->node);
 		} else if (fx->kind == CONTROL_FX_DOWN) {
 			gcs_nodes_down(g, fx->node, span_of(o->bytes.data + fx->val, fx->nval));
+			gcs_groups_down(g, fx->node);
 			if (p && fx->nval)
 				drop(p, ERR_CLOSED);
 		}
@@ -255,6 +256,8 @@ on_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 		gcs_nodes_coming(p);
 	if (e == 0 && f->type == MSG_HEARTBEAT_T)
 		gcs_nodes_beat(p, f);
+	else if (e == 0)
+		e = gcs_groups_frame(p, f);
 	if (idle && g->out.at)
 		rearm(g);
 	return e;
@@ -276,6 +279,7 @@ on_close(struct conn *c, int e)
 	}
 	known(p);
 	map_del(&g->peers, p->number);
+	gcs_groups_gone(p);
 	gcs_nodes_gone(p);
 	control_gone(&g->core, gcs_now(g), p->number, &g->out);
 	free(p);
@@ -434,15 +438,26 @@ listen_here(struct gcs *g, const char *dirname, char *why, size_t nwhy)
 }
 
 static int
+load_row(void *ctx, const void *key, size_t nkey, const void *val, size_t nval)
+{
+	struct gcs *g = ctx;
+
+	if (nkey > strlen(GCS_GROUP_KEY) && memcmp(key, GCS_GROUP_KEY, strlen(GCS_GROUP_KEY)) == 0)
+		return gcs_groups_load(g, span_of(val, nval));
+	return control_load(&g->core, key, nkey, val, nval);
+}
+
+static int
 start(struct gcs *g, char *why, size_t nwhy)
 {
 	char path[1024], dirname[512];
 	int e, fd;
 
 	if ((e = g->state = gcs_dir(g->o.dir, path, sizeof path, why, nwhy)) < 0 || (e = lock_dir(g, path, why, nwhy)) < 0 ||
-	    (e = gcs_disk_load(&g->disk, g->state, path, &g->core, why, nwhy)) < 0)
+	    (e = gcs_disk_load(&g->disk, g->state, path, &g->core, load_row, g, why, nwhy)) < 0)
 		return e;
 	gcs_nodes_start(g);
+	gcs_groups_start(g);
 	if ((g->dir = dir_open(dirname, sizeof dirname)) < 0) {
 		snprintf(why, nwhy, "%s", dir_why());
 		return g->dir;
@@ -479,6 +494,7 @@ gcs_new(struct gcs **out, const struct gcs_opts *o, char *why, size_t nwhy)
 		g->core.limit = o->dead;
 	gcs_disk_init(&g->disk, wake, g);
 	gcs_nodes_init(g);
+	gcs_groups_init(g);
 	g->waiting_end = &g->waiting;
 	fd_raise_limit();
 	if ((g->loop = ev_loop_new(EVFLAG_AUTO)) != NULL) {
@@ -548,6 +564,7 @@ gcs_free(struct gcs *g)
 		free(p);
 	}
 	gcs_nodes_stop(g);
+	gcs_groups_stop(g);
 	map_release(&g->peers);
 	for (; (b = g->waiting) != NULL; gcs_batch_free(b))
 		g->waiting = b->next;

@@ -17,12 +17,6 @@ gcs_batch_free(struct gcs_batch *b)
 
 /* --- the state that a start finds -------------------------------------------------------------------------------- */
 
-static int
-load_one(void *ctx, const void *key, size_t kn, const void *val, size_t vn)
-{
-	return control_load(ctx, key, kn, val, vn);
-}
-
 /* LMDB opens by name, without care: what lies in a directory that is ours alone is looked at first, and stays what it is */
 static int
 look(int dir, const char *path, char *why, size_t nwhy)
@@ -43,7 +37,8 @@ look(int dir, const char *path, char *why, size_t nwhy)
 }
 
 int
-gcs_disk_load(struct gcs_disk *d, int dir, const char *path, struct control *core, char *why, size_t nwhy)
+gcs_disk_load(struct gcs_disk *d, int dir, const char *path, struct control *core,
+    gcs_disk_row *row, void *ctx, char *why, size_t nwhy)
 {
 	char name[1100], byfd[64], *end;
 	struct buf b = BUF_INIT;
@@ -75,7 +70,7 @@ gcs_disk_load(struct gcs_disk *d, int dir, const char *path, struct control *cor
 		e = db_commit(d->db);
 	core->epoch = epoch;
 	if (e == 0)
-		e = db_each(d->db, "", 0, load_one, core);
+		e = db_each(d->db, "", 0, row, ctx);
 out:
 	buf_release(&b);
 	if (e < 0)

@@ -42,10 +42,13 @@ struct gcs_disk {			/* private */
 
 void	gcs_disk_init(struct gcs_disk *d, void (*committed)(void *arg), void *arg);
 /*
- * Opens gcs.db in the directory dir, whose name is path: the state as the last commit left it, under the next epoch.
+ * Opens gcs.db in the directory dir, whose name is path: the state as the last commit left it, under the next epoch, which is
+ * core->epoch before row is called with each key and value.
  * 0, or an error and why.
  */
-int	gcs_disk_load(struct gcs_disk *d, int dir, const char *path, struct control *core, char *why, size_t nwhy);
+typedef int gcs_disk_row(void *ctx, const void *key, size_t nkey, const void *val, size_t nval);	/* < 0: it cannot be used */
+int	gcs_disk_load(struct gcs_disk *d, int dir, const char *path, struct control *core, gcs_disk_row *row, void *ctx,
+	    char *why, size_t nwhy);
 int	gcs_disk_start(struct gcs_disk *d, uint64_t done);	/* the committer; done: the core's last commit.  0 or -errno */
 struct gcs_disk_state gcs_disk_look(struct gcs_disk *d);
 struct gcs_disk_state gcs_disk_write(struct gcs_disk *d, struct gcs_batch *b);	/* takes b, writes only */

@@ -12,6 +12,7 @@
 #include "loop/listener.h"
 #include "node/gcs.h"
 #include "node/gcs_disk.h"
+#include "node/gcs_groups.h"
 
 struct gcs_peer {
 	struct gcs *g;
@@ -51,6 +52,7 @@ struct gcs {
 	struct control core;
 	struct control_out out;		/* of this turn */
 	struct gcs_nodes nodes;
+	struct gcs_groups groups;
 	struct map peers;		/* number -> struct gcs_peer * */
 	uint64_t next_peer;
 	int dir, state, lock, result;	/* dir: of the socket */

@@ -213,6 +213,7 @@ gcs_nodes_load(struct gcs_peer *p, const struct frame *f)
 	if (p->node == 0)		/* it is given up, or not listed yet: it says so again */
 		return 0;
 	e = cluster_set(&p->g->nodes.list, p->node, span_of(NULL, 0), m.load);
+	gcs_groups_load_of(p);
 	changed(p->g);
 	return e;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "core/bundle.h"
 #include "node/inner.h"
 #include "wire/mp.h"
 
@@ -127,7 +128,6 @@ fx_grant(struct node *n, const struct lease_fx *fx)
 	struct nproc *sub = fx->actor ? NULL : proc_find(n, fx->proc), *wrk;
 	const struct actor_life *a = fx->actor ? actor_get(&n->actor, fx->actor) : NULL;
 	struct njob *j = map_get(&n->jobs, fx->job);
-	const struct group *in;
 	struct msg_grant g;
 	bool made = false;
 
@@ -142,10 +142,9 @@ fx_grant(struct node *n, const struct lease_fx *fx)
 	}
 	if (!fx->worker)
 		lease_bind(&n->lease, fx->lease, wrk->number);
-	in = fx->group ? map_get(&n->group.numbers, fx->group) : NULL;
-	wrk->pgroup = in ? in->id : (struct id){ 0 };
-	wrk->bundles = in ? in->n : 0;
-	wrk->capture = in && fx->capture;
+	wrk->capture = fx->group && groups_of(n, fx->group, &wrk->pgroup, &wrk->bundles) && fx->capture;
+	if (fx->group == 0)
+		wrk->pgroup = (struct id){ 0 };
 	if (a) {
 		wrk->actor = fx->actor;
 		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_PLACED, .actor = fx->actor, .worker = wrk->number });
@@ -196,7 +195,7 @@ fx_fail(struct node *n, const struct lease_fx *fx)
 	struct nproc *p;
 
 	if (fx->group)
-		groups_step(n, &(struct group_in){ .kind = GROUP_IN_REFUSED, .number = fx->group, .node = n->number, .text = fx->text });
+		groups_reserved(n, fx->group, fx->text);
 	else if (fx->actor)
 		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_NOPLACE, .actor = fx->actor, .text = fx->text });
 	else if ((p = proc_find(n, fx->proc)) != NULL && p->role == ROLE_FAR)
@@ -247,7 +246,7 @@ grant_run(struct node *n)
 		case LEASE_FX_CALL: fx_call(n, &fx); break;
 		case LEASE_FX_NOTICE: fx_notice(n, &fx); break;
 		case LEASE_FX_RESERVED:
-			groups_step(n, &(struct group_in){ .kind = GROUP_IN_RESERVED, .number = fx.group, .node = n->number });
+			groups_reserved(n, fx.group, NULL);
 			break;
 		case LEASE_FX_END:
 			if ((p = map_get(&n->procs, fx.worker)) == NULL)
@@ -292,34 +291,13 @@ res_of(struct node *n, struct res *r, uint64_t cpus, uint64_t gpus, uint64_t mem
 int
 res_known(struct node *n, struct res *r, uint64_t cpus, uint64_t gpus, uint64_t memory, struct span *custom, bool make)
 {
-	struct mp m = mp_read(custom->p, custom->n);
-	struct mp_tok map, key, val;
-	unsigned i;
-
 	*r = (struct res){ { 0 } };
 	if (cpus > INT32_MAX || gpus > INT32_MAX || memory > INT64_MAX / 1024)
 		return ERR_PROTO;
 	r->v[RES_CPU] = (int64_t)cpus;
 	r->v[RES_GPU] = (int64_t)gpus;
 	r->v[RES_MEM] = (int64_t)memory;
-	if (custom->n == 0)
-		return 0;
-	if (mp_next(&m, &map) < 0 || (map.kind != MP_MAP && !(map.kind == MP_ARRAY && map.n == 0)))
-		return ERR_PROTO;
-	while (map.n-- > 0) {
-		if (mp_next(&m, &key) < 0 || key.kind != MP_STR || mp_next(&m, &val) < 0 || val.kind != MP_INT || val.i < 0 ||
-		    val.i > INT32_MAX)
-			return ERR_PROTO;
-		if (val.i == 0)
-			continue;
-		if ((i = lease_resource(&n->lease, (const char *)key.p, key.n, make)) < RES_CUSTOM || i >= RES_MAX) {
-			*custom = span_of(key.p, key.n);
-			r->v[RES_CPU] = val.i;	/* how much, for the message */
-			return ERR_NOTFOUND;
-		}
-		r->v[i] = val.i;
-	}
-	return 0;
+	return bundle_custom(&n->lease, r, custom, make);
 }
 
 static int
@@ -349,11 +327,11 @@ on_lease(struct nproc *p, const struct frame *f)
 	}
 	if (e < 0)
 		return e;
-	if (m.want && !id_none(m.pgroup) && (in.group = groups_number(p->n, m.pgroup, why, sizeof why)) == 0) {
+	if (m.want && !id_none(m.pgroup) && groups_lease(p->n, m.pgroup, m.bundle < UINT32_MAX ? (unsigned)m.bundle : UINT32_MAX, &in,
+	    why) < 0) {
 		proc_fail(p, m.req, ERR_INFEASIBLE, "%s", why);
 		return 0;
 	}
-	in.bundle = m.bundle < UINT32_MAX ? (unsigned)m.bundle : UINT32_MAX;
 	in.capture = m.capture != 0;
 	in.job = p->job->number;
 	in.shape = m.shape;

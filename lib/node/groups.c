@@ -2,10 +2,23 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "core/bundle.h"
 #include "node/inner.h"
-#include "wire/mp.h"
 
-uint64_t
+/* a gang's: made by the node itself, of its own resources */
+static bool
+own(const struct node *n, struct id id)
+{
+	return n->abroad == NULL || (id.proc == 0 && id.node == n->number);
+}
+
+bool
+groups_abroad(const struct node *n, struct id id)
+{
+	return !id_none(id) && !own(n, id);
+}
+
+static uint64_t
 groups_number(const struct node *n, struct id id, char *why, size_t nwhy)
 {
 	const struct group *g = group_find(&n->group, id);
@@ -14,6 +27,54 @@ groups_number(const struct node *n, struct id id, char *why, size_t nwhy)
 		return g->number;
 	snprintf(why, nwhy, "%s%s", g ? "its placement group is not there: " : "its placement group was removed", g ? g->text : "");
 	return 0;
+}
+
+bool
+groups_gone(struct node *n, struct id id, char why[NODE_MESSAGE])
+{
+	if (groups_abroad(n, id))
+		return abroad_group_gone(n, id, why);
+	return groups_number(n, id, why, NODE_MESSAGE) == 0;
+}
+
+int
+groups_lease(struct node *n, struct id id, unsigned bundle, struct lease_in *in, char why[NODE_MESSAGE])
+{
+	in->bundle = bundle;
+	in->group = groups_number(n, id, why, NODE_MESSAGE);
+	return in->group ? 1 : ERR_INFEASIBLE;
+}
+
+int
+groups_place(struct node *n, const struct actor_life *a, struct lease_in *in, char why[NODE_MESSAGE])
+{
+	if (groups_abroad(n, a->pgroup))
+		return abroad_group_actor(n, a, in, why);
+	return groups_lease(n, a->pgroup, a->bundle, in, why);
+}
+
+bool
+groups_of(const struct node *n, uint64_t number, struct id *id, unsigned *bundles)
+{
+	const struct group *g = map_get(&n->group.numbers, number);
+
+	if (g == NULL)
+		return hold_group(n, number, id, bundles);
+	*id = g->id;
+	*bundles = g->n;
+	return true;
+}
+
+void
+groups_reserved(struct node *n, uint64_t number, const char *never)
+{
+	if (map_get(&n->group.numbers, number) == NULL) {
+		if (n->abroad)
+			hold_reserved(n, number, never != NULL);
+		return;
+	}
+	groups_step(n, &(struct group_in){ .kind = never ? GROUP_IN_REFUSED : GROUP_IN_RESERVED, .number = number, .node = n->number,
+	    .text = never });
 }
 
 /* --- what the core decided ---------------------------------------------------------------------------------- */
@@ -103,26 +164,6 @@ refuse(struct nproc *p, struct id id, int code, const char *text)
 	SEND(p, group_state, .id = id, .state = GROUP_REMOVED, .code = code, .text = span_str(text));
 }
 
-/* one bundle; 0, ERR_PROTO, or ERR_NOTFOUND with a line in why for a resource that this node lacks */
-static int
-get_bundle(struct node *n, struct mp *r, struct res *bundle, char *why, size_t nwhy)
-{
-	struct mp_tok t, v[4];
-	struct span custom;
-	int e;
-
-	if (mp_next(r, &t) < 0 || t.kind != MP_ARRAY || t.n != 4)
-		return ERR_PROTO;
-	for (int i = 0; i < 4; i++)
-		if (mp_next(r, &v[i]) < 0 || (i < 3 ? v[i].kind != MP_INT || v[i].i < 0 : v[i].kind != MP_BIN))
-			return ERR_PROTO;
-	custom = span_of(v[3].p, v[3].n);
-	if ((e = res_of(n, bundle, v[0].u, v[1].u, v[2].u, &custom)) == ERR_NOTFOUND)
-		snprintf(why, nwhy, "a bundle needs %g %.*s; this node has 0", (double)bundle->v[RES_CPU] / 1000,
-		    (int)(custom.n < 64 ? custom.n : 64), (const char *)custom.p);
-	return e;
-}
-
 static int
 on_new(struct nproc *p, const struct frame *f)
 {
@@ -130,8 +171,7 @@ on_new(struct nproc *p, const struct frame *f)
 	struct res *b = NULL;
 	struct msg_group_new m;
 	struct group_in in = { .kind = GROUP_IN_NEW, .proc = p->number };
-	char text[200] = "", why[200];
-	struct mp r;
+	char text[200] = "", why[BUNDLE_WHY] = "";
 	int e;
 
 	if ((e = msg_get_group_new(&m, f->body, f->len)) < 0)
@@ -142,24 +182,14 @@ on_new(struct nproc *p, const struct frame *f)
 		refuse(p, m.id, -EPERM, "a tool makes no placement groups");
 		return 0;
 	}
+	if (n->abroad)
+		return abroad_group_new(p, &m);
 	if (group_find(&n->group, m.id)) {	/* the daemon before this one made it, and had no time to say so */
 		groups_step(n, &(struct group_in){ .kind = GROUP_IN_ASK, .id = m.id, .proc = p->number });
 		return 0;
 	}
-	r = (struct mp){ m.bundles.p, m.bundles.p + m.bundles.n };
-	while (e == 0 && r.p < r.end) {
-		if (in.nbundle % 16 == 0) {
-			struct res *more = realloc(b, (in.nbundle + 16) * sizeof *b);
-
-			if (more == NULL || in.nbundle >= GROUP_BUNDLES_MAX) {
-				free(more ? more : b);
-				refuse(p, m.id, -ENOMEM, more ? "a group has at most 1024 bundles" : "the node is out of memory");
-				return 0;
-			}
-			b = more;
-		}
-		e = get_bundle(n, &r, &b[in.nbundle++], text, sizeof text);
-	}
+	if ((e = bundles_get(&n->lease, false, m.bundles, &b, &in.nbundle, why)) == ERR_NOTFOUND)
+		snprintf(why + strlen(why), sizeof why - strlen(why), "; this node has 0");
 	in.id = m.id;
 	in.job = p->job->number;
 	in.strategy = (enum group_strategy)m.strategy;
@@ -168,9 +198,10 @@ on_new(struct nproc *p, const struct frame *f)
 	in.namespace = span_buf(&p->job->namespace);
 	in.detached = m.detached != 0;
 	in.until = m.timeout ? clock_ns() + m.timeout : 0;
-	snprintf(why, sizeof why, "%s", text);
 	in.text = e == ERR_NOTFOUND ? why : NULL;	/* its tasks are to hear of it too */
-	if ((e == 0 || e == ERR_NOTFOUND) && (e = step(n, &in, text)) < 0)
+	if (e == -ENOMEM || e == -E2BIG)
+		refuse(p, m.id, e, e == -E2BIG ? "a group has at most 1024 bundles" : "the node is out of memory");
+	else if (e != ERR_PROTO && (e = step(n, &in, text)) < 0)
 		refuse(p, m.id, e, text[0] ? text : err_str(e));
 	free(b);
 	return e == ERR_PROTO ? e : 0;
@@ -187,6 +218,10 @@ on_find(struct nproc *p, const struct frame *f)
 		return e;
 	if (m.namespace.n == 0)
 		m.namespace = span_buf(p->job ? &p->job->namespace : &p->namespace);
+	if (p->n->abroad) {
+		abroad_group_find(p, &m, span_of(f->body, f->len));
+		return 0;
+	}
 	if ((g = group_named(&p->n->group, m.namespace, m.name)) != NULL)
 		SEND(p, group, .req = m.req, .id = g->id, .bundles = g->n);
 	else
@@ -207,6 +242,10 @@ groups_frame(struct nproc *p, const struct frame *f)
 		return on_find(p, f);
 	if ((e = msg_get_group_ask(&m, f->body, f->len)) < 0)
 		return e;
+	if (p->n->abroad) {
+		abroad_group_ask(p, m.id, f->type == MSG_GROUP_DEL_T);
+		return 0;
+	}
 	groups_step(p->n, &(struct group_in){ .kind = f->type == MSG_GROUP_ASK_T ? GROUP_IN_ASK : GROUP_IN_REMOVE, .id = m.id,
 	    .proc = p->number });
 	return 0;

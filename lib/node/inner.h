@@ -474,6 +474,7 @@ int	res_known(struct node *n, struct res *r, uint64_t cpus, uint64_t gpus, uint6
 
 /* actors.c */
 void	actors_step(struct node *n, const struct actor_in *in);
+void	actors_place(struct node *n, uint64_t number);
 void	actors_made(struct node *n, const struct ask *a, const struct msg_actor *m);
 void	actors_found(struct node *n, struct ask *a, const struct msg_actor *m);	/* the control store knew it before */
 int	actors_frame(struct nproc *p, const struct frame *f);
@@ -603,8 +604,27 @@ void	groups_start(struct node *n);		/* the node has its number and its resources
 void	groups_step(struct node *n, const struct group_in *in);
 int	groups_make(struct node *n, const struct group_in *in, char text[200]);	/* GROUP_IN_NEW, by the node itself */
 int	groups_frame(struct nproc *p, const struct frame *f);	/* GROUP_NEW GROUP_ASK GROUP_DEL GROUP_FIND */
-/* the number that the leases know a group by; 0: it is none any more, with a line that says why */
-uint64_t groups_number(const struct node *n, struct id id, char *why, size_t nwhy);
+bool	groups_abroad(const struct node *n, struct id id);	/* it may have bundles on other nodes */
+bool	groups_gone(struct node *n, struct id id, char why[NODE_MESSAGE]);	/* as far as is known */
+/* what the lease core is to grant from: 1, with in->group and bundle; 0: once it is there, actors_place will be called; < 0: never, why */
+int	groups_place(struct node *n, const struct actor_life *a, struct lease_in *in, char why[NODE_MESSAGE]);
+int	groups_lease(struct node *n, struct id id, unsigned bundle, struct lease_in *in, char why[NODE_MESSAGE]);	/* not abroad: 1 or < 0 */
+bool	groups_of(const struct node *n, uint64_t number, struct id *id, unsigned *bundles);	/* the lease core's number; false: it is gone */
+void	groups_reserved(struct node *n, uint64_t number, const char *never);	/* by the lease core; never: why it cannot be, or NULL */
+
+/* abroad_group.c, abroad_hold.c: placement groups over many nodes */
+int	abroad_group_frame(struct node *n, const struct frame *f);	/* of the control store */
+void	abroad_group_joined(struct node *n);	/* it is there, again */
+bool	abroad_group_again(struct nproc *p, const struct ask *a);	/* it went away before it answered: asked once more */
+int	abroad_group_new(struct nproc *p, const struct msg_group_new *m);
+void	abroad_group_ask(struct nproc *p, struct id id, bool del);
+void	abroad_group_find(struct nproc *p, const struct msg_group_find *m, struct span body);
+void	abroad_group_list(struct nproc *p, uint64_t req);
+bool	abroad_group_gone(struct node *n, struct id id, char why[NODE_MESSAGE]);
+int	abroad_group_actor(struct node *n, const struct actor_life *a, struct lease_in *in, char why[NODE_MESSAGE]);	/* as groups_place */
+void	abroad_group_job_over(struct node *n, uint32_t job);
+void	hold_reserved(struct node *n, uint64_t number, bool never);
+bool	hold_group(const struct node *n, uint64_t number, struct id *id, unsigned *bundles);
 
 /* sets.c */
 void	sets_step(struct node *n, const struct set_in *in);

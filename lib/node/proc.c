@@ -344,6 +344,7 @@ job_over(struct node *n, struct njob *j)
 	}
 	chans_job_over(n, j->number);
 	groups_step(n, &(struct group_in){ .kind = GROUP_IN_JOB_END, .job = j->number });
+	abroad_group_job_over(n, j->number);
 	logs_job_over(n, j->out);
 	if (!j->foreign)
 		CTL(n, job_end, .job = j->number);

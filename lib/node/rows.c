@@ -292,7 +292,9 @@ rows_frame(struct nproc *p, const struct frame *f)
 				return -ENOBUFS;
 			p->conn->mark_bytes = ANSWER;
 			lists[i].fn(&r);
-			flush(&r, true);
+			flush(&r, lists[i].fn != groups || p->n->abroad == NULL);
+			if (lists[i].fn == groups && p->n->abroad)
+				abroad_group_list(p, m.req);	/* those of the cluster */
 			buf_release(&r.b);
 			return 0;
 		}

@@ -392,9 +392,11 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, job, "job number: there will be leases of it") \
 	F(S, name, "its program") \
 	F(S, namespace, "its namespace") \
-	F(U, driver, "process number of its driver, at the sender's node") \
+	F(U, driver, "process number of its driver, at its node") \
 	F(S, dir, "its directory") \
-	F(B, env, "its environment: NAME=VALUE, NUL between")
+	F(B, env, "its environment: NAME=VALUE, NUL between") \
+	F(U, home, "node of the driver, which is told with FAR_KNOW by one that learns of the job by another; 0: the sender's")
+#define MSG_FAR_KNOW(F) F(U, proc, "process of the receiver's node: the sender is to be told by FAR_GONE when it is gone")
 #define MSG_FAR_ASK(F) \
 	F(U, ask, "number of the sender's counting, repeated in the answers") \
 	F(U, proc, "process number of the submitter, at the sender's node") \
@@ -407,7 +409,10 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, memory, "as in LEASE") \
 	F(B, resources, "as in LEASE") \
 	F(I, priority, "as in LEASE") \
-	F(U, threads, "as in LEASE")
+	F(U, threads, "as in LEASE") \
+	F(U, group, "number of the placement group that it is to come from; 0: the node") \
+	F(U, bundle, "its bundle, 1 first; 0 any") \
+	F(U, capture, "as in LEASE")
 #define MSG_FAR_UNASK(F) \
 	F(U, ask, "of a FAR_ASK") \
 	F(U, proc, "as in FAR_ASK") \
@@ -532,12 +537,18 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	F(U, strategy, "pack 0, spread 1, strict_pack 2, strict_spread 3") \
 	F(B, bundles, "msgpack arrays, one after the other: cpus, gpus, memory, resources, as in LEASE") \
 	F(U, detached, "1: outlives its job") \
-	F(U, timeout, "ns in which it must be placed; 0 no limit")
+	F(U, timeout, "ns in which it must be placed; 0 no limit") \
+	F(S, namespace, "to the control store: its namespace") \
+	F(U, job, "and its maker's job") \
+	F(U, home, "and the node of that job's driver")
 #define MSG_GROUP_STATE(F) \
 	F(D, id, "of the group") \
-	F(U, state, "created 3, removed 4") \
+	F(U, state, "created 3, removed 4; of the control store also pending 1, rescheduling 5") \
 	F(I, code, "removed: why") \
-	F(S, text, "in a line")
+	F(S, text, "in a line") \
+	F(U, group, "its number: of the control store, as all that follows") \
+	F(B, nodes, "u32 for each bundle: its node; 0: none now") \
+	F(B, bundles, "as in GROUP_NEW")
 #define MSG_GROUP_ASK(F) F(D, id, "of a group: GROUP_STATE once it is created or removed, which its maker is told unasked")
 #define MSG_GROUP_DEL(F) F(D, id, "of a group that is to be removed: what runs in it is killed")
 #define MSG_GROUP_FIND(F) \
@@ -548,6 +559,31 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	F(U, req, "request number") \
 	F(D, id, "of the group") \
 	F(U, bundles, "how many it has")
+#define MSG_GROUP_PREPARE(F) \
+	F(U, group, "number of the group: bundles of it are to be set aside") \
+	F(U, round, "of this part of it, for each attempt another one") \
+	F(D, id, "of the group") \
+	F(U, job, "its maker's") \
+	F(U, all, "how many bundles the group has") \
+	F(B, which, "u32 for each of this part: which of the group's, from 0") \
+	F(B, bundles, "these, as in GROUP_NEW")
+#define MSG_GROUP_COMMIT(F) \
+	F(U, group, "its number") \
+	F(U, round, "of a part that is prepared: it holds until RELEASE")
+#define MSG_GROUP_RELEASE(F) \
+	F(U, group, "its number") \
+	F(U, round, "of a part that is given back: what runs in it is killed")
+#define MSG_GROUP_ANSWER(F) \
+	F(U, group, "its number") \
+	F(U, round, "of a part") \
+	F(U, answer, "prepared 0, committed 1, refused 2: also what was prepared and not committed in time")
+#define MSG_GROUP_HELD(F) \
+	F(B, parts, "what the node has of groups, all of it, first after it joined: u64 group, round, waiting 0 prepared 1 committed 2")
+#define MSG_GROUP_LIST(F) F(U, req, "request number; answered by GROUP_ROWS until one has last = 1")
+#define MSG_GROUP_ROWS(F) \
+	F(U, req, "request number") \
+	F(U, last, "1: no more") \
+	F(B, rows, "as in ROWS")
 
 /* --- sets of actors ---------------------------------------------------------------------------------------- */
 #define MSG_SET_NEW(F) \
@@ -785,12 +821,20 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(KV_EVENTS, kv_events, 105, 0, "g>n n>c") \
 	X(KV_CANCEL, kv_cancel, 106, 0, "c>n n>g") \
 	X(KV_GONE, kv_gone, 107, 0, "n>g") \
-	X(GROUP_NEW, group_new, 110, 0, "c>n") \
-	X(GROUP_STATE, group_state, 111, 0, "n>c") \
-	X(GROUP_ASK, group_ask, 112, 0, "c>n") \
-	X(GROUP_DEL, group_del, 113, 0, "c>n") \
-	X(GROUP_FIND, group_find, 114, 0, "c>n") \
-	X(GROUP, group, 115, 0, "n>c") \
+	X(GROUP_NEW, group_new, 110, 0, "c>n n>g") \
+	X(GROUP_STATE, group_state, 111, 0, "g>n n>c") \
+	X(GROUP_ASK, group_ask, 112, 0, "c>n n>g") \
+	X(GROUP_DEL, group_del, 113, 0, "c>n n>g") \
+	X(GROUP_FIND, group_find, 114, 0, "c>n n>g") \
+	X(GROUP, group, 115, 0, "g>n n>c") \
+	X(GROUP_PREPARE, group_prepare, 210, 0, "g>n") \
+	X(GROUP_COMMIT, group_commit, 211, 0, "g>n") \
+	X(GROUP_RELEASE, group_release, 212, 0, "g>n") \
+	X(GROUP_ANSWER, group_answer, 213, 0, "n>g") \
+	X(GROUP_HELD, group_held, 214, 0, "n>g") \
+	X(GROUP_LIST, group_list, 215, 0, "n>g") \
+	X(GROUP_ROWS, group_rows, 216, 0, "g>n") \
+	X(FAR_KNOW, far_know, 217, 0, "n>n") \
 	X(SET_NEW, set_new, 130, 0, "c>n") \
 	X(SET, set, 131, 0, "n>c") \
 	X(SET_FIND, set_find, 132, 0, "c>n") \
