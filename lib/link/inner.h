@@ -101,7 +101,8 @@ struct submit {				/* a ring whose worker is here: we are in the submitter's pla
 	struct bell *bell;
 	uint32_t unit[RING_WORDS];	/* records of what lies before the worker; rec.count is its place here, rec.link the slot there */
 	unsigned n;
-	struct list held;		/* struct args: tasks that follow those, in order */
+	struct list held;		/* struct args: tasks that follow those, in order, */
+	unsigned nheld;			/* and how many */
 	struct map args;		/* unit -> struct args *: of records whose arguments were fetched */
 	unsigned want, blocked;		/* as the other side was told */
 	struct buf out;			/* packed completions, to be sent */

@@ -75,6 +75,7 @@ args_free(struct args *a)
 		idmap_del(&a->s->l->args, a->id);
 		bulk_unwant(a->s->l, a->id);
 	}
+	a->s->nheld -= !list_empty(&a->link);
 	list_del(&a->link);
 	buf_release(&a->task);
 	free(a);
@@ -419,9 +420,12 @@ hold(struct submit *s, const struct packed_task *t)
 	struct form f;
 	int e;
 
-	if (a == NULL)
-		return -ENOMEM;
+	if (a == NULL || s->n + s->nheld >= RING_WORDS) {
+		free(a);
+		return a ? ERR_PROTO : -ENOMEM;
+	}
 	a->s = s;
+	s->nheld++;
 	list_add_tail(&s->held, &a->link);
 	if (packed_task_put(&a->task, t) < 0) {
 		args_free(a);
@@ -442,13 +446,13 @@ hold(struct submit *s, const struct packed_task *t)
 }
 
 /* those whose turn it is */
-static int
+static void
 unhold(struct submit *s)
 {
 	struct packed_task t;
 	int e = 0;
 
-	while (e >= 0 && !list_empty(&s->held)) {
+	while (s->peer && e >= 0 && !list_empty(&s->held)) {
 		struct args *a = list_entry(s->held.next, struct args, link);
 		const unsigned char *p = a->task.data;
 		size_t n = a->task.len;
@@ -458,14 +462,16 @@ unhold(struct submit *s)
 		packed_task_get(&t, &p, &n);
 		list_del(&a->link);
 		list_init(&a->link);
+		s->nheld--;
 		e = place(s, &t, id_none(a->id) ? NULL : a);
 		if (e < 0 || id_none(a->id))
 			args_free(a);
 		else
 			buf_release(&a->task);
 	}
+	if (e < 0)				/* nobody would hear of it any more */
+		peer_wrong(s->peer, e == ERR_PROTO ? "it sent a task that makes no sense" : err_str(e));
 	bell_ring(s->l->o.np, s->bell);
-	return e;
 }
 
 bool
