@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <unistd.h>
 #include "base/grow.h"
+#include "base/hash.h"
 #include "client/inring.h"
 #include "client/serve.h"
 
@@ -66,6 +67,7 @@ is_program(struct client *c, const struct rec *r)	/* no Lua runs that could be a
 void
 cancel_ask_l(struct client *c, struct rec *r, unsigned how, uint64_t kill_at)
 {
+	const struct side *s = side_find_l(c, r);
 	uint8_t flags = r->flags;
 
 	if (!(flags & REC_CANCEL) && how & CANCEL_ALONE)
@@ -76,7 +78,8 @@ cancel_ask_l(struct client *c, struct rec *r, unsigned how, uint64_t kill_at)
 	if (r->link == OWN)
 		pthread_kill(c->main, SIGURG);
 	else
-		LINK_SEND(c, cancel, .lease = c->lease[r->link]->number);
+		LINK_SEND(c, cancel, .lease = c->lease[r->link]->number, .slot = slab_unit(&c->slab, r), .spare = (flags & REC_SPARE) != 0,
+		    .late = s && s->late);
 	if (is_program(c, r))
 		kill_at = clock_ns();
 	if (kill_at)
@@ -306,6 +309,8 @@ serve_cancelled(struct client *c, const struct task_in *t, bool children)
 	struct peerslab slab = { t->from ? t->from->slab.base : c->slab.base };
 	const struct rec *r = peerslab_at(&slab, t->slot, sizeof *r);
 	uint8_t flags = r ? __atomic_load_n(&r->flags, __ATOMIC_ACQUIRE) : 0;
+	const struct rec_context *x;
+	uint64_t deadline = 0;
 
 	if (!(flags & REC_CANCEL) || r->seq != t->rec.seq)
 		return 0;
@@ -314,7 +319,9 @@ serve_cancelled(struct client *c, const struct task_in *t, bool children)
 		all_l(c, &(struct which){ .c = c, .owner = t->owner, .seq = t->rec.seq });
 		lock_drop(&c->lock);
 	}
-	return t->context.deadline && clock_ns() >= t->context.deadline ? ERR_TIMEOUT : ERR_CANCELLED;
+	if (t->rec.flags & REC_CONTEXT && (x = peerslab_at(&slab, t->rec.ext, sizeof *x)) != NULL)
+		deadline = __atomic_load_n(&x->deadline, __ATOMIC_RELAXED);	/* it may be past since the task was read */
+	return deadline && clock_ns() >= deadline ? ERR_TIMEOUT : ERR_CANCELLED;
 }
 
 void
@@ -333,7 +340,7 @@ client_scope_new(struct client *c)
 	if (!s)
 		return NULL;
 	lock_take(&c->lock);
-	s->id = c->me.proc << 32 | (++c->next_scope & UINT32_MAX);
+	s->id = hash64((uint64_t[]){ c->me.node, c->me.proc, ++c->next_scope }, 3 * sizeof(uint64_t)) | 1;	/* one of the cluster's */
 	s->parent = c->context.scope;
 	s->next = c->scopes;
 	c->scopes = s;

@@ -217,7 +217,7 @@ done_l(struct client *c, struct lease *l, const struct done *d)
 		child_done_l(c, l, r, d);
 		return 0;
 	}
-	if (d->kind == DONE_BACK && !late) {
+	if (d->kind == DONE_BACK && !late && !(r->flags & REC_CANCEL)) {
 		lease_untake_l(c, l, r, d->slot);
 		return 0;
 	}

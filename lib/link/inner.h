@@ -56,6 +56,11 @@ struct peer {
 	struct idmap told;		/* (0, process here, serial): functions that it has */
 };
 
+struct flow {				/* a task under way that streams */
+	uint32_t slot, unit;		/* of its struct rec_stream */
+	uint64_t taken, bytes;		/* as the other side was told */
+};
+
 struct work {				/* a ring whose submitter is here: we are in the worker's place */
 	struct link *l;
 	struct peer *peer;		/* NULL: it is gone */
@@ -72,6 +77,8 @@ struct work {				/* a ring whose submitter is here: we are in the worker's place
 	struct map lent;		/* slot -> struct id *: arguments in the arena, of tasks under way */
 	struct done *pend;		/* completions that found the ring full */
 	size_t npend, cappend;
+	struct flow *flow;
+	size_t nflow, capflow;
 };
 
 struct far_fn {				/* a function of a submitter of another node */
@@ -168,6 +175,8 @@ void	work_free(struct work *w);
 bool	submit_look(struct submit *s);
 int	submit_tasks(struct peer *p, const struct frame *f);
 int	submit_fn(struct peer *p, const struct frame *f);
+int	submit_cancel(struct peer *p, const struct frame *f);	/* FAR_CANCEL, which the node gets too */
+int	submit_taken(struct peer *p, const struct frame *f);
 void	submit_free(struct submit *s);
 bool	submit_args(struct link *l, struct id id, uint64_t off, uint32_t gen, int code, const char *text);	/* link_here */
 void	submit_last(struct submit *s);

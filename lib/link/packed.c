@@ -9,10 +9,22 @@ enum { TASK_HEAD = 32, DONE_HEAD = 24 };
 #define TASK_FLAGS (REC_REFS | REC_CONTEXT | REC_ALONE | PACKED_AWAY)
 #define DONE_FLAGS (DONE_ERROR | DONE_REFS | DONE_PART | DONE_RETRY)
 
+static size_t
+context_size(const struct packed_task *t)
+{
+	return t->flags & REC_CONTEXT ? sizeof t->context + (t->context.stream ? sizeof t->stream : 0) : 0;
+}
+
+size_t
+packed_task_size(const struct packed_task *t)
+{
+	return TASK_HEAD + context_size(t) + t->n;
+}
+
 int
 packed_task_put(struct buf *b, const struct packed_task *t)
 {
-	size_t ctx = t->flags & REC_CONTEXT ? sizeof t->context : 0;
+	size_t ctx = context_size(t);
 	unsigned char *p;
 	int e = buf_reserve(b, TASK_HEAD + ctx + t->n);
 
@@ -28,7 +40,9 @@ packed_task_put(struct buf *b, const struct packed_task *t)
 	p[27] = t->attempt;
 	memset(p + 28, 0, 4);
 	if (ctx)
-		memcpy(p + TASK_HEAD, &t->context, ctx);
+		memcpy(p + TASK_HEAD, &t->context, sizeof t->context);
+	if (ctx > sizeof t->context)
+		memcpy(p + TASK_HEAD + sizeof t->context, &t->stream, sizeof t->stream);
 	memcpy(p + TASK_HEAD + ctx, t->bytes, t->n);
 	b->len += TASK_HEAD + ctx + t->n;
 	return 0;
@@ -46,11 +60,13 @@ packed_task_get(struct packed_task *t, const unsigned char **p, size_t *n)
 		return ERR_PROTO;
 	*t = (struct packed_task){ .slot = le_get32(q), .fn = le_get64(q + 4), .seq = le_get64(q + 12), .n = le_get32(q + 20),
 	    .nvals = le_get16(q + 24), .flags = q[26], .attempt = q[27] };
-	ctx = t->flags & REC_CONTEXT ? sizeof t->context : 0;
+	if (t->flags & REC_CONTEXT && *n - TASK_HEAD >= sizeof t->context)
+		memcpy(&t->context, q + TASK_HEAD, sizeof t->context);
+	ctx = context_size(t);
 	if (t->flags & ~TASK_FLAGS || t->n > PACKED_ARGS || *n - TASK_HEAD < ctx + t->n)
 		return ERR_PROTO;
-	if (ctx)
-		memcpy(&t->context, q + TASK_HEAD, ctx);
+	if (ctx > sizeof t->context)
+		memcpy(&t->stream, q + TASK_HEAD + sizeof t->context, sizeof t->stream);
 	t->bytes = q + TASK_HEAD + ctx;
 	*p += TASK_HEAD + ctx + t->n;
 	*n -= TASK_HEAD + ctx + t->n;

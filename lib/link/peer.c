@@ -173,14 +173,21 @@ peer_put(struct peer *p, int e, struct buf *frame)
 int
 peer_take(struct peer *p, const struct frame *f)
 {
+	int e;
+
 	switch (f->type) {
 	case MSG_FAR_TASKS_T: return submit_tasks(p, f);
 	case MSG_FAR_DONES_T: return work_dones(p, f);
 	case MSG_FAR_FN_T: return submit_fn(p, f);
 	case MSG_FAR_RING_T: return work_state(p, f);
+	case MSG_FAR_TAKEN_T: return submit_taken(p, f);
 	case MSG_PULL_SOURCE_T: case MSG_PULL_WANT_T: case MSG_PLACE_HAS_T: case MSG_PLACE_PROGRESS_T: case MSG_PLACE_DROPPED_T:
 	case MSG_PLACE_DROP_T: case MSG_PLACE_PRIMARY_T:
 		return bulk_word(p, f);
+	case MSG_FAR_CANCEL_T:
+		if ((e = submit_cancel(p, f)) < 0)
+			return e;
+		break;
 	}
 	link_tell(p->l, LINK_FRAME, p->node, f->type, span_of(f->body, f->len));
 	return 0;

@@ -68,6 +68,25 @@ submit_fn(struct peer *p, const struct frame *f)
 
 /* --- back ----------------------------------------------------------------------------------------------------------- */
 
+/* of a record of ours: where it stands how far the consumer of its stream is; 0: it does not stream */
+static uint32_t
+stream_unit(const struct submit *s, const struct rec *r)
+{
+	return r->flags & REC_CONTEXT ? ((const struct rec_context *)slab_at(&s->l->slab, r->ext))->stream : 0;
+}
+
+static void
+rec_free(struct submit *s, struct rec *r)
+{
+	uint32_t stream = r->ext ? stream_unit(s, r) : 0;
+
+	if (stream)
+		slab_free(&s->l->slab, stream);
+	if (r->ext)
+		slab_free(&s->l->slab, r->ext);
+	slab_rec_free(&s->l->slab, r);
+}
+
 static void
 args_free(struct args *a)
 {
@@ -93,9 +112,7 @@ untake(struct submit *s, uint32_t unit)
 
 	last = slab_at(&s->l->slab, s->unit[at] = s->unit[--s->n]);
 	last->count = at;
-	if (r->ext)
-		slab_free(&s->l->slab, r->ext);
-	slab_rec_free(&s->l->slab, r);
+	rec_free(s, r);
 }
 
 static struct rec *
@@ -355,11 +372,57 @@ submit_done(struct submit *s)
 
 /* --- there ---------------------------------------------------------------------------------------------------------- */
 
+/* how far the consumer of t is, where the worker looks for it: its unit, 0: no memory */
+static uint32_t
+stream_new(struct submit *s, const struct packed_stream *p)
+{
+	uint64_t bytes = s->l->o.arena->bytes / 8;
+	uint32_t unit = slab_alloc(&s->l->slab, sizeof(struct rec_stream));
+	struct rec_stream *t = unit ? slab_at(&s->l->slab, unit) : NULL;
+
+	if (t == NULL)
+		return 0;
+	memset(t, 0, sizeof *t);
+	atomic_store(&t->arrived, p->arrived);
+	atomic_store(&t->arrived_bytes, p->arrived_bytes);
+	atomic_store(&t->taken, p->taken);
+	atomic_store(&t->taken_bytes, p->taken_bytes);
+	t->backlog = p->backlog;
+	t->backlog_bytes = p->backlog_bytes < bytes ? p->backlog_bytes : bytes;
+	return unit;
+}
+
+/* its extension block: the context, then n bytes of arguments: 0, or no memory */
+static int
+extend(struct submit *s, struct rec *r, const struct packed_task *t, size_t n)
+{
+	size_t ctx = t->flags & REC_CONTEXT ? sizeof t->context : 0;
+	struct rec_context x = t->context;
+	unsigned char *p;
+
+	if (ctx + n == 0)
+		return 0;
+	if (ctx && x.stream && (x.stream = stream_new(s, &t->stream)) == 0)
+		return -ENOMEM;
+	if ((r->ext = slab_alloc(&s->l->slab, ctx + n)) == 0) {
+		if (ctx && x.stream)
+			slab_free(&s->l->slab, x.stream);
+		return -ENOMEM;
+	}
+	p = slab_at(&s->l->slab, r->ext);
+	if (ctx) {
+		if (x.deadline)
+			x.deadline += clock_ns();
+		memcpy(p, &x, ctx);
+	}
+	memcpy(p + ctx, t->bytes, n);
+	return 0;
+}
+
 static int
 place(struct submit *s, const struct packed_task *t, struct args *a)
 {
 	const struct far_fn *fn = idmap_get(&s->l->fns, (struct id){ s->peer->node, s->proc, t->fn });
-	size_t ctx = t->flags & REC_CONTEXT ? sizeof t->context : 0;
 	struct rec *r;
 
 	if (fn == NULL || s->n == RING_WORDS)
@@ -382,29 +445,9 @@ place(struct submit *s, const struct packed_task *t, struct args *a)
 	}
 	if (r->kind == REC_HERE)
 		memcpy(r->inl, t->bytes, t->n);
-	if (ctx || r->kind == REC_EXT) {
-		unsigned char *p;
-
-		if ((r->ext = slab_alloc(&s->l->slab, ctx + (r->kind == REC_EXT ? t->n : 0))) == 0) {
-			slab_rec_free(&s->l->slab, r);
-			return -ENOMEM;
-		}
-		p = slab_at(&s->l->slab, r->ext);
-		if (ctx) {
-			struct rec_context x = t->context;
-
-			if (x.deadline)
-				x.deadline += clock_ns();
-			memcpy(p, &x, ctx);
-		}
-		if (r->kind == REC_EXT)
-			memcpy(p + ctx, t->bytes, t->n);
-	}
 	rec_state(r, REC_PUSHED);
-	if (a && map_put(&s->args, slab_unit(&s->l->slab, r), a) < 0) {
-		if (r->ext)
-			slab_free(&s->l->slab, r->ext);
-		slab_rec_free(&s->l->slab, r);
+	if (extend(s, r, t, r->kind == REC_EXT ? t->n : 0) < 0 || (a && map_put(&s->args, slab_unit(&s->l->slab, r), a) < 0)) {
+		rec_free(s, r);
 		return -ENOMEM;
 	}
 	s->unit[r->count = s->n++] = slab_unit(&s->l->slab, r);
@@ -528,6 +571,100 @@ submit_tasks(struct peer *p, const struct frame *f)
 	if (s->out.len)
 		send(s);
 	return e;
+}
+
+static struct rec *
+of_slot(const struct submit *s, uint64_t slot)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		struct rec *r = slab_at(&s->l->slab, s->unit[i]);
+
+		if (r->link == slot)
+			return r;
+	}
+	return NULL;
+}
+
+static bool
+take_back(struct submit *s, uint32_t unit)
+{
+	struct ring_sub *g = &s->ring;
+
+	ring_unclaimed(g, 0);
+	for (uint64_t pos = g->tail; pos-- > g->seen;)
+		if (atomic_load_explicit(&g->shm->word[pos % RING_WORDS], memory_order_acquire) == ring_word(pos, RING_QUEUED, unit))
+			return ring_revoke(g, pos, unit);
+	return false;
+}
+
+static struct args *
+held_slot(const struct submit *s, uint64_t slot)
+{
+	list_each(k, &s->held) {
+		struct args *a = list_entry(k, struct args, link);
+		const unsigned char *p = a->task.data;
+		size_t n = a->task.len;
+		struct packed_task t;
+
+		if (packed_task_get(&t, &p, &n) > 0 && t.slot == slot)
+			return a;
+	}
+	return NULL;
+}
+
+/* what was not begun ends without a value, which its submitter takes as it should; the node tells the worker to look */
+int
+submit_cancel(struct peer *p, const struct frame *f)
+{
+	struct packed_done none = { .kind = DONE_NONE };
+	struct msg_far_cancel m;
+	struct submit *s;
+	struct args *a;
+	struct rec *r;
+	int e = msg_get_far_cancel(&m, f->body, f->len);
+
+	if (e < 0 || m.ring == 0 || (s = map_get(&p->l->submits, m.ring)) == NULL || s->peer != p)
+		return e;
+	none.slot = (uint32_t)m.slot;
+	if ((a = held_slot(s, m.slot)) != NULL) {
+		packed_done_put(&s->out, &none);
+		args_free(a);
+		e = unhold(s);
+		send(s);
+		return e;
+	}
+	if ((r = of_slot(s, m.slot)) == NULL)
+		return 0;
+	if (take_back(s, slab_unit(&s->l->slab, r))) {
+		packed_done_put(&s->out, &none);
+		untake(s, slab_unit(&s->l->slab, r));
+		send(s);
+		return 0;
+	}
+	if (m.late && r->flags & REC_CONTEXT)	/* there, if not here yet */
+		__atomic_store_n(&((struct rec_context *)slab_at(&p->l->slab, r->ext))->deadline, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->flags, (uint8_t)((r->flags & ~REC_SPARE) | REC_CANCEL | (m.spare ? REC_SPARE : 0)), __ATOMIC_RELEASE);
+	return 0;
+}
+
+int
+submit_taken(struct peer *p, const struct frame *f)
+{
+	struct msg_far_taken m;
+	struct rec_stream *t;
+	struct submit *s;
+	uint32_t unit;
+	struct rec *r;
+	int e = msg_get_far_taken(&m, f->body, f->len);
+
+	if (e < 0 || (s = map_get(&p->l->submits, m.ring)) == NULL || s->peer != p || (r = of_slot(s, m.slot)) == NULL ||
+	    (unit = stream_unit(s, r)) == 0)
+		return e;
+	t = slab_at(&s->l->slab, unit);
+	atomic_store_explicit(&t->taken_bytes, m.bytes, memory_order_relaxed);
+	atomic_store_explicit(&t->taken, m.taken, memory_order_release);
+	bell_ring(p->l->o.np, s->bell);
+	return 0;
 }
 
 void

@@ -135,6 +135,14 @@ lent_back(struct work *w, uint32_t slot)
 	free(id);
 }
 
+static void
+flow_end(struct work *w, uint32_t slot)
+{
+	for (size_t i = 0; i < w->nflow; i++)
+		if (w->flow[i].slot == slot)
+			w->flow[i--] = w->flow[--w->nflow];
+}
+
 int
 work_dones(struct peer *p, const struct frame *f)
 {
@@ -153,6 +161,7 @@ work_dones(struct peer *p, const struct frame *f)
 		if (!(d.flags & DONE_PART)) {
 			w->inflight--;
 			lent_back(w, d.slot);
+			flow_end(w, d.slot);
 			estimate(&w->est, d.ns);
 		}
 		if ((e = give_packed(w, &d)) < 0)
@@ -246,6 +255,46 @@ lend(struct work *w, struct packed_task *t, const struct obj_view *v, unsigned c
 	return 0;
 }
 
+/* of a task that streams: how far its consumer is */
+static int
+flow_new(struct work *w, struct packed_task *t)
+{
+	const struct rec_stream *s = peerslab_at(&w->slab, t->context.stream, sizeof *s);
+	struct flow *v;
+
+	if (s == NULL)
+		return ERR_PROTO;
+	if ((v = grow(w->flow, &w->capflow, w->nflow, sizeof *v)) == NULL)
+		return -ENOMEM;
+	w->flow = v;
+	t->stream = (struct packed_stream){ atomic_load(&s->arrived), atomic_load(&s->arrived_bytes), atomic_load(&s->taken),
+	    atomic_load(&s->taken_bytes), s->backlog, s->backlog_bytes };
+	v[w->nflow++] = (struct flow){ t->slot, t->context.stream, t->stream.taken, t->stream.taken_bytes };
+	return 0;
+}
+
+static bool
+flows_look(struct work *w)		/* true: something is to be sent */
+{
+	bool any = false;
+
+	for (size_t i = 0; i < w->nflow; i++) {
+		struct flow *v = &w->flow[i];
+		const struct rec_stream *s = peerslab_at(&w->slab, v->unit, sizeof *s);
+		uint64_t taken = atomic_load(&s->taken), bytes = atomic_load(&s->taken_bytes);
+		struct buf b = BUF_INIT;
+
+		if ((taken == v->taken && bytes == v->bytes) || w->peer == NULL)
+			continue;
+		v->taken = taken;
+		v->bytes = bytes;
+		any = true;
+		peer_put(w->peer, msg_put_far_taken(&b, &(struct msg_far_taken){ .ring = w->far, .slot = v->slot, .taken = taken,
+		    .bytes = bytes }), &b);
+	}
+	return any;
+}
+
 /* the record and what it names, checked and copied to the end of out: 0; 1: it was refused; negative: out of memory */
 static int
 pack(struct work *w, uint32_t slot, struct buf *out)
@@ -278,8 +327,6 @@ pack(struct work *w, uint32_t slot, struct buf *out)
 		memcpy(&t.context, p, ctx);
 		if (t.context.deadline)
 			t.context.deadline = t.context.deadline > now ? t.context.deadline - now : 1;
-		if (t.context.stream)
-			return refuse(w, slot, "streams do not come from other nodes") < 0 ? -ENOMEM : 1;
 	}
 	p = r.kind == REC_HERE && r.len <= REC_INLINE ? r.inl : NULL;
 	if (r.kind == REC_EXT && (p = peerslab_at(&w->slab, r.ext, ctx + r.len)) != NULL)
@@ -296,9 +343,12 @@ pack(struct work *w, uint32_t slot, struct buf *out)
 	t.bytes = p;
 	if (r.kind == REC_ARENA && (v.nbuf || v.headlen > PACKED_ARGS) && lend(w, &t, &v, form) < 0)
 		return refuse(w, slot, "no memory to pass the task's arguments to another node") < 0 ? -ENOMEM : 1;
+	if (t.flags & REC_CONTEXT && t.context.stream && (e = flow_new(w, &t)) < 0)
+		return e == ERR_PROTO ? (refuse(w, slot, "the task's stream makes no sense") < 0 ? -ENOMEM : 1) : e;
 	if ((e = packed_task_put(out, &t)) == 0 && t.flags & REC_REFS && !(t.flags & PACKED_AWAY) &&
 	    val_unplace_refs(out->data + out->len - t.n, t.n, t.nvals) < 0) {
-		out->len -= 32 + ctx + t.n;
+		out->len -= packed_task_size(&t);
+		flow_end(w, slot);
 		return refuse(w, slot, "the task's arguments make no sense") < 0 ? -ENOMEM : 1;
 	}
 	return e;
@@ -318,6 +368,8 @@ work_look(struct work *w)
 		w->l->resting = true;
 		most = 0;
 	}
+	if (w->nflow)
+		any |= flows_look(w);
 	while (e >= 0 && w->peer && w->inflight < most && !atomic_load_explicit(&g->want, memory_order_relaxed) &&
 	    !atomic_load_explicit(&g->dead, memory_order_relaxed) && ring_claim(&w->ring, &slot)) {
 		any = true;
@@ -361,5 +413,6 @@ work_free(struct work *w)
 	if (w->slab.base)
 		peerslab_unmap(&w->slab);
 	free(w->pend);
+	free(w->flow);
 	free(w);
 }

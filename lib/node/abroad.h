@@ -36,6 +36,7 @@ struct late {				/* an input of the cores that is to come when the lease core ha
 	uint32_t proc, node;
 	uint64_t shape;
 };
+enum { ABROAD_ROUNDS = 64 };		/* orders that are known to have been passed on */
 
 struct abroad {
 	struct link *link;
@@ -71,6 +72,9 @@ struct abroad {
 	struct hold_out hold_out;
 	struct map hgroups;		/* number -> struct hgroup * */
 	bool holding;			/* effects are being carried out */
+	struct id round[ABROAD_ROUNDS];	/* abroad_cancel.c */
+	unsigned nround;
+	uint64_t rounds;
 };
 
 /* abroad_turn.c */

@@ -195,6 +195,7 @@ abroad_frame(struct node *n, uint32_t node, uint16_t type, struct span body)
 	case MSG_FAR_CLOSE_T: return on_close(n, node, body);
 	case MSG_FAR_KILL_T: return on_kill(n, node, body);
 	case MSG_FAR_GONE_T: return abroad_proc_gone(n, node, body);
+	case MSG_FAR_CANCEL_T: return abroad_cancelled(n, node, body);
 	case MSG_FAR_ROUTE_T: return abroad_routed(n, node, body);
 	case MSG_FAR_ACTOR_NEW_T: case MSG_FAR_ACTOR_T: case MSG_FAR_ACTOR_RING_T: case MSG_FAR_ACTOR_STATE_T:
 	case MSG_FAR_ACTOR_NOTE_T: case MSG_FAR_ACTOR_NONE_T:

@@ -431,6 +431,17 @@ on_retire(struct nproc *p, const struct frame *f)
 	return e;
 }
 
+void
+job_tell_scope(struct node *n, const struct njob *j, const struct nproc *but, uint64_t scope)
+{
+	list_each(l, &n->procs_list) {
+		struct nproc *q = list_entry(l, struct nproc, link);
+
+		if (q != but && q->job == j && q->conn && q->welcomed)
+			SEND(q, cancel, .scope = scope);
+	}
+}
+
 /* The marks lie in the sender's records: its worker is only told to look.  A scope's members may be anybody's. */
 static int
 on_cancel(struct nproc *p, const struct frame *f)
@@ -441,15 +452,16 @@ on_cancel(struct nproc *p, const struct frame *f)
 
 	if (e < 0)
 		return e;
-	if (m.lease && (r = map_get(&p->n->rings, m.lease)) != NULL && r->sub == p && r->wrk->role != ROLE_FAR)
-		proc_signal(r->wrk, SIGURG);
-	if (m.scope && p->job)
-		list_each(l, &p->n->procs_list) {
-			struct nproc *q = list_entry(l, struct nproc, link);
-
-			if (q != p && q->job == p->job && q->conn && q->welcomed)
-				SEND(q, cancel, .scope = m.scope);
-		}
+	if (m.lease && (r = map_get(&p->n->rings, m.lease)) != NULL && r->sub == p) {
+		if (r->wrk->role == ROLE_FAR)
+			abroad_cancel(r, &m);
+		else
+			proc_signal(r->wrk, SIGURG);
+	}
+	if (m.scope && p->job) {
+		job_tell_scope(p->n, p->job, p, m.scope);
+		abroad_cancel_scope(p, m.scope);
+	}
 	return 0;
 }
 

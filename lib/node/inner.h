@@ -446,6 +446,10 @@ void	abroad_actors_joined(struct node *n);	/* the control store may be a new one
 void	abroad_actor_state(const struct nproc *to, const struct actor_life *a);	/* an alias is */
 void	abroad_actor_ring(const struct nring *r, const struct msg_grant *g);	/* an alias, of a ring to an actor of ours */
 int	abroad_actor_frame(struct node *n, uint32_t node, uint16_t type, struct span body);
+/* abroad_cancel.c */
+void	abroad_cancel(struct nring *r, const struct msg_cancel *m);	/* a task that went through r, to a worker there */
+void	abroad_cancel_scope(struct nproc *p, uint64_t scope);	/* p wants it ended: other nodes that its job is at are told */
+int	abroad_cancelled(struct node *n, uint32_t node, struct span body);	/* FAR_CANCEL */
 
 /* worker.c */
 int	zygote_start(struct node *n, char *why, size_t nwhy);
@@ -461,6 +465,7 @@ unsigned gpus_find(const char *name[GPUS_MAX]);	/* how many there are, and their
 /* grant.c */
 void	grant_run(struct node *n);			/* carries out n->lease_out */
 void	grant_step(struct node *n, const struct lease_in *in);
+void	job_tell_scope(struct node *n, const struct njob *j, const struct nproc *but, uint64_t scope);	/* all of its processes here */
 void	grant_idled(struct nproc *p);	/* its blocked or stopped has changed */
 int	grant_frame(struct nproc *p, const struct frame *f);	/* LEASE RETURN BLOCKED KILL */
 /* far: its number at the worker's node, if that is another one; else 0 */

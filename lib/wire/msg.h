@@ -120,7 +120,10 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE, ROLE_FAR };	
 #define MSG_NOTICE(F) F(S, text, "what a driver's user should know, as 'waiting for 1 GPU: 0 of 4 free'")
 #define MSG_CANCEL(F) \
 	F(U, lease, "lease whose worker is to look which of the sender's tasks are marked; 0: only scope counts") \
-	F(U, scope, "the node tells all processes of the job: tasks of this scope end; 0 none")
+	F(U, scope, "the node tells all processes of the job: tasks of this scope end; 0 none") \
+	F(U, slot, "of the task that was marked, for a worker of another node") \
+	F(U, spare, "1: its children go on") \
+	F(U, late, "1: it was marked as its time is up")
 #define MSG_DEAD(F) \
 	F(U, proc, "process number that died") \
 	F(I, code, "ERR_CRASHED, ERR_OOM, ERR_CLOSED for an orderly end, …") \
@@ -493,6 +496,19 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, ring, "number of the ring, as the sender knows it") \
 	F(U, want, "0; 1: what is not begun goes back, 2 and nothing more is") \
 	F(U, blocked, "1: its worker waits for something")
+#define MSG_FAR_CANCEL(F) \
+	F(U, ring, "of a FAR_GRANT, that the task went through; 0: only scope counts") \
+	F(U, slot, "of the task that is to end, as in FAR_TASKS") \
+	F(U, spare, "as in CANCEL") \
+	F(U, late, "as in CANCEL") \
+	F(U, job, "job of the scope") \
+	F(U, scope, "as in CANCEL: told to all processes of the job, and passed on to other nodes that have some") \
+	F(D, round, "of that order, so that it is passed on once")
+#define MSG_FAR_TAKEN(F) \
+	F(U, ring, "of a FAR_GRANT, that a task which streams went through") \
+	F(U, slot, "of the task, as in FAR_TASKS") \
+	F(U, taken, "items that its consumer has taken") \
+	F(U, bytes, "and what of them lay in the store")
 
 /* --- key-value store -------------------------------------------------------------------------------- */
 #define MSG_KV_GET(F) \
@@ -813,6 +829,8 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(FAR_ACTOR_NOTE, far_actor_note, 204, 0, "n>n") \
 	X(FAR_ACTOR_NONE, far_actor_none, 205, 0, "n>n") \
 	X(ACTOR_WHERE, actor_where, 206, 0, "n>g") \
+	X(FAR_CANCEL, far_cancel, 220, 0, "n>n") \
+	X(FAR_TAKEN, far_taken, 221, 0, "n>n") \
 	X(KV_GET, kv_get, 100, 0, "c>n n>g") \
 	X(KV_ROWS, kv_rows, 101, 0, "g>n n>c") \
 	X(KV_TXN, kv_txn, 102, 0, "c>n n>g") \
