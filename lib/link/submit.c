@@ -558,7 +558,7 @@ submit_tasks(struct peer *p, const struct frame *f)
 	if ((s = map_get(&p->l->submits, m.ring)) == NULL || s->peer != p)
 		return 0;			/* its worker is gone: the other side is being told */
 	while ((e = packed_task_get(&t, &m.tasks.p, &m.tasks.n)) > 0) {
-		if (ring_unclaimed(&s->ring, RING_WORDS) == RING_WORDS || s->want)	/* called back, meanwhile */
+		if (ring_unclaimed(&s->ring, RING_WORDS) == RING_WORDS || s->want || s->blocked)	/* the other side is being told */
 			back(s, t.slot);
 		else if (list_empty(&s->held) && !(t.flags & PACKED_AWAY))
 			e = place(s, &t, NULL);
