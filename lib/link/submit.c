@@ -629,9 +629,9 @@ submit_cancel(struct peer *p, const struct frame *f)
 	if ((a = held_slot(s, m.slot)) != NULL) {
 		packed_done_put(&s->out, &none);
 		args_free(a);
-		e = unhold(s);
+		unhold(s);
 		send(s);
-		return e;
+		return 0;
 	}
 	if ((r = of_slot(s, m.slot)) == NULL)
 		return 0;
