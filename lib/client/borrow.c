@@ -85,6 +85,18 @@ locate_l(struct client *c, struct rec *r, const struct wref *w)
 	rec_set_ready(r);
 }
 
+/* it lies in an arena, we do not know where: the node does, or finds out, once it is looked at */
+static void
+elsewhere_l(struct rec *r, const struct wref *w)
+{
+	struct rec_where at = { .off = w->off, .gen = w->gen, .size = w->size };
+
+	memcpy(r->inl, &at, sizeof at);
+	r->kind = REC_AWAY;
+	r->link = 0;
+	r->flags |= w->flags & WREF_ERROR ? REC_ERROR : 0;
+}
+
 static int
 fresh_l(struct client *c, struct side *s)
 {
@@ -170,6 +182,10 @@ rec_import_l(struct client *c, const struct wref *w, bool registered)
 		if (r->state != REC_READY)
 			rec_fail_l(c, r, ERR_LOST, "the object was already freed by its owner");
 		return r;
+	}
+	if (w->off == 0 && w->size) {			/* from another node */
+		elsewhere_l(r, w);
+		rec_set_ready(r);
 	}
 	if (registered)
 		s->registered = 1;
@@ -335,14 +351,8 @@ answered_l(struct client *c, const struct msg_route *m)
 	if (m->arg == 2 && m->body.n == WREF_SIZE) {
 		val_wref_unpack(&w, m->body.p);
 		locate_l(c, r, &w);
-		if (r->state != REC_READY) {		/* it was moved: the node knows where to, once it is looked at */
-			struct rec_where at = { .off = w.off, .gen = w.gen, .size = w.size };
-
-			memcpy(r->inl, &at, sizeof at);
-			r->kind = REC_AWAY;
-			r->link = 0;
-			r->flags |= w.flags & WREF_ERROR ? REC_ERROR : 0;
-		}
+		if (r->state != REC_READY)		/* it was moved */
+			elsewhere_l(r, &w);
 		rec_ready_l(c, r);
 	} else if (m->body.n >= 2 && m->body.n - 2 <= REC_BLOCK_MAX &&
 	    val_check(m->body.p + 2, m->body.n - 2, le_get16(m->body.p), VAL_ALLOW_CODE) == 0) {

@@ -282,6 +282,8 @@ lineage_lost_l(struct client *c, struct rec *r, const char *why)
 
 	if (s) {
 		r->count++;
+		if (r->kind == REC_AWAY)
+			r->kind = REC_NONE;	/* the node said that it has it no more: it is not told so, maybe once it has the next one */
 		rec_clear_l(c, r);
 		r->flags &= (uint8_t)~REC_ERROR;
 		s->shell = true;

@@ -359,10 +359,13 @@ link_stamp(struct link *l)
 int
 link_object(struct link *l, const struct transfer_in *in)
 {
-	int e;
+	const struct places_object *o;
+	int e = 0;
 
 	pthread_mutex_lock(&l->lock);
-	e = step(l, in);
+	o = in->kind == TRANSFER_FREE && in->code < 0 ? idmap_get(&l->transfer.places.objects, in->id) : NULL;
+	if (o == NULL || o->lost)
+		e = step(l, in);
 	after(l);
 	return e;
 }

@@ -52,6 +52,7 @@ enum link_news_kind {
 					   what makes no sense, did not take 64 MiB; or, empty, it was said to be gone */
 	LINK_OBJECT,			/* body: struct transfer_fx, unaligned: what is to be done about an object (core/transfer.h) */
 	LINK_MADE,			/* body: struct link_made, unaligned: a worker here made it for a submitter there, who was told; its place is the node's to choose */
+	LINK_AHEAD,			/* body: struct id, unaligned: an argument of a task that waits here: it will be asked for */
 	LINK_USED,			/* body: struct id, unaligned: arguments that were fetched, see link_here, are needed no more */
 };
 
@@ -115,7 +116,8 @@ void	link_forget(struct link *l, uint32_t node, uint32_t proc);
  * core/transfer.h, whose messages, chunks and time are the link's: what is left for the node comes as LINK_OBJECT, and of it
  * TRANSFER_RESERVE is answered by link_room, TRANSFER_OPEN by link_opened.  At TRANSFER_DONE it seals what it reserved, and says link_here.
  */
-int	link_object(struct link *l, const struct transfer_in *in);	/* WANT, CANCEL, HAVE, DROPPED, FREE; result as transfer_step's */
+/* WANT, CANCEL, HAVE, DROPPED, FREE; result as transfer_step's.  FREE with a code: if it is lost still: it may have been made again meanwhile. */
+int	link_object(struct link *l, const struct transfer_in *in);
 uint64_t link_stamp(struct link *l);		/* of what is made here, for its form */
 void	link_disown(struct link *l, uint32_t proc);	/* a process here is gone: FREE of all that it owned */
 /* fill: where the bytes come, until UNRESERVE or DONE, copied; or code < 0 and why */

@@ -545,6 +545,24 @@ submit_args(struct link *l, struct id id, uint64_t off, uint32_t gen, int code, 
 	return code == 0;
 }
 
+static int
+fetch_one(void *arg, const struct wref *w, bool valref)
+{
+	struct submit *s = arg;
+
+	if (valref && w->size && w->id.node != s->l->o.node)
+		link_tell(s->l, LINK_AHEAD, 0, 0, span_of(&w->id, sizeof w->id));
+	return 0;
+}
+
+/* what it will ask for: fetched while others are before it */
+static void
+ahead(struct submit *s, const struct packed_task *t)
+{
+	if (t->flags & REC_REFS && !(t->flags & PACKED_AWAY))
+		val_walk_refs(t->bytes, t->n, t->nvals, fetch_one, s);
+}
+
 int
 submit_tasks(struct peer *p, const struct frame *f)
 {
@@ -558,6 +576,7 @@ submit_tasks(struct peer *p, const struct frame *f)
 	if ((s = map_get(&p->l->submits, m.ring)) == NULL || s->peer != p)
 		return 0;			/* its worker is gone: the other side is being told */
 	while ((e = packed_task_get(&t, &m.tasks.p, &m.tasks.n)) > 0) {
+		ahead(s, &t);
 		if (ring_unclaimed(&s->ring, RING_WORDS) == RING_WORDS || s->want || s->blocked)	/* the other side is being told */
 			back(s, t.slot);
 		else if (list_empty(&s->held) && !(t.flags & PACKED_AWAY))

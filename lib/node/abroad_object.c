@@ -76,17 +76,23 @@ have(struct node *n, struct moved *m)
 /* --- wanted here ------------------------------------------------------------------------------------------------------ */
 
 bool
-abroad_fetch(struct node *n, struct id id)
+abroad_fetch(struct node *n, struct id id, bool ahead)
 {
 	struct moved *m;
 
 	if (n->abroad == NULL || (id.node != n->number && !map_get(&n->abroad->nodes, id.node)) || (m = placeholder(n, id)) == NULL)
 		return false;
-	if (OBJECT(n, TRANSFER_WANT, id, .priority = PULL_GET) == 0)
+	if (OBJECT(n, TRANSFER_WANT, id, .priority = ahead ? PULL_AHEAD_OF_USE : PULL_GET) == 0)
 		return true;
 	idmap_del(&n->moved, id);
 	free(m);
 	return false;
+}
+
+void
+abroad_urge(struct node *n, struct moved *m)
+{
+	OBJECT(n, TRANSFER_WANT, m->id, .form.bytes = m->form.bytes, .priority = PULL_GET);
 }
 
 static void
@@ -277,6 +283,8 @@ on_lost(struct node *n, struct id id)
 		have(n, m);
 		return;
 	}
+	if (idmap_get(&n->abroad->asked, id))
+		return;				/* the answer to an earlier question says it */
 	if (p && p->role != ROLE_FAR && (id.seq & ID_RET_MAX) != ID_RET_MAX && spill_get(n) && idmap_put(&n->abroad->asked, id, &yes) == 0) {
 		le_put64(q, id.seq);
 		SEND(p, evict, .objects = span_of(q, sizeof q));
@@ -439,9 +447,12 @@ abroad_object(struct node *n, const struct link_news *news)
 		on_made(n, &made);
 		return;
 	}
-	if (news->kind == LINK_USED) {
+	if (news->kind == LINK_USED || news->kind == LINK_AHEAD) {
 		memcpy(&id, news->body.p, sizeof id);
-		on_used(n, id);
+		if (news->kind == LINK_USED)
+			on_used(n, id);
+		else if (!idmap_get(&n->moved, id) && !idmap_get(&n->kept, id))
+			abroad_fetch(n, id, true);
 		return;
 	}
 	memcpy(&fx, news->body.p, sizeof fx);

@@ -429,7 +429,7 @@ void	abroad_turn(struct node *n);		/* what was put off is taken in, what was dec
 void	abroad_tick(struct node *n);
 int	abroad_frame(struct node *n, uint32_t node, uint16_t type, struct span body);
 /* abroad_object.c: objects of other nodes here, and the other way */
-bool	abroad_fetch(struct node *n, struct id id);	/* one that is not here: it will be in n->moved, coming; false: there is nowhere to ask */
+bool	abroad_fetch(struct node *n, struct id id, bool ahead);	/* one that is not here: it will be in n->moved, coming; ahead: nobody waits for it yet; false: there is nowhere to ask */
 void	abroad_forget(struct node *n, struct id id);	/* its owner, who is here, let it go: so do all nodes */
 void	abroad_disown(struct node *n, uint32_t node, uint32_t proc);	/* a process is gone (0: all of a node), and all that it owned */
 bool	abroad_alive(const struct node *n, uint32_t node, uint32_t proc);	/* a process of another node, as far as we know */

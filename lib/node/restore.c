@@ -71,8 +71,8 @@ spill_was_read(struct spill *s, struct spill_job *j)
 		node_log(n, 0, "%s", why);
 		spill_store_drop(s, m);
 		moved_answer(n, m, ERR_LOST, why);
-		if (m->doomed)
-			moved_free(n, m);
+		if (m->doomed || !idmap_get(&n->kept, m->id))
+			moved_free(n, m);	/* who asked forgets it */
 		return;
 	}
 	if (idmap_get(&n->kept, m->id))
@@ -165,10 +165,12 @@ spill_asked(struct nproc *p, uint64_t req, struct id id)
 		moved_free(n, m);
 		m = NULL;
 	}
-	if (m == NULL && abroad_fetch(n, id))
+	if (m == NULL && abroad_fetch(n, id, false))
 		m = idmap_get(&n->moved, id);
 	if (m == NULL || m->doomed || (!resident(n, m) && m->file == NULL && !m->busy && !m->coming)) {
 		proc_fail(p, req, ERR_LOST, m ? "its copy on the disk was damaged" : "the node does not have it (any more)");
+		if (m && !m->doomed && k == NULL)
+			moved_free(n, m);
 		return;
 	}
 	if ((a = calloc(1, sizeof *a)) == NULL) {
@@ -180,6 +182,8 @@ spill_asked(struct nproc *p, uint64_t req, struct id id)
 	list_add_tail(&m->waiters, &a->link);
 	if (resident(n, m))
 		moved_answer(n, m, 0, NULL);
-	else if (!m->busy && !m->coming && m->waiters.next == m->waiters.prev && !m->opening && !m->missed)
+	else if (m->coming)
+		abroad_urge(n, m);
+	else if (!m->busy && m->waiters.next == m->waiters.prev && !m->opening && !m->missed)
 		start(n, m);
 }

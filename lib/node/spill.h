@@ -97,6 +97,7 @@ void	spill_left(struct spill *s, const struct arena_evict *e);	/* its space is s
 
 /* abroad_object.c */
 void	abroad_restored(struct node *n, struct moved *m);	/* somebody waited for it: it is back from the disk, or cannot be */
+void	abroad_urge(struct node *n, struct moved *m);	/* somebody waits for what is coming */
 bool	abroad_reserve(struct node *n, struct moved *m);	/* there may be room now for what is hungry: true: so it was */
 void	abroad_no_room(struct node *n, struct moved *m, const char *text);	/* there will not be */
 bool	abroad_evictable(struct node *n, const struct arena_item *it);	/* its owner lets us choose its place; false: another node did not ask */

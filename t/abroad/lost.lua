@@ -2,7 +2,7 @@
 package.path = arg[0]:match "^.*/" .. "../?.lua;" .. package.path
 local T = require "tap"
 local rota = require "rota"
-local make = rota.task(function(n, i) return (("%09d,"):format(i)):rep(n // 10), os.getenv "ROTA_WORKER":match "^%d+" end)
+local make = rota.task(function(n, i) rota.sleep(0.03) return (("%09d,"):format(i)):rep(n // 10), os.getenv "ROTA_WORKER":match "^%d+" end)
 local function right(refs, n)
 	local wrong, there = 0, {}
 	for i = 1, #refs do
