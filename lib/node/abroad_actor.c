@@ -49,6 +49,8 @@ abroad_actor_place(struct node *n, const struct msg_actor_new *m, bool asked, ch
 	struct where_kind *k;
 	char text[160];
 
+	if (groups_abroad(n, m->pgroup))
+		return abroad_group_never(n, m) ? n->number : 0;	/* who makes it says why; or where its bundle is: abroad_group_home */
 	if (n->abroad == NULL || !id_none(m->pgroup))
 		return n->number;
 	if (res_of(n, &d.need, m->cpus, m->gpus, m->memory, &custom) < 0) {
@@ -122,6 +124,18 @@ tell_new(struct node *n, uint32_t node, const struct afar *f, uint32_t proc)
 	return e;
 }
 
+#define LATER UINT32_MAX		/* its placement group has no place yet: abroad_actor_make will be called */
+
+static uint32_t
+home(struct node *n, const struct afar *f, const struct msg_actor_new *m, char why[NODE_MESSAGE])
+{
+	uint32_t at = 0;
+
+	if (!groups_abroad(n, m->pgroup))
+		return abroad_actor_place(n, m, true, why, NODE_MESSAGE);
+	return abroad_group_home(n, m, f->number, &at, why) == 0 ? LATER : at;
+}
+
 static void
 fx_make(struct node *n, const struct afar *f)
 {
@@ -130,13 +144,23 @@ fx_make(struct node *n, const struct afar *f)
 	char why[NODE_MESSAGE] = "it cannot be made";
 	struct msg_actor_new new;
 
-	if (msg_get_actor_new(&new, f->spec.data, f->spec.len) < 0 || j == NULL ||
-	    (in.node = abroad_actor_place(n, &new, true, why, sizeof why)) == 0 || (in.node != n->number && abroad_job(n, in.node, j) < 0) ||
-	    tell_new(n, in.node, f, f->incarnation == 1 && f->nuse ? f->use[0].proc : 0) < 0) {
+	if (msg_get_actor_new(&new, f->spec.data, f->spec.len) < 0 || j == NULL || (in.node = home(n, f, &new, why)) == 0 ||
+	    (in.node != LATER && in.node != n->number && abroad_job(n, in.node, j) < 0) ||
+	    (in.node != LATER && tell_new(n, in.node, f, f->incarnation == 1 && f->nuse ? f->use[0].proc : 0) < 0)) {
 		in.kind = AFAR_IN_NOPLACE;
 		in.text = why;
 	}
-	abroad_actor_step(n, &in);
+	if (in.node != LATER || in.kind == AFAR_IN_NOPLACE)
+		abroad_actor_step(n, &in);
+}
+
+void
+abroad_actor_make(struct node *n, uint64_t actor)
+{
+	const struct afar *f = kept_of(n, actor);
+
+	if (f && f->home == 0 && !f->dead)
+		fx_make(n, f);
 }
 
 void

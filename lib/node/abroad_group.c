@@ -73,17 +73,6 @@ why_not(const struct pgroup *g, char why[NODE_MESSAGE])
 		snprintf(why, NODE_MESSAGE, "its placement group is not there: %.200s", g->text);
 }
 
-bool
-abroad_group_gone(struct node *n, struct id id, char why[NODE_MESSAGE])
-{
-	const struct pgroup *g = pgroup_find(n, id);
-
-	if (g && g->state != GROUP_REMOVED)
-		return false;
-	why_not(g, why);
-	return true;
-}
-
 /* --- leases -------------------------------------------------------------------------------------------------------------- */
 
 static bool
@@ -223,17 +212,60 @@ pgroup_settle(struct node *n, struct want *w)
 
 /* --- actors -------------------------------------------------------------------------------------------------------------- */
 
-static bool
-here(const struct node *n, const struct pgroup *g, const struct want *w)
+bool
+abroad_group_gone(struct node *n, struct id id, char why[NODE_MESSAGE])
 {
-	bool any = false;
-	size_t k;
-	uint32_t *v = among(g, w, &k);
+	const struct pgroup *g = pgroup_find(n, id);
 
-	for (size_t i = 0; v && i < k; i++)
-		any |= v[i] == n->number;
+	if (g && g->state != GROUP_REMOVED)
+		return false;
+	why_not(g, why);
+	return true;
+}
+
+bool
+abroad_group_never(struct node *n, const struct msg_actor_new *m)
+{
+	struct want w = { .bundle = m->bundle < UINT32_MAX ? (unsigned)m->bundle : UINT32_MAX };
+	const struct pgroup *g = pgroup_find(n, m->pgroup);
+	struct span custom = m->resources;
+	char why[NODE_MESSAGE];
+
+	return g == NULL || g->state == GROUP_REMOVED || res_known(n, &w.need, m->cpus, m->gpus, m->memory, &custom, true) < 0 ||
+	    (g->n && !feasible(n, g, &w, why));
+}
+
+static int
+actor_waits(struct pgroup *g, uint64_t actor)
+{
+	unsigned char at[8];
+
+	le_put64(at, actor);
+	return buf_add(&g->actors, at, sizeof at);
+}
+
+int
+abroad_group_home(struct node *n, const struct msg_actor_new *m, uint64_t actor, uint32_t *node, char why[NODE_MESSAGE])
+{
+	struct want w = { .bundle = m->bundle < UINT32_MAX ? (unsigned)m->bundle : UINT32_MAX };
+	struct span custom = m->resources;
+	struct pgroup *g = pgroup_find(n, m->pgroup);
+	uint32_t *v;
+	size_t k = 0;
+	int e = 0;
+
+	if (g == NULL || g->state == GROUP_REMOVED) {
+		why_not(g, why);
+		return ERR_INFEASIBLE;
+	}
+	if (res_known(n, &w.need, m->cpus, m->gpus, m->memory, &custom, true) < 0 || (g->n && !feasible(n, g, &w, why)))
+		return ERR_INFEASIBLE;
+	v = g->n ? among(g, &w, &k) : NULL;
+	for (size_t i = 0; i < k && e == 0; i++)	/* of several each gets some: what room there is they know */
+		if ((*node = v[(actor + i) % k]) == n->number || map_get(&n->abroad->nodes, *node))
+			e = 1;
 	free(v);
-	return any;
+	return e ? e : actor_waits(g, actor);
 }
 
 int
@@ -241,7 +273,6 @@ abroad_group_actor(struct node *n, const struct actor_life *a, struct lease_in *
 {
 	struct want w = { .bundle = a->bundle, .need = a->need };
 	struct pgroup *g = pgroup_find(n, a->pgroup);
-	unsigned char at[8];
 
 	if (g == NULL || g->state == GROUP_REMOVED) {
 		why_not(g, why);
@@ -251,12 +282,7 @@ abroad_group_actor(struct node *n, const struct actor_life *a, struct lease_in *
 		return ERR_INFEASIBLE;
 	if ((in->group = hold_lease(n, g->number, a->bundle, &a->need, &in->bundle)) != 0)
 		return 1;
-	if (g->state == GROUP_CREATED && !here(n, g, &w)) {
-		snprintf(why, NODE_MESSAGE, "its bundle is on another node than its program");
-		return ERR_INFEASIBLE;
-	}
-	le_put64(at, a->number);
-	return buf_add(&g->actors, at, sizeof at);
+	return actor_waits(g, a->number);
 }
 
 /* --- news ------------------------------------------------------------------------------------------------------------------ */
@@ -285,8 +311,10 @@ wake_actors(struct node *n, struct pgroup *g)
 	struct buf v = g->actors;
 
 	g->actors = (struct buf)BUF_INIT;
-	for (size_t at = 0; at < v.len; at += 8)
+	for (size_t at = 0; at < v.len; at += 8) {
 		actors_place(n, le_get64(v.data + at));
+		abroad_actor_make(n, le_get64(v.data + at));
+	}
 	buf_release(&v);
 }
 

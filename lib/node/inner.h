@@ -626,6 +626,10 @@ void	abroad_group_ask(struct nproc *p, struct id id, bool del);
 void	abroad_group_find(struct nproc *p, const struct msg_group_find *m, struct span body);
 void	abroad_group_list(struct nproc *p, uint64_t req);
 bool	abroad_group_gone(struct node *n, struct id id, char why[NODE_MESSAGE]);
+bool	abroad_group_never(struct node *n, const struct msg_actor_new *m);	/* such an actor cannot be in its group */
+/* 1: where such an actor is to be made; 0: not known yet, abroad_actor_make will be called; < 0: it can never be, why */
+int	abroad_group_home(struct node *n, const struct msg_actor_new *m, uint64_t actor, uint32_t *node, char why[NODE_MESSAGE]);
+void	abroad_actor_make(struct node *n, uint64_t actor);	/* it waited for its placement group */
 int	abroad_group_actor(struct node *n, const struct actor_life *a, struct lease_in *in, char why[NODE_MESSAGE]);	/* as groups_place */
 void	abroad_group_job_over(struct node *n, uint32_t job);
 void	hold_reserved(struct node *n, uint64_t number, bool never);

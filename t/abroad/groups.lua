@@ -152,6 +152,45 @@ do
 end
 ok(whole(), "nothing is left")
 
+-- actors
+do
+	local Class = rota.actor { node = function() return rota.context().node end, pid = function() return tonumber(io.open "/proc/self/stat":read "n") end,
+		child = function() return rota.get(rota.task(function() local c = rota.context() return { c.group, c.node } end):with { cpus = 0 }()) end }
+	local g = rota.group({ { cpus = 1 }, { cpus = 1 } }, "strict_spread")
+	local one = Class:with { group = g, bundle = 1, cpus = 1, restarts = 1 }()
+	local two = Class:with { group = g, bundle = 2, cpus = 1, restarts = 1 }()
+	local a, b = rota.get(one:node(), 20), rota.get(two:node(), 20)
+	ok(a ~= b, "an actor in each bundle, on different nodes", a, b)
+	for i, act in ipairs { one, two } do
+		local pid = rota.get(act:pid(), 20)
+		os.execute("kill -9 " .. pid)
+		is({ rota.get(act.node:with { retries = 5 }(), 20), rota.get(act:pid(), 20) ~= pid }, { i == 1 and a or b, true },
+			"killed, it starts again in bundle " .. i)
+	end
+	local kid = Class:with { group = g, bundle = 2, cpus = 0, capture = true }()
+	is(rota.get(kid:child(), 20)[1], g, "what a captured one runs is in the group")
+	local _, err = rota.pget(Class:with { group = g, bundle = 2, cpus = 2 }():node(), 20)
+	has(err, "needs 2 cpus; bundle 2", "one that does not fit")
+	local wait = Class:with { group = g, bundle = 2, cpus = 1 }()
+	ok(not rota.wait({ wait:node() }, 0.05)[1], "another one waits for its bundle")
+	g:remove()
+	for i, act in ipairs { one, two, wait } do
+		settles(function()
+			_, err = rota.pget(act:node(), 20)
+			return err and err.code
+		end, "actor_died")
+		has(err, "its placement group was removed", "removed: actor " .. i .. " dies")
+	end
+	local h = rota.group({ { cpus = 2 }, { cpus = 2 } }, "strict_spread")
+	h:wait(20)
+	local pending = rota.group({ { cpus = 1 }, { cpus = 1 } }, "strict_spread")
+	local early = { Class:with { group = pending, bundle = 1 }(), Class:with { group = pending, bundle = 2 }() }
+	h:remove()
+	ok(rota.get(early[1]:node(), 20) ~= rota.get(early[2]:node(), 20), "actors of a pending group wait for it")
+	pending:remove()
+end
+ok(whole(), "nothing is left")
+
 -- many
 for i = 1, 100 do
 	local g <close> = rota.group({ { cpus = 0.5 }, { cpus = 0.5 } }, i % 2 == 0 and "strict_spread" or "pack")
