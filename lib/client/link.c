@@ -427,6 +427,15 @@ client_stop_node(struct client *c, bool force, char *why, size_t n)
 }
 
 int
+client_scale(struct client *c, const char *types, const char *drains)
+{
+	lock_take(&c->lock);
+	LINK_SEND(c, scale, .types = span_of(types, strlen(types)), .drains = span_of(drains, strlen(drains)));
+	lock_drop(&c->lock);
+	return c->lost ? ERR_NO_CLUSTER : 0;
+}
+
+int
 client_ask_name(struct client *c, char kind, const char *name, size_t n, struct buf *out)
 {
 	struct msg_route m;

@@ -55,7 +55,7 @@ where_row_load(struct where *w, uint32_t node, struct span load, struct lease_co
 		return;
 	where_amounts(&free, l.cpus, l.gpus, l.memory, l.resources, names);
 	waiting = (struct res){ .v = { [RES_CPU] = l.waiting < INT32_MAX ? (int64_t)l.waiting * 1000 : 0 } };
-	where_load(w, node, l.report, &free, &waiting, false);
+	where_load(w, node, l.report, &free, &waiting, l.draining != 0);
 }
 
 /* those that the list has no row of */

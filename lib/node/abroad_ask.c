@@ -52,6 +52,7 @@ abroad_ask(struct nproc *p, const struct msg_lease *m)
 		return 0;
 	}
 	in.demand = &d;
+	in.wait |= elastic_could(n, &d.need);
 	in.here = lease_feasible(&n->lease, &d.need, text, sizeof text);
 	abroad_turn(n);
 	ask_step(n, &in);

@@ -512,6 +512,15 @@ void	nodes_turn(struct node *n);		/* at the end of each turn: our load may have 
 void	nodes_tick(struct node *n);
 void	nodes_stop(struct node *n);
 
+/* elastic.c */
+int	elastic_frame(struct nproc *p, const struct frame *f);	/* SCALE */
+void	elastic_gone(const struct nproc *p);
+void	elastic_news(struct node *n);		/* the list of nodes changed */
+bool	elastic_could(struct node *n, const struct res *need);	/* a node that could come could serve it */
+uint64_t elastic_mark(const struct node *n);	/* another one when elastic_wanted says something else */
+void	elastic_wanted(const struct node *n, char *text, size_t size);	/* as lease_wanted, with what waits for no node in particular */
+void	elastic_stop(struct node *n);
+
 /* fence.c: until when we may work */
 void	fence_join(struct node *n);		/* NODE_JOIN is on its way */
 bool	fence_joined(struct node *n, uint64_t limit);	/* the number is ours; limit: as NODE_JOINED has it; false: it may be over, wait */

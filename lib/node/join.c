@@ -334,6 +334,8 @@ join_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 		return rows_frame(p, f);
 	case MSG_FLUSH_T:
 		return logs_frame(p, f);
+	case MSG_SCALE_T:
+		return elastic_frame(p, f);
 	case MSG_STOP_T:
 		return on_stop(p, f);
 	}

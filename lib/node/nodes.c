@@ -10,6 +10,7 @@
 
 #define LOAD_EVERY (CLOCK_SEC / 10)	/* between two NODE_LOAD; more with many nodes: */
 #define LOAD_EACH (CLOCK_SEC / 1000)	/* a thousand a second of all of them */
+#define WANTED 2048			/* bytes of what waits here, in words */
 #define STEPS 64			/* of memory and store that are told */
 #define LABELS_BYTES 4096		/* of all labels: a row has room for twice as much */
 
@@ -179,6 +180,8 @@ look(const struct node *n, struct nodes_load *l)
 	l->waiting = lease_waiting(&n->lease);
 	l->workers = n->workers;
 	l->drivers = n->drivers;
+	l->wanted = elastic_mark(n);
+	l->elastic = n->self.elastic.changes;
 }
 
 static uint64_t
@@ -188,15 +191,21 @@ amount(const struct nodes_load *l, unsigned r)	/* woken workers may overshoot */
 }
 
 static int
-put_load(struct node *n, const struct nodes_load *l, struct buf *b)
+put_load(struct node *n, const struct nodes_load *l, bool all, struct buf *b)	/* all: also what an autoscaler needs, and says */
 {
+	const struct elastic *x = &n->self.elastic;
 	struct buf custom = BUF_INIT;
+	char wanted[WANTED] = "";
 	int e;
 
+	if (all)
+		elastic_wanted(n, wanted, sizeof wanted);
 	put_custom(n, &l->free, &custom);
 	e = node_load_put(b, &(struct node_load){ .resources = span_buf(&custom), .cpus = amount(l, RES_CPU),
 	    .gpus = amount(l, RES_GPU), .memory = amount(l, RES_MEM), .store = l->store, .waiting = l->waiting,
-	    .workers = l->workers, .drivers = l->drivers, .report = ++n->self.reports });
+	    .workers = l->workers, .drivers = l->drivers, .draining = x->draining,
+	    .wanted = span_str(wanted), .types = all ? span_buf(&x->types) : span_text(""),
+	    .drains = all ? span_buf(&x->drains) : span_text(""), .report = ++n->self.reports });
 	buf_release(&custom);
 	return e;
 }
@@ -206,7 +215,7 @@ tell(struct node *n, const struct nodes_load *l)
 {
 	struct buf b = BUF_INIT;
 
-	if (put_load(n, l, &b) == 0)
+	if (put_load(n, l, true, &b) == 0)
 		CTL(n, node_load, .load = span_buf(&b));
 	buf_release(&b);
 }
@@ -217,7 +226,7 @@ nodes_load(struct node *n, struct buf *b)
 	struct nodes_load l;
 
 	look(n, &l);
-	if (put_load(n, &l, b) < 0)
+	if (put_load(n, &l, false, b) < 0)
 		b->len = 0;
 }
 
@@ -367,6 +376,7 @@ nodes_stop(struct node *n)
 {
 	if (n->nodes.order.next)
 		cluster_release(&n->nodes);
+	elastic_stop(n);
 	buf_release(&n->self.labels);
 	buf_release(&n->self.pieces);
 	if (n->self.listener >= 0)

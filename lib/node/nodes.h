@@ -19,7 +19,7 @@ enum { NODES_ADDR = TCP_HOST + TCP_PORT };
 
 struct nodes_load {			/* as last told; memory and store in coarse steps */
 	struct res free;
-	uint64_t store, waiting, workers, drivers;
+	uint64_t store, waiting, workers, drivers, wanted, elastic;
 };
 
 struct nodes_self {
@@ -37,6 +37,17 @@ struct nodes_self {
 	struct alive_node alive;	/* fence.c */
 	uint64_t join_beat;		/* the heartbeat that left with NODE_JOIN */
 	bool fenced;
+	struct elastic {		/* elastic.c */
+		uint32_t proc;		/* of the autoscaler that is attached here; 0 */
+		struct buf types, drains;
+		uint64_t changes;
+		bool draining;		/* we are to take nothing new */
+		unsigned idle;		/* lease.limit.idle before */
+		uint32_t from;		/* the node of whose load is known: */
+		struct buf coming;	/* what can come */
+		uint32_t cpus;		/* of them, in node_page.abroad */
+		uint64_t seen;		/* of the list of nodes */
+	} elastic;
 };
 
 #endif

@@ -256,6 +256,7 @@ proc_gone(struct nproc *p, int code, const char *text)
 		abroad_unalias(p);
 	map_release(&p->known);
 	logs_gone(p);
+	elastic_gone(p);
 	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_GONE, .proc = p->number, .text = text });
 	abroad_actor_step(n, &(struct afar_in){ .kind = AFAR_IN_GONE, .proc = p->number });
 	sets_step(n, &(struct set_in){ .kind = SET_IN_GONE, .proc = p->number });

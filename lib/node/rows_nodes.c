@@ -35,7 +35,7 @@ rows_node(struct rows *r)
 {
 	struct node *n = r->n;
 	struct map_iter it = MAP_ITER;
-	char addr[700];
+	char addr[700], wanted[2048];
 	unsigned drivers = 0;
 	int64_t avail = n->lease.free.v[RES_CPU];
 
@@ -47,10 +47,10 @@ rows_node(struct rows *r)
 	while (map_next(&n->jobs, &it))
 		drivers += job_comes(n, it.val);
 	snprintf(addr, sizeof addr, "unix:%s/%s", n->dirname, n->o.socket);
-	row(r, 22);
+	row(r, 23);
 	put_u(r, "node", n->number);
 	put_text(r, "name", n->name);
-	put_text(r, "state", "alive");
+	put_text(r, "state", n->self.elastic.draining ? "draining" : "alive");
 	put_milli(r, "cpus", n->lease.total.v[RES_CPU]);
 	put_milli(r, "cpus_free", avail > 0 ? avail : 0);
 	put_milli(r, "gpus", n->lease.total.v[RES_GPU]);
@@ -68,6 +68,8 @@ rows_node(struct rows *r)
 	put_u(r, "uptime", clock_ns() - n->since);
 	put_labels(r, span_buf(&n->self.labels));
 	put_u(r, "waiting", lease_waiting(&n->lease));
+	elastic_wanted(n, wanted, sizeof wanted);
+	put_text(r, "wanted", wanted);
 	put_text(r, "listen", n->self.addr);
 	put_text(r, "why", "");
 }
@@ -100,10 +102,10 @@ other(struct rows *r, const struct cluster_row *c)
 
 	if (node_what_get(&w, span_of(c->what.data, c->what.len)) < 0 || node_load_get(&l, span_of(c->load.data, c->load.len)) < 0)
 		return;
-	row(r, 22);
+	row(r, 23);
 	put_u(r, "node", c->number);
 	put_s(r, "name", w.name.p, w.name.n);
-	put_text(r, "state", w.dead.n ? "dead" : "alive");
+	put_text(r, "state", w.dead.n ? "dead" : l.draining ? "draining" : "alive");
 	put_milli(r, "cpus", (int64_t)w.cpus);
 	put_milli(r, "cpus_free", (int64_t)l.cpus);
 	put_milli(r, "gpus", (int64_t)w.gpus);
@@ -121,6 +123,7 @@ other(struct rows *r, const struct cluster_row *c)
 	put_u(r, "uptime", now > w.since ? now - w.since : 0);
 	put_labels(r, w.labels);
 	put_u(r, "waiting", l.waiting);
+	put_s(r, "wanted", l.wanted.p, l.wanted.n);
 	put_s(r, "listen", w.addr.p, w.addr.n);
 	put_s(r, "why", w.dead.p, w.dead.n);
 }

@@ -300,6 +300,9 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 #define MSG_STOP(F) \
 	F(U, force, "end the node; 1 although work runs") \
 	F(U, req, "request number; answered by OK or FAIL")
+#define MSG_SCALE(F) \
+	F(S, types, "what nodes could come, each N*name=amount,...: how many, of which resources, a space between two; empty: none") \
+	F(S, drains, "numbers of nodes that are to drain, a space between two; both hold until the client leaves")
 
 /* --- node and zygote, node and control store ------------------------------------------------------- */
 #define MSG_ZFORK(F) \
@@ -794,6 +797,7 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(LIST, list, 60, 0, "c>n") \
 	X(ROWS, rows, 61, 0, "n>c") \
 	X(STOP, stop, 62, 0, "c>n") \
+	X(SCALE, scale, 250, 0, "c>n") \
 	X(ZFORK, zfork, 70, 3, "n>z") \
 	X(ZFORKED, zforked, 71, 1, "z>n") \
 	X(ZEXIT, zexit, 72, 0, "z>n") \
