@@ -5,6 +5,12 @@
  *				at once (0: all), each for list[i].timeout seconds; a table of results, when all have ended:
  *				{ status=, signal=, out=, err=, timeout=true } - of out and err the last 64 KiB, opts.whole: all
  *				opts.line(i, text, stream): gets each line as it comes, "out" or "err", and nothing is kept of out
+ *	begin(list, opts)	the same without waiting: a crowd, to be turned; list[i].hold: what is appended to its input later goes
+ *				there too.  When it is collected what still runs is killed
+ *	turn(crowds, seconds)	waits until something happens to one of them, at most so long, and does what is to be done
+ *	done(crowd)		nil: not all have ended; else the results
+ *	now()			seconds, of the monotonic clock
+ *	scale(opts)		the autoscaler (core/scale.h), see scale.c
  *	key(path, new)		id of the first key in that file, how many it has; made if there is none and new; nil, why
  *	rotate(path)		puts a new key before the others (three at most): its id; nil, why
  *	write(path, text)	by rename, mode 0600, directories that are missing 0700: true; nil, why
@@ -18,6 +24,11 @@
 #include <lua.h>
 
 int	luaopen_rota_up_core(lua_State *L);
-int	core_run(lua_State *L);		/* spawn.c */
+int	core_run(lua_State *L);		/* spawn.c, these four */
+int	core_begin(lua_State *L);
+int	core_turn(lua_State *L);
+int	core_done(lua_State *L);
+int	core_scale(lua_State *L);	/* scale.c */
+int	core_now(lua_State *L);		/* seconds, of the monotonic clock */
 
 #endif

@@ -433,6 +433,8 @@ main(int argc, char *argv[])
 		e = suite();
 	else if (strcmp(argv[0], "reach") == 0)
 		e = cmd_reach(argc, argv);
+	else if (strcmp(argv[0], "follow") == 0)
+		e = cmd_follow();
 	for (int i = 0; e < 0 && verbs[i]; i++)
 		if (strcmp(argv[0], verbs[i]) == 0)
 			e = run[i](argc, argv);

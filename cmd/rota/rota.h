@@ -33,6 +33,7 @@ int	cluster_ls(const char *name, int argc, char *argv[]);	/* of that cluster, wi
 int	cluster_verb(int argc, char *argv[]);			/* exec, add, rm, run, key */
 const char *cluster_named(int *argc, char *argv[]);	/* by -A, which is taken out, or by ROTA_ADDRESS; NULL */
 
+int	cmd_follow(void);			/* follow.c: what rota scale asks on the head; no verb for users */
 int	cmd_reach(int argc, char *argv[]);	/* reach.c: what rota up asks on a host; no verb for users */
 
 /* doctor.c: what of this machine rota needs, a line each; 1 if something is not there */

@@ -1,4 +1,7 @@
-/* spawn - many programs at once: what run() of core.h does.  One loop over poll; nothing of it outlives the call. */
+/*
+ * spawn - many programs at once: run(), begin(), turn() and done() of core.h.  One loop over poll.  A crowd is those of one call;
+ * its first two user values are the list of programs and the options.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
@@ -30,18 +33,23 @@ struct child {
 };
 
 struct crowd {
-	lua_State *L;
+	lua_State *L;			/* of this call; at `at` the list of programs, behind it the options */
+	int at;
 	struct child *c;
-	unsigned n, running, limit;
+	unsigned n, next, running, limit;	/* next: to be started */
 	size_t keep;
 	bool lines;
 };
 
-/* the list is at 1, the options at 2: pushes list[i][name] */
+#define CROWD "rota.up.crowd"
+
+/* pushes list[i][name] */
 static int
-field(lua_State *L, unsigned i, const char *name)
+field(const struct crowd *w, unsigned i, const char *name)
 {
-	lua_rawgeti(L, 1, (lua_Integer)i + 1);
+	lua_State *L = w->L;
+
+	lua_rawgeti(L, w->at, (lua_Integer)i + 1);
 	lua_getfield(L, -1, name);
 	lua_remove(L, -2);
 	return lua_type(L, -1);
@@ -56,11 +64,12 @@ shut(int *fd)
 }
 
 static const char *
-arguments(lua_State *L, unsigned i, char *argv[ARGS])	/* on the stack until the child is started; argv[0], or NULL: wrong ones */
+arguments(const struct crowd *w, unsigned i, char *argv[ARGS])	/* on the stack until the child is started; argv[0], or NULL: wrong ones */
 {
+	lua_State *L = w->L;
 	lua_Integer n;
 
-	field(L, i, "argv");
+	field(w, i, "argv");
 	luaL_checktype(L, -1, LUA_TTABLE);
 	n = (lua_Integer)lua_rawlen(L, -1);
 	if (n < 1 || n >= ARGS)
@@ -82,7 +91,7 @@ start(struct crowd *w, unsigned i)	/* 0, or -errno: nothing is left of it */
 	char *argv[ARGS];
 	int p[3][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } }, e = 0, top = lua_gettop(w->L);
 
-	if (!arguments(w->L, i, argv))
+	if (!arguments(w, i, argv))
 		e = -E2BIG;
 	for (int k = 0; k < 3 && e == 0; k++)
 		if (pipe2(p[k], O_CLOEXEC) < 0)
@@ -109,17 +118,39 @@ start(struct crowd *w, unsigned i)	/* 0, or -errno: nothing is left of it */
 		return e;
 	c->pid = e;
 	c->fd[EXIT] = proc_pidfd(c->pid);
-	if (field(w->L, i, "timeout") == LUA_TNUMBER)
+	if (field(w, i, "timeout") == LUA_TNUMBER)
 		c->until = clock_ns() + (uint64_t)(lua_tonumber(w->L, -1) * 1e9);
 	lua_pop(w->L, 1);
 	return 0;
+}
+
+static bool
+holds(const struct crowd *w, unsigned i)	/* its input may go on later */
+{
+	bool hold = field(w, i, "hold") != LUA_TNIL;
+
+	lua_pop(w->L, 1);
+	return hold;
+}
+
+static bool
+idle(const struct crowd *w, unsigned i)	/* there is no input now, and may be later */
+{
+	int top = lua_gettop(w->L);
+	bool more;
+
+	if (!holds(w, i))
+		return false;
+	more = field(w, i, "input") == LUA_TTABLE && lua_rawgeti(w->L, -1, w->c[i].part + 1) == LUA_TSTRING;
+	lua_settop(w->L, top);
+	return !more;
 }
 
 static void
 give_input(struct crowd *w, unsigned i)
 {
 	struct child *c = &w->c[i];
-	int type = field(w->L, i, "input");
+	int type = field(w, i, "input");
 	const char *s;
 	size_t n;
 	ssize_t got;
@@ -128,7 +159,7 @@ give_input(struct crowd *w, unsigned i)
 		lua_rawgeti(w->L, -1, c->part + 1);
 		if ((s = lua_tolstring(w->L, -1, &n)) == NULL) {
 			lua_pop(w->L, 1);
-			type = LUA_TNIL;
+			type = holds(w, i) ? LUA_TTABLE : LUA_TNIL;
 			break;
 		}
 		got = write(c->fd[IN], s + c->sent, n - c->sent);
@@ -155,7 +186,7 @@ give_lines(struct crowd *w, unsigned i, int stream, bool end)
 	while (b->len && ((nl = memchr(b->data, '\n', b->len)) != NULL || end)) {
 		size_t n = nl ? (size_t)(nl - (const char *)b->data) : b->len;
 
-		lua_getfield(w->L, 2, "line");
+		lua_getfield(w->L, w->at + 1, "line");
 		lua_pushinteger(w->L, (lua_Integer)i + 1);
 		lua_pushlstring(w->L, (const char *)b->data, n);
 		lua_pushstring(w->L, stream == OUT ? "out" : "err");
@@ -196,14 +227,25 @@ reap(struct crowd *w, struct child *c)
 	w->running--;
 }
 
-/* One round: at most until the first limit.  What a child left to others that hold its pipes is not waited for. */
 static void
-step(struct crowd *w, struct pollfd *p)
+start_more(struct crowd *w)
 {
-	unsigned n = 0;
-	uint64_t now = clock_ns();
-	int ms = -1;
+	for (int e; w->next < w->n && w->running < w->limit; w->next++) {
+		if ((e = start(w, w->next)) < 0)
+			w->c[w->next].status = e;
+		else
+			w->running++;
+	}
+}
 
+/* Its part of the next poll; *ms is brought down to its first limit. */
+static unsigned
+look(struct crowd *w, struct pollfd *p, int *ms)
+{
+	uint64_t now = clock_ns();
+	unsigned n = 0;
+
+	start_more(w);
 	for (unsigned i = 0; i < w->n; i++) {
 		struct child *c = &w->c[i];
 
@@ -212,39 +254,50 @@ step(struct crowd *w, struct pollfd *p)
 		if (c->until && now >= c->until && !c->late) {
 			c->late = true;
 			kill(c->pid, SIGKILL);
-		} else if (c->until && !c->late && (ms < 0 || (c->until - now) / 1000000 < (uint64_t)ms))
-			ms = (int)((c->until - now) / 1000000) + 1;
+		} else if (c->until && !c->late && (*ms < 0 || (c->until - now) / 1000000 < (uint64_t)*ms))
+			*ms = (int)((c->until - now) / 1000000) + 1;
 		for (int k = 0; k < FDS; k++)
-			p[n++] = (struct pollfd){ .fd = c->fd[k], .events = k == IN ? POLLOUT : POLLIN };
+			p[n++] = (struct pollfd){ .fd = k == IN && c->fd[k] >= 0 && idle(w, i) ? -1 : c->fd[k], .events = k == IN ? POLLOUT : POLLIN };
 	}
-	if (poll(p, n, ms) < 0)
-		return;
-	n = 0;
+	return n;
+}
+
+/* all that it said before it ended; what it left to others that hold its pipes is not waited for */
+static void
+ended(struct crowd *w, unsigned i)
+{
+	struct child *c = &w->c[i];
+
+	for (int k = OUT; k <= ERR; k++) {
+		for (struct pollfd r = { .fd = c->fd[k], .events = POLLIN }; c->fd[k] >= 0 && poll(&r, 1, 0) == 1; r.fd = c->fd[k])
+			take(w, i, k);
+		shut(&c->fd[k]);
+		if (w->lines)
+			give_lines(w, i, k, true);
+	}
+	reap(w, c);
+}
+
+static unsigned
+act(struct crowd *w, const struct pollfd *p)		/* on what poll found; how many it had */
+{
+	unsigned n = 0;
+
 	for (unsigned i = 0; i < w->n; i++) {
-		struct child *c = &w->c[i];
+		const struct pollfd *q = p + n;
 
-		if (c->pid == 0)
+		if (w->c[i].pid == 0)
 			continue;
-		struct pollfd *q = p + n;
-
 		n += FDS;
 		if (q[IN].revents)
 			give_input(w, i);
 		for (int k = OUT; k <= ERR; k++)
 			if (q[k].revents)
 				take(w, i, k);
-		if (!q[EXIT].revents)
-			continue;
-		for (int k = OUT; k <= ERR; k++)
-			for (struct pollfd r = { .fd = c->fd[k], .events = POLLIN }; c->fd[k] >= 0 && poll(&r, 1, 0) == 1; r.fd = c->fd[k])
-				take(w, i, k);
-		for (int k = OUT; k <= ERR; k++) {
-			shut(&c->fd[k]);
-			if (w->lines)
-				give_lines(w, i, k, true);
-		}
-		reap(w, c);
+		if (q[EXIT].revents)
+			ended(w, i);
 	}
+	return n;
 }
 
 static void
@@ -276,44 +329,155 @@ push_result(struct crowd *w, struct child *c)
 	lua_setfield(L, -2, "timeout");
 }
 
-int
-core_run(lua_State *L)
+static int
+crowd_gc(lua_State *L)
 {
-	struct crowd w = { .L = L, .keep = TAIL };
-	struct pollfd *p;
-	unsigned next = 0;
+	struct crowd *w = luaL_checkudata(L, 1, CROWD);
+
+	for (unsigned i = 0; i < w->n; i++) {
+		struct child *c = &w->c[i];
+
+		if (c->pid) {
+			kill(c->pid, SIGKILL);
+			reap(w, c);
+		}
+		shut(&c->fd[OUT]);
+		shut(&c->fd[ERR]);
+		buf_release(&c->text[OUT]);
+		buf_release(&c->text[ERR]);
+	}
+	w->n = 0;
+	return 0;
+}
+
+/* of the list at 1 and the options at 2, on the stack */
+static struct crowd *
+crowd_new(lua_State *L)
+{
+	struct crowd *w;
+	unsigned n;
 
 	luaL_checktype(L, 1, LUA_TTABLE);
 	luaL_checktype(L, 2, LUA_TTABLE);
-	w.n = (unsigned)lua_rawlen(L, 1);
-	lua_getfield(L, 2, "jobs");
-	w.limit = lua_tointeger(L, -1) > 0 ? (unsigned)lua_tointeger(L, -1) : w.n;
-	w.lines = lua_getfield(L, 2, "line") == LUA_TFUNCTION;
+	n = (unsigned)lua_rawlen(L, 1);
+	w = lua_newuserdatauv(L, sizeof *w + n * sizeof *w->c, 2);
+	memset(w, 0, sizeof *w + n * sizeof *w->c);
+	w->c = (struct child *)(w + 1);
+	w->keep = TAIL;
+	lua_pushvalue(L, 1);
+	lua_setiuservalue(L, -2, 1);
+	lua_pushvalue(L, 2);
+	lua_setiuservalue(L, -2, 2);
+	w->lines = lua_getfield(L, 2, "line") == LUA_TFUNCTION;
 	lua_getfield(L, 2, "whole");
 	if (lua_toboolean(L, -1))
-		w.keep = WHOLE;
-	w.c = lua_newuserdatauv(L, (w.n + 1) * sizeof *w.c, 0);
-	p = lua_newuserdatauv(L, (w.n + 1) * FDS * sizeof *p, 0);
-	memset(w.c, 0, (w.n + 1) * sizeof *w.c);
-	while (next < w.n || w.running) {
-		if (next < w.n && w.running < w.limit) {
-			int e = start(&w, next);
-
-			if (e < 0)
-				w.c[next].status = e;
-			else
-				w.running++;
-			next++;
-			continue;
-		}
-		step(&w, p);
+		w->keep = WHOLE;
+	lua_getfield(L, 2, "jobs");
+	w->limit = lua_tointeger(L, -1) > 0 ? (unsigned)lua_tointeger(L, -1) : n;
+	lua_pop(L, 3);
+	for (unsigned i = 0; i < n; i++)
+		for (int k = 0; k < FDS; k++)
+			w->c[i].fd[k] = -1;
+	w->n = n;
+	if (luaL_newmetatable(L, CROWD)) {
+		lua_pushcfunction(L, crowd_gc);
+		lua_setfield(L, -2, "__gc");
 	}
-	lua_createtable(L, (int)w.n, 0);
-	for (unsigned i = 0; i < w.n; i++) {
-		push_result(&w, &w.c[i]);
-		lua_rawseti(L, -2, (lua_Integer)i + 1);
-		buf_release(&w.c[i].text[OUT]);
-		buf_release(&w.c[i].text[ERR]);
+	lua_setmetatable(L, -2);
+	return w;
+}
+
+static bool
+over(const struct crowd *w)
+{
+	return w->next == w->n && w->running == 0;
+}
+
+static int
+push_results(struct crowd *w)
+{
+	lua_createtable(w->L, (int)w->n, 0);
+	for (unsigned i = 0; i < w->n; i++) {
+		push_result(w, &w->c[i]);
+		lua_rawseti(w->L, -2, (lua_Integer)i + 1);
 	}
 	return 1;
+}
+
+int
+core_run(lua_State *L)
+{
+	struct crowd *w;
+	struct pollfd *p;
+
+	lua_settop(L, 2);
+	w = crowd_new(L);
+	w->L = L;
+	w->at = 1;
+	p = lua_newuserdatauv(L, (w->n + 1) * FDS * sizeof *p, 0);
+	while (!over(w)) {
+		int ms = -1;
+		unsigned n = look(w, p, &ms);
+
+		if (n && poll(p, n, ms) >= 0)
+			act(w, p);
+	}
+	return push_results(w);
+}
+
+int
+core_begin(lua_State *L)
+{
+	struct crowd *w;
+
+	lua_settop(L, 2);
+	w = crowd_new(L);
+	w->L = L;
+	w->at = 1;
+	start_more(w);
+	return 1;
+}
+
+int
+core_turn(lua_State *L)
+{
+	lua_Integer n;
+	unsigned all = 0, at = 0;
+	int ms = (int)(luaL_checknumber(L, 2) * 1000);
+	struct pollfd *p;
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	n = (lua_Integer)lua_rawlen(L, 1);
+	luaL_checkstack(L, (int)n * 3 + 10, NULL);
+	for (lua_Integer i = 1; i <= n; i++) {
+		struct crowd *w;
+
+		lua_rawgeti(L, 1, i);
+		w = luaL_checkudata(L, -1, CROWD);
+		w->L = L;
+		w->at = lua_gettop(L) + 1;
+		lua_getiuservalue(L, w->at - 1, 1);
+		lua_getiuservalue(L, w->at - 1, 2);
+		all += w->n;
+	}
+	p = lua_newuserdatauv(L, (all + 1) * FDS * sizeof *p, 0);
+	for (lua_Integer i = 0; i < n; i++)
+		at += look(lua_touserdata(L, 3 + (int)i * 3), p + at, &ms);
+	if (poll(p, at, ms) < 0)
+		return 0;
+	at = 0;
+	for (lua_Integer i = 0; i < n; i++)
+		at += act(lua_touserdata(L, 3 + (int)i * 3), p + at);
+	return 0;
+}
+
+int
+core_done(lua_State *L)
+{
+	struct crowd *w = luaL_checkudata(L, 1, CROWD);
+
+	w->L = L;
+	if (!over(w))
+		return 0;
+	return push_results(w);
 }

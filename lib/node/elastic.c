@@ -196,6 +196,7 @@ drain(struct node *n, bool on)
 	x->draining = on;
 	if (n->abroad)
 		guest_in(n, &(struct guest_in){ .kind = GUEST_IN_DRAIN, .on = on });
+	abroad_turn(n);
 	x->changes++;
 	if (on)
 		x->idle = n->lease.limit.idle;
