@@ -146,6 +146,10 @@ option(lua_State *L, int c, const char *arg)
 	case OPT_ROTATE: set_true(L, "rotate"); return true;
 	case 'q': set_true(L, "quiet"); return false;
 	case 'v': set_true(L, "verbose"); return false;
+	case OPT_WANT:
+		lua_pushinteger(L, number("--want", arg, 0, 100000));
+		lua_setfield(L, -2, "count");
+		return true;
 	case 'j':
 		lua_pushinteger(L, number("-j", arg, 0, 10000));
 		lua_setfield(L, -2, "jobs");
@@ -219,7 +223,8 @@ default_cluster(lua_State *L)
 int
 cluster_verb(int argc, char *argv[])
 {
-	const struct opt *opts = strcmp(argv[0], "run") == 0 ? up_opts : strcmp(argv[0], "exec") == 0 ? exec_opts : change_opts;
+	const struct opt *opts = strcmp(argv[0], "run") == 0 ? up_opts : strcmp(argv[0], "exec") == 0 ? exec_opts :
+	    strcmp(argv[0], "scale") == 0 ? scale_opts : change_opts;
 	lua_State *L = state();
 	bool key = strcmp(argv[0], "key") == 0;
 
@@ -228,6 +233,19 @@ cluster_verb(int argc, char *argv[])
 	if (!key && strcmp(argv[0], "run") && lua_getfield(L, -1, "cluster") == LUA_TNIL)
 		die(2, 0, "%s: which cluster? name it with -A, or ROTA_ADDRESS", argv[0]);
 	lua_settop(L, 1);
+	return perform(L);
+}
+
+int
+cluster_scaler(int argc, char *argv[])
+{
+	lua_State *L = state();
+
+	if (argc != 2)
+		die(2, 0, "expected the name of a cluster");
+	lua_newtable(L);
+	set_string(L, "verb", "scaler");
+	set_string(L, "cluster", argv[1]);
 	return perform(L);
 }
 

@@ -128,17 +128,29 @@ static int
 core_lock(lua_State *L)
 {
 	const char *dir = luaL_checkstring(L, 1);
+	int how = LOCK_EX | (lua_toboolean(L, 2) ? LOCK_NB : 0), e, fd;
 	char path[PATH_MAX];
-	int e, fd;
 
 	if (snprintf(path, sizeof path, "%s/", dir) >= (int)sizeof path)
 		return fail(L, -ENAMETOOLONG, "open", dir);
 	if ((e = make_directories(path)) < 0)
 		return fail(L, e, "make", dir);
-	if ((fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || flock(fd, LOCK_EX) < 0)
+	if ((fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		return fail(L, -errno, "lock", dir);
-	lua_pushboolean(L, 1);		/* the descriptor stays open */
+	if (flock(fd, how) < 0) {
+		e = -errno;
+		close(fd);
+		return fail(L, e, "lock", dir);
+	}
+	lua_pushinteger(L, fd);
 	return 1;
+}
+
+static int
+core_unlock(lua_State *L)
+{
+	close((int)luaL_checkinteger(L, 1));
+	return 0;
 }
 
 static int
@@ -215,7 +227,7 @@ int
 luaopen_rota_up_core(lua_State *L)
 {
 	static const luaL_Reg f[] = {
-		{ "run", core_run }, { "key", core_key }, { "rotate", core_rotate }, { "write", core_write }, { "lock", core_lock },
+		{ "run", core_run }, { "key", core_key }, { "rotate", core_rotate }, { "write", core_write }, { "lock", core_lock }, { "unlock", core_unlock },
 		{ "hash", core_hash }, { "self", core_self }, { "begin", core_begin }, { "turn", core_turn }, { "done", core_done },
 		{ "scale", core_scale }, { "now", core_now }, { NULL, NULL }
 	};

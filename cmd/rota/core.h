@@ -15,7 +15,8 @@
  *	rotate(path)		puts a new key before the others (three at most): its id; nil, why
  *	write(path, text)	by rename, mode 0600, directories that are missing 0700: true; nil, why
  *	hash(list)		of the contents of these files and of their names after the last tab, 16 hex digits; nil, why
- *	lock(dir)		makes the directory and waits until no other process of this kind has it; until we end: true; nil, why
+ *	lock(dir, now)		makes the directory and waits until no other process of this kind has it (now: does not wait): a number for
+ *				unlock(number), which our end does too; nil, why
  *	self()			{ prefix=, version=, glibc=, arch=, host=, uid= }
  */
 #ifndef ROTA_CORE_H

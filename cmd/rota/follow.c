@@ -15,7 +15,7 @@
 #include "client/view.h"
 #include "rota.h"
 
-#define COLUMNS "node,name,state,cpus_free,gpus_free,memory_free,resources_free,drivers,arena_used,labels,wanted"
+#define COLUMNS "node,state,cpus_free,gpus_free,memory_free,resources_free,leases,drivers,arena_used,kept,labels,wanted"
 
 enum { EVERY_MS = 500, LINE = 4096 };
 

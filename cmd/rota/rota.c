@@ -35,6 +35,7 @@ const char rota_help[] =
 "       rota exec -A NAME -- CMD...       run it on every host\n"
 "       rota add|rm -A NAME HOST...       grow and shrink a cluster\n"
 "       rota run HOST... -- CMD...        up, CMD on the first one, down\n"
+"       rota scale -A NAME [--want N -c CPUS]  autoscaler; keep room\n"
 "       rota key [--rotate] [NAME]        keys of clusters\n"
 "       rota doctor | env | help [WORD]   checks, variables, pages\n"
 "up:     -c CPUS -g GPUS -m MEM -R NAME=N --store SIZE: what a node offers\n"
@@ -101,12 +102,23 @@ const struct opt key_opts[] = {
 	{ 'v', "verbose", NULL, "say what is being done" },
 	{ 0 }
 };
+const struct opt scale_opts[] = {
+	{ 'A', "address", "NAME", "which cluster" },
+	{ OPT_WANT, "want", "N", "keep room for so many units; 0: no more" },
+	{ 'c', "cpus", "CPUS", "CPUs of a unit" },
+	{ 'g', "gpus", "GPUS", "GPUs of a unit" },
+	{ 'm', "memory", "MEM", "memory of a unit" },
+	{ 'R', "resource", "NAME=N", "custom resource of a unit" },
+	{ 'q', "quiet", NULL, "no notices" },
+	{ 'v', "verbose", NULL, "say what is being done" },
+	{ 0 }
+};
 static const struct opt no_opts[] = {
 	{ 'q', "quiet", NULL, "no notices" },
 	{ 'v', "verbose", NULL, "say what is being done" },
 	{ 0 }
 };
-static const char *const verbs[] = { "up", "down", "ls", "exec", "add", "rm", "run", "key", "doctor", "env", "help", NULL };
+static const char *const verbs[] = { "up", "down", "ls", "exec", "add", "rm", "run", "scale", "key", "doctor", "env", "help", NULL };
 
 static bool quiet, verbose;
 
@@ -390,7 +402,7 @@ suite(void)
 {
 	static const char text[] =
 	"rota runs functions, programs and actors on all CPUs, through shared memory.\n"
-	"  rota    this program: up, down, ls, exec, add, rm, run, key, doctor, env, help\n"
+	"  rota    this program: up, down, ls, exec, add, rm, run, scale, key, doctor, env, help\n"
 	"  rlua    Lua with rota ready: rlua FILE\n"
 	"  rmap    xargs over the node: ls *.log | rmap gzip\n"
 	"  robj    the object store from the shell: put, get, cat, ls, rm\n"
@@ -414,7 +426,7 @@ int
 main(int argc, char *argv[])
 {
 	static int (*const run[])(int, char **) = {
-		cmd_up, cmd_down, cmd_ls, cluster_verb, cluster_verb, cluster_verb, cluster_verb, cluster_verb, cmd_doctor, cmd_env, cmd_help
+		cmd_up, cmd_down, cmd_ls, cluster_verb, cluster_verb, cluster_verb, cluster_verb, cluster_verb, cluster_verb, cmd_doctor, cmd_env, cmd_help
 	};
 	struct opt_state o = { .opts = no_opts, .help = rota_help, .verbs = verbs };
 	int c, e = -1;
@@ -435,6 +447,8 @@ main(int argc, char *argv[])
 		e = cmd_reach(argc, argv);
 	else if (strcmp(argv[0], "follow") == 0)
 		e = cmd_follow();
+	else if (strcmp(argv[0], "scaler") == 0)
+		e = cluster_scaler(argc, argv);
 	for (int i = 0; e < 0 && verbs[i]; i++)
 		if (strcmp(argv[0], verbs[i]) == 0)
 			e = run[i](argc, argv);

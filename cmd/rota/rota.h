@@ -20,8 +20,8 @@ void	ask_all(struct listing *l);		/* the nodes of this user on this machine */
 int	cmd_ls(int argc, char *argv[]);
 
 /* rota.c: options */
-enum { OPT_STORE = 256, OPT_FORCE, OPT_PURGE, OPT_DRY, OPT_NAME, OPT_LOCAL, OPT_PRINT, OPT_ROTATE };
-extern const struct opt up_opts[], down_opts[], change_opts[], exec_opts[], key_opts[];
+enum { OPT_STORE = 256, OPT_FORCE, OPT_PURGE, OPT_DRY, OPT_NAME, OPT_LOCAL, OPT_PRINT, OPT_ROTATE, OPT_WANT };
+extern const struct opt up_opts[], down_opts[], change_opts[], exec_opts[], key_opts[], scale_opts[];
 
 /*
  * cluster.c: what concerns several machines, in Lua (lua/rota/up.lua).  Each gives the exit status; up and down -1 if their
@@ -30,7 +30,8 @@ extern const struct opt up_opts[], down_opts[], change_opts[], exec_opts[], key_
 int	cluster_up(int argc, char *argv[]);
 int	cluster_down(int argc, char *argv[]);
 int	cluster_ls(const char *name, int argc, char *argv[]);	/* of that cluster, with these arguments */
-int	cluster_verb(int argc, char *argv[]);			/* exec, add, rm, run, key */
+int	cluster_verb(int argc, char *argv[]);			/* exec, add, rm, run, scale, key */
+int	cluster_scaler(int argc, char *argv[]);			/* the autoscaler itself; no verb for users */
 const char *cluster_named(int *argc, char *argv[]);	/* by -A, which is taken out, or by ROTA_ADDRESS; NULL */
 
 int	cmd_follow(void);			/* follow.c: what rota scale asks on the head; no verb for users */

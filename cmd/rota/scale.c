@@ -8,7 +8,7 @@
  *	s:step(now, { kind="launched"|"ready"|"terminated", id=, ok= }), { kind="gone"|"drained", node=, ok= }, { kind="tick" }
  *		the effects: a list of { kind="list"|"launch"|"ready"|"drain"|"terminate", id=, node=, type=, n= }; and when to come again, or nil
  *	s:instances()	a list of { id=, type=, state=, node= }
- *	s:rests()	of each type: { fails=, until= }
+ *	s:rests()	of each type: { fails=, until_= }
  * Types count from 1.
  */
 #include <errno.h>
@@ -299,7 +299,7 @@ scale_method_rests(lua_State *L)
 		lua_pushinteger(L, x->s.rest[t].fails);
 		lua_setfield(L, -2, "fails");
 		lua_pushnumber(L, (double)x->s.rest[t].until / NS);
-		lua_setfield(L, -2, "until");
+		lua_setfield(L, -2, "until_");
 		lua_rawseti(L, -2, (lua_Integer)t + 1);
 	}
 	return 1;

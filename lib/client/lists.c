@@ -6,7 +6,7 @@ static const struct table_col nodes[] = {
 	{ "gpus", TABLE_FLOAT }, { "memory", TABLE_BYTES }, { "arena", TABLE_BYTES }, { "arena_used", TABLE_BYTES },
 	{ "workers", TABLE_UINT }, { "drivers", TABLE_UINT }, { "pid", TABLE_UINT }, { "uptime", TABLE_AGE },
 	{ "address", TABLE_STRING }, { "waiting", TABLE_UINT }, { "labels", TABLE_STRING }, { "node", TABLE_UINT },
-	{ "why", TABLE_STRING }, { "wanted", TABLE_STRING }, { "gpus_free", TABLE_FLOAT }, { "memory_free", TABLE_BYTES },
+	{ "why", TABLE_STRING }, { "leases", TABLE_UINT }, { "kept", TABLE_UINT }, { "wanted", TABLE_STRING }, { "gpus_free", TABLE_FLOAT }, { "memory_free", TABLE_BYTES },
 	{ "resources_free", TABLE_STRING }, { 0 }
 };
 static const struct table_col workers[] = {

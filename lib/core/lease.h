@@ -136,6 +136,7 @@ uint64_t lease_devices(const struct lease_core *c, uint32_t worker);	/* GPUs of 
 /* of a need that does not fit now: "1 GPU: 0 of 4 free"; false if it fits */
 bool	lease_lacks(const struct lease_core *c, const struct res *need, char *text, size_t n);
 uint64_t lease_waiting(const struct lease_core *c);	/* how many leases are waited for */
+uint64_t lease_granted(const struct lease_core *c);	/* how many there are, actors' too */
 /*
  * What waits here and room on another node could serve, as text: `3*cpus=1 1*gpus=0.5,ssd=1 1*pack(1*cpus=2 1*cpus=2)`, so many
  * leases of so much each, a group with all its bundles; memory in bytes.  Whole entries, those that fit in n bytes; its length.

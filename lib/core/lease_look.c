@@ -164,6 +164,12 @@ lease_check(const struct lease_core *c)
 }
 
 uint64_t
+lease_granted(const struct lease_core *c)
+{
+	return c->by_lease.n;
+}
+
+uint64_t
 lease_waiting(const struct lease_core *c)
 {
 	uint64_t n = 0;

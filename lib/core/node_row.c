@@ -21,7 +21,7 @@ static const struct field what[] = {
 static const struct field load[] = {
 	F(node_load, cpus, NUMBER), F(node_load, gpus, NUMBER), F(node_load, memory, NUMBER), F(node_load, resources, MAP),
 	F(node_load, waiting, NUMBER), F(node_load, workers, NUMBER), F(node_load, drivers, NUMBER), F(node_load, store, NUMBER),
-	F(node_load, report, NUMBER), F(node_load, draining, NUMBER), F(node_load, wanted, TEXT), F(node_load, types, TEXT),
+	F(node_load, report, NUMBER), F(node_load, draining, NUMBER), F(node_load, leases, NUMBER), F(node_load, kept, NUMBER), F(node_load, wanted, TEXT), F(node_load, types, TEXT),
 	F(node_load, drains, TEXT),
 	{ .name = NULL }
 };

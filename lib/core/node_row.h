@@ -28,6 +28,7 @@ struct node_load {
 	uint64_t cpus, gpus, memory;	/* free */
 	uint64_t store;			/* used */
 	uint64_t waiting, workers, drivers;	/* leases that are waited for; processes */
+	uint64_t leases, kept;		/* that run there; objects that it keeps, or has on its disk */
 	uint64_t draining;		/* 1: it takes nothing new */
 	struct span wanted;		/* what waits there (lease_wanted), in words */
 	struct span types, drains;	/* of an autoscaler that is attached there: what nodes can come, which are to drain (SCALE) */

@@ -34,8 +34,8 @@ word(struct span *left)
 	return span_of(from, (size_t)(p - from));
 }
 
-/* N*name=amount,... of one kind of node: N, how many may come; 0: that makes no sense */
-static unsigned
+/* N*name=amount,... of one kind of node: N, how many may come; -1: that makes no sense */
+static int
 parse(struct node *n, struct span s, struct res *r)
 {
 	static const char *const known[] = { [RES_CPU] = "cpus", [RES_GPU] = "gpus", [RES_MEM] = "memory" };
@@ -44,19 +44,19 @@ parse(struct node *n, struct span s, struct res *r)
 
 	*r = (struct res){ { 0 } };
 	if (s.n >= sizeof text)
-		return 0;
+		return -1;
 	memcpy(text, s.p, s.n);
 	text[s.n] = '\0';
 	many = strtoul(text, &rest, 10);
-	if (many == 0 || many > 100000 || *rest != '*')
-		return 0;
+	if (many > 100000 || *rest != '*')
+		return -1;
 	for (char *pair = strtok_r(rest + 1, ",", &save); pair; pair = strtok_r(NULL, ",", &save)) {
 		char *eq = strchr(pair, '='), *end;
 		double v = eq ? strtod(eq + 1, &end) : -1;
 		unsigned i = 0;
 
 		if (!(v >= 0 && v < 1e15) || *end || eq == pair)
-			return 0;
+			return -1;
 		*eq = '\0';
 		while (i < RES_CUSTOM && strcmp(pair, known[i]) != 0)
 			i++;
@@ -64,7 +64,7 @@ parse(struct node *n, struct span s, struct res *r)
 			continue;		/* of more than can be numbered nothing is known */
 		r->v[i] = (int64_t)(v * (i == RES_MEM ? 1 : 1000));
 	}
-	return (unsigned)many;
+	return (int)many;
 }
 
 /* programs may want as many leases as there could be CPUs; names of resources get their numbers */
@@ -75,9 +75,11 @@ expect(struct node *n)
 	struct span left = span_buf(&x->coming), one;
 	struct res r;
 	uint64_t cpus = 0;
+	int many;
 
 	while ((one = word(&left)).n)
-		cpus += parse(n, one, &r) * (uint64_t)r.v[RES_CPU];
+		if ((many = parse(n, one, &r)) > 0)
+			cpus += (uint64_t)many * (uint64_t)r.v[RES_CPU];
 	cpus = cpus < UINT32_MAX / 4 ? cpus : UINT32_MAX / 4;
 	atomic_fetch_add(&n->np->abroad, (uint32_t)cpus - x->cpus);
 	x->cpus = (uint32_t)cpus;
@@ -92,7 +94,7 @@ elastic_could(struct node *n, const struct res *need)
 	while ((one = word(&left)).n) {
 		unsigned r = 0;
 
-		if (!parse(n, one, &total))
+		if (parse(n, one, &total) < 0)
 			continue;
 		while (r < RES_MAX && need->v[r] <= total.v[r])
 			r++;
@@ -169,7 +171,11 @@ elastic_frame(struct nproc *p, const struct frame *f)
 		return ERR_PROTO;
 	x->proc = p->number;
 	x->changes++;
-	return (e = set(&x->types, m.types)) < 0 ? e : set(&x->drains, m.drains);
+	if ((e = set(&x->types, m.types)) < 0 || (e = set(&x->drains, m.drains)) < 0 || (e = set(&x->coming, m.types)) < 0)
+		return e;
+	x->from = p->n->number;			/* the others hear of it by the list of nodes */
+	expect(p->n);
+	return 0;
 }
 
 void
@@ -229,14 +235,14 @@ names_us(const struct node *n, struct span drains)
 }
 
 void
-elastic_news(struct node *n)
+elastic_news(struct node *n, bool anew)
 {
 	struct elastic *x = &n->self.elastic;
 	const struct cluster_row *r = NULL;
 	bool us = x->draining;
 	struct node_load l;
 
-	if (n->self.anew || (x->from && cluster_row(&n->nodes, x->from) == NULL)) {
+	if (anew || (x->from && cluster_row(&n->nodes, x->from) == NULL)) {
 		x->seen = x->from = 0;
 		x->coming.len = 0;
 		us = false;

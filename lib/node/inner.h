@@ -515,7 +515,7 @@ void	nodes_stop(struct node *n);
 /* elastic.c */
 int	elastic_frame(struct nproc *p, const struct frame *f);	/* SCALE */
 void	elastic_gone(const struct nproc *p);
-void	elastic_news(struct node *n);		/* the list of nodes changed */
+void	elastic_news(struct node *n, bool anew);	/* the list of nodes changed, or was begun anew */
 bool	elastic_could(struct node *n, const struct res *need);	/* a node that could come could serve it */
 uint64_t elastic_mark(const struct node *n);	/* another one when elastic_wanted says something else */
 void	elastic_wanted(const struct node *n, char *text, size_t size);	/* as lease_wanted, with what waits for no node in particular */

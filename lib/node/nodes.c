@@ -180,6 +180,8 @@ look(const struct node *n, struct nodes_load *l)
 	l->waiting = lease_waiting(&n->lease);
 	l->workers = n->workers;
 	l->drivers = n->drivers;
+	l->leases = lease_granted(&n->lease);
+	l->kept = n->kept.n + n->moved.n;
 	l->wanted = elastic_mark(n);
 	l->elastic = n->self.elastic.changes;
 }
@@ -203,7 +205,7 @@ put_load(struct node *n, const struct nodes_load *l, bool all, struct buf *b)	/*
 	put_custom(n, &l->free, &custom);
 	e = node_load_put(b, &(struct node_load){ .resources = span_buf(&custom), .cpus = amount(l, RES_CPU),
 	    .gpus = amount(l, RES_GPU), .memory = amount(l, RES_MEM), .store = l->store, .waiting = l->waiting,
-	    .workers = l->workers, .drivers = l->drivers, .draining = x->draining,
+	    .workers = l->workers, .drivers = l->drivers, .leases = l->leases, .kept = l->kept, .draining = x->draining,
 	    .wanted = span_str(wanted), .types = all ? span_buf(&x->types) : span_text(""),
 	    .drains = all ? span_buf(&x->drains) : span_text(""), .report = ++n->self.reports });
 	buf_release(&custom);
@@ -340,6 +342,7 @@ nodes_news(struct node *n)
 	if (n->nodes.what_rev > n->self.seen || anew)
 		follow(n);
 	n->self.anew = false;
+	elastic_news(n, anew);
 	abroad_table(n, anew);
 }
 

@@ -19,7 +19,7 @@ enum { NODES_ADDR = TCP_HOST + TCP_PORT };
 
 struct nodes_load {			/* as last told; memory and store in coarse steps */
 	struct res free;
-	uint64_t store, waiting, workers, drivers, wanted, elastic;
+	uint64_t store, waiting, workers, drivers, leases, kept, wanted, elastic;
 };
 
 struct nodes_self {

@@ -47,7 +47,7 @@ rows_node(struct rows *r)
 	while (map_next(&n->jobs, &it))
 		drivers += job_comes(n, it.val);
 	snprintf(addr, sizeof addr, "unix:%s/%s", n->dirname, n->o.socket);
-	row(r, 23);
+	row(r, 25);
 	put_u(r, "node", n->number);
 	put_text(r, "name", n->name);
 	put_text(r, "state", n->self.elastic.draining ? "draining" : "alive");
@@ -68,6 +68,8 @@ rows_node(struct rows *r)
 	put_u(r, "uptime", clock_ns() - n->since);
 	put_labels(r, span_buf(&n->self.labels));
 	put_u(r, "waiting", lease_waiting(&n->lease));
+	put_u(r, "leases", lease_granted(&n->lease));
+	put_u(r, "kept", n->kept.n + n->moved.n);
 	elastic_wanted(n, wanted, sizeof wanted);
 	put_text(r, "wanted", wanted);
 	put_text(r, "listen", n->self.addr);
@@ -102,7 +104,7 @@ other(struct rows *r, const struct cluster_row *c)
 
 	if (node_what_get(&w, span_of(c->what.data, c->what.len)) < 0 || node_load_get(&l, span_of(c->load.data, c->load.len)) < 0)
 		return;
-	row(r, 23);
+	row(r, 25);
 	put_u(r, "node", c->number);
 	put_s(r, "name", w.name.p, w.name.n);
 	put_text(r, "state", w.dead.n ? "dead" : l.draining ? "draining" : "alive");
@@ -123,6 +125,8 @@ other(struct rows *r, const struct cluster_row *c)
 	put_u(r, "uptime", now > w.since ? now - w.since : 0);
 	put_labels(r, w.labels);
 	put_u(r, "waiting", l.waiting);
+	put_u(r, "leases", l.leases);
+	put_u(r, "kept", l.kept);
 	put_s(r, "wanted", l.wanted.p, l.wanted.n);
 	put_s(r, "listen", w.addr.p, w.addr.n);
 	put_s(r, "why", w.dead.p, w.dead.n);

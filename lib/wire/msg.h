@@ -301,7 +301,7 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, force, "end the node; 1 although work runs") \
 	F(U, req, "request number; answered by OK or FAIL")
 #define MSG_SCALE(F) \
-	F(S, types, "what nodes could come, each N*name=amount,...: how many, of which resources, a space between two; empty: none") \
+	F(S, types, "what nodes could come, each N*name=amount,...: how many besides those that are there, and what each offers, a space between two; empty: none") \
 	F(S, drains, "numbers of nodes that are to drain, a space between two; both hold until the client leaves")
 
 /* --- node and zygote, node and control store ------------------------------------------------------- */

@@ -3,11 +3,12 @@
 local core = require "rota.up.core"
 local spec = require "rota.up.spec"
 local ship = require "rota.up.ship"
+local fit = require "rota.up.fit"
+local scale = require "rota.scale.control"
 local M = {}
 
 local PORT <const> = 7411
 local AT_ONCE <const> = 64		-- hosts, unless -j says otherwise
-local FREE <const> = 200 * 1024		-- KiB that a host must have for the tree
 
 local function config(name)
 	local dir = os.getenv "XDG_CONFIG_HOME"
@@ -46,14 +47,15 @@ local function key_path(name)
 	return path and path ~= "" and path or config(name .. ".key")
 end
 
-local function provider(s, o)
+local function provider(s, o, name)		-- that of the cluster, or another one
+	name = name or s.provider
 	local files, build, why
-	if s.provider ~= "local" then
+	if name ~= "local" then
 		files, why = ship.files()
 		if files then build, why = ship.build(files) end
 		if not build then stop(125, why) end
 	end
-	local p = require("rota.up." .. s.provider) { cluster = s.name, build = build or "", jobs = o.jobs or AT_ONCE, links = s.links }
+	local p = require("rota.up." .. name) { cluster = s.name, build = build or "", jobs = o.jobs or AT_ONCE, links = s.links }
 	p.files = files
 	return p
 end
@@ -88,50 +90,6 @@ local function wanted(o)		-- the spec that the command line means
 		end
 	end
 	return s
-end
-
-local function version(text)		-- "2.36" -> 2036
-	local a, b = (text or ""):match "^(%d+)%.(%d+)"
-	return a and tonumber(a) * 1000 + tonumber(b)
-end
-
-local function unfit(r)			-- why a host cannot run this build, or nil
-	local me = core.self()
-	if r.system ~= "Linux" then return ("%s: rota runs on Linux"):format(r.system) end
-	if r.arch ~= me.arch then return ("%s, this build is %s"):format(r.arch, me.arch) end
-	if not version(r.glibc) then return ("no glibc, this build needs %s"):format(me.glibc) end
-	if version(r.glibc) < version(me.glibc) then return ("glibc %s, this build needs %s"):format(r.glibc, me.glibc) end
-	if not r.tree and tonumber(r.free) and tonumber(r.free) < FREE then
-		return ("%d MB are free below %s, rota needs %d"):format(tonumber(r.free) // 1024, r.home, FREE // 1024)
-	end
-end
-
-local function check(p, hosts, results)		-- results[i].why where a host cannot be used
-	for i in ipairs(hosts) do
-		local r = results[i]
-		local other = r.row and (r.cluster or ""):match "^%S*"
-		if r.why then		-- it said so itself
-		elseif not p.here and unfit(r) then r.why = unfit(r)
-		elseif other and other ~= p.cluster then
-			r.why = other == "" and "a node runs there already; end it first: rota down" or
-				("a node of the cluster %s runs there already; end that first: rota down -A %s"):format(other, other)
-		end
-	end
-end
-
-local function send(p, hosts, results, o)	-- the tree to whom lacks it; results[i].why where that failed
-	local without, at = {}, {}
-	for i, h in ipairs(hosts) do
-		if not results[i].why and not results[i].tree then
-			without[#without + 1] = h
-			at[#at + 1] = i
-		end
-	end
-	if #without == 0 then return end
-	if o.verbose then warn(("sending %s to %d hosts"):format(p.build, #without)) end
-	local archive, why = ship.archive(p.files)
-	if not archive then stop(125, why) end
-	for k, r in ipairs(p:unpack(without, archive)) do results[at[k]].why = r.why end
 end
 
 local function bracketed(host, port) return (host:find ":" and "[%s]:%d" or "%s:%d"):format(host, port) end
@@ -183,8 +141,11 @@ local function up(s, o)
 	local p = provider(s, o)
 	local path = key_path(s.name)
 	local results = p:list(s.hosts)
-	check(p, s.hosts, results)
-	if not results[1].why then send(p, s.hosts, results, o) end
+	fit.check(p, s.hosts, results)
+	if not results[1].why then
+		local ok, why = fit.send(p, s.hosts, results, o.verbose and warn)
+		if not ok then stop(125, why) end
+	end
 	local head, key = results[1]
 	local probed = table.move(results, 1, #results, 1, {})
 	if not head.why then			-- not earlier: a mistyped name leaves nothing behind
@@ -238,6 +199,10 @@ local function up(s, o)
 	end
 	bad = bad + met(p, there, there_probed)
 	save(s, { address = p.socket and p:socket(s.hosts[1]) or head.address, key = path, store = head.address })
+	if s.types then
+		local ok, why = scale.start(s.name)
+		if not ok then stop(125, why) end
+	end
 	local port = head.address:match ":(%d+)$"
 	if not o.silent then print(("%s:%s\t%d nodes\t%g cpus\t%g gpus"):format(p.here and "127.0.0.1" or s.head:match "[^@]*$", port, nodes, cpus, gpus)) end
 	if not o.quiet then
@@ -277,6 +242,69 @@ local function terminate(p, hosts, o, role)	-- how many failed
 	return bad
 end
 
+-- --- the autoscaler ------------------------------------------------------------------------------------------------------
+
+local function elastic(known, o)		-- what its providers are told
+	local s, made = known.spec, {}
+	local f <close> = io.open(known.key)
+	return { name = s.name, spec = s, key = known.key, text = f and f:read "a", address = known.store, provider = function(name)
+		made[name] = made[name] or provider(s, o, name)
+		return made[name]
+	end }
+end
+
+local function give_back(known, o)		-- all instances; how many could not be
+	local s, bad, env = known.spec, 0, elastic(known, o)
+	scale.stop(s.name)
+	for _, type in ipairs(s.types) do
+		local p = require("rota.scale." .. type.provider)(env)
+		local ids, why = p:list(type)
+		if not ids then
+			bad = bad + 1
+			warn(("type %s: %s"):format(type.name, why))
+		end
+		for _, id in ipairs(ids or {}) do
+			local ok
+			ok, why = p:terminate(type, id, o)
+			if not ok then
+				bad = bad + 1
+				warn(why)
+			end
+		end
+	end
+	if bad == 0 then scale.remove(s.name) end
+	return bad
+end
+
+function M.scaler(o)
+	local known = saved(o.cluster)
+	if not known.spec.types then stop(2, ("'%s' has no types of nodes that could come"):format(o.cluster)) end
+	if not core.lock(scale.dir(o.cluster), true) then stop(125, "it runs already") end
+	return require "rota.scale"(elastic(known, o))
+end
+
+local function request(o)			-- "4*cpus=1,ssd=2"
+	local offers, parts = o.offers, {}
+	local need = { cpus = offers.cpus or 1, gpus = offers.gpus or 0 }
+	for k, v in pairs(offers.resources or {}) do need[k] = v end
+	for k, v in pairs(need) do if v > 0 then parts[#parts + 1] = ("%s=%.15g"):format(k, v) end end
+	if offers.memory then parts[#parts + 1] = ("memory=%d"):format(spec.bytes(offers.memory)) end
+	table.sort(parts)
+	return ("%d*%s\n"):format(o.count, table.concat(parts, ","))
+end
+
+function M.scale(o)
+	local known = saved(o.cluster)
+	if not known.spec.types then stop(2, ("'%s' has no types of nodes that could come: see rota-cluster(5)"):format(o.cluster)) end
+	if o.count then
+		local ok, why = core.write(scale.dir(o.cluster) .. "/request", o.count > 0 and request(o) or "")
+		if not ok then stop(125, why) end
+		return 0
+	end
+	io.write(scale.get(o.cluster, "status"))
+	return 0
+end
+
 function M.down(o)
 	lock()
 	local known = saved(o.cluster)
@@ -287,7 +315,8 @@ function M.down(o)
 		if runs then stop(1, "still running: " .. runs) end
 	end
 	local rest = table.move(s.hosts, 2, #s.hosts, 1, {})
-	local bad = terminate(p, rest, o, "node")
+	local bad = s.types and give_back(known, o) or 0
+	bad = bad + terminate(p, rest, o, "node")
 	bad = bad + terminate(p, { s.hosts[1] }, o, "head")
 	if bad > 0 then return 1 end
 	os.remove(config(s.name))
@@ -298,7 +327,7 @@ function M.down(o)
 end
 
 local function changed(s, hosts)		-- the same cluster with other hosts
-	local t = { name = s.name, provider = s.provider, head = s.head, listen = s.listen, links = s.links, hosts = {} }
+	local t = { name = s.name, provider = s.provider, head = s.head, listen = s.listen, links = s.links, types = s.given, scale = s.scale, hosts = {} }
 	for _, h in ipairs(hosts) do
 		local own = { h.name }
 		for k, v in pairs(h) do if k ~= "name" then own[k] = v end end
@@ -382,7 +411,9 @@ end
 
 function M.ls(o)
 	local s = saved(o.cluster).spec
-	return everywhere(s, provider(s, o), { "rota", "ls", table.unpack(o.operands) }, false) > 0 and 1 or 0
+	local bad = everywhere(s, provider(s, o), { "rota", "ls", table.unpack(o.operands) }, false)
+	for _, why in ipairs(s.types and scale.troubles(s.name) or {}) do warn(why) end
+	return bad > 0 and 1 or 0
 end
 
 function M.run(o)

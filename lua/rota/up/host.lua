@@ -90,7 +90,7 @@ if [ "$role" = head ] && ! store; then
 fi
 [ "$role" != head ] || echo "address ${address:-$(head -1 "$state/listens" 2>/dev/null)}"
 [ -n "$address" ] || address=$(head -1 "$state/listens")
-[ -n "$row" ] || echo "$cluster $address $build" >"$state/cluster"
+[ -n "$row" ] || echo "$cluster $address $build $instance" >"$state/cluster"
 if [ -z "$row" ]; then
 	if [ -n "$setup" ]; then
 		sh -ec "$setup" </dev/null >"$err" 2>&1 || { s=$?; tail -n 5 "$err" >&2; fail "setup ended with status $s"; }
@@ -101,7 +101,7 @@ if [ -z "$row" ]; then
 	echo "started 1"
 	sed -n 's/^rlet: \(this session ends.*\)/note \1/p' "$err" | head -n 1
 else
-	echo "was ${was##* }"
+	echo "was $(echo "$was" | cut -d' ' -f3)"
 fi
 rm -f "$err"
 echo "row $row"
@@ -124,7 +124,7 @@ if [ -x "$tree/bin/rota" ]; then rota down -q $force || exit; fi
 rm -f "$state/cluster" "$state/rgcs.pid" "$state/listens" "$state/start.err"
 case $purge in 1)
 	[ ! -x "$tree/bin/rota" ] || rota down -q --purge
-	rm -f "$conf/$cluster.key"
+	[ -n "${own-}" ] || rm -f "$conf/$cluster.key"
 	[ "$tree" != "$data/$build" ] || rm -rf "$data"/[0-9]*.[0-9]*-*
 	[ -z "${own-}" ] || rm -rf "$XDG_STATE_HOME"
 	dir=${XDG_RUNTIME_DIR:+$XDG_RUNTIME_DIR/rota}
@@ -149,20 +149,30 @@ local function last_lines(text, host)
 	return table.concat(lines, "\n", math.max(1, #lines - 4))
 end
 
+-- the text for its sh, with variables and words
+local function text_of(self, h, i, script, o)
+	local head = {}
+	for k, v in pairs { cluster = self.cluster, build = self.build, tree = self:place(h) or "" } do head[#head + 1] = k .. "=" .. quoted(v) end
+	for k, v in pairs(self:directories(h)) do head[#head + 1] = k .. "=" .. quoted(v) end
+	for k, v in pairs(o.vars and o.vars(h, i) or {}) do head[#head + 1] = k .. "=" .. quoted(v) end
+	local args = {}
+	for _, a in ipairs(o.args and o.args(h, i) or {}) do args[#args + 1] = quoted(a) end
+	return table.concat(head, "\n") .. "\nset -- " .. table.concat(args, " ") .. "\n" .. prelude .. script
+end
+
+-- a program here that runs it on host i, as core.run takes it
+function M:program(h, i, script, o)
+	local text = text_of(self, h, i, script, o)
+	-- the shell there reads just the script; what follows is its input.  No character here means anything to any login shell
+	local command = ([[exec sh -c 'eval "$(head -c %d)"']]):format(#text)
+	return { argv = self:argv(h, command), input = { text, o.input or "" }, timeout = o.timeout or 60 }
+end
+
 -- Runs on each host the text of script with the variables vars(host) and the words of args(host); input is appended.
 function M:script(hosts, script, o)
 	local list = {}
 	for i, h in ipairs(hosts) do
-		local head = {}
-		for k, v in pairs { cluster = self.cluster, build = self.build, tree = self:place(h) or "" } do head[#head + 1] = k .. "=" .. quoted(v) end
-		for k, v in pairs(self:directories(h)) do head[#head + 1] = k .. "=" .. quoted(v) end
-		for k, v in pairs(o.vars and o.vars(h, i) or {}) do head[#head + 1] = k .. "=" .. quoted(v) end
-		local args = {}
-		for _, a in ipairs(o.args and o.args(h, i) or {}) do args[#args + 1] = quoted(a) end
-		local text = table.concat(head, "\n") .. "\nset -- " .. table.concat(args, " ") .. "\n" .. prelude .. script
-		-- the shell there reads just the script; what follows is its input.  No character here means anything to any login shell
-		local command = ([[exec sh -c 'eval "$(head -c %d)"']]):format(#text)
-		list[i] = { argv = self:argv(h, command), input = { text, o.input or "" }, timeout = o.timeout or 60 }
+		list[i] = self:program(h, i, script, o)
 	end
 	local done = core.run(list, { jobs = self.jobs, line = o.line })
 	local out = {}
@@ -211,12 +221,16 @@ function M:unpack(hosts, archive) return self:script(hosts, unpack, { input = ar
 function M:launch(hosts, what)
 	return rows(self:script(hosts, start, {
 		timeout = 120, input = what.text,
-		args = function(h) return what.rlet(h) end,
+		args = function(h)
+			local words = what.rlet(h)
+			if self.here then words[#words + 1] = "--name" words[#words + 1] = h.name end	-- else all would have this machine's
+			return words
+		end,
 		vars = function(h)
 			local env = {}
 			for name, v in pairs(h.limits or {}) do env[#env + 1] = ("ulimit -%s %s"):format(what.limits[name], v) end
 			for name, v in pairs(h.env or {}) do env[#env + 1] = ("export %s=%s"):format(name, quoted(v)) end
-			return { role = what.role, again = what.role == "head" and what.again and "1" or "", address = what.address or "", listen = what.listen or "", sent = what.text and "1" or "0", key = what.key, reached = self.reached,
+			return { role = what.role, again = what.role == "head" and what.again and "1" or "", address = what.address or "", listen = what.listen or "", sent = what.text and "1" or "0", key = what.key, reached = self.reached, instance = h.instance or "",
 				setup = table.concat(h.setup or {}, "\n"), environment = table.concat(env, " && ") }
 		end,
 	}))

@@ -1,6 +1,7 @@
 -- spec: what a cluster is to be, as cluster.lua says it (rota-cluster(5)), checked, with every host written out:
 --
---	{ name=, provider="local"|"ssh", head=NAME, port=, setup={}, hosts={ { name=, user=, ... }, ... the head first } }
+--	{ name=, provider="local"|"ssh", head=NAME, port=, setup={}, hosts={ { name=, user=, ... }, ... the head first },
+--	  types={ { name=, min=, max=, priority=, provider=, host={ cpus=, ... }, hosts={ NAME, ... }, options={...} }, ... }, scale={ idle=, ... } }
 --
 -- read(path), of(table) -> spec, or nil and one line that says what is wrong, and where.  write(spec) -> the text of such a file.
 local range = require "rota.up.range"
@@ -45,7 +46,17 @@ local per_host = {
 	env = map("^[%a_][%w_]*$", scalar, "a table of names and strings, as {OMP_NUM_THREADS='1'}"),
 	setup = list,
 }
+local of_type = {		-- nodes that come and go; besides what hosts have
+	min = count, max = count, priority = function(v) return math.type(v) == "integer", "a whole number" end,
+	provider = function(v) return v == "local" or v == "ssh" or v == "slurm", "'local', 'ssh' or 'slurm'" end,
+	hosts = function(v) return type(v) == "string" or list(v), "hosts, as 'pool[1-4]'" end,
+	options = list,
+}
+local function duration(v) return type(v) == "number" and v > 0 and v <= 1e7, "seconds" end
+local of_scale = { idle = duration, start = duration, drain = duration, list = duration, speed = count, max = count }
 local of_cluster = {
+	types = function(v) return type(v) == "table", "a table of names and tables, as { small = { cpus = 4, max = 8 } }" end,
+	scale = function(v) return type(v) == "table", "a table, as { idle = 300 }" end,
 	name = word, provider = function(v) return v == "local" or v == "ssh", "'local' or 'ssh'" end,
 	head = text, hosts = function(v) return type(v) == "table" or type(v) == "string", "a list of hosts" end,
 	nodes = function(v) return math.type(v) == "integer" and v >= 1 and v <= 100, "a number of nodes, 1 to 100" end,
@@ -135,6 +146,40 @@ local function hosts(t, source)
 	return out, seen
 end
 
+-- the types in the order of their names
+local function types(t, source, provider)
+	local out = {}
+	for name, own in pairs(t.types or {}) do
+		if not word(name) then return nil, ("%s'%s' is no name of a type"):format(at(source, "types"), tostring(name)) end
+		if type(own) ~= "table" then return nil, ("%sthe type '%s' is a table, as { cpus = 4, max = 8 }"):format(at(source, name), name) end
+		local where = (" of type '%s'"):format(name)
+		local ok, why = check(own, of_type, per_host, source, where)
+		if not ok then return nil, why end
+		local v = { name = name, min = own.min or 0, max = own.max or 1, priority = own.priority or 0, provider = own.provider or provider, options = own.options }
+		local of_host = {}
+		for k, x in pairs(own) do if not of_type[k] then of_host[k] = x end end
+		v.host = merged(t, of_host)
+		if not v.host.cpus then return nil, ("%s'cpus'%s must be said"):format(at(source, name), where) end
+		if v.min > v.max then return nil, ("%s'min'%s is more than its 'max'"):format(at(source, name), where) end
+		if v.provider == "ssh" then
+			if not own.hosts then return nil, ("%s'hosts'%s must be said: those that can be used"):format(at(source, name), where) end
+			v.hosts, why = range(type(own.hosts) == "table" and table.concat(own.hosts, ",") or own.hosts)
+			if not v.hosts then return nil, at(source, name) .. why end
+			v.max = math.min(v.max, #v.hosts)
+		elseif own.hosts then return nil, ("%s'hosts'%s is for the provider 'ssh'"):format(at(source, name), where) end
+		v.given = {}
+		for k, x in pairs(v.host) do v.given[k] = x end
+		for k in pairs(of_type) do v.given[k] = own[k] end
+		out[#out + 1] = v
+	end
+	table.sort(out, function(a, b) return a.name < b.name end)
+	if #out > 32 then return nil, at(source, "types") .. "more than 32 types" end
+	if #out == 0 then return end
+	local ok, why = check(t.scale or {}, of_scale, nil, source, " of 'scale'")
+	if not ok then return nil, why end
+	return out
+end
+
 function M.of(t, source)
 	local ok, why = check(t, of_cluster, per_host, source, "")
 	if not ok then return nil, why end
@@ -159,7 +204,12 @@ function M.of(t, source)
 	end
 	local name = t.name or (provider == "local" and "local" .. #list or list[1].name:match "[^@]*$")
 	if not word(name) then return nil, ("%s'%s' is no name for a cluster: give it one with name= or --name"):format(where, name) end
-	return { name = name, provider = provider, head = list[1].name, listen = t.listen, links = t.links, hosts = list }
+	local ts, wrong = types(t, source, provider)
+	if wrong then return nil, wrong end
+	local given = ts and {}
+	for _, v in ipairs(ts or {}) do given[v.name] = v.given end
+	return { name = name, provider = provider, head = list[1].name, listen = t.listen, links = t.links, hosts = list, types = ts,
+		scale = ts and (t.scale or {}), given = given }
 end
 
 function M.read(path)
@@ -219,8 +269,18 @@ function M.write(spec)
 		end
 		out[#out + 1] = "\t},"
 	end
+	if spec.types then
+		out[#out + 1] = ("\ttypes = %s,"):format(value(spec.given))
+		if next(spec.scale) then out[#out + 1] = ("\tscale = %s,"):format(value(spec.scale)) end
+	end
 	out[#out + 1] = "}"
 	return table.concat(out, "\n") .. "\n"
+end
+
+function M.bytes(v)			-- of a size as it is written here
+	if type(v) ~= "string" then return v end
+	local n, unit = v:match "^(%d+)([KMGT]?)"
+	return tonumber(n) * ({ [""] = 1, K = 1 << 10, M = 1 << 20, G = 1 << 30, T = 1 << 40 })[unit]
 end
 
 -- what rlet is told of the host: a list of words
