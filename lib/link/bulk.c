@@ -347,7 +347,7 @@ after(struct link *l)				/* a call of the node's: timers may have changed, frame
 {
 	link_push(l);
 	ev_async_send(l->loop, &l->wake);
-	pthread_mutex_unlock(&l->lock);
+	link_drop(l);
 }
 
 uint64_t
@@ -362,7 +362,7 @@ link_object(struct link *l, const struct transfer_in *in)
 	const struct places_object *o;
 	int e = 0;
 
-	pthread_mutex_lock(&l->lock);
+	link_take(l);
 	o = in->kind == TRANSFER_FREE && in->code < 0 ? idmap_get(&l->transfer.places.objects, in->id) : NULL;
 	if (o == NULL || o->lost)
 		e = step(l, in);
@@ -375,7 +375,7 @@ link_room(struct link *l, struct id id, uint64_t ticket, const struct arena_fill
 {
 	struct room *r = NULL;
 
-	pthread_mutex_lock(&l->lock);
+	link_take(l);
 	if (code == 0 && ((r = calloc(1, sizeof *r)) == NULL || idmap_get(&l->rooms, id) || idmap_put(&l->rooms, id, r) < 0)) {
 		free(r);
 		code = -ENOMEM;
@@ -392,7 +392,7 @@ link_opened(struct link *l, struct id id, const struct form *form, const unsigne
 	struct transfer_in in = { .kind = TRANSFER_OPENED, .id = id };
 	struct room *r = NULL;
 
-	pthread_mutex_lock(&l->lock);
+	link_take(l);
 	if (form && (r = idmap_get(&l->opened, id)) == NULL && ((r = calloc(1, sizeof *r)) == NULL || idmap_put(&l->opened, id, r) < 0)) {
 		free(r);
 		r = NULL;
@@ -412,7 +412,7 @@ link_disown(struct link *l, uint32_t proc)
 	struct id *v = NULL, *w;
 	size_t n = 0, cap = 0;
 
-	pthread_mutex_lock(&l->lock);
+	link_take(l);
 	while (idmap_next(&l->transfer.places.objects, &it))
 		if (it.key.proc == proc && it.key.node == l->o.node && (w = grow(v, &cap, n, sizeof *v)) != NULL) {
 			v = w;
@@ -429,7 +429,7 @@ link_here(struct link *l, struct id id, uint64_t off, uint32_t gen, int code, co
 {
 	bool used;
 
-	pthread_mutex_lock(&l->lock);
+	link_take(l);
 	used = submit_args(l, id, off, gen, code, text);
 	after(l);
 	return used;

@@ -22,6 +22,7 @@ enum {
 	LINK_STRANGERS = 256,		/* accepted, and not yet known who: beyond that the oldest goes, */
 	LINK_STRANGERS_HOST = 64,	/* and of one host, that the rest can do nothing to others */
 	LINK_NEWS = 64 << 20,		/* bytes for the node; then nothing more is read until it has taken some */
+	LINK_RUNG = 32,
 	LINK_TURN = 256 << 10,		/* bytes given to a connection at a time */
 	LINK_BUSY = 8 << 20,		/* bytes that wait for a peer: its rings rest until it has taken some */
 	LINK_FNS = 256 << 20,		/* bytes of functions of one peer */
@@ -130,6 +131,9 @@ struct link {
 	pthread_mutex_t lock;
 	pthread_t sockets, rings;
 	bool started, ringing, stopping;
+	struct bell *rung[LINK_RUNG];	/* to be rung when the lock is dropped */
+	unsigned nrung;
+	bool stirred;			/* a process here was given something: it may answer soon */
 	struct ev_loop *loop;
 	ev_async wake;
 	ev_timer timer;
@@ -158,6 +162,9 @@ struct link {
 };
 
 /* link.c */
+void	link_take(struct link *l);		/* the lock */
+void	link_drop(struct link *l);		/* and rings those of link_ring, who then do not wait for it */
+void	link_ring(struct link *l, struct bell *b);
 void	link_tell(struct link *l, enum link_news_kind kind, uint32_t node, uint16_t type, struct span body);
 void	link_push(struct link *l);		/* what was put leaves now; whatever thread this is */
 /* rings.c */
@@ -165,6 +172,7 @@ int	rings_start(struct link *l);
 void	rings_stop(struct link *l);
 void	rings_over(struct link *l, struct peer *p);	/* all that lead to it: nothing more goes there */
 bool	rings_look(struct link *l);		/* true: something was there */
+void	rings_linger(struct link *l);		/* of the thread of sockets, before it sleeps: what may come at once is worth no other thread's waking */
 /* work.c */
 bool	work_look(struct work *w);
 bool	work_read(const struct work *w);		/* all that was published was taken */

@@ -11,16 +11,36 @@
 
 enum { NEWS_HEAD = 16 };
 
-static void
-take(struct link *l)
+void
+link_take(struct link *l)
 {
 	pthread_mutex_lock(&l->lock);
 }
 
-static void
-drop(struct link *l)
+void
+link_drop(struct link *l)
 {
+	struct bell *v[LINK_RUNG];
+	unsigned n = l->nrung;
+
+	memcpy(v, l->rung, n * sizeof *v);
+	l->nrung = 0;
 	pthread_mutex_unlock(&l->lock);
+	for (unsigned i = 0; i < n; i++)
+		bell_ring(l->o.np, v[i]);
+}
+
+void
+link_ring(struct link *l, struct bell *b)
+{
+	l->stirred = true;
+	for (unsigned i = 0; i < l->nrung; i++)
+		if (l->rung[i] == b)
+			return;
+	if (l->nrung == LINK_RUNG)
+		bell_ring(l->o.np, b);
+	else
+		l->rung[l->nrung++] = b;
 }
 
 /* --- for the node --------------------------------------------------------------------------------------------- */
@@ -51,7 +71,7 @@ link_next(struct link *l, struct link_news *news)
 
 	if (l->at == l->taken.len) {
 		l->taken.len = l->at = 0;
-		take(l);
+		link_take(l);
 		struct buf b = l->taken;
 		l->taken = l->news;
 		l->news = b;
@@ -60,7 +80,7 @@ link_next(struct link *l, struct link_news *news)
 			l->full = false;
 			ev_async_send(l->loop, &l->wake);
 		}
-		drop(l);
+		link_drop(l);
 		if (l->taken.len == 0)
 			return false;
 	}
@@ -94,7 +114,7 @@ link_peer(struct link *l, uint32_t node, const char *address)
 	struct peer *p;
 	int e = 0;
 
-	take(l);
+	link_take(l);
 	if ((p = peer_get(l, node)) == NULL)
 		e = -ENOMEM;
 	else if (!(p->address && address && strcmp(p->address, address) == 0)) {
@@ -104,7 +124,7 @@ link_peer(struct link *l, uint32_t node, const char *address)
 			e = -ENOMEM;
 		peer_moved(p);
 	}
-	drop(l);
+	link_drop(l);
 	return e;
 }
 
@@ -113,10 +133,10 @@ link_gone(struct link *l, uint32_t node)
 {
 	struct peer *p;
 
-	take(l);
+	link_take(l);
 	if ((p = map_del(&l->peers, node)) != NULL)
 		peer_end(p);
-	drop(l);
+	link_drop(l);
 }
 
 int
@@ -125,7 +145,7 @@ link_send(struct link *l, uint32_t node, enum session_class class, const void *f
 	struct peer *p;
 	int e;
 
-	take(l);
+	link_take(l);
 	if ((p = map_get(&l->peers, node)) == NULL)
 		e = ERR_NOTFOUND;
 	else if ((e = session_push(&p->s, class, frame, n)) < 0)
@@ -136,7 +156,7 @@ link_send(struct link *l, uint32_t node, enum session_class class, const void *f
 		if (p->lane[LANE_SMALL].conn == NULL)
 			ev_async_send(l->loop, &l->wake);	/* to be connected */
 	}
-	drop(l);
+	link_drop(l);
 	return e;
 }
 
@@ -145,12 +165,12 @@ link_state(struct link *l, uint32_t node, struct link_peer_state *s)
 {
 	const struct peer *p;
 
-	take(l);
+	link_take(l);
 	if ((p = map_get(&l->peers, node)) != NULL) {
 		*s = (struct link_peer_state){ p->lane[LANE_SMALL].up, p->s.next - 1, p->s.received, p->s.kept.b.len - p->s.kept.off, "" };
 		memcpy(s->why, p->why, sizeof s->why);
 	}
-	drop(l);
+	link_drop(l);
 	return p != NULL;
 }
 
@@ -159,13 +179,19 @@ link_state(struct link *l, uint32_t node, struct link_peer_state *s)
 static void
 release(struct ev_loop *loop)
 {
-	drop(ev_userdata(loop));
+	struct link *l = ev_userdata(loop);
+
+	rings_linger(l);
+	link_drop(l);
 }
 
 static void
 acquire(struct ev_loop *loop)
 {
-	take(ev_userdata(loop));
+	struct link *l = ev_userdata(loop);
+
+	link_take(l);
+	bell_borrow(l->o.np, l->bell);
 }
 
 static void
@@ -192,9 +218,9 @@ sockets(void *arg)
 {
 	struct link *l = arg;
 
-	take(l);
+	link_take(l);
 	ev_run(l->loop, 0);
-	drop(l);
+	link_drop(l);
 	return NULL;
 }
 
@@ -234,6 +260,9 @@ link_start(struct link **out, const struct link_opts *o, char *why, size_t n)
 	}
 	l->o = *o;
 	bulk_start(l);
+	list_init(&l->works_over);
+	list_init(&l->submits_over);
+	l->bell = &l->o.np->bell[l->o.bell];
 	pthread_mutex_init(&l->lock, NULL);
 	list_init(&l->strangers);
 	if ((e = slab_init(&l->slab, o->slab)) == 0 && (e = prepare(l)) == 0) {
@@ -260,10 +289,10 @@ link_stop(struct link *l)
 	if (l == NULL)
 		return;
 	if (l->started) {
-		take(l);
+		link_take(l);
 		l->stopping = true;
 		ev_async_send(l->loop, &l->wake);
-		drop(l);
+		link_drop(l);
 		pthread_join(l->sockets, NULL);
 	}
 	if (l->ringing)

@@ -2,7 +2,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include "base/clock.h"
 #include "link/inner.h"
+
+#define LINGER UINT64_C(20000)		/* ns: about as long as it takes a process to wake up and answer */
 
 /* what has ended, and is not read any more by the process here, or that one is gone */
 static void
@@ -54,11 +57,11 @@ rings(void *arg)
 {
 	struct link *l = arg;
 
-	pthread_mutex_lock(&l->lock);
+	link_take(l);
 	while (!l->stopping) {
 		if (rings_look(l)) {
-			pthread_mutex_unlock(&l->lock);		/* others want it too */
-			pthread_mutex_lock(&l->lock);
+			link_drop(l);		/* others want it too */
+			link_take(l);
 			continue;
 		}
 		bell_arm(l->bell);
@@ -66,20 +69,52 @@ rings(void *arg)
 			bell_disarm(l->bell);
 			continue;
 		}
-		pthread_mutex_unlock(&l->lock);
+		link_drop(l);
 		bell_sleep(l->o.np, l->bell, -1);
-		pthread_mutex_lock(&l->lock);
+		link_take(l);
+		bell_up(l->o.np, l->bell);
 	}
-	pthread_mutex_unlock(&l->lock);
+	link_drop(l);
 	return NULL;
+}
+
+static void
+relax(void)
+{
+#if defined __x86_64__ || defined __i386__
+	__builtin_ia32_pause();
+#endif
+}
+
+void
+rings_linger(struct link *l)
+{
+	uint64_t until = 0;
+	bool spin;
+
+	for (;;) {
+		if (rings_look(l))
+			l->stirred = true;
+		if (l->stirred)
+			until = clock_ns() + LINGER;
+		spin = until && (uint32_t)atomic_load_explicit(&l->o.np->awake, memory_order_relaxed) <= l->o.np->cpus && !l->stopping;
+		if (!l->stirred && !(spin && clock_ns() < until)) {
+			bell_return(l->o.np, l->bell);
+			if (!rings_look(l))
+				return;
+			bell_borrow(l->o.np, l->bell);
+			l->stirred = true;
+		}
+		l->stirred = false;
+		link_drop(l);			/* who was given something is woken */
+		relax();
+		link_take(l);
+	}
 }
 
 int
 rings_start(struct link *l)
 {
-	list_init(&l->works_over);
-	list_init(&l->submits_over);
-	l->bell = &l->o.np->bell[l->o.bell];
 	atomic_fetch_add(&l->o.np->awake, 1);
 	return -pthread_create(&l->rings, NULL, rings, l);
 }
@@ -160,7 +195,7 @@ link_work(struct link *l, const struct link_ring *r)
 	if (w == NULL)
 		return e;
 	*w = (struct work){ .l = l, .number = r->number, .far = r->far, .proc = r->proc, .calls = r->calls };
-	pthread_mutex_lock(&l->lock);
+	link_take(l);
 	if ((p = map_get(&l->peers, r->node)) == NULL) {
 		e = ERR_NOTFOUND;
 	} else if ((e = ring_map(r->shm, &w->ring.shm)) == 0 && (e = peerslab_map(&w->slab, r->slab)) == 0) {
@@ -171,7 +206,7 @@ link_work(struct link *l, const struct link_ring *r)
 	}
 	if (e == 0)
 		bell_ring(l->o.np, l->bell);
-	pthread_mutex_unlock(&l->lock);
+	link_drop(l);
 	if (e < 0)
 		work_free(w);
 	return e;
@@ -187,7 +222,7 @@ link_submit(struct link *l, const struct link_ring *r)
 		return e;
 	*s = (struct submit){ .l = l, .number = r->number, .proc = r->proc, .here = r->here };
 	list_init(&s->held);
-	pthread_mutex_lock(&l->lock);
+	link_take(l);
 	if ((s->peer = map_get(&l->peers, r->node)) == NULL)
 		e = ERR_NOTFOUND;
 	else if ((e = ring_map(r->shm, &s->ring.shm)) == 0 && (e = peerslab_map(&s->slab, r->slab)) == 0) {
@@ -196,7 +231,7 @@ link_submit(struct link *l, const struct link_ring *r)
 	}
 	if (e < 0)
 		submit_free(s);
-	pthread_mutex_unlock(&l->lock);
+	link_drop(l);
 	return e;
 }
 
@@ -205,7 +240,7 @@ link_work_end(struct link *l, uint64_t number)
 {
 	struct work *w;
 
-	pthread_mutex_lock(&l->lock);
+	link_take(l);
 	if ((w = map_del(&l->works, number)) != NULL) {
 		if (w->peer)
 			map_del(&w->peer->works, w->far);
@@ -213,7 +248,7 @@ link_work_end(struct link *l, uint64_t number)
 		list_add(&l->works_over, &w->link);
 		sweep(l, 0);
 	}
-	pthread_mutex_unlock(&l->lock);
+	link_drop(l);
 }
 
 void
@@ -221,7 +256,7 @@ link_submit_end(struct link *l, uint64_t number)
 {
 	struct submit *s;
 
-	pthread_mutex_lock(&l->lock);
+	link_take(l);
 	if ((s = map_del(&l->submits, number)) != NULL) {
 		submit_last(s);
 		if (s->peer)
@@ -231,7 +266,7 @@ link_submit_end(struct link *l, uint64_t number)
 		sweep(l, 0);
 		link_push(l);
 	}
-	pthread_mutex_unlock(&l->lock);
+	link_drop(l);
 }
 
 void
@@ -242,7 +277,7 @@ link_forget(struct link *l, uint32_t node, uint32_t proc)
 
 	struct peer *p;
 
-	pthread_mutex_lock(&l->lock);
+	link_take(l);
 	p = map_get(&l->peers, node);
 	while (node && idmap_next(&l->fns, &it))
 		if (it.key.node == node && it.key.proc == proc) {
@@ -260,5 +295,5 @@ link_forget(struct link *l, uint32_t node, uint32_t proc)
 			if (ti.key.proc == proc)
 				idmap_del(&p->told, ti.key);
 	}
-	pthread_mutex_unlock(&l->lock);
+	link_drop(l);
 }

@@ -348,7 +348,7 @@ submit_look(struct submit *s)
 	}
 	send(s);
 	if (s->rung)
-		bell_ring(s->l->o.np, s->bell);
+		link_ring(s->l, s->bell);
 	s->rung = false;
 	return any;
 }
@@ -514,7 +514,7 @@ unhold(struct submit *s)
 	}
 	if (e < 0)				/* nobody would hear of it any more */
 		peer_wrong(s->peer, e == ERR_PROTO ? "it sent a task that makes no sense" : err_str(e));
-	bell_ring(s->l->o.np, s->bell);
+	link_ring(s->l, s->bell);
 }
 
 bool
@@ -586,7 +586,7 @@ submit_tasks(struct peer *p, const struct frame *f)
 		if (e < 0)
 			return e;
 	}
-	bell_ring(p->l->o.np, s->bell);
+	link_ring(p->l, s->bell);
 	if (s->out.len)
 		send(s);
 	return e;
@@ -682,7 +682,7 @@ submit_taken(struct peer *p, const struct frame *f)
 	t = slab_at(&s->l->slab, unit);
 	atomic_store_explicit(&t->taken_bytes, m.bytes, memory_order_relaxed);
 	atomic_store_explicit(&t->taken, m.taken, memory_order_release);
-	bell_ring(p->l->o.np, s->bell);
+	link_ring(p->l, s->bell);
 	return 0;
 }
 

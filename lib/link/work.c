@@ -59,7 +59,7 @@ flush(struct work *w)
 		return false;
 	memmove(w->pend, w->pend + n, (w->npend - n) * sizeof *w->pend);
 	w->npend -= n;
-	bell_ring(w->l->o.np, w->bell);
+	link_ring(w->l, w->bell);
 	return true;
 }
 
@@ -167,8 +167,7 @@ work_dones(struct peer *p, const struct frame *f)
 		if ((e = give_packed(w, &d)) < 0)
 			return e;
 	}
-	bell_ring(w->l->o.np, w->bell);
-	bell_ring(w->l->o.np, w->l->bell);	/* there is room for more */
+	link_ring(w->l, w->bell);
 	return e;
 }
 
@@ -184,7 +183,7 @@ work_state(struct peer *p, const struct frame *f)
 	atomic_store(&w->ring.shm->blocked, m.blocked != 0);
 	if (m.want > atomic_load(&w->ring.shm->want))
 		atomic_store(&w->ring.shm->want, m.want > 1 ? 2 : 1);
-	bell_ring(w->l->o.np, w->bell);
+	link_ring(w->l, w->bell);
 	return 0;
 }
 
@@ -202,7 +201,7 @@ refuse(struct work *w, uint32_t slot, const char *why)
 	if (e == 0)
 		e = give_packed(w, &d);
 	buf_release(&b);
-	bell_ring(w->l->o.np, w->bell);
+	link_ring(w->l, w->bell);
 	return e;
 }
 
@@ -380,7 +379,7 @@ work_look(struct work *w)
 	}
 	if (w->ring.skipped) {
 		w->ring.skipped = false;
-		bell_ring(w->l->o.np, w->bell);
+		link_ring(w->l, w->bell);
 	}
 	if (tasks.len)
 		peer_put(w->peer, msg_put_far_tasks(&b, &(struct msg_far_tasks){ .ring = w->far, .tasks = span_of(tasks.data, tasks.len) }), &b);

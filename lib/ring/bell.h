@@ -79,4 +79,36 @@ bell_disarm(struct bell *b)
 	atomic_store_explicit(&b->word, 0, memory_order_relaxed);
 }
 
+/*
+ * Another thread of the sleeper's process is awake and looks at all that it would be woken for: true: nobody rings it
+ * until bell_return.  After that the borrower looks once more.
+ */
+static inline bool
+bell_borrow(struct nodepage *np, struct bell *b)
+{
+	uint32_t asleep = 2;
+
+	if (!atomic_compare_exchange_strong(&b->word, &asleep, 0))
+		return false;
+	atomic_fetch_add_explicit(&np->awake, 1, memory_order_relaxed);
+	return true;
+}
+
+static inline void
+bell_return(struct nodepage *np, struct bell *b)
+{
+	uint32_t awake = 0;
+
+	if (atomic_compare_exchange_strong(&b->word, &awake, 2))
+		atomic_fetch_sub_explicit(&np->awake, 1, memory_order_relaxed);
+}
+
+/* of such a sleeper, once it is awake: it may have woken by itself while its bell was borrowed, and have been returned since */
+static inline void
+bell_up(struct nodepage *np, struct bell *b)
+{
+	if (atomic_exchange(&b->word, 0) == 2)
+		atomic_fetch_add_explicit(&np->awake, 1, memory_order_relaxed);
+}
+
 #endif
