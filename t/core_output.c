@@ -152,6 +152,45 @@ tails(void)
 	ok(output_tail((const unsigned char *)p, strlen(p), text, sizeof text) == 39 && strcmp(text + 32, "the end") == 0);
 }
 
+static void
+packed(void)				/* records say the same elsewhere, whatever pieces they come in; what makes no sense is refused */
+{
+	struct output o = { .pack = true }, there = { 0 }, plain = { 0 };
+	struct output_from f = { .pid = 7 }, g = { .pid = 8 }, f2 = f, g2 = g;
+	static const char *text[] = { "one\ntwo\n", "two\none\n", "\n", "one\none\n", "three\n" };
+	struct buf all = BUF_INIT, want = BUF_INIT;
+	size_t at = 0;
+
+	for (unsigned i = 0; i < 5; i++) {
+		take(&o, i & 1 ? &g : &f, SEC, text[i], false);
+		buf_add(&all, out.data, out.len);
+		out.len = 0;
+		take(&plain, i & 1 ? &g2 : &f2, SEC, text[i], false);
+		buf_add(&want, out.data, out.len);
+		out.len = 0;
+	}
+	output_tick(&plain, UINT64_MAX, &want);
+	for (size_t n; at < all.len; at += n) {
+		for (n = 1; output_records(all.data + at, n) == 0; n++)
+			;
+		ok(output_unpack(&there, SEC, all.data + at, n, &out) == 0);
+	}
+	output_tick(&there, UINT64_MAX, &out);
+	buf_add(&want, "", 1);
+	ok(is((char *)want.data));
+	ok(output_pack_text(&out, "by the way\n", 11) == 0);
+	all.len = 0;
+	buf_add(&all, out.data, out.len);
+	out.len = 0;
+	ok(output_unpack(&there, SEC, all.data, all.len, &out) == 0 && is("by the way\n"));
+	for (size_t n = 0; n < all.len; n++)
+		ok(output_records(all.data, n) == 0 && (n == 0) == (output_unpack(&there, SEC, all.data, n, &out) == 0));
+	all.data[2] = OUTPUT_NAME;
+	ok(output_unpack(&there, SEC, all.data, all.len, &out) < 0 && is(""));
+	buf_release(&all);
+	buf_release(&want);
+}
+
 int
 main(void)
 {
@@ -160,6 +199,7 @@ main(void)
 	repeats();
 	many();
 	tails();
+	packed();
 	buf_release(&out);
 	return tap_done();
 }

@@ -1,7 +1,10 @@
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/err.h"
 #include "base/hash.h"
 #include "core/output.h"
+#include "wire/le.h"
 
 /* --- repeats ------------------------------------------------------------------------------------------------------ */
 
@@ -93,6 +96,57 @@ output_tick(struct output *o, uint64_t now, struct buf *out)
 	}
 }
 
+/* --- records --------------------------------------------------------------------------------------------------------- */
+
+static int
+record(struct buf *out, const char *name, size_t nname, uint32_t pid, bool again, const void *p, size_t n)
+{
+	unsigned char head[OUTPUT_RECORD] = { [2] = (unsigned char)nname, [3] = again };
+	int e;
+
+	le_put16(head, (uint16_t)n);
+	le_put32(head + 4, pid);
+	if ((e = buf_reserve(out, sizeof head + nname + n)) < 0)
+		return e;
+	buf_add(out, head, sizeof head);
+	if (nname)
+		buf_add(out, name, nname);
+	if (n)
+		buf_add(out, p, n);
+	return 0;
+}
+
+int
+output_pack_text(struct buf *out, const void *p, size_t n)
+{
+	return record(out, NULL, 0, 0, false, p, n);
+}
+
+static size_t
+record_size(const unsigned char *p)
+{
+	return OUTPUT_RECORD + p[2] + le_get16(p);
+}
+
+size_t
+output_records(const unsigned char *p, size_t n)
+{
+	size_t at = 0;
+
+	while (n - at >= OUTPUT_RECORD && n - at >= record_size(p + at))
+		at += record_size(p + at);
+	return at;
+}
+
+static int
+pack(struct output_from *f, const char *name, size_t nname, const unsigned char *p, size_t n, struct buf *out)
+{
+	uint64_t hash = hash64(p, n) ^ hash_mix(hash64(name, nname)), last = f->last;
+
+	f->last = hash;
+	return record(out, name, nname, f->pid, last == hash, p, n);
+}
+
 /* --- lines ----------------------------------------------------------------------------------------------------------- */
 
 static int
@@ -102,6 +156,8 @@ show(struct output *o, struct output_from *f, uint64_t now, const char *name, co
 	char head[OUTPUT_NAME + 16];
 	int k = snprintf(head, sizeof head, "%.*s %u| ", (int)nname, name, (unsigned)f->pid);
 
+	if (o->pack)
+		return pack(f, name, nname, p, n, out);
 	if (buf_reserve(out, n + OUTPUT_TEXT + 128) < 0)
 		return -1;
 	if (!o->all && n && repeated(o, f, now, name, nname, p, n, out))
@@ -144,6 +200,35 @@ output_take(struct output *o, struct output_from *f, uint64_t now, const struct 
 		used += len + skip;
 	}
 	return used;
+}
+
+int
+output_unpack(struct output *o, uint64_t now, const unsigned char *p, size_t n, struct buf *out)
+{
+	for (size_t step; n; p += step, n -= step) {
+		size_t nname, len;
+
+		if (n < OUTPUT_RECORD || n < (step = record_size(p)) || (nname = p[2]) >= OUTPUT_NAME || (len = le_get16(p)) > 2 * OUTPUT_LINE)
+			return ERR_PROTO;
+		if (nname == 0) {
+			if (buf_add(out, p + OUTPUT_RECORD, len) < 0)
+				return -ENOMEM;
+		} else {
+			const unsigned char *line = p + OUTPUT_RECORD + nname;
+			struct output_from f = { le_get32(p + 4), 0 };
+			char name[OUTPUT_NAME] = "";
+
+			memcpy(name, p + OUTPUT_RECORD, nname);
+			for (char *q = name; *q; q++)
+				if ((unsigned char)*q < ' ')
+					*q = '?';
+			if (p[3])
+				f.last = hash64(line, len) ^ hash_mix(hash64(name, strlen(name)));
+			if (show(o, &f, now, name, line, len, out) < 0)
+				return -ENOMEM;
+		}
+	}
+	return 0;
 }
 
 size_t

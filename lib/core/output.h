@@ -42,6 +42,7 @@ struct output_recent {		/* private */
 
 struct output {			/* a driver's; starts as zeros */
 	bool all;		/* rw: nothing is collapsed */
+	bool pack;		/* rw: lines become records, for output_unpack where their driver is */
 	unsigned n;		/* private, as the rest */
 	struct output_recent recent[OUTPUT_RECENT];
 };
@@ -53,6 +54,15 @@ struct output {			/* a driver's; starts as zeros */
  */
 size_t	output_take(struct output *o, struct output_from *f, uint64_t now, const struct output_mark *mark, unsigned nmark,
 	    uint64_t at, const unsigned char *p, size_t n, bool last, struct buf *out);
+/*
+ * Records: u16 bytes, u8 of the name, u8 1: the same worker printed it right before, u32 pid; name, line.  One without a name is
+ * text to be shown as it is.
+ */
+enum { OUTPUT_RECORD = 8 };
+int	output_pack_text(struct buf *out, const void *p, size_t n);	/* such a record, n <= UINT16_MAX: 0 or -ENOMEM */
+size_t	output_records(const unsigned char *p, size_t n);	/* how many of n bytes are whole ones */
+/* shows what another one packed, as output_take would have: 0, ERR_PROTO: they make no sense from there on; -ENOMEM */
+int	output_unpack(struct output *o, uint64_t now, const unsigned char *p, size_t n, struct buf *out);
 uint64_t output_due(const struct output *o);	/* when output_tick has something to tell; UINT64_MAX: nothing */
 void	output_tick(struct output *o, uint64_t now, struct buf *out);	/* counts whose time is up; UINT64_MAX: all */
 

@@ -109,6 +109,7 @@ abroad_stop(struct node *n)
 		proc_lost(p);
 		proc_gone(p, ERR_CLOSED, "the node ends");
 	}
+	logs_alone(n);
 	link_stop(a->link);
 	abroad_objects_stop(n);
 	tls_ctx_free(a->tls);
@@ -243,26 +244,30 @@ abroad_unalias(struct nproc *p)
 	link_forget(n->abroad->link, p->home, p->home_proc);
 }
 
-/*
- * One of ours is gone: the nodes of those aliases that knew it are told, and those that were asked for leases of its job, which may
- * not have answered yet.  Once each: it is in a list of nodes there.
- */
+void
+abroad_knowing(const struct nproc *p, struct map *nodes)
+{
+	struct map_iter it = MAP_ITER;
+
+	for (unsigned i = 0; p->job && i < p->job->ntold; i++)
+		map_put(nodes, p->job->told[i], p->n);
+	while (map_next(&p->known, &it)) {
+		const struct nproc *q = map_get(&p->n->procs, it.key);
+
+		if (q && q->role == ROLE_FAR)
+			map_put(nodes, q->home, p->n);
+	}
+}
+
+/* One of ours is gone.  Nodes are told once each: it is in a list of nodes there. */
 void
 abroad_tell_gone(struct nproc *p, int code, const char *text)
 {
 	struct node *n = p->n;
-	struct map_iter it = MAP_ITER, nodes = MAP_ITER;
+	struct map_iter nodes = MAP_ITER;
 	struct map told = MAP_INIT;
 
-	for (unsigned i = 0; p->job && i < p->job->ntold; i++)
-		map_put(&told, p->job->told[i], p);
-
-	while (map_next(&p->known, &it)) {
-		struct nproc *q = map_get(&n->procs, it.key);
-
-		if (q && q->role == ROLE_FAR)
-			map_put(&told, q->home, q);
-	}
+	abroad_knowing(p, &told);
 	while (map_next(&told, &nodes))
 		SEND_NODE(n, (uint32_t)nodes.key, far_gone, .proc = p->number, .code = code, .text = span_str(text), .charged = p->alone);
 	map_release(&told);

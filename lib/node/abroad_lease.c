@@ -92,11 +92,14 @@ on_job(struct node *n, uint32_t node, struct span body)
 		j->refs++;
 		j->driver = driver->number;
 		driver->job = j;
+		logs_job_end(n, j->out);
+		j->out = m.output ? logs_job_far(n, j->number, (uint32_t)m.home) : NULL;
 		return 0;
 	}
 	if ((j = job_new(n, (uint32_t)m.job)) == NULL)
 		return -ENOMEM;
 	j->foreign = true;
+	j->out = m.output ? logs_job_far(n, j->number, (uint32_t)m.home) : NULL;
 	j->driver = driver->number;
 	driver->job = j;
 	snprintf(j->name, sizeof j->name, "%.*s", (int)(m.name.n < 63 ? m.name.n : 63), (const char *)m.name.p);
@@ -165,7 +168,7 @@ abroad_job(struct node *n, uint32_t node, struct njob *j)
 		len = readlink(link, dir, sizeof dir);
 	}
 	SEND_NODE(n, node, far_job, .job = j->number, .name = span_str(j->name), .namespace = span_buf(&j->namespace),
-	    .driver = d ? d->home_proc : j->driver, .home = d ? d->home : 0, .dir = span_of(dir, len > 0 ? (size_t)len : 0), .env = span_buf(&j->env));
+	    .driver = d ? d->home_proc : j->driver, .home = d ? d->home : 0, .dir = span_of(dir, len > 0 ? (size_t)len : 0), .env = span_buf(&j->env), .output = j->out != NULL);
 	return 0;
 }
 
@@ -195,6 +198,8 @@ abroad_frame(struct node *n, uint32_t node, uint16_t type, struct span body)
 	case MSG_FAR_CLOSE_T: return on_close(n, node, body);
 	case MSG_FAR_KILL_T: return on_kill(n, node, body);
 	case MSG_FAR_GONE_T: return abroad_proc_gone(n, node, body);
+	case MSG_FAR_OUTPUT_T: case MSG_FAR_SHOWN_T: case MSG_FAR_FLUSH_T: case MSG_FAR_FLUSHED_T:
+		return logs_far_frame(n, node, type, body);
 	case MSG_FAR_CANCEL_T: return abroad_cancelled(n, node, body);
 	case MSG_FAR_ROUTE_T: return abroad_routed(n, node, body);
 	case MSG_FAR_ACTOR_NEW_T: case MSG_FAR_ACTOR_T: case MSG_FAR_ACTOR_RING_T: case MSG_FAR_ACTOR_STATE_T:

@@ -404,6 +404,11 @@ void	abroad_gone(struct node *n, uint32_t node, const char *text);	/* all that w
 void	abroad_send(struct node *n, uint32_t node, const struct buf *frame);
 struct nproc *abroad_proc(struct node *n, uint32_t node, uint32_t proc);	/* its alias, made if there is none; NULL: no such node */
 void	abroad_unalias(struct nproc *p);	/* of proc_gone, for an alias */
+/*
+ * Nodes that may know of p, keys of the map: of aliases that it has something to do with, that learned of its job by others, and
+ * that were asked for leases of that, which may not have answered yet.
+ */
+void	abroad_knowing(const struct nproc *p, struct map *nodes);
 void	abroad_tell_gone(struct nproc *p, int code, const char *text);	/* the same for one of ours */
 int	abroad_proc_gone(struct node *n, uint32_t node, struct span body);	/* FAR_GONE */
 void	abroad_route(struct nproc *from, struct nproc *to, const struct msg_route *m);	/* to is an alias */
@@ -533,6 +538,9 @@ void	fence_tick(struct node *n);
 /* logs.c: what tasks print (node/logs.h) */
 void	logs_sweep(int dir);		/* removes what killed nodes have left there */
 struct logsink *logs_job(struct node *n, uint32_t job, int fd, enum msg_output mode);	/* takes fd; NULL: it is shown nowhere */
+struct logsink *logs_job_far(struct node *n, uint32_t job, uint32_t home);	/* to its driver's node */
+int	logs_far_frame(struct node *n, uint32_t node, uint16_t type, struct span body);	/* FAR_OUTPUT, …: logs_far.c */
+void	logs_alone(struct node *n);		/* there is no link any more */
 void	logs_job_over(struct node *n, struct logsink *s);	/* its driver is gone */
 void	logs_job_end(struct node *n, struct logsink *s);	/* and its last process */
 int	logs_worker(struct nproc *p);	/* its stdout and stderr: a descriptor, the caller's; -1: there can be none */

@@ -39,8 +39,8 @@ on_ready(struct ev_loop *loop, ev_async *w, int revents)
 	buf_release(&done);
 }
 
-static void
-wake(struct logs *l)
+void
+logs_wake(struct logs *l)
 {
 	(void)!write(l->wake, &(uint64_t){ 1 }, sizeof(uint64_t));
 }
@@ -67,8 +67,8 @@ logs_of(struct node *n)
 }
 
 /* with the first worker: the directory and the thread.  A failure is told once: then what workers print is lost. */
-static int
-start(struct logs *l)
+int
+logs_start(struct logs *l)
 {
 	sigset_t old;
 	int e;
@@ -114,7 +114,7 @@ logs_stop(struct node *n)
 		pthread_mutex_lock(&l->lock);
 		l->stop = true;
 		pthread_mutex_unlock(&l->lock);
-		wake(l);
+		logs_wake(l);
 		pthread_join(l->thread, NULL);
 		ev_ref(n->loop);
 		ev_async_stop(n->loop, &l->ready);
@@ -155,6 +155,7 @@ logs_job(struct node *n, uint32_t job, int fd, enum msg_output mode)
 		return NULL;
 	}
 	s->refs = 1;
+	s->logs = l;
 	s->job = job;
 	s->text.all = mode == OUTPUT_ALL;
 	sink_open(s, fd);
@@ -173,7 +174,7 @@ logs_job_over(struct node *n, struct logsink *s)
 	s->end = clock_ns() + LOGS_END;
 	pthread_mutex_unlock(&n->logs->lock);
 	if (n->logs->running)
-		wake(n->logs);
+		logs_wake(n->logs);
 }
 
 void
@@ -189,7 +190,7 @@ logs_job_end(struct node *n, struct logsink *s)
 		sink_free(s);
 	pthread_mutex_unlock(&l->lock);
 	if (l->running)
-		wake(l);
+		logs_wake(l);
 }
 
 /* --- workers --------------------------------------------------------------------------------------------------------------- */
@@ -202,7 +203,7 @@ logs_worker(struct nproc *p)
 	char name[32];
 	int fd;
 
-	if (l == NULL || start(l) < 0 || (f = calloc(1, sizeof *f)) == NULL)
+	if (l == NULL || logs_start(l) < 0 || (f = calloc(1, sizeof *f)) == NULL)
 		return -1;
 	snprintf(name, sizeof name, "%u.%u.log", (unsigned)p->job->number, (unsigned)p->number);
 	unlinkat(l->dir, name, 0);		/* a namesake's: the control store was purged */
@@ -314,7 +315,7 @@ logs_last(struct nproc *p)
 	}
 	pthread_mutex_unlock(&l->lock);
 	if (wait)
-		wake(l);
+		logs_wake(l);
 	return wait;
 }
 
@@ -338,30 +339,19 @@ logs_gone(struct nproc *p)
 	}
 	pthread_mutex_unlock(&l->lock);
 	if (f)
-		wake(l);
+		logs_wake(l);
 }
 
-int
-logs_frame(struct nproc *p, const struct frame *f)
+void
+logs_flush(struct logs *l, struct logsink *s, uint32_t flusher, uint64_t req, unsigned asked)
 {
-	struct logs *l = p->n->logs;
-	struct logsink *s = p->job ? p->job->out : NULL;
-	struct msg_flush m;
 	struct stat st;
-	int e = msg_get_flush(&m, f->body, f->len);
 
-	if (e < 0)
-		return e;
-	if (p->role != ROLE_DRIVER || s == NULL || !l->running) {
-		SEND(p, ok, .req = m.req);
-		return 0;
-	}
 	pthread_mutex_lock(&l->lock);
-	if (s->flusher)				/* a second one, before the first was answered: that one may go on */
-		SEND(p, ok, .req = s->flush_req);
-	s->flusher = p->number;
-	s->flush_req = m.req;
+	s->flusher = flusher;
+	s->flush_req = req;
 	s->flush_at = clock_ns() + LOGS_FLUSH;
+	s->asked = asked;
 	list_each(k, &l->live) {
 		struct logfile *g = list_entry(k, struct logfile, link);
 
@@ -372,6 +362,30 @@ logs_frame(struct nproc *p, const struct frame *f)
 		urge(l, g, (uint64_t)st.st_size);
 	}
 	pthread_mutex_unlock(&l->lock);
-	wake(l);
+	logs_wake(l);
+}
+
+int
+logs_frame(struct nproc *p, const struct frame *f)
+{
+	struct logs *l = p->n->logs;
+	struct logsink *s = p->job ? p->job->out : NULL;
+	struct msg_flush m;
+	unsigned asked = 0;
+	int e = msg_get_flush(&m, f->body, f->len);
+
+	if (e < 0)
+		return e;
+	if (p->role == ROLE_DRIVER && s && (asked = logs_ask_flush(p, m.req)) > 0)
+		logs_start(l);
+	if (p->role != ROLE_DRIVER || s == NULL || !l->running) {
+		SEND(p, ok, .req = m.req);
+		return 0;
+	}
+	pthread_mutex_lock(&l->lock);
+	if (s->flusher)				/* a second one, before the first was answered: that one may go on */
+		SEND(p, ok, .req = s->flush_req);
+	pthread_mutex_unlock(&l->lock);
+	logs_flush(l, s, p->number, m.req, asked);
 	return 0;
 }

@@ -7,6 +7,9 @@
  * the driver's stderr without ever blocking there; what finds no room stays in the file.  A file is held to about two
  * parts: beyond that its oldest bytes are given back to the disk (a hole), shown or not.
  *
+ * Of a job whose driver is at another node the lines go there instead, as records (logs_far.c), and what comes from there is
+ * shown beside that of the workers here.
+ *
  * The loop (logs.c) makes files and says what ended; the thread (logs_follow.c) alone reads, writes and frees.  All of
  * struct logs and what hangs on it belongs to whoever holds lock, the descriptors in it to the thread.
  */
@@ -27,16 +30,21 @@ enum {
 	LOGS_READ = 64 << 10,		/* bytes of one worker shown before it is another's turn */
 	LOGS_PART_MIN = 64 << 10,
 	LOGS_PART_MAX = 4 << 20,
+	LOGS_AHEAD = 256 << 10,		/* bytes of a job's lines under way to its driver's node */
 	LOGS_OLD = 1000,		/* files of dead workers that are kept */
 };
 #define LOGS_TOTAL_SHORT (UINT64_C(64) << 20)	/* bytes of all files of a node: of an ephemeral one, its files go with it */
 #define LOGS_TOTAL_LASTING (UINT64_C(256) << 20)
 
 struct logsink {			/* a job's driver's stderr */
+	struct logs *logs;
 	struct list link;		/* in logs.sinks */
 	unsigned refs;			/* its job, if alive; its workers' files */
 	uint32_t job;
-	int fd;				/* -1: nobody listens */
+	int fd;				/* -1: nobody listens, or at another node */
+	uint32_t home;			/* that node, or 0 */
+	uint64_t sent, shown;		/* bytes of records; shown belongs to the lock */
+	struct buf far;			/* under the lock: what came from other nodes: u32 node, u32 bytes, records */
 	bool socket, poll, blocked;	/* poll: a write may block, so ask first */
 	uint64_t end;			/* its driver is gone: give up then; 0 */
 	struct output text;
@@ -44,7 +52,7 @@ struct logsink {			/* a job's driver's stderr */
 	struct buf say;			/* about the logs themselves, goes first; at most a few lines */
 	uint32_t flusher;		/* process that asked to FLUSH, and for what; 0 */
 	uint64_t flush_req, flush_at;
-	unsigned flushing;		/* files that have not come to their until */
+	unsigned flushing, asked;	/* files that have not come to their until; nodes that have not answered FAR_FLUSH */
 	bool said_full, said_fast;
 };
 
@@ -75,6 +83,7 @@ struct logold {				/* the file of a dead worker */
 
 struct logs {
 	struct node *n;
+	struct link *link;		/* to other nodes; NULL */
 	pthread_mutex_t lock;
 	pthread_t thread;
 	bool running, stop, keep;	/* keep: the files outlive the node */
@@ -100,6 +109,24 @@ int	logs_dir_make(struct logs *l, char *why, size_t nwhy);
 void	logs_dir_end(struct logs *l);
 void	logs_old_add(struct logs *l, const struct logfile *f, uint64_t bytes);
 void	logs_old_trim(struct logs *l);
+
+/* logs.c, for the loop */
+int	logs_start(struct logs *l);		/* the thread runs: 0, or < 0, and it was told why */
+void	logs_wake(struct logs *l);
+/* flusher's FLUSH, which may be another node's (UINT32_MAX); asked: nodes that answer too */
+void	logs_flush(struct logs *l, struct logsink *s, uint32_t flusher, uint64_t req, unsigned asked);
+
+/* logs_far.c: the thread's */
+bool	far_write(struct logsink *s);		/* as sink_write */
+void	far_flushed(struct logs *l, const struct logsink *s);
+bool	far_show(struct logs *l, struct logsink *s, uint64_t now);
+unsigned logs_ask_flush(struct nproc *p, uint64_t round);	/* the loop's: how many other nodes will answer */
+
+static inline bool
+sink_listens(const struct logsink *s)
+{
+	return s->fd >= 0 || s->home;
+}
 
 /* logs_sink.c: one thread at a time, no lock needed */
 void	sink_open(struct logsink *s, int fd);		/* takes fd */

@@ -59,7 +59,7 @@ say_lost(struct logs *l, struct logfile *f, uint64_t lost, uint32_t error)
 {
 	struct logsink *s = f->sink;
 
-	if (!s || s->fd < 0)
+	if (!s || !sink_listens(s))
 		return;
 	if (error && !s->said_full) {
 		s->said_full = true;
@@ -103,7 +103,7 @@ show(struct logs *l, struct logfile *f, uint64_t size, const struct output_mark 
 	ssize_t n;
 	size_t used;
 
-	if (!s || s->fd < 0) {
+	if (!s || !sink_listens(s)) {
 		f->read = size;
 		return false;
 	}
@@ -298,8 +298,13 @@ static uint64_t
 tend(struct logs *l, struct logsink *s, uint64_t now)
 {
 	uint64_t at;
-	bool flushed = s->flusher && s->flushing == 0, over = s->refs == 0 || flushed;
+	bool flushed = s->flusher && s->flushing == 0 && s->asked == 0, over = s->refs == 0 || flushed;
 
+	while (far_show(l, s, now) && !s->blocked) {
+		pthread_mutex_unlock(&l->lock);
+		sink_write(s);
+		pthread_mutex_lock(&l->lock);
+	}
 	if (output_due(&s->text) <= now || over)
 		output_tick(&s->text, over ? UINT64_MAX : now, &s->out);
 	if ((s->out.len || s->say.len) && !s->blocked) {
@@ -309,14 +314,17 @@ tend(struct logs *l, struct logsink *s, uint64_t now)
 	}
 	if (s->end && now >= s->end)
 		sink_close(s);
-	if (s->flusher && ((s->flushing == 0 && s->out.len == 0 && s->say.len == 0) || now >= s->flush_at)) {
-		tell(l, &(struct logdone){ .proc = s->flusher, .flush = true, .req = s->flush_req });
+	if (s->flusher && ((s->flushing == 0 && s->asked == 0 && s->far.len == 0 && s->out.len == 0 && s->say.len == 0) || now >= s->flush_at)) {
+		if (s->flusher == UINT32_MAX)
+			far_flushed(l, s);
+		else
+			tell(l, &(struct logdone){ .proc = s->flusher, .flush = true, .req = s->flush_req });
 		s->flusher = 0;
 	}
 	at = output_due(&s->text);
 	if (s->flusher && s->flush_at < at)
 		at = s->flush_at;
-	if (s->end && s->fd >= 0 && s->end < at)
+	if (s->end && sink_listens(s) && s->end < at)
 		at = s->end;
 	return at;
 }
@@ -324,7 +332,7 @@ tend(struct logs *l, struct logsink *s, uint64_t now)
 static bool
 ended(const struct logsink *s)
 {
-	return s->refs == 0 && (s->fd < 0 || (s->out.len == 0 && s->say.len == 0));
+	return s->refs == 0 && (!sink_listens(s) || (s->out.len == 0 && s->say.len == 0 && s->far.len == 0));
 }
 
 static uint64_t
@@ -372,17 +380,15 @@ files(struct logs *l, char *buf)
 }
 
 static void
-unblock(struct logs *l, struct logsink *s)	/* its files are looked at again */
+unblock(struct logs *l, struct logsink *s)	/* lock held: its files are looked at again */
 {
 	s->blocked = false;
-	pthread_mutex_lock(&l->lock);
 	list_each(k, &l->live) {
 		struct logfile *f = list_entry(k, struct logfile, link);
 
 		if (f->sink == s)
 			dirty(l, f);
 	}
-	pthread_mutex_unlock(&l->lock);
 }
 
 /* waits for something to do: at most until the time first; not for files before rest */
@@ -400,7 +406,9 @@ wait(struct logs *l, uint64_t now, uint64_t first, uint64_t rest)
 	list_each(k, &l->sinks) {
 		struct logsink *s = list_entry(k, struct logsink, link);
 
-		if (s->blocked && n < 2 + POLLED) {
+		if (s->blocked && s->home && now + TRY < first)
+			first = now + TRY;	/* unless it is told before */
+		else if (s->blocked && !s->home && n < 2 + POLLED) {
 			of[n] = s;
 			p[n++] = (struct pollfd){ .fd = s->fd, .events = POLLOUT };
 		} else if (s->blocked && now + TRY < first) {
@@ -415,9 +423,14 @@ wait(struct logs *l, uint64_t now, uint64_t first, uint64_t rest)
 	    .tv_nsec = (long)(ns % CLOCK_SEC) }, NULL);
 	if (p[0].revents)
 		(void)!read(l->wake, &drop, sizeof drop);
+	pthread_mutex_lock(&l->lock);
 	for (nfds_t i = 2; i < n; i++)
 		if (p[i].revents || n == 2 + POLLED)
 			unblock(l, of[i]);
+	list_each(k, &l->sinks)
+		if (list_entry(k, struct logsink, link)->home && list_entry(k, struct logsink, link)->blocked)
+			unblock(l, list_entry(k, struct logsink, link));
+	pthread_mutex_unlock(&l->lock);
 }
 
 void *

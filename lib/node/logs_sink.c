@@ -44,6 +44,7 @@ sink_close(struct logsink *s)
 	if (s->fd >= 0)
 		close(s->fd);
 	s->fd = -1;
+	s->home = 0;
 	s->blocked = false;
 	s->out.len = s->say.len = 0;
 }
@@ -55,6 +56,7 @@ sink_free(struct logsink *s)
 	sink_close(s);
 	buf_release(&s->out);
 	buf_release(&s->say);
+	buf_release(&s->far);
 	free(s);
 }
 
@@ -106,6 +108,8 @@ bool
 sink_write(struct logsink *s)
 {
 	s->blocked = false;
+	if (s->home)
+		return far_write(s);
 	if (s->fd < 0) {
 		s->out.len = s->say.len = 0;
 		return true;

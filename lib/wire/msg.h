@@ -401,7 +401,8 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, driver, "process number of its driver, at its node") \
 	F(S, dir, "its directory") \
 	F(B, env, "its environment: NAME=VALUE, NUL between") \
-	F(U, home, "node of the driver, which is told with FAR_KNOW by one that learns of the job by another; 0: the sender's")
+	F(U, home, "node of the driver, which is told with FAR_KNOW by one that learns of the job by another; 0: the sender's") \
+	F(U, output, "1: what its tasks print is to be sent to that node")
 #define MSG_FAR_KNOW(F) F(U, proc, "process of the receiver's node: the sender is to be told by FAR_GONE when it is gone")
 #define MSG_FAR_ASK(F) \
 	F(U, ask, "number of the sender's counting, repeated in the answers") \
@@ -512,6 +513,18 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, slot, "of the task, as in FAR_TASKS") \
 	F(U, taken, "items that its consumer has taken") \
 	F(U, bytes, "and what of them lay in the store")
+#define MSG_FAR_OUTPUT(F) \
+	F(U, job, "job whose tasks printed it, to its driver's node") \
+	F(B, lines, "records, as core/output.h has them; answered by FAR_SHOWN")
+#define MSG_FAR_SHOWN(F) \
+	F(U, job, "as in FAR_OUTPUT") \
+	F(U, bytes, "of lines that were shown, or that nobody wants to see; 256 KiB of a job's are under way at most")
+#define MSG_FAR_FLUSH(F) \
+	F(U, job, "a job of the sender's: answered by FAR_FLUSHED once what its tasks have printed so far was sent") \
+	F(U, round, "repeated in the answer")
+#define MSG_FAR_FLUSHED(F) \
+	F(U, job, "as in FAR_FLUSH") \
+	F(U, round, "as in FAR_FLUSH")
 
 /* --- key-value store -------------------------------------------------------------------------------- */
 #define MSG_KV_GET(F) \
@@ -835,6 +848,10 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(ACTOR_WHERE, actor_where, 206, 0, "n>g") \
 	X(FAR_CANCEL, far_cancel, 220, 0, "n>n") \
 	X(FAR_TAKEN, far_taken, 221, 0, "n>n") \
+	X(FAR_OUTPUT, far_output, 222, 0, "n>n") \
+	X(FAR_SHOWN, far_shown, 223, 0, "n>n") \
+	X(FAR_FLUSH, far_flush, 224, 0, "n>n") \
+	X(FAR_FLUSHED, far_flushed, 225, 0, "n>n") \
 	X(KV_GET, kv_get, 100, 0, "c>n n>g") \
 	X(KV_ROWS, kv_rows, 101, 0, "g>n n>c") \
 	X(KV_TXN, kv_txn, 102, 0, "c>n n>g") \
