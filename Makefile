@@ -230,12 +230,21 @@ deps:
 		for d in *.deb; do dpkg -x "$$d" . || exit 1; done && mv ../sshd.part ../sshd) >/dev/null 2>&1 || \
 		{ echo "make: goes on without sshd for tests" >&2; echo openssh-server >>$(O)/deps/without; }
 
+# The tests of nodes that are jobs of Slurm need one, which is unpacked too.  It is large: for check-long only.
+SLURM := munge slurmctld slurmd slurm-client
+deps-slurm:
+	@[ -e $(O)/deps/slurm ] || [ -x /usr/sbin/slurmctld ] || { mkdir -p $(O)/deps/slurm.part && cd $(O)/deps/slurm.part && \
+		apt-get -qq download $$(apt-get -s install --no-install-recommends $(SLURM) | sed -n 's/^Inst \([^ ]*\).*/\1/p') && \
+		for d in *.deb; do dpkg -x "$$d" . || exit 1; done && rm -f ./*.deb && mv ../slurm.part ../slurm; } >/dev/null 2>&1 || \
+		echo "make: goes on without $(SLURM)" >&2
+
 # Leaks are looked for in the units; a program leaves what it has at its end to the kernel.
 # Some tests count memory: of what was freed, little is kept from use.
 PROVE = PATH="$(HERE)/bin:$$PATH" O="$(HERE)" LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;" \
 	LUA_CPATH="$(HERE)/lua/?.so;;" $(if $(findstring address,$(CFLAGS)),ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=16) prove -f -o
 LIMIT = timeout -k 5 $(if $(ROTA_LONG),3600,$(if $(findstring -fsanitize,$(CFLAGS)),900,300))
 check-long: export ROTA_LONG = 1
+check-long: deps-slurm
 check check-long: deps all $(TESTS) $(SANTESTS) $(TSANTESTS) $(SIM)
 	@unset ROTA_ADDRESS ROTA_NAMESPACE ROTA_KEY ROTA_STORE ROTA_SPILL; \
 	$(PROVE) -j 2 -e '$(LIMIT) t/own' $(TESTS) $(SANTESTS) $(TSANTESTS) $(wildcard t/*.lua t/*.t)
@@ -286,5 +295,5 @@ uninstall:
 		lib/pkgconfig share/doc/rota/examples share/doc/rota share/rota; do rmdir "$$d" 2>/dev/null || :; done
 clean:
 	rm -rf $(O)
-.PHONY: all check check-long tsan tsan-check demo bench fuzz sim sim-scale soak chaos deps have lint install uninstall clean
+.PHONY: all deps-slurm check check-long tsan tsan-check demo bench fuzz sim sim-scale soak chaos deps have lint install uninstall clean
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

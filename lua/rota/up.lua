@@ -50,7 +50,7 @@ end
 local function provider(s, o, name)		-- that of the cluster, or another one
 	name = name or s.provider
 	local files, build, why
-	if name ~= "local" then
+	if name == "ssh" then
 		files, why = ship.files()
 		if files then build, why = ship.build(files) end
 		if not build then stop(125, why) end
@@ -76,7 +76,7 @@ local function wanted(o)		-- the spec that the command line means
 		s, why = spec.read(one)
 		if s and o.name then s.name = o.name end
 	else
-		s, why = spec.of { hosts = o.operands, name = o.name, provider = "ssh" }
+		s, why = spec.of { hosts = o.operands, name = o.name, provider = o.provider or "ssh", listen = o.provider and 0 }
 	end
 	if not s then stop(2, why) end
 	for _, h in ipairs(s.hosts) do
@@ -158,7 +158,7 @@ local function up(s, o)
 	local old = before and before:read("a"):match "store\t([^\n]+)"
 	if before then before:close() end
 
-	local what = { role = "head", key = path, text = not p.here and key or nil, rlet = spec.rlet, limits = spec.limits, again = o.again }
+	local what = { role = "head", key = path, text = not (p.here or p.shared) and key or nil, rlet = spec.rlet, limits = spec.limits, again = o.again }
 	if not head.why then
 		local where = p:address(s.hosts[1], head)
 		if loopback(where) and not p.here and #s.hosts > 1 and not s.hosts[1].address then where = s.hosts[1].name end
@@ -422,6 +422,7 @@ function M.run(o)
 		local list = os.getenv "SLURM_JOB_NODELIST"
 		if not list or list == "" then stop(2, "expected hosts, or an allocation of Slurm") end
 		o.operands = { list }
+		if core.run({ { argv = { "/bin/sh", "-c", "command -v srun" } } }, {})[1].status == 0 then o.provider = "srun" end
 		o.name = o.name or "slurm" .. (os.getenv "SLURM_JOB_ID" or "")
 	end
 	o.name = o.name or ("run%d"):format(os.time())

@@ -176,14 +176,15 @@ function M:script(hosts, script, o)
 	end
 	local done = core.run(list, { jobs = self.jobs, line = o.line })
 	local out = {}
-	for i, r in ipairs(done) do
-		if r.timeout then out[i] = { why = ("no answer in %d s"):format(o.timeout or 60) }
-		elseif r.status ~= 0 and not o.line then out[i] = { why = self:explain(hosts[i], r, last_lines(r.err)), status = r.status }
-		else
-			out[i] = { status = r.status }
-			for k, v in r.out:gmatch "([^\n ]+) ([^\n]*)" do if v ~= "" then out[i][k] = v end end
-		end
-	end
+	for i, r in ipairs(done) do out[i] = self:result(hosts[i], r, o) end
+	return out
+end
+
+function M:result(h, r, o)		-- of what a program on h ended with
+	if r.timeout then return { why = ("no answer in %d s"):format(o.timeout or 60) } end
+	if r.status ~= 0 and not o.line then return { why = self:explain(h, r, last_lines(r.err)), status = r.status } end
+	local out = { status = r.status }
+	for k, v in r.out:gmatch "([^\n ]+) ([^\n]*)" do if v ~= "" then out[k] = v end end
 	return out
 end
 
@@ -218,8 +219,10 @@ end
 function M:unpack(hosts, archive) return self:script(hosts, unpack, { input = archive, timeout = 600 }) end
 
 -- what: role, address (nil for a head that is to choose a port), listen, key (path here), text (of the key, nil: it lies there), again (start the control store anew), rlet(host) words
-function M:launch(hosts, what)
-	return rows(self:script(hosts, start, {
+function M:launch(hosts, what) return rows(self:script(hosts, start, self:launching(what))) end
+
+function M:launching(what)
+	return {
 		timeout = 120, input = what.text,
 		args = function(h)
 			local words = what.rlet(h)
@@ -233,8 +236,9 @@ function M:launch(hosts, what)
 			return { role = what.role, again = what.role == "head" and what.again and "1" or "", address = what.address or "", listen = what.listen or "", sent = what.text and "1" or "0", key = what.key, reached = self.reached, instance = h.instance or "",
 				setup = table.concat(h.setup or {}, "\n"), environment = table.concat(env, " && ") }
 		end,
-	}))
+	}
 end
+M.start, M.rows = start, rows
 
 -- results { seen=N, far="address why" }
 function M:meet(hosts, nodes)

@@ -57,7 +57,7 @@ local of_scale = { idle = duration, start = duration, drain = duration, list = d
 local of_cluster = {
 	types = function(v) return type(v) == "table", "a table of names and tables, as { small = { cpus = 4, max = 8 } }" end,
 	scale = function(v) return type(v) == "table", "a table, as { idle = 300 }" end,
-	name = word, provider = function(v) return v == "local" or v == "ssh", "'local' or 'ssh'" end,
+	name = word, provider = function(v) return v == "local" or v == "ssh" or v == "srun", "'local' or 'ssh'" end,
 	head = text, hosts = function(v) return type(v) == "table" or type(v) == "string", "a list of hosts" end,
 	nodes = function(v) return math.type(v) == "integer" and v >= 1 and v <= 100, "a number of nodes, 1 to 100" end,
 	listen = port, links = port,
