@@ -358,9 +358,86 @@ guests(void)
 	free(go.fx);
 }
 
+/* a node with the labels that are wanted first is waited for, though this one would do else */
+static void
+second_choice(void)
+{
+	struct label_expr e[2] = { { 0 } };
+	struct labels zone = { 0 };
+	char why[LABELS_WHY];
+	struct res total = { { 4000 } };
+
+	begin();
+	labels_parse(&zone, span_text("zone=eu"), why);
+	where_node(&w, 2, &total, &zone, 10);
+	load(2, 0);
+	label_expr_parse(&e[0], span_text("zone=eu"), why);
+	d.labels = e;
+	d.nlabels = 2;
+	want(1, true, false);
+	ok(split(1, 0, 0, 1, 0) && fx(OVERFLOW_FX_ASK, 2) && fx(OVERFLOW_FX_ASK, 2)->patient);
+	where_gone(&w, 2);
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_GONE, .node = 2 }) == 0 && split(1, 1, 0, 0, 0));
+	where_node(&w, 2, &total, &zone, 10);
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_TABLE }) == 0 && split(1, 0, 0, 1, 0) && fx(OVERFLOW_FX_LOCAL, 0));
+	label_expr_release(&e[0]);
+	labels_release(&zone);
+	finish();
+}
+
+static void
+local(int64_t cpus, bool draining)
+{
+	struct res free = { { 1000 * cpus } }, none = { { 0 } };
+
+	where_load(&w, 1, ++seq, &free, &none, draining);
+}
+
+/* what waits at this node goes elsewhere when it drains, what it has granted stays */
+static void
+drains(void)
+{
+	begin();
+	want(3, true, false);
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_HERE }) == 0 && split(3, 3, 1, 0, 0));
+	node(2, 1, 10);
+	local(0, true);
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_TABLE }) == 0 && s.local == 1 && s.asked == 2);
+	where_gone(&w, 2);
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_GONE, .node = 2 }) == 0);
+	ok(fx(OVERFLOW_FX_NEVER, 0) && strstr(fx(OVERFLOW_FX_NEVER, 0)->text, "drain"));
+	local(2, false);
+	want(2, true, true);
+	ok(split(2, 2, 1, 0, 0));
+	finish();
+}
+
+/* what is placed here counts as gone from what is free until it is granted, no longer */
+static void
+seats(void)
+{
+	begin();
+	node(2, 2, 10);
+	local(2, false);
+	d.strategy = WHERE_SPREAD;
+	d.who = 1;
+	want(2, true, false);
+	ok(s.local == 1 && s.asked == 1 && where_get(&w, 1)->asked.v[RES_CPU] == 1000);
+	local(1, false);
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_HERE }) == 0 && where_get(&w, 1)->asked.v[RES_CPU] == 0);
+	want(3, true, false);
+	ok(s.local + s.asked == 3);
+	want(1, true, false);
+	ok(split(1, 1, 1, 0, 0) && where_get(&w, 1)->asked.v[RES_CPU] == 0);
+	finish();
+}
+
 int
 main(void)
 {
+	seats();
+	second_choice();
+	drains();
 	this_node_first();
 	elsewhere_at_once();
 	too_late();

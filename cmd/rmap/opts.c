@@ -8,6 +8,7 @@
 #include "base/die.h"
 #include "base/num.h"
 #include "base/opt.h"
+#include "core/labels.h"
 #include "rmap.h"
 #include "wire/mp.h"
 
@@ -167,6 +168,18 @@ resource(struct options *o, const char *s)
 }
 
 static void
+on(struct options *o, const char *s)
+{
+	struct label_expr e = { 0 };
+	char why[LABELS_WHY];
+
+	if (label_expr_parse(&e, span_text(s), why) < 0)
+		die(2, 0, "--on: %s", why);
+	label_expr_release(&e);
+	o->task.on = *s ? s : NULL;
+}
+
+static void
 jobs(struct options *o, const char *s)
 {
 	size_t n = strlen(s);
@@ -320,7 +333,7 @@ one(struct options *o, int c, const char *arg)
 	case 'D': o->wd = arg; break;		/* this machine has it already */
 	case OPT_SEND: o->send = true; break;
 	case OPT_RETURN: o->give = true; break;
-	case OPT_ON: die(2, 0, "--on: the nodes of this release have no labels");
+	case OPT_ON: on(o, arg); break;
 	}
 }
 

@@ -66,6 +66,6 @@ main(int argc, char *argv[])
 		die(125, 0, "%s", *why ? why : "no node can be reached");
 	if (!o.quiet)
 		client_set_hooks(r.c, &(struct client_hooks){ .notice = notice });
-	resources(&o, client_welcome(r.c)->cpus);
+	resources(&o, client_cpus(r.c));
 	return run_all(&r);
 }

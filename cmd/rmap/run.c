@@ -225,7 +225,7 @@ static void
 set_limit(struct run *r)
 {
 	const struct options *o = r->o;
-	uint64_t cpus = client_welcome(r->c)->cpus;
+	uint64_t cpus = client_cpus(r->c);
 
 	r->limit = o->jobs;
 	if (o->percent)

@@ -43,6 +43,7 @@ int	client_open_worker(struct client **c, int fd, char *why, size_t nwhy);	/* fd
 void	client_close(struct client *c);		/* says goodbye; every record and view becomes invalid */
 /* a driver's: returns once what its tasks printed so far is on its stderr; 0, -ETIMEDOUT, ERR_NO_CLUSTER */
 int	client_output(struct client *c, uint64_t deadline);
+uint64_t client_cpus(const struct client *c);	/* of all nodes, as far as ours knows them now, in thousandths */
 const struct msg_welcome *client_welcome(const struct client *c);	/* who we are; strings live as long as c */
 const char *client_lost(struct client *c);	/* why the node is gone, or NULL; every wait then ends with ERR_NO_CLUSTER */
 const char *client_full(const struct client *c);	/* after ERR_FULL: what holds the memory */
@@ -121,6 +122,8 @@ struct task_opts {		/* zeroed and set by task_opts_init */
 	struct id group;	/* placement group that its resources come from; all 0: the node, or what captures us */
 	unsigned bundle;	/* of the group, 1 first; 0 any */
 	bool capture;		/* what it submits and makes comes from the group too */
+	bool spread;		/* each worker on the node that is least busy; else this node, then few others */
+	const char *on;		/* labels of nodes that may (labels_any, core/labels.h); NULL: any */
 	bool stream;		/* what it yields comes one by one: stream.h */
 	uint64_t backlog;	/* of a stream: how many items ahead of its consumer; 0: STREAM_BACKLOG */
 };

@@ -96,6 +96,7 @@ fn_make_l(struct client *c, enum fn_kind kind, struct fncode *code, const char *
 	c->priorities |= o->priority != 0;
 	fn->opts.resources = NULL;
 	fn->opts.nresources = 0;
+	fn->opts.on = NULL;
 	fn->unit = u;
 	fn->priv = c->fn_free;
 	fn->count = 1;
@@ -171,6 +172,7 @@ fn_captured_l(struct client *c, struct fn *fn)
 		return fn->captured;
 	o.group = c->pgroup;
 	o.capture = true;
+	o.spread = false;
 	o.resources = fn->shape->opts.resources;
 	o.nresources = fn->shape->opts.nresources;
 	if (fn->captured)

@@ -494,6 +494,12 @@ client_close(struct client *c)
 	c->lost = true;
 }
 
+uint64_t
+client_cpus(const struct client *c)
+{
+	return c->me.cpus + atomic_load_explicit(&c->np->abroad, memory_order_relaxed);
+}
+
 const struct msg_welcome *
 client_welcome(const struct client *c)
 {

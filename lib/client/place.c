@@ -113,7 +113,7 @@ choose_l(struct client *c, const struct shape *s, uint32_t est, unsigned *room)
 static void
 want_l(struct client *c, struct shape *s)
 {
-	uint64_t cpus = c->me.cpus + atomic_load_explicit(&c->np->abroad, memory_order_relaxed);
+	uint64_t cpus = client_cpus(c);
 	uint64_t most = s->opts.cpus ? cpus / s->opts.cpus : 64, n = s->queued;
 	uint64_t busy = s->leases - s->blocked;
 

@@ -341,7 +341,7 @@ static bool
 own_fits(const struct client *c, const struct shape *s)
 {
 	return id_eq(s->opts.group, c->in_pgroup) && s->opts.bundle == 0 && s->opts.cpus <= c->cpus &&
-	    (!s->opts.threads || s->opts.cpus == c->cpus) && !s->opts.gpus && !s->opts.nresources && !s->opts.memory &&
+	    (!s->opts.threads || s->opts.cpus == c->cpus) && !s->opts.gpus && !s->opts.nresources && !s->opts.memory && !s->opts.on && !s->opts.spread &&
 	    !c->granted.memory;
 }
 

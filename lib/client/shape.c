@@ -12,7 +12,7 @@ same_shape(const struct task_opts *a, const struct task_opts *b)
 {
 	return a->cpus == b->cpus && a->gpus == b->gpus && a->memory == b->memory && a->wait == b->wait &&
 	    a->threads == b->threads && id_eq(a->group, b->group) && a->bundle == b->bundle && a->capture == b->capture &&
-	    a->nresources == b->nresources &&
+	    a->nresources == b->nresources && a->spread == b->spread && strcmp(a->on ? a->on : "", b->on ? b->on : "") == 0 &&
 	    (a->nresources == 0 || memcmp(a->resources, b->resources, a->nresources) == 0);
 }
 
@@ -24,7 +24,8 @@ shape_ask_l(struct client *c, struct shape *s, unsigned want)
 	s->asked = want;
 	LINK_SEND(c, lease, .shape = s->number, .req = s->number | REQ_SHAPE, .cpus = o->cpus, .gpus = o->gpus, .memory = o->memory,
 	    .resources = span_of(o->resources, o->nresources), .priority = s->told, .backlog = s->queued, .want = want,
-	    .wait = o->wait, .threads = o->threads, .pgroup = o->group, .bundle = o->bundle, .capture = o->capture);
+	    .wait = o->wait, .threads = o->threads, .pgroup = o->group, .bundle = o->bundle, .capture = o->capture, .strategy = o->spread,
+	    .on = span_of(o->on, o->on ? strlen(o->on) : 0));
 }
 
 struct shape *
@@ -47,6 +48,7 @@ spare_l(struct client *c)
 		if (s->asked && !c->lost)
 			shape_ask_l(c, s, 0);
 		free((void *)(uintptr_t)s->opts.resources);
+		free((void *)(uintptr_t)s->opts.on);
 		free(s->lease);
 		free(s->parked);
 		*s = (struct shape){ .number = s->number + (UINT64_C(1) << SHAPE_INDEX) };
@@ -75,20 +77,22 @@ shape_l(struct client *c, const struct task_opts *o)
 {
 	unsigned char *copy = NULL;
 	struct shape *s = NULL;
+	char *on = NULL;
 
 	for (unsigned i = 0; i < c->nshape; i++)
 		if (same_shape(&c->shape[i]->opts, o))
 			return c->shape[i];
-	if (o->nresources && !(copy = malloc(o->nresources)))
-		return NULL;
-	if ((id_none(o->group) || !(s = spare_l(c))) && !(s = new_l(c))) {
+	if ((o->nresources && !(copy = malloc(o->nresources))) || (o->on && !(on = strdup(o->on))) ||
+	    ((id_none(o->group) || !(s = spare_l(c))) && !(s = new_l(c)))) {
 		free(copy);
+		free(on);
 		return NULL;
 	}
 	if (copy)
 		memcpy(copy, o->resources, o->nresources);
 	s->opts = *o;
 	s->opts.resources = copy;
+	s->opts.on = on;
 	s->est = EST_UNKNOWN;
 	return s;
 }

@@ -63,6 +63,15 @@ bool	label_expr_match(const struct label_expr *e, const struct labels *l);
 int	label_expr_text(const struct label_expr *e, struct buf *out);		/* appends it; parsed again it is the same */
 void	label_expr_release(struct label_expr *e);
 
+/* alternatives, wanted in this order, as text with ; between them; an empty one is any node, an empty text none of them */
+struct labels_any {			/* ro; zeroed: none */
+	struct label_expr *v;
+	size_t n;
+};
+
+int	labels_any_parse(struct labels_any *a, struct span text, char why[LABELS_WHY]);	/* labels_any.c */
+void	labels_any_release(struct labels_any *a);
+
 /*
  * Which of n expressions, wanted in this order, do the labels match?  Its index, or n for none.  n = 0: there is nothing to
  * match, 0.

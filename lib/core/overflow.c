@@ -24,12 +24,21 @@ flow_of(const struct overflow *c, uint32_t proc, uint64_t shape)
 	return NULL;
 }
 
+/* no node can be better: this one has what is wanted first */
+static bool
+best_here(const struct overflow *c, const struct where_demand *d)
+{
+	const struct where_node *l = where_get(c->w, c->w->local);
+
+	return d->nlabels == 0 || (l && label_expr_match(&d->labels[0], &l->labels));
+}
+
 /* what it is to be run by */
 static int
 flow_anew(struct overflow *c, struct flow *f, const struct overflow_in *in)
 {
 	struct where_demand d = *in->demand;
-	bool first = in->here && (d.strategy == WHERE_HYBRID || (d.strategy == WHERE_NODE && d.node == c->w->local));
+	bool first = in->here && ((d.strategy == WHERE_HYBRID && best_here(c, &d)) || (d.strategy == WHERE_NODE && d.node == c->w->local));
 	struct where_kind *k;
 
 	d.elsewhere = first;
@@ -87,7 +96,7 @@ in_want(struct overflow *c, uint64_t now, const struct overflow_in *in, struct o
 	if (f->want == 0)
 		f->noticed = false;
 	f->want = in->want;
-	f->here = in->here;
+	f->could = in->here;
 	f->first = f->first && in->here;
 	f->wait = in->wait;
 	f->tell = in->here || f->told;		/* it may have another request now */
@@ -174,6 +183,7 @@ in_here(struct overflow *c, uint64_t now, struct flow *f, struct overflow_out *o
 {
 	f->have++;
 	f->bare = now;
+	overflow_seated(c, f, 1);
 	if (f->have > f->local || waits_here(f) == 0)
 		overflow_settle(c, now, f, o);
 }

@@ -14,11 +14,12 @@ struct flow {				/* what a process wants of a shape */
 	uint64_t shape;
 	struct res need;
 	struct where_kind *kind;
-	bool here, first, wait;		/* this node could; it is asked first */
+	bool could, here, first, wait;	/* this node could; it may now, as no node is better; it is asked first */
 	bool pooled;			/* in a placement group: nobody here knows what room others have */
 	bool noticed, tell, more;	/* tell: the lease core, anyhow; more: place had not done */
 	uint64_t want, local, have, asked, far, told;	/* told: what the lease core was told to want */
 	uint64_t since;			/* something waits since */
+	uint64_t seat, seated;		/* ticket of what waits here since where_find said so, and how many */
 	uint64_t bare;			/* it has no lease since */
 	uint64_t moved;			/* patient asks were last made, or taken back to where there is room */
 };
@@ -51,12 +52,15 @@ rest(const struct flow *f)			/* wanted of nobody yet */
 }
 
 /* overflow_place.c */
+bool	overflow_here(struct overflow *c, uint64_t now, const struct flow *f);	/* what f.here is to be now */
 struct overflow_fx *overflow_fx_add(struct overflow_out *o, enum overflow_fx_kind kind, const struct flow *f);
 void	overflow_ask_end(struct overflow *c, struct ask *a);
 /* takes back n of what f asked for, the furthest first; patiently: of what it asked patiently */
 void	overflow_take_back(struct overflow *c, struct flow *f, uint64_t n, bool patiently, struct overflow_out *o);
 /* n go to another node: of what nobody was asked for, then of what waits here */
 void	overflow_leave_here(struct flow *f, uint64_t n);
+/* n of what where_find has placed here are granted, or not wanted any more */
+void	overflow_seated(struct overflow *c, struct flow *f, uint64_t n);
 /* After any input: what is too much is taken back, what waits is placed, the lease core is told; f may be gone then. */
 void	overflow_settle(struct overflow *c, uint64_t now, struct flow *f, struct overflow_out *o);
 void	overflow_flow_end(struct overflow *c, struct flow *f);

@@ -124,6 +124,16 @@ trim(struct overflow *c, struct flow *f, struct overflow_out *o)
 
 /* --- where it goes ----------------------------------------------------------------------------------------- */
 
+bool
+overflow_here(struct overflow *c, uint64_t now, const struct flow *f)
+{
+	const struct where_node *l = where_get(c->w, c->w->local);
+
+	if (!f->could || (l && l->draining))
+		return false;
+	return f->first || where_may(c->w, now, f->kind, c->w->local);
+}
+
 static bool
 local_room(const struct overflow *c, const struct flow *f, uint64_t *n)
 {
@@ -148,6 +158,26 @@ overflow_leave_here(struct flow *f, uint64_t n)
 		f->local -= n - free;
 }
 
+void
+overflow_seated(struct overflow *c, struct flow *f, uint64_t n)
+{
+	n = n < f->seated ? n : f->seated;
+	if (n)
+		where_settle(c->w, f->seat, n);
+	f->seated -= n;
+}
+
+/* where_find says here: until it is granted it counts as gone from what is free */
+static void
+seat(struct overflow *c, uint64_t now, struct flow *f, uint64_t n)
+{
+	uint64_t all = f->seated + n;
+
+	overflow_seated(c, f, f->seated);
+	f->seat = where_ask(c->w, now, c->w->local, &f->need, all);
+	f->seated = f->seat ? all : 0;
+}
+
 /* All are full: some of what waits is asked of them patiently.  More than half of it only if it cannot run here. */
 static uint64_t
 to_press(const struct flow *f, uint64_t now, uint64_t movable)
@@ -169,7 +199,7 @@ place(struct overflow *c, uint64_t now, struct flow *f, struct overflow_out *o, 
 
 	f->more = false;
 	for (unsigned turn = 0; turn < OVERFLOW_TURNS; turn++) {
-		bool due = !f->first || (f->since && now >= f->since + OVERFLOW_PATIENCE), is_patient = false;
+		bool due = !f->first || !f->here || (f->since && now >= f->since + OVERFLOW_PATIENCE), is_patient = false;
 		uint64_t n = due ? rest(f) + waits_here(f) : 0, k = 0;
 
 		if (n == 0)
@@ -182,10 +212,10 @@ place(struct overflow *c, uint64_t now, struct flow *f, struct overflow_out *o, 
 			if (w->node != c->w->local)
 				break;
 			k = k < rest(f) ? k : rest(f);
-			where_ask(c->w, now, w->node, &f->need, k);
-			f->local += k;
 			if (k == 0)
 				return true;
+			seat(c, now, f, k);
+			f->local += k;
 			continue;
 		case WHERE_WAIT:
 			if (w->node == 0 || w->node == c->w->local || (press == 0 && (press = to_press(f, now, n)) == 0))
@@ -230,6 +260,7 @@ overflow_flow_end(struct overflow *c, struct flow *f)
 {
 	struct owner *own = map_get(&c->procs, f->proc);
 
+	overflow_seated(c, f, f->seated);
 	while (!list_empty(&f->asks))
 		overflow_ask_end(c, list_entry(f->asks.next, struct ask, link));
 	heap_del(&c->timers, &f->timer);
@@ -274,7 +305,7 @@ set_timer(struct overflow *c, uint64_t now, struct flow *f)
 	}
 	if (list_empty(&f->hungry))
 		list_add_tail(&c->hungry, &f->hungry);
-	if (f->first && f->since && now < f->since + OVERFLOW_PATIENCE)
+	if (f->first && f->here && f->since && now < f->since + OVERFLOW_PATIENCE)
 		at = f->since + OVERFLOW_PATIENCE;
 	if (f->timer.index == 0 || f->timer.at <= now || at < f->timer.at)
 		(void)heap_set(&c->timers, &f->timer, at);	/* no memory: the table's next change will do */
@@ -288,11 +319,14 @@ overflow_settle(struct overflow *c, uint64_t now, struct flow *f, struct overflo
 
 	if (f->have > f->local)
 		f->local = f->have;
+	f->here = overflow_here(c, now, f);
+	if (!f->here)
+		f->local = f->have;		/* what waits here is to go */
 	trim(c, f, o);
 	improve(c, now, f, o);
 	if (f->since == 0 && (rest(f) || waits_here(f)))
 		f->since = now;
-	if (f->first)
+	if (f->first && f->here)
 		f->local += rest(f);
 	never = !place(c, now, f, o, &w);
 	if (never && !f->wait) {
@@ -305,6 +339,8 @@ overflow_settle(struct overflow *c, uint64_t now, struct flow *f, struct overflo
 		f->local += rest(f);
 	if (rest(f) == 0 && waits_here(f) == 0)
 		f->since = 0;
+	if (f->seated > waits_here(f))
+		overflow_seated(c, f, f->seated - waits_here(f));
 	if (f->have || f->far || f->want == 0)
 		f->bare = now;
 	else if (!f->noticed && now >= f->bare + OVERFLOW_NOTICE)

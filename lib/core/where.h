@@ -131,6 +131,8 @@ void	where_kind_put(struct where *w, struct where_kind *k);
 /* bytes of arguments: at most some tens of nodes, each once; time does not go backwards */
 enum where_answer where_find(struct where *w, uint64_t now, struct where_kind *k, const struct where_bytes *bytes, size_t nbytes,
 	    struct where_found *f);
+/* Is the node one of those that where_find chooses among now, be it full?  false also if there is no memory to tell. */
+bool	where_may(struct where *w, uint64_t now, struct where_kind *k, uint32_t node);
 void	where_refused(struct where *w, uint64_t now, struct where_kind *k, uint32_t node);	/* it rests */
 void	where_granted(struct where *w, struct where_kind *k, uint32_t node);			/* its refusals are forgotten */
 int	where_check(struct where *w);			/* tests: 0, or the line that found the fault */

@@ -131,3 +131,16 @@ where_find(struct where *w, uint64_t now, struct where_kind *k, const struct whe
 	}
 	return at(k, nbytes && k->strategy != WHERE_SPREAD ? with_bytes(w, k, best, bytes, nbytes) : best, f);
 }
+
+bool
+where_may(struct where *w, uint64_t now, struct where_kind *k, uint32_t node)
+{
+	const struct where_node *n;
+	size_t choice;
+
+	if (k->strategy == WHERE_NODE && (n = where_get(w, k->node)) != NULL && where_could(w, k, n, &choice))
+		return node == k->node;
+	if (k->strategy == WHERE_NODE && !k->soft)
+		return false;
+	return where_index(w, now, k) == 0 && seat_of(w, k, node, &n) != NULL;
+}

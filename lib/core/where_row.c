@@ -17,24 +17,35 @@ where_amounts(struct res *r, uint64_t cpus, uint64_t gpus, uint64_t memory, stru
 		r->v[i] = r->v[i] < 0 ? INT64_MAX : r->v[i];	/* more than there can be */
 }
 
+int
+where_row_labels(struct labels *l, struct span map)
+{
+	struct span name, text;
+	char why[LABELS_WHY];
+	uint64_t v;
+	int e = 0;
+
+	while (e != -ENOMEM && node_row_pair(&map, &name, &text, &v))
+		e = labels_put(l, name, text, why);
+	if (e == -ENOMEM)
+		labels_release(l);
+	return e == -ENOMEM ? e : 0;
+}
+
 /* what it is; 1: it is not there, or not for us */
 static int
 is_there(struct where *w, const struct cluster_row *r, struct lease_core *names)
 {
 	struct where_node *n = where_get(w, r->number);
 	struct labels labels = { 0 };
-	struct span left, name, text;
-	char why[LABELS_WHY];
 	struct node_what what;
 	struct res total;
-	uint64_t v;
 	int e;
 
 	if (node_what_get(&what, span_of(r->what.data, r->what.len)) < 0 || what.dead.n)
 		return 1;
 	where_amounts(&total, what.cpus, what.gpus, what.memory, what.resources, names);
-	for (left = what.labels, e = 0; node_row_pair(&left, &name, &text, &v) && e != -ENOMEM;)
-		e = labels_put(&labels, name, text, why);	/* one that makes no sense is not there */
+	e = where_row_labels(&labels, what.labels);
 	if (n && n->incarnation != what.incarnation)
 		where_gone(w, r->number);		/* its daemon began anew, and counts its reports from 1 */
 	if (e != -ENOMEM)

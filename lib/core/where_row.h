@@ -22,7 +22,9 @@ struct where_seen {			/* how far a table has followed; all 0: not at all */
  * speaks of.  0, or -ENOMEM: then it goes on with the next call.
  */
 int	where_follow(struct where *w, const struct cluster *c, struct where_seen *s, bool anew, struct lease_core *names);
-/* the same of one node that says itself how loaded it is: bytes of node_load_put; older than what is known: nothing */
+/* a row's labels, what makes no sense left out; 0 or -ENOMEM */
+int	where_row_labels(struct labels *l, struct span map);
+/* what where_follow does with a row's load, of a node that says itself how loaded it is: bytes of node_load_put; older than what is known: nothing */
 void	where_row_load(struct where *w, uint32_t node, struct span load, struct lease_core *names);
 /* what a row says of amounts, custom ones by the numbers that names gives them */
 void	where_amounts(struct res *r, uint64_t cpus, uint64_t gpus, uint64_t memory, struct span custom, struct lease_core *names);

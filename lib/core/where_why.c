@@ -39,7 +39,7 @@ look_at_all(const struct where *w, const struct where_kind *k)
 		const struct where_node *n = w->slot[i];
 		bool labelled;
 
-		if (!n->there || (k->elsewhere && n->number == w->local))
+		if (!n->there || (k->elsewhere && n->number == w->local && !n->draining))
 			continue;
 		labelled = k->nlabels == 0 || label_expr_first(k->labels, k->nlabels, &n->labels) < k->nlabels;
 		if (n->draining) {
@@ -156,7 +156,7 @@ where_why(const struct where *w, const struct where_kind *k, char text[WHERE_WHY
 	}
 	s = look_at_all(w, k);
 	if (s.n == 0)
-		snprintf(text, WHERE_WHY, "there is no %snode%s", k->elsewhere ? "other " : "", s.draining ? " that does not drain" : "");
+		snprintf(text, WHERE_WHY, "there is no %snode", k->elsewhere ? "other " : "");
 	else if (s.labelled == 0) {
 		labels_of(k, labels);
 		if (s.n == 1)
@@ -166,6 +166,6 @@ where_why(const struct where *w, const struct where_kind *k, char text[WHERE_WHY
 	} else
 		of_all(w, k, &s, text);
 	n = strlen(text);
-	if (s.draining && s.n)
+	if (s.draining && n + 40 < WHERE_WHY)
 		snprintf(text + n, WHERE_WHY - n, "; %zu that could %s draining", s.draining, s.draining == 1 ? "is" : "are");
 }

@@ -61,6 +61,8 @@ abroad_start(struct node *n, char *why, size_t nwhy)
 	a->slab = -1;
 	a->next_ring = ABROAD_RINGS;
 	where_init(&a->where, n->number);
+	if (where_node(&a->where, n->number, &n->lease.total, &n->self.own, 0) < 0)
+		return -ENOMEM;
 	a->where.name = (const char (*)[64])n->lease.name;
 	overflow_init(&a->over, &a->where);
 	guest_init(&a->guests);

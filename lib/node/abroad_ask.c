@@ -23,11 +23,12 @@ int
 abroad_ask(struct nproc *p, const struct msg_lease *m)
 {
 	struct overflow_in in = { .kind = OVERFLOW_IN_WANT, .proc = p->number, .shape = m->shape, .want = m->want, .wait = m->wait != 0 };
-	struct where_demand d = { .strategy = WHERE_HYBRID };
+	struct where_demand d = { .strategy = m->strategy == 1 ? WHERE_SPREAD : WHERE_HYBRID };
 	struct span custom = m->resources;
 	struct node *n = p->n;
+	struct labels_any on = { 0 };
+	char text[LABELS_WHY] = "";
 	struct want *w;
-	char text[160];
 	int e;
 
 	if ((e = res_known(n, &d.need, m->cpus, m->gpus, m->memory, &custom, m->wait != 0)) == ERR_NOTFOUND) {
@@ -51,11 +52,18 @@ abroad_ask(struct nproc *p, const struct msg_lease *m)
 		pgroup_settle(n, w);
 		return 0;
 	}
+	if (labels_any_parse(&on, m->on, text) < 0) {
+		proc_fail(p, m->req, ERR_INFEASIBLE, "%s", text);
+		return 0;
+	}
+	d.labels = on.v;
+	d.nlabels = on.n;
 	in.demand = &d;
 	in.wait |= elastic_could(n, &d.need);
-	in.here = lease_feasible(&n->lease, &d.need, text, sizeof text);
+	in.here = (on.n == 0 || label_expr_first(on.v, on.n, &n->self.own) < on.n) && lease_feasible(&n->lease, &d.need, text, sizeof text);
 	abroad_turn(n);
 	ask_step(n, &in);
+	labels_any_release(&on);
 	abroad_turn(n);
 	return 0;
 }

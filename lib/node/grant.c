@@ -327,6 +327,13 @@ on_lease(struct nproc *p, const struct frame *f)
 	}
 	if (e < 0)
 		return e;
+	if (m.want && id_none(m.pgroup) && (e = nodes_labelled(p->n, m.on, why)) <= 0) {
+		if (m.wait && e == 0)
+			grant_notice(p, "waiting for a node: %s", why);
+		else
+			proc_fail(p, m.req, ERR_INFEASIBLE, "%s", why);
+		return 0;
+	}
 	if (m.want && !id_none(m.pgroup) && groups_lease(p->n, m.pgroup, m.bundle < UINT32_MAX ? (unsigned)m.bundle : UINT32_MAX, &in,
 	    why) < 0) {
 		proc_fail(p, m.req, ERR_INFEASIBLE, "%s", why);

@@ -509,6 +509,8 @@ int	nodes_start(struct node *n, char *why, size_t nwhy);
 /* what NODE_JOIN says of us; n->gcs is there if the store is outside; custom: bytes that m points to, the caller's */
 void	nodes_join(struct node *n, struct msg_node_join *m, struct buf *custom);
 void	nodes_joined(struct node *n);
+/* has this node the labels that a LEASE's on asks for?  1; 0 or -EINVAL with a line in why */
+int	nodes_labelled(const struct node *n, struct span on, char why[NODE_MESSAGE]);
 void	nodes_alone(struct node *n, const struct msg_node_join *m);	/* the same with the store inside */
 int	nodes_frame(struct node *n, const struct frame *f);	/* NODES */
 void	nodes_news(struct node *n);		/* abroad.c hears what is new of the others */

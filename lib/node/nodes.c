@@ -38,22 +38,42 @@ add_label(struct labels *all, const char *given, char why[LABELS_WHY])
 static int
 put_labels(struct node *n, struct buf *b, char why[LABELS_WHY])
 {
-	struct labels all = { 0 };
-	int e = labels_put(&all, span_str("node"), span_str(n->name), why);
+	struct labels *all = &n->self.own;
+	int e = labels_put(all, span_str("node"), span_str(n->name), why);
 
 	for (const char *const *s = n->o.labels; s && *s && e == 0; s++)
-		e = add_label(&all, *s, why);
+		e = add_label(all, *s, why);
 	if (e == 0)
-		e = mp_put_map(b, all.n);
-	for (size_t i = 0; i < all.n && e == 0; i++)
-		if ((e = mp_put_str(b, all.v[i].name, strlen(all.v[i].name))) == 0)
-			e = mp_put_str(b, all.v[i].value, strlen(all.v[i].value));
+		e = mp_put_map(b, all->n);
+	for (size_t i = 0; i < all->n && e == 0; i++)
+		if ((e = mp_put_str(b, all->v[i].name, strlen(all->v[i].name))) == 0)
+			e = mp_put_str(b, all->v[i].value, strlen(all->v[i].value));
 	if (e == 0 && b->len > LABELS_BYTES) {
 		snprintf(why, LABELS_WHY, "the labels have %zu bytes together: at most %d are allowed", b->len, LABELS_BYTES);
 		e = -EINVAL;
 	}
-	labels_release(&all);
 	return e;
+}
+
+int
+nodes_labelled(const struct node *n, struct span on, char why[NODE_MESSAGE])
+{
+	struct labels_any any = { 0 };
+	char text[LABELS_WHY] = "no memory";
+	bool is;
+
+	why[0] = '\0';
+	if (on.n == 0)
+		return 1;
+	if (labels_any_parse(&any, on, text) < 0) {
+		snprintf(why, NODE_MESSAGE, "%s", text);
+		return -EINVAL;
+	}
+	is = label_expr_first(any.v, any.n, &n->self.own) < any.n;
+	if (!is)
+		snprintf(why, NODE_MESSAGE, "this node has not the labels %.*s", (int)(on.n < 100 ? on.n : 100), (const char *)on.p);
+	labels_any_release(&any);
+	return is;
 }
 
 static int
@@ -230,6 +250,7 @@ nodes_load(struct node *n, struct buf *b)
 	look(n, &l);
 	if (put_load(n, &l, false, b) < 0)
 		b->len = 0;
+	memset(&n->self.told, 0xff, sizeof n->self.told);	/* one node has heard what others have not: all hear what is so then */
 }
 
 void
@@ -381,6 +402,7 @@ nodes_stop(struct node *n)
 		cluster_release(&n->nodes);
 	elastic_stop(n);
 	buf_release(&n->self.labels);
+	labels_release(&n->self.own);
 	buf_release(&n->self.pieces);
 	if (n->self.listener >= 0)
 		close(n->self.listener);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "base/buf.h"
 #include "core/alive.h"
+#include "core/labels.h"
 #include "core/lease.h"
 #include "os/tcp.h"
 
@@ -27,7 +28,8 @@ struct nodes_self {
 	char addr[NODES_ADDR];		/* ro: where other nodes connect to us; "" they cannot, or we have not joined yet */
 	struct tcp_name listen;		/* ro: where we listen, if o.listen is not NULL */
 	int listener;			/* ro: -1: none, or abroad.c has it */
-	struct buf labels;		/* private from here: msgpack map */
+	struct labels own;		/* ro: labels of this node */
+	struct buf labels;		/* private from here: the same as a msgpack map */
 	struct nodes_load told;
 	uint64_t told_at, reports;
 	struct buf pieces;		/* of a list that is told anew */

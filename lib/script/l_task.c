@@ -86,6 +86,12 @@ task_opts_check(lua_State *L, int idx, struct task_opts *o)
 		lua_pop(L, 1);
 	}
 	lua_pop(L, 1);
+	if (lua_getfield(L, idx, "strategy") == LUA_TSTRING)
+		o->spread = strcmp(lua_tostring(L, -1), "spread") == 0;
+	lua_pop(L, 1);
+	if (lua_getfield(L, idx, "on") == LUA_TSTRING)		/* the options' table keeps it alive */
+		o->on = lua_tostring(L, -1);
+	lua_pop(L, 1);
 	if (lua_getfield(L, idx, "resources") == LUA_TSTRING)	/* encoded; the options' table keeps it alive */
 		o->resources = (const unsigned char *)lua_tolstring(L, -1, &o->nresources);
 	lua_pop(L, 1);

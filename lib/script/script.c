@@ -499,7 +499,7 @@ luaopen_rota_core(lua_State *L)
 	    { "map", codec_l_map }, { "near", l_near }, { "share", l_share }, { "class", class_l_class }, { "is_ref", ref_l_is }, { NULL, NULL } };
 	static const luaL_Reg *const parts[] = { fns, task_functions, actor_functions, wait_functions, chan_functions,
 	    stream_functions, dag_functions, context_functions, kv_functions, process_functions, watch_functions,
-	    group_functions, set_functions, members_functions, cfunc_functions, cancel_functions };
+	    group_functions, set_functions, members_functions, cfunc_functions, cancel_functions, labels_functions };
 	struct script *s;
 
 	s = lua_newuserdatauv(L, sizeof *s, 0);

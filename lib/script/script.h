@@ -120,6 +120,7 @@ extern const luaL_Reg members_functions[];
 void	process_open(lua_State *L);			/* l_process.c */
 extern const luaL_Reg process_functions[];
 extern const luaL_Reg watch_functions[];
+extern const luaL_Reg labels_functions[];
 
 /* l_cfunc.c: the string that stands for a C function in the place of a task's function */
 bool	cfunc_is(lua_State *L, int idx);

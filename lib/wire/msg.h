@@ -82,7 +82,9 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE, ROLE_FAR };	
 	F(U, threads, "OMP_NUM_THREADS of the workers where the driver has set none; 0: none either") \
 	F(D, pgroup, "placement group that it is to come from; all 0: the node") \
 	F(U, bundle, "its bundle, 1 first; 0 any") \
-	F(U, capture, "1: what the tasks ask for comes from the group too")
+	F(U, capture, "1: what the tasks ask for comes from the group too") \
+	F(U, strategy, "0: this node, then few others; 1: the least busy of all") \
+	F(S, on, "labels of the nodes that may: zone=eu,disk=in(ssd,nvme); after ; what will do if no node has these. Empty: any node")
 #define MSG_GRANT(F) \
 	F(U, req, "the request answered; an actor's ring: the number of ACTOR_OPEN") \
 	F(U, lease, "lease number; also the ring's number") \

@@ -99,6 +99,43 @@ local function group(v, name)
 	return v.id
 end
 
+-- labels of nodes, as 'zone=eu,gpu=a100' or {zone='eu', gpu='a100'}: the text that means them
+local function labels(v, name)
+	if type(v) ~= "table" and type(v) ~= "string" then return nil, ("'%s' is a table of labels, as {zone='eu'}, or a text"):format(name) end
+	return core.labels(v)
+end
+
+local function node(v, name)
+	if type(v) ~= "string" then return nil, ("'%s' is the name of a node"):format(name) end
+	local e, why = core.labels({}, v)
+	return e and v, why
+end
+
+-- one such table or text, or a list of them
+local function fallback(v, name)
+	if type(v) ~= "table" or #v == 0 then v = { v } end
+	if #v > 63 then return nil, ("'%s' has at most 63 alternatives"):format(name) end
+	local out = {}
+	for i = 1, #v do
+		local e, why = labels(v[i], name)
+		if not e then return nil, why end
+		out[i] = e
+	end
+	return out
+end
+
+local function strategy(v, name)
+	if v == "spread" or v == "hybrid" then return v end
+	return nil, ("'%s' is 'hybrid' or 'spread'"):format(name)
+end
+
+-- where it may run, as the node is told: alternatives, the first that any node has counts
+local function on(o)
+	local list = { core.labels(o.labels or {}, o.node) }
+	for i, e in ipairs(o.fallback or {}) do list[i + 1] = e end
+	return (list[2] or list[1] ~= "") and table.concat(list, ";") or nil
+end
+
 local function session(v, name)
 	if type(v) == "boolean" or v == "process" or v == "job" then return v end
 	return nil, ("'%s' is true, 'process' or 'job'"):format(name)
@@ -110,7 +147,7 @@ local common = {
 	group = group, bundle = integer(1, 1024), capture = yes,
 }
 local task = { retries = integer(-1, 250), retry_on = retry_on, max_calls = integer(1, 2^53), block = yes, stream = yes,
-	backlog = integer(1, 2^31) }
+	backlog = integer(1, 2^31), labels = labels, node = node, fallback = fallback, strategy = strategy }
 local actor = {
 	restarts = integer(-1, 1e6), retries = integer(-1, 250), detached = yes, reuse = yes, concurrency = integer(1, 1e6),
 	groups = groups, max_pending = integer(1, 2^31 - 1),
@@ -182,5 +219,9 @@ return function(kind, given, base, call)
 	end
 	if out.stream and (out.returns or 1) > 1 then blame(call .. ": a stream has no 'returns'") end
 	if out.backlog and not out.stream then blame(call .. ": 'backlog' goes with stream=true") end
+	if from ~= method and (out.labels or out.node or out.fallback or out.strategy) then
+		if from == task and out.group then blame(call .. ": in a placement group there are no labels, node, fallback and strategy") end
+		out.on = (out.labels or out.node or out.fallback) and on(out)
+	end
 	return out
 end
