@@ -186,9 +186,29 @@ faults(void)
 	label_expr_release(&e);
 }
 
+static void
+alternatives(void)
+{
+	struct labels_any a = { 0 };
+	char why[LABELS_WHY] = "";
+	struct buf many = BUF_INIT;
+
+	ok(labels_any_parse(&a, span_text(""), why) == 0 && a.n == 0);
+	ok(labels_any_parse(&a, span_text("zone=eu,gpu=a100;zone=us;"), why) == 0 && a.n == 3);
+	ok(a.v[0].n == 2 && a.v[1].n == 1 && a.v[2].n == 0);
+	ok(labels_any_parse(&a, span_text("zone=eu;zone"), why) == -EINVAL && strstr(why, "expected '='") && a.n == 3);
+	for (unsigned i = 0; i < LABELS_MAX; i++)
+		buf_add(&many, ";", 1);
+	ok(labels_any_parse(&a, span_of(many.data, many.len), why) == -EINVAL && strstr(why, "64"));
+	ok(labels_any_parse(&a, span_of(many.data, many.len - 1), why) == 0 && a.n == LABELS_MAX);
+	buf_release(&many);
+	labels_any_release(&a);
+}
+
 int
 main(void)
 {
+	alternatives();
 	of_nodes();
 	both_forms();
 	what_matches();
