@@ -190,7 +190,6 @@ static void
 alternatives(void)
 {
 	struct labels_any a = { 0 };
-	char why[LABELS_WHY] = "";
 	struct buf many = BUF_INIT;
 
 	ok(labels_any_parse(&a, span_text(""), why) == 0 && a.n == 0);
