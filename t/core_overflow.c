@@ -404,7 +404,8 @@ drains(void)
 	local(0, true);
 	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_TABLE }) == 0 && s.local == 1 && s.asked == 2);
 	where_gone(&w, 2);
-	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_GONE, .node = 2 }) == 0);
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_GONE, .node = 2 }) == 0 && fx(OVERFLOW_FX_NEVER, 0) == NULL);
+	tick(OVERFLOW_AGAIN);			/* it is not back */
 	ok(fx(OVERFLOW_FX_NEVER, 0) && strstr(fx(OVERFLOW_FX_NEVER, 0)->text, "drain"));
 	local(2, false);
 	want(2, true, true);

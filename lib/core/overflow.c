@@ -209,6 +209,8 @@ in_gone(struct overflow *c, uint64_t now, uint32_t node, struct overflow_out *o)
 {
 	struct map_iter it = MAP_ITER;
 
+	if (c->until < now + OVERFLOW_AGAIN)
+		c->until = now + OVERFLOW_AGAIN;
 	while (map_next(&c->asks, &it)) {
 		struct ask *a = it.val;
 		struct flow *f = a->flow;

@@ -16,6 +16,7 @@
  *	- When less is wanted, what waits here is given up first, then what was asked for, the furthest node first.  A grant that
  *	  was on its way meanwhile is used if something still waits, or given back.
  *	- A node that is gone: what was asked of it is asked of others.  That its leases are over, the caller says for each.
+ *	  It may come back as another one: for OVERFLOW_AGAIN nothing is said to be impossible.
  *
  * How it is wired in a daemon, with a struct lease_core (core/lease.h), a struct where and, for what others ask of this
  * node, a struct guests (core/guest.h):
@@ -49,9 +50,11 @@
 #define OVERFLOW_PATIENCE UINT64_C(2000000)	/* ns: so long this node alone is asked */
 #define OVERFLOW_PRESS	UINT64_C(200000000)	/* ns: all are full for so long: it waits at others too; between looks for room */
 #define OVERFLOW_NOTICE	UINT64_C(5000000000)	/* ns: who can only run elsewhere and has no lease for so long is told why */
+#define OVERFLOW_AGAIN	UINT64_C(10000000000)	/* ns: who was lost may be back by then */
 #define OVERFLOW_TURNS	64u			/* nodes asked in one step for one demand */
 
 struct overflow {
+	uint64_t until;			/* the caller's: before this time no NEVER, there may be nodes that are not known yet */
 	struct where *w;		/* the caller's; it outlives this */
 	struct map procs, asks;		/* private from here: process -> its demands; number -> ask */
 	struct list hungry;		/* demands that have not all they want */

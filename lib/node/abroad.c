@@ -65,6 +65,7 @@ abroad_start(struct node *n, char *why, size_t nwhy)
 		return -ENOMEM;
 	a->where.name = (const char (*)[64])n->lease.name;
 	overflow_init(&a->over, &a->where);
+	a->over.until = UINT64_MAX;		/* the list of nodes is to come */
 	guest_init(&a->guests);
 	hold_init(&a->holds);
 	if ((e = keys_read(&k, n->o.key, why, nwhy)) < 0)

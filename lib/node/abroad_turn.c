@@ -96,9 +96,11 @@ abroad_table(struct node *n, bool anew)
 	struct abroad *a = n->abroad;
 	uint64_t rev = a->where.rev;
 
+	if (a->over.until == UINT64_MAX && anew)
+		a->over.until = 0;
 	if (where_follow(&a->where, &n->nodes, &a->seen, anew, &n->lease) < 0)
 		node_log(n, -ENOMEM, "the table of nodes is not up to date");
-	if (a->where.rev == rev)
+	if (a->where.rev == rev && !anew)
 		return;
 	abroad_late(n, &(struct late){ .kind = LATE_TABLE });
 	abroad_turn(n);
