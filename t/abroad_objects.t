@@ -21,4 +21,27 @@ lost() {
 	wait "$job" || { grep -v '^ok' "$TMP/lost"; cat "$TMP"/*/err; return 1; }
 }
 check 'a node that vanishes' lost
+check 'one more' start d $node --store 32M -c 4 --join "$lab"; d=$pid
+check 'it is known' knows a 3
+drained() {		# d holds values that nobody else has; it is told to drain, has nothing any more, and vanishes
+	number=$(at a rstat nodes -o node | sort -n | tail -1)
+	rm -f "$TMP/die" "$TMP/dead"; mkfifo "$TMP/die" "$TMP/dead" "$TMP/scale"
+	DIE=$TMP/die DEAD=$TMP/dead at a timeout 60 rlua "${0%/*}/abroad/drain.lua" >"$TMP/drain" 2>&1 & job=$!
+	cat "$TMP/die"
+	at a rota follow <"$TMP/scale" >"$TMP/follow" 2>&1 & follow=$!
+	exec 4>"$TMP/scale"
+	printf 'types \ndrains %s\n' "$number" >&4
+	for _ in $(seq 200); do
+		left=$(at a rstat nodes -o kept,state node="$number")
+		[ "$left" = "0	draining" ] && break
+		sleep 0.05
+	done
+	[ "$left" = "0	draining" ] || { at a rstat nodes -o node,kept,arena_used,state; cat "$TMP/follow"; }
+	vanish "$d"
+	exec 4>&-
+	wait "$follow"
+	: >"$TMP/dead"
+	wait "$job" || { grep -v '^ok' "$TMP/drain"; cat "$TMP"/*/err; return 1; }
+}
+check 'a node that drains' drained
 done_testing

@@ -4,8 +4,8 @@ key=$TMP/lab.key pids=''
 trap 'kill $pids 2>/dev/null; wait; rm -rf "$TMP"' EXIT
 
 at() {			# at DIR CMD...: with the directories of that machine
-	d=$TMP/$1; shift
-	ROTA_DIR=$d/run XDG_STATE_HOME=$d/state ROTA_ADDRESS=local "$@"
+	machine=$TMP/$1; shift
+	ROTA_DIR=$machine/run XDG_STATE_HOME=$machine/state ROTA_ADDRESS=local "$@"
 }
 start() {		# start DIR DAEMON...: until it is ready; $line is what it wrote then, $pid its process, its stderr is DIR/err
 	dir=$1; shift

@@ -201,6 +201,8 @@ abroad_frame(struct node *n, uint32_t node, uint16_t type, struct span body)
 	case MSG_FAR_OUTPUT_T: case MSG_FAR_SHOWN_T: case MSG_FAR_FLUSH_T: case MSG_FAR_FLUSHED_T:
 		return logs_far_frame(n, node, type, body);
 	case MSG_FAR_CANCEL_T: return abroad_cancelled(n, node, body);
+	case MSG_FAR_TAKE_T: return abroad_take(n, node, body);
+	case MSG_FAR_TOOK_T: return abroad_took(n, body);
 	case MSG_FAR_ROUTE_T: return abroad_routed(n, node, body);
 	case MSG_FAR_ACTOR_NEW_T: case MSG_FAR_ACTOR_T: case MSG_FAR_ACTOR_RING_T: case MSG_FAR_ACTOR_STATE_T:
 	case MSG_FAR_ACTOR_NOTE_T: case MSG_FAR_ACTOR_NONE_T:

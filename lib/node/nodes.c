@@ -12,6 +12,7 @@
 #define LOAD_EACH (CLOCK_SEC / 1000)	/* a thousand a second of all of them */
 #define WANTED 2048			/* bytes of what waits here, in words */
 #define STEPS 64			/* of memory and store that are told */
+#define LEAVE UINT64_C(200000000)	/* ns: while it drains and others have not taken all */
 #define LABELS_BYTES 4096		/* of all labels: a row has room for twice as much */
 
 /* --- what we are ------------------------------------------------------------------------------------------------------ */
@@ -201,7 +202,7 @@ look(const struct node *n, struct nodes_load *l)
 	l->workers = n->workers;
 	l->drivers = n->drivers;
 	l->leases = lease_granted(&n->lease);
-	l->kept = n->kept.n + n->moved.n;
+	l->kept = n->kept.n + abroad_primaries(n);
 	l->wanted = elastic_mark(n);
 	l->elastic = n->self.elastic.changes;
 }
@@ -284,6 +285,11 @@ nodes_tick(struct node *n)
 
 	n->load_at = 0;
 	look(n, &l);
+	if (n->self.elastic.draining && l.kept > n->kept.n) {
+		abroad_leave(n);
+		n->load_at = clock_ns() + LEAVE;
+		node_timer(n);
+	}
 	if (n->gcs == NULL || !n->joined || memcmp(&l, &n->self.told, sizeof l) == 0)
 		return;
 	n->self.told = l;

@@ -69,7 +69,7 @@ rows_node(struct rows *r)
 	put_labels(r, span_buf(&n->self.labels));
 	put_u(r, "waiting", lease_waiting(&n->lease));
 	put_u(r, "leases", lease_granted(&n->lease));
-	put_u(r, "kept", n->kept.n + n->moved.n);
+	put_u(r, "kept", n->kept.n + abroad_primaries(n));
 	elastic_wanted(n, wanted, sizeof wanted);
 	put_text(r, "wanted", wanted);
 	put_text(r, "listen", n->self.addr);

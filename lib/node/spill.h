@@ -31,6 +31,7 @@ struct moved {
 	bool hungry;			/* and waits for room */
 	bool copy;			/* another node has it too: it can go */
 	bool used, open, opening;	/* it stays: for a task here, for other nodes; once it is back from the disk */
+	uint32_t taker;			/* the node that drains and wants to be rid of it, once it is here; 0 */
 	bool missed;			/* no node has it, as far as its owner's knows: to be told that we have, once it is back from the disk */
 	uint64_t stamp, ticket;		/* stamp: what the owner's node knows it by; 0: nothing */
 	struct form form;		/* bytes 0: not known */

@@ -447,6 +447,8 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 #define MSG_FAR_KILL(F) \
 	F(U, ring, "of a FAR_ANSWER whose worker is to be killed") \
 	F(U, task, "as in KILL")
+#define MSG_FAR_TAKE(F) F(B, objects, "ids of objects whose owners are at the receiver, 16 bytes each: fetch them, the sender is to let them go; FAR_TOOK answers")
+#define MSG_FAR_TOOK(F) F(B, objects, "ids of a FAR_TAKE, 16 bytes each, that are here now")
 #define MSG_FAR_ROUTE(F) \
 	F(U, proc, "process of the receiver's node that it is for") \
 	F(U, from, "process of the sender's node that it is from") \
@@ -841,6 +843,8 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(FAR_GONE, far_gone, 191, 0, "n>n") \
 	X(FAR_KILL, far_kill, 192, 0, "n>n") \
 	X(FAR_ROUTE, far_route, 193, 0, "n>n") \
+	X(FAR_TAKE, far_take, 240, 0, "n>n") \
+	X(FAR_TOOK, far_took, 241, 0, "n>n") \
 	X(FAR_ACTOR_NEW, far_actor_new, 200, 0, "n>n") \
 	X(FAR_ACTOR, far_actor, 201, 0, "n>n") \
 	X(FAR_ACTOR_RING, far_actor_ring, 202, 0, "n>n") \

@@ -128,7 +128,7 @@ function S:has(r)			-- a row of one that is there
 	local busy = r.leases > 0 or r.drivers > 0
 	self.there[r.node] = true
 	self:step { kind = "node", id = id, node = r.node, free = free, idle = not busy and not r.wanted }
-	if self.drains[r.node] and r.state == "draining" and not busy and r.arena_used == 0 and r.kept == 0 then
+	if self.drains[r.node] and r.state == "draining" and not busy and r.kept == 0 then
 		self:step { kind = "drained", node = r.node, ok = true }
 	end
 end
