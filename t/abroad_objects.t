@@ -3,7 +3,7 @@
 . "${0%/*}/lib.sh"
 . "${0%/*}/machines.sh"
 node="rlet -l --key $key --listen 127.0.0.1:0"
-check 'rgcs' start g rgcs --listen 127.0.0.1:0 --key "$key" --dead-after 1s
+check 'rgcs' start g rgcs --listen 127.0.0.1:0 --key "$key" --dead-after 3s
 lab=$line
 check 'a node with next to no CPU' start a $node --store 32M -c 0.001 --join "$lab"
 check 'one with two' start b $node --store 32M -c 2 --join "$lab"; b=$pid
