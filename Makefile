@@ -296,4 +296,4 @@ uninstall:
 clean:
 	rm -rf $(O)
 .PHONY: all deps-slurm check check-long tsan tsan-check demo bench fuzz sim sim-scale soak chaos deps have lint install uninstall clean
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+-include $(shell find $(O) -path $(O)/deps -prune -o -name '*.d' -print 2>/dev/null)
