@@ -38,7 +38,7 @@ settle(void)				/* writes go to the disk; the last frame is the answer */
 	for (size_t i = 0; i < o.n; i++) {
 		struct control_fx *fx = &o.fx[i];
 
-		if (fx->kind == CONTROL_FX_UP || fx->kind == CONTROL_FX_DOWN)
+		if (fx->kind == CONTROL_FX_UP || fx->kind == CONTROL_FX_DOWN || fx->kind == CONTROL_FX_PAST)
 			continue;
 		if (fx->kind != CONTROL_FX_SEND) {
 			struct row *r = &disk[nrow++];

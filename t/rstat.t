@@ -8,13 +8,13 @@ trap 'rota down -q --force 2>/dev/null; rm -rf "$TMP"' EXIT
 
 # --- usage needs no node
 check 'nearest list' says "rstat: no list 'worker'; did you mean 'workers'? see rstat -h" rstat worker
-check 'is 2' exits 2 rstat jobs
+check 'is 2' exits 2 rstat worker
 check 'nearest column' says "no column 'stat'; did you mean 'state'?" rstat workers -o stat
 check 'nearest column of a filter' says "no column 'stat'; did you mean 'state'?" rstat workers stat=x
 check 'no filter' says "cannot use 'idle' as a filter: expected COL=VALUE or COL~REGEX" rstat workers idle
 check 'a bad expression' says "cannot use 'state~(' as a filter: " rstat workers 'state~('
 check 'is 2' exits 2 rstat workers 'state~('
-check '-o help' prints 'actor name class state incarnation restarts pid pending job namespace' sh -c 'rstat actors -o help | xargs'
+check '-o help' prints 'actor name class state incarnation restarts pid pending job namespace why ended' sh -c 'rstat actors -o help | xargs'
 
 # --- no lasting node
 check 'nothing runs' says 'rstat: no node is running; programs start a private one' rstat

@@ -15,7 +15,7 @@
 #include "os/sig.h"
 #include "keeper.h"
 
-enum { OPT_READY = 256, OPT_DIR, OPT_DETACHED, OPT_LISTEN, OPT_KEY, OPT_DEAD, OPT_ONCE };
+enum { OPT_READY = 256, OPT_DIR, OPT_DETACHED, OPT_LISTEN, OPT_KEY, OPT_DEAD, OPT_ONCE, OPT_HISTORY, OPT_TABLES };
 
 #define DEAD_MIN INT64_C(300000000)
 #define DEAD_MAX INT64_C(3600000000000)
@@ -26,6 +26,8 @@ static const char help[] =
 "  --listen HOST:PORT  let nodes of other machines join there (port 7411)\n"
 "  --key FILE       the cluster's key, made if it is not there (ROTA_KEY)\n"
 "  --dead-after DUR a node not heard of for so long is given up (3s)\n"
+"  --tables SIZE    in memory, of actors and jobs that there are (1G)\n"
+"  --history SIZE   on disk, of each list of what is over (16M; 0: none)\n"
 "  --no-restart     with --listen: when it dies, do not start it again\n"
 "  --ready-fd N     write a newline to descriptor N when ready\n"
 "  --detached       let go of stderr then\n"
@@ -41,6 +43,8 @@ static const struct opt opts[] = {
 	{ OPT_LISTEN, "listen", "HOST:PORT", "let nodes of other machines join there" },
 	{ OPT_KEY, "key", "FILE", "the cluster's key" },
 	{ OPT_DEAD, "dead-after", "DUR", "give up a node not heard of for so long" },
+	{ OPT_TABLES, "tables", "SIZE", "of actors and jobs, in memory" },
+	{ OPT_HISTORY, "history", "SIZE", "of each list of what is over, on disk" },
 	{ OPT_ONCE, "no-restart", NULL, "when it dies, do not start it again" },
 	{ OPT_READY, "ready-fd", "N", "newline when ready" },
 	{ OPT_DETACHED, "detached", NULL, "let go of stderr when ready" },
@@ -70,7 +74,7 @@ int
 main(int argc, char *argv[])
 {
 	struct opt_state o = { .opts = opts, .help = help };
-	struct gcs_opts go = { .log = notice, .kept = -1, .keeper = -1 };
+	struct gcs_opts go = { .log = notice, .history = GCS_PAST_BYTES, .kept = -1, .keeper = -1 };
 	struct gcs *g;
 	char why[1500];
 	unsigned fd;
@@ -97,6 +101,14 @@ main(int argc, char *argv[])
 			if (num_uint(o.arg, &fd) < 0)
 				opt_bad("--ready-fd", o.arg, "a descriptor");
 			ready = (int)fd;
+			break;
+		case OPT_TABLES:
+			if (num_size(o.arg, &go.tables) < 0 || go.tables == 0)
+				opt_bad("--tables", o.arg, "a size");
+			break;
+		case OPT_HISTORY:
+			if (num_size(o.arg, &go.history) < 0)
+				opt_bad("--history", o.arg, "a size");
 			break;
 		case OPT_ONCE: once = true; break;
 		case 'q': go.log = NULL; break;

@@ -13,10 +13,11 @@
 static const char help[] =
 "usage: rstat [options]                    everything in short\n"
 "       rstat [options] LIST [FILTER ...]   nodes workers tasks actors\n"
-"                                           objects mem groups sets\n"
+"                                           objects mem groups sets jobs\n"
 "FILTER is COL=VALUE or COL~REGEX; a row must fit all.\n"
 "   -o COL,...   columns; -o help lists them, --columns\n"
 "   -J           one JSON object a line, --json\n"
+"   --all        actors, groups, jobs, nodes: those that are over, too\n"
 "   -r           reverse order, --reverse\n"
 "   -w           keep watching: redraws a terminal, a line an event in a pipe\n"
 "   --header     a heading in a pipe too\n"
@@ -28,8 +29,11 @@ static const char help[] =
 "   rstat objects 'size~^[0-9]{9}' -J\n"
 "man rstat\n";
 
+enum { OPT_ALL = 256 };
+
 static const struct opt opts[] = {
 	VIEW_LIST_OPTS,
+	{ OPT_ALL, "all", NULL, "those that are over, too" },
 	{ 'A', "address", "ADDR", "cluster" },
 	{ 'N', "namespace", "NAME", "namespace" },
 	{ 'q', "quiet", NULL, "no notices" },
@@ -65,6 +69,7 @@ parse(struct asked *a, int argc, char *argv[])
 			switch (c) {
 			case 'A': a->address = o.arg; break;
 			case 'N': a->namespace = o.arg; break;
+			case OPT_ALL: a->view.all = true; break;
 			case 'v': a->verbose = true; break;
 			default: view_opt(&a->view, c, o.arg);
 			}

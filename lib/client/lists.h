@@ -22,6 +22,7 @@ struct list_kind {
 	const char *blank[5];		/* columns where 0 says that there is none */
 	const char *only;		/* a filter that always holds, or NULL */
 	bool down;			/* the largest first */
+	const char *past;		/* what the node calls those that are over, or NULL: nobody remembers them */
 };
 
 extern const struct list_kind lists[];		/* of rstat; the last has no name */
@@ -33,6 +34,7 @@ extern const struct list_kind lists_owners;	/* how much there is, by owner */
 const struct list_kind *lists_find(const char *name);	/* or NULL */
 /* Appends what the node of c has; l begins as { 0 }.  0, or an error with a line in why: l is as it was. */
 int	lists_add(const struct list_kind *k, struct listing *l, struct client *c, char *why, size_t n);
+int	lists_add_past(const struct list_kind *k, struct listing *l, struct client *c, char *why, size_t n);	/* the same of those that are over */
 /* Keeps what fits all filters (NULL-ended), sorted.  0; -EINVAL: a filter, with a line in why; -ENOMEM: l is empty then. */
 int	lists_order(const struct list_kind *k, struct listing *l, char *const *filters, bool reverse, char *why, size_t n);
 int	lists_check(const struct list_kind *k, char *const *filters, char *why, size_t n);	/* without rows: is each one? */

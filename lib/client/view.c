@@ -48,6 +48,8 @@ view_read(const struct view *v, struct listing *l, char *why, size_t n)
 	while (l->cols[l->ncol].name)
 		l->ncol++;
 	e = v->read ? v->read(l, v->arg, why, n) : lists_add(v->kind, l, v->client, why, n);
+	if (e == 0 && v->all)
+		e = lists_add_past(v->kind, l, v->client, why, n);
 	if (e < 0) {
 		listing_free(l);
 		return e;

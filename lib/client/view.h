@@ -35,6 +35,7 @@ struct view {
 	int (*read)(struct listing *l, void *arg, char *why, size_t n);
 	void *arg;			/* read's */
 	bool show;			/* one record, as name<TAB>value lines */
+	bool all;			/* those that are over, too */
 	bool json, header, reverse, watch;	/* these by view_opt and view_filter */
 	const char *columns;
 	char *filter[LISTS_FILTERS + 1];	/* NULL-ended */

@@ -10,6 +10,8 @@
 #include "core/numbers.h"
 #include "wire/mp.h"
 
+enum { JOB_NAME = 63 };			/* bytes of its program that are remembered */
+
 struct node {
 	uint32_t number;
 	uint64_t peer;			/* 0: not connected */
@@ -18,11 +20,13 @@ struct node {
 	uint64_t goes;			/* the limit that it goes by, as long as it may not have heard of ours */
 	bool beats;			/* it is on another machine */
 	bool before;			/* it has not come back since our start */
+	struct buf name, addr;
 };
 
 struct job {
 	uint64_t number;
 	uint32_t node;
+	struct buf name, namespace;
 };
 
 struct seeker {				/* somebody who wants to know where an actor lives */
@@ -108,6 +112,13 @@ act_free(struct act *a)
 	free(a);
 }
 
+/* what it takes of the tables' bytes, about, with the entries that lead to it */
+static uint64_t
+act_bytes(const struct act *a)
+{
+	return sizeof *a + a->namespace.len + a->name.len + a->class.len + a->methods.len + (a->name.len ? 64 : 32);
+}
+
 static int
 act_add(struct control *c, struct act *a)
 {
@@ -122,6 +133,7 @@ act_add(struct control *c, struct act *a)
 			return -ENOMEM;
 		}
 	}
+	c->bytes += act_bytes(a);
 	return 0;
 }
 
@@ -144,6 +156,23 @@ act_tell(struct act *a, const char *text, struct control_out *o)
 	}
 }
 
+/* it is over: who asks later is told why */
+static void
+act_past(const struct act *a, const char *text, struct control_out *o)
+{
+	struct control_past p = control_past_begin(o);
+
+	control_past_u(&p, "actor", a->number);
+	control_past_s(&p, "name", span_buf(&a->name));
+	control_past_s(&p, "class", span_buf(&a->class));
+	control_past_s(&p, "state", span_text("dead"));
+	control_past_u(&p, "incarnation", a->incarnation);
+	control_past_u(&p, "job", a->job);
+	control_past_s(&p, "namespace", span_buf(&a->namespace));
+	control_past_s(&p, "why", span_text(text));
+	control_past_end(&p, "actors");
+}
+
 static void
 act_del(struct control *c, struct act *a, const char *text, struct control_out *o)
 {
@@ -161,8 +190,10 @@ act_del(struct control *c, struct act *a, const char *text, struct control_out *
 		p->next = a->next;
 	}
 	map_del(&c->actors, a->number);
+	c->bytes -= act_bytes(a);
 	act_key(key, a->number);
 	put(o, key, NULL, 0);
+	act_past(a, text, o);
 	a->home = 0;
 	act_tell(a, text, o);
 	act_free(a);
@@ -211,6 +242,76 @@ node_key(char key[32], uint32_t number)
 }
 
 static void
+node_free(struct node *n)
+{
+	buf_release(&n->name);
+	buf_release(&n->addr);
+	free(n);
+}
+
+static void
+node_save(const struct node *n, struct control_out *o)
+{
+	struct buf b = BUF_INIT;
+	char key[32];
+
+	node_key(key, n->number);
+	if (mp_put_array(&b, 3) == 0 && mp_put_uint(&b, n->number) == 0 && mp_put_bin(&b, n->name.data, n->name.len) == 0 &&
+	    mp_put_bin(&b, n->addr.data, n->addr.len) == 0)
+		put(o, key, b.data, b.len);
+	buf_release(&b);
+}
+
+static void
+node_past(const struct node *n, const char *text, struct control_out *o)
+{
+	struct control_past p = control_past_begin(o);
+
+	control_past_u(&p, "node", n->number);
+	control_past_s(&p, "name", span_buf(&n->name));
+	control_past_s(&p, "address", span_buf(&n->addr));
+	control_past_s(&p, "state", span_text(*text ? "dead" : "left"));
+	control_past_s(&p, "why", span_text(text));
+	control_past_end(&p, "nodes");
+}
+
+static uint64_t
+job_bytes(const struct job *j)
+{
+	return sizeof *j + j->name.len + j->namespace.len + 32;
+}
+
+static void
+job_free(struct job *j)
+{
+	if (j == NULL)
+		return;
+	buf_release(&j->name);
+	buf_release(&j->namespace);
+	free(j);
+}
+
+/* NULL is fine: it is from before our start */
+static void
+job_over(struct control *c, struct job *j, const char *text, struct control_out *o)
+{
+	struct control_past p = control_past_begin(o);
+
+	if (j == NULL)
+		return;
+	control_past_u(&p, "job", j->number);
+	control_past_s(&p, "name", span_buf(&j->name));
+	control_past_s(&p, "state", span_text("ended"));
+	control_past_s(&p, "namespace", span_buf(&j->namespace));
+	control_past_u(&p, "node", j->node);
+	control_past_s(&p, "why", span_text(text));
+	control_past_end(&p, "jobs");
+	map_del(&c->jobs, j->number);
+	c->bytes -= job_bytes(j);
+	job_free(j);
+}
+
+static void
 node_over(struct control *c, const struct node *n, const char *why, struct control_out *o)	/* nothing that ran there runs */
 {
 	struct map_iter it = MAP_ITER;
@@ -228,7 +329,7 @@ node_over(struct control *c, const struct node *n, const char *why, struct contr
 	it = (struct map_iter)MAP_ITER;
 	while (map_next(&c->jobs, &it))
 		if (((struct job *)it.val)->node == n->number)
-			free(map_del(&c->jobs, it.key));
+			job_over(c, it.val, text, o);
 	kv_node_gone(&c->kv, n->number, o);
 }
 
@@ -258,7 +359,7 @@ node_heir(struct control *c, const struct node *n, const struct msg_node_join *m
 
 	while (map_next(&c->jobs, &it))
 		if (((struct job *)it.val)->node == n->number && !numbers_has(m->jobs, it.key))
-			free(map_del(&c->jobs, it.key));
+			job_over(c, it.val, "it was lost with its node's daemon", o);
 	kv_node_heir(&c->kv, n->number, m->procs, m->jobs, o);
 }
 
@@ -268,7 +369,6 @@ on_join(struct control *c, uint64_t now, uint64_t peer, const struct frame *f, s
 	struct msg_node_join m;
 	struct control_fx *fx;
 	struct node *n;
-	char key[32];
 	int e;
 
 	if ((e = msg_get_node_join(&m, f->body, f->len)) < 0)
@@ -286,14 +386,13 @@ on_join(struct control *c, uint64_t now, uint64_t peer, const struct frame *f, s
 		if ((n = calloc(1, sizeof *n)) == NULL)
 			return -ENOMEM;
 		n->number = (uint32_t)(c->next_node + 1);
-		if (map_put(&c->nodes, n->number, n) < 0) {
-			free(n);
+		if (set(&n->name, m.name) < 0 || set(&n->addr, m.addr) < 0 || map_put(&c->nodes, n->number, n) < 0) {
+			node_free(n);
 			return -ENOMEM;
 		}
 		c->next_node++;
 		put_number(o, "next/node", c->next_node);
-		node_key(key, n->number);
-		put_number(o, key, n->number);
+		node_save(n, o);
 	} else {
 		node_back(c, n, &m, o);
 		if (m.heir)
@@ -331,6 +430,7 @@ node_end(struct control *c, struct node *n, const char *text, struct control_out
 	node_over(c, n, text, o);
 	node_key(key, n->number);
 	put(o, key, NULL, 0);
+	node_past(n, text, o);
 	if (n->peer && *text)
 		fail(o, n->peer, 0, -ESTALE, "node %u was given up: %s", n->number, text);
 	at = o->bytes.len;
@@ -344,7 +444,7 @@ node_end(struct control *c, struct node *n, const char *text, struct control_out
 	map_del(&c->peers, n->peer);
 	map_del(&c->nodes, n->number);
 	c->nbefore -= n->before;
-	free(n);
+	node_free(n);
 }
 
 static int
@@ -360,6 +460,17 @@ on_heartbeat(struct node *n, uint64_t now, const struct frame *f)
 	return 0;
 }
 
+/* There are so many that no more are taken. */
+static bool
+full(const struct control *c, uint64_t peer, uint64_t req, struct control_out *o)
+{
+	if (c->bytes < c->most)
+		return false;
+	fail(o, peer, req, ERR_FULL, "the tables of the control store are full: %zu actors and %zu jobs in %" PRIu64 " bytes; see --tables of rgcs(8)",
+	    c->actors.n, c->jobs.n, c->bytes);
+	return true;
+}
+
 static int
 on_job_new(struct control *c, struct node *n, const struct frame *f, struct control_out *o)
 {
@@ -369,12 +480,18 @@ on_job_new(struct control *c, struct node *n, const struct frame *f, struct cont
 
 	if ((e = msg_get_job_new(&m, f->body, f->len)) < 0)
 		return e;
-	if ((j = calloc(1, sizeof *j)) == NULL || map_put(&c->jobs, c->next_job + 1, j) < 0) {
-		free(j);
+	if (full(c, n->peer, m.req, o))
+		return 0;
+	m.name.n = m.name.n < JOB_NAME ? m.name.n : JOB_NAME;
+	if ((j = calloc(1, sizeof *j)) == NULL || set(&j->name, m.name) < 0 || set(&j->namespace, m.namespace) < 0 ||
+	    map_put(&c->jobs, c->next_job + 1, j) < 0) {
+		job_free(j);
 		fail(o, n->peer, m.req, -ENOMEM, "the control store is out of memory");
 		return 0;
 	}
-	*j = (struct job){ .number = ++c->next_job, .node = n->number };
+	j->number = ++c->next_job;
+	j->node = n->number;
+	c->bytes += job_bytes(j);
 	put_number(o, "next/job", c->next_job);
 	SEND(o, n->peer, job, .req = m.req, .job = j->number);
 	return 0;
@@ -388,7 +505,7 @@ on_job_end(struct control *c, const struct frame *f, struct control_out *o)
 
 	if ((e = msg_get_job_end(&m, f->body, f->len)) < 0)
 		return e;
-	free(map_del(&c->jobs, m.job));
+	job_over(c, map_get(&c->jobs, m.job), "", o);
 	kv_job_end(&c->kv, m.job, o);
 	return 0;
 }
@@ -416,6 +533,8 @@ on_actor_new(struct control *c, struct node *n, const struct frame *f, struct co
 		    (const char *)m.name.p, (int)(m.namespace.n < 255 ? m.namespace.n : 255), (const char *)m.namespace.p);
 		return 0;
 	}
+	if (full(c, n->peer, m.req, o))
+		return 0;
 	if ((a = calloc(1, sizeof *a)) == NULL)
 		return -ENOMEM;
 	*a = (struct act){ .number = c->next_actor + 1, .job = m.job, .node = n->number, .detached = m.detached != 0,
@@ -536,7 +655,7 @@ control_seal(struct control *c, size_t from, struct control_out *o)
 	bool wrote = false;
 
 	for (size_t i = from; i < o->n; i++)
-		wrote |= o->fx[i].kind == CONTROL_FX_PUT || o->fx[i].kind == CONTROL_FX_DEL;
+		wrote |= o->fx[i].kind == CONTROL_FX_PUT || o->fx[i].kind == CONTROL_FX_DEL || o->fx[i].kind == CONTROL_FX_PAST;
 	c->commit += wrote;
 	for (size_t i = from; i < o->n; i++)
 		o->fx[i].commit = c->commit;
@@ -615,7 +734,7 @@ control_tick(struct control *c, uint64_t now, struct control_out *o)
 void
 control_init(struct control *c, uint64_t epoch)
 {
-	*c = (struct control){ .epoch = epoch, .limit = ALIVE_DEAD };
+	*c = (struct control){ .epoch = epoch, .limit = ALIVE_DEAD, .most = CONTROL_BYTES };
 	kv_init(&c->kv);
 }
 
@@ -659,16 +778,25 @@ load_act(struct control *c, struct mp *r)
 static int
 load_node(struct control *c, struct mp *r)
 {
+	struct span s[2] = { { 0 } };
+	struct mp_tok t, head;
 	struct node *n;
-	struct mp_tok t;
 
-	if (mp_next(r, &t) < 0 || t.kind != MP_INT || t.u > UINT32_MAX || map_get(&c->nodes, t.u))
+	if (mp_next(r, &head) < 0 || (head.kind == MP_ARRAY && mp_next(r, &t) < 0))
 		return ERR_PROTO;
-	if ((n = calloc(1, sizeof *n)) == NULL || map_put(&c->nodes, t.u, n) < 0) {
-		free(n);
+	if (head.kind != MP_ARRAY)		/* of an earlier release: its number alone */
+		t = head;
+	if (t.kind != MP_INT || t.u > UINT32_MAX || map_get(&c->nodes, t.u))
+		return ERR_PROTO;
+	if ((n = calloc(1, sizeof *n)) == NULL)
+		return -ENOMEM;
+	n->number = (uint32_t)t.u;
+	for (size_t i = 0; head.kind == MP_ARRAY && i < 2 && i + 1 < head.n && mp_next(r, &t) == 0; i++)
+		s[i] = span_of(t.p, t.kind == MP_BIN ? t.n : 0);
+	if (set(&n->name, s[0]) < 0 || set(&n->addr, s[1]) < 0 || map_put(&c->nodes, n->number, n) < 0) {
+		node_free(n);
 		return -ENOMEM;
 	}
-	n->number = (uint32_t)t.u;
 	n->before = true;
 	c->nbefore++;
 	return 0;
@@ -712,6 +840,7 @@ control_check(const struct control *c)
 {
 	struct map_iter it = MAP_ITER;
 	size_t named = 0, chained = 0;
+	uint64_t bytes = 0;
 
 	while (map_next(&c->actors, &it)) {
 		const struct act *a = it.val;
@@ -720,12 +849,17 @@ control_check(const struct control *c)
 		CHECK(map_get(&c->nodes, a->node) != NULL);
 		CHECK(a->name.len == 0 || act_named(c, span_buf(&a->namespace), span_buf(&a->name)) == a);
 		named += a->name.len != 0;
+		bytes += act_bytes(a);
 	}
 	it = (struct map_iter)MAP_ITER;
 	while (map_next(&c->names, &it))
 		for (const struct act *a = it.val; a; a = a->next)
 			chained++;
 	CHECK(named == chained);
+	it = (struct map_iter)MAP_ITER;
+	while (map_next(&c->jobs, &it))
+		bytes += job_bytes(it.val);
+	CHECK(bytes == c->bytes);
 	it = (struct map_iter)MAP_ITER;
 	while (map_next(&c->peers, &it))
 		CHECK(((const struct node *)it.val)->peer == it.key && map_get(&c->nodes, ((const struct node *)it.val)->number) == it.val);
@@ -741,10 +875,10 @@ control_release(struct control *c)
 		act_free(it.val);
 	it = (struct map_iter)MAP_ITER;
 	while (map_next(&c->nodes, &it))
-		free(it.val);
+		node_free(it.val);
 	it = (struct map_iter)MAP_ITER;
 	while (map_next(&c->jobs, &it))
-		free(it.val);
+		job_free(it.val);
 	map_release(&c->actors);
 	map_release(&c->nodes);
 	map_release(&c->peers);

@@ -25,8 +25,11 @@
 #include "wire/frame.h"
 #include "wire/msg.h"
 
+#define CONTROL_BYTES (UINT64_C(1) << 30)	/* of actors and jobs, unless told otherwise */
 #define CONTROL_LAYOUT 1u		/* of the durable keys and values */
 struct control {
+	uint64_t most;			/* rw: bytes of actors and jobs, beyond which no more are taken */
+	uint64_t bytes;			/* ro: of those that there are, about */
 	uint64_t limit;			/* rw, before anything is loaded: ns until a node is given up */
 	uint64_t epoch;			/* ro: raised at each start */
 	size_t nbefore;			/* ro: nodes of before the start that have neither come back nor been given up */
@@ -41,6 +44,8 @@ enum control_fx_kind {
 	CONTROL_FX_SEND,	/* frame for peer, once commit is durable */
 	CONTROL_FX_PUT,		/* key, val: part of commit */
 	CONTROL_FX_DEL,		/* key: part of commit */
+	CONTROL_FX_PAST,	/* val: what is to be remembered of something that is over, of list key; part of commit.  Msgpack: names of
+				   columns and their values, in turn, as a LIST of it has them (node/rows.c) */
 	CONTROL_FX_UP,		/* node joined as peer: it may be told to others once commit is durable */
 	CONTROL_FX_DOWN,	/* node is given up, in val why, or has left; peer, if not 0, to be dropped; once commit is durable */
 };
@@ -49,6 +54,7 @@ struct control_fx {
 	enum control_fx_kind kind;
 	uint32_t node;
 	uint64_t peer, commit;
+	unsigned columns;		/* PAST */
 	size_t key, nkey, val, nval;	/* in bytes; a frame is val */
 };
 

@@ -174,6 +174,8 @@ ctl_frame(struct node *n, const struct frame *f)
 	case MSG_GROUP_STATE_T: case MSG_GROUP_T: case MSG_GROUP_ROWS_T: case MSG_GROUP_PREPARE_T: case MSG_GROUP_COMMIT_T:
 	case MSG_GROUP_RELEASE_T:
 		return abroad_group_frame(n, f);
+	case MSG_PAST_ROWS_T:
+		return rows_past(n, f);
 	case MSG_FAIL_T:
 		return on_fail(n, f);
 	}

@@ -152,6 +152,7 @@ hand_on(struct gcs *g)
 	struct gcs_batch *writes, *sends;
 	struct gcs_disk_state disk;
 
+	gcs_past_take(&g->past, g->disk.db, &g->out);
 	writes = part(&g->out, true);
 	sends = part(&g->out, false);
 	if (writes == NULL || sends == NULL) {
@@ -243,6 +244,8 @@ on_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 	(void)fds, (void)nfd;
 	if (f->type == MSG_NODE_LOAD_T)
 		return gcs_nodes_load(p, f);
+	if (f->type == MSG_PAST_T)
+		return p->joined ? gcs_past_frame(p, f) : ERR_PROTO;
 	if (f->type == MSG_NODE_JOIN_T) {
 		if ((e = gcs_nodes_join(p, f)) < 0)
 			return e;
@@ -444,6 +447,8 @@ load_row(void *ctx, const void *key, size_t nkey, const void *val, size_t nval)
 
 	if (nkey > strlen(GCS_GROUP_KEY) && memcmp(key, GCS_GROUP_KEY, strlen(GCS_GROUP_KEY)) == 0)
 		return gcs_groups_load(g, span_of(val, nval));
+	if (nkey > strlen(GCS_PAST) && memcmp(key, GCS_PAST, strlen(GCS_PAST)) == 0)
+		return 1;			/* what is over is read when it is asked for */
 	return control_load(&g->core, key, nkey, val, nval);
 }
 
@@ -456,6 +461,10 @@ start(struct gcs *g, char *why, size_t nwhy)
 	if ((e = g->state = gcs_dir(g->o.dir, path, sizeof path, why, nwhy)) < 0 || (e = lock_dir(g, path, why, nwhy)) < 0 ||
 	    (e = gcs_disk_load(&g->disk, g->state, path, &g->core, load_row, g, why, nwhy)) < 0)
 		return e;
+	if ((e = gcs_past_load(&g->past, g->disk.db)) < 0) {
+		snprintf(why, nwhy, "cannot read '%s/gcs.db': %s", path, err_str(e));
+		return e;
+	}
 	gcs_nodes_start(g);
 	gcs_groups_start(g);
 	if ((g->dir = dir_open(dirname, sizeof dirname)) < 0) {
@@ -490,6 +499,9 @@ gcs_new(struct gcs **out, const struct gcs_opts *o, char *why, size_t nwhy)
 	g->o = *o;
 	g->dir = g->state = g->lock = -1;
 	control_init(&g->core, 0);
+	g->past.limit = o->history;
+	if (o->tables)
+		g->core.most = o->tables;
 	if (o->dead)
 		g->core.limit = o->dead;
 	gcs_disk_init(&g->disk, wake, g);

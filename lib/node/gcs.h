@@ -9,12 +9,15 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "node/gcs_past.h"
 
 struct gcs_opts {
 	const char *dir;		/* where state is kept; NULL: $XDG_STATE_HOME/rota, else ~/.local/state/rota */
 	const char *listen;		/* HOST:PORT for nodes of other machines; NULL: for none */
 	const char *key;		/* file of the cluster's keys: made if listen is given and it is not there */
 	uint64_t dead;			/* ns without a sign of a node until it is given up; 0: ALIVE_DEAD */
+	uint64_t tables;		/* bytes of actors and jobs in memory, then new ones are refused; 0: CONTROL_BYTES */
+	uint64_t history;		/* bytes on the disk of each list of what is over; 0: none */
 	int kept;			/* the listening socket of nodes here that the last daemon left, then ours; -1: there is none */
 	int keeper;			/* to whoever starts us again, see gcs_run; -1: nobody does */
 	void (*log)(int e, const char *text);

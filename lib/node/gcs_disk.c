@@ -69,8 +69,8 @@ gcs_disk_load(struct gcs_disk *d, int dir, const char *path, struct control *cor
 	else
 		e = db_commit(d->db);
 	core->epoch = epoch;
-	if (e == 0)
-		e = db_each(d->db, "", 0, row, ctx);
+	if (e == 0 && (e = db_each(d->db, "", 0, row, ctx)) > 0)
+		e = 0;
 out:
 	buf_release(&b);
 	if (e < 0)

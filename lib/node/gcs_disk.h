@@ -46,7 +46,7 @@ void	gcs_disk_init(struct gcs_disk *d, void (*committed)(void *arg), void *arg);
  * core->epoch before row is called with each key and value.
  * 0, or an error and why.
  */
-typedef int gcs_disk_row(void *ctx, const void *key, size_t nkey, const void *val, size_t nval);	/* < 0: it cannot be used */
+typedef int gcs_disk_row(void *ctx, const void *key, size_t nkey, const void *val, size_t nval);	/* < 0: it cannot be used; > 0: no more is wanted */
 int	gcs_disk_load(struct gcs_disk *d, int dir, const char *path, struct control *core, gcs_disk_row *row, void *ctx,
 	    char *why, size_t nwhy);
 int	gcs_disk_start(struct gcs_disk *d, uint64_t done);	/* the committer; done: the core's last commit.  0 or -errno */

@@ -13,6 +13,7 @@
 #include "node/gcs.h"
 #include "node/gcs_disk.h"
 #include "node/gcs_groups.h"
+#include "node/gcs_past.h"
 
 struct gcs_peer {
 	struct gcs *g;
@@ -53,6 +54,7 @@ struct gcs {
 	struct control_out out;		/* of this turn */
 	struct gcs_nodes nodes;
 	struct gcs_groups groups;
+	struct gcs_past past;
 	struct map peers;		/* number -> struct gcs_peer * */
 	uint64_t next_peer;
 	int dir, state, lock, result;	/* dir: of the socket */

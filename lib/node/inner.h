@@ -503,6 +503,7 @@ uint64_t ctl_ask(struct node *n, const struct nproc *p, uint64_t req, uint16_t t
 void	ctl_forget(struct node *n, uint64_t ask);	/* nobody wants the answer any more */
 void	ctl_send(struct node *n);		/* the frame that was put into n->ctl */
 void	ctl_tick(struct node *n);
+int	rows_past(struct node *n, const struct frame *f);	/* PAST_ROWS */
 #define CTL(n, name_, ...) do { \
 	if (msg_put_##name_(&(n)->ctl, &(struct msg_##name_){ __VA_ARGS__ }) == 0) \
 		ctl_send(n); \

@@ -269,6 +269,69 @@ sets(struct rows *r)
 	}
 }
 
+static void
+jobs(struct rows *r)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&r->n->jobs, &it)) {
+		const struct njob *j = it.val;
+
+		if (j->foreign || (r->job && r->job != j->number))
+			continue;
+		row(r, 6);
+		put_u(r, "job", j->number);
+		put_text(r, "name", j->name);
+		put_text(r, "state", j->over ? "ending" : "running");
+		put_u(r, "pid", (uint64_t)j->pid);
+		put_s(r, "namespace", j->namespace.data, j->namespace.len);
+		put_u(r, "node", r->n->number);
+	}
+}
+
+/* --- what is over: the control store remembers it --------------------------------------------------------------------- */
+
+static const char past[] = "past/";
+
+/* the rows of a list from number from on are asked for; nobody remembers any in a node that is not lasting */
+static void
+past_ask(struct nproc *p, uint64_t req, struct span list, uint64_t from)
+{
+	struct node *n = p->n;
+	uint64_t ask;
+
+	if (n->control) {
+		SEND(p, rows, .req = req, .last = 1, .rows = span_text("\x90"));
+	} else if ((ask = ctl_ask(n, p, req, MSG_PAST_T, list)) == 0) {
+		proc_fail(p, req, -EBUSY, "too much is asked of the control store at once");
+	} else {
+		CTL(n, past, .req = ask, .what = list, .from = from);
+	}
+}
+
+int
+rows_past(struct node *n, const struct frame *f)
+{
+	struct msg_past_rows m;
+	struct nproc *p;
+	struct ask *a;
+	struct rows r;
+	int e = msg_get_past_rows(&m, f->body, f->len);
+
+	if (e < 0 || (a = map_del(&n->asks, m.req)) == NULL)
+		return e;
+	if ((p = proc_find(n, a->proc)) != NULL && !p->lost) {
+		r = (struct rows){ .p = p, .n = n, .req = a->req, .count = (unsigned)m.count };
+		if (m.rows.n == 0 || mp_put_raw(&r.b, m.rows.p, m.rows.n) == 0)
+			flush(&r, m.next == 0);
+		buf_release(&r.b);
+		if (m.next)
+			past_ask(p, a->req, span_buf(&a->body), m.next);
+	}
+	ctl_ask_free(n, a);
+	return 0;
+}
+
 int
 rows_frame(struct nproc *p, const struct frame *f)
 {
@@ -277,7 +340,7 @@ rows_frame(struct nproc *p, const struct frame *f)
 		void (*fn)(struct rows *r);
 	} lists[] = { { "nodes", rows_nodes }, { "node", rows_node }, { "drivers", drivers }, { "workers", workers }, { "tasks", tasks }, { "actors", actors },
 	    { "objects", rows_objects }, { "memory", rows_memory }, { "groups", groups },
-	    { "sets", sets } };
+	    { "sets", sets }, { "jobs", jobs } };
 	struct rows r = { .p = p, .n = p->n };
 	struct msg_list m;
 	int e = msg_get_list(&m, f->body, f->len);
@@ -286,6 +349,10 @@ rows_frame(struct nproc *p, const struct frame *f)
 		return e;
 	r.req = m.req;
 	r.job = m.job;
+	if (m.what.n > strlen(past) && memcmp(m.what.p, past, strlen(past)) == 0) {
+		past_ask(p, m.req, span_of(m.what.p + strlen(past), m.what.n - strlen(past)), 0);
+		return 0;
+	}
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		if (strlen(lists[i].what) == m.what.n && memcmp(lists[i].what, m.what.p, m.what.n) == 0) {
 			if (conn_out(p->conn)->len > CONN_MARK)		/* it asks and asks, and does not read */

@@ -333,12 +333,19 @@ int
 db_each(struct db *db, const void *prefix, size_t n,
     int (*fn)(void *ctx, const void *key, size_t kn, const void *val, size_t vn), void *ctx)
 {
+	return db_each_from(db, prefix, n, prefix, n, fn, ctx);
+}
+
+int
+db_each_from(struct db *db, const void *prefix, size_t n, const void *first, size_t nfirst,
+    int (*fn)(void *ctx, const void *key, size_t kn, const void *val, size_t vn), void *ctx)
+{
 	struct buf b = BUF_INIT, from = BUF_INIT;
 	const unsigned char *p;
 	size_t len[2];
 	int e, count;
 
-	if ((e = n ? buf_add(&from, prefix, n) : 0) < 0)
+	if ((e = nfirst ? buf_add(&from, first, nfirst) : 0) < 0)
 		return e;
 	for (bool skip = false; e == 0; skip = true) {
 		if ((count = e = each_some(db, prefix, n, &from, skip, &b)) <= 0)

@@ -40,5 +40,8 @@ int	db_get(struct db *db, const void *key, size_t kn, struct buf *val);	/* repla
  */
 int	db_each(struct db *db, const void *prefix, size_t n,
 	    int (*fn)(void *ctx, const void *key, size_t kn, const void *val, size_t vn), void *ctx);
+/* The same from key from on, which begins with prefix, or from the next one that there is. */
+int	db_each_from(struct db *db, const void *prefix, size_t n, const void *from, size_t nfrom,
+	    int (*fn)(void *ctx, const void *key, size_t kn, const void *val, size_t vn), void *ctx);
 
 #endif

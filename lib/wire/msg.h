@@ -358,6 +358,15 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 #define MSG_JOB(F) \
 	F(U, req, "request number") \
 	F(U, job, "job number")
+#define MSG_PAST(F) \
+	F(U, req, "request number; answered by PAST_ROWS") \
+	F(S, what, "actors jobs nodes groups: those that are over") \
+	F(U, from, "0 first, then next of the answer before")
+#define MSG_PAST_ROWS(F) \
+	F(U, req, "request number") \
+	F(U, next, "where there is more; 0: there is not") \
+	F(U, count, "rows") \
+	F(B, rows, "msgpack maps, one after the other, as in ROWS, the oldest first")
 #define MSG_JOB_END(F) F(U, job, "the job is over")
 #define MSG_ACTOR_NOTE(F) \
 	F(U, actor, "actor number") \
@@ -866,6 +875,8 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(KV_EVENTS, kv_events, 105, 0, "g>n n>c") \
 	X(KV_CANCEL, kv_cancel, 106, 0, "c>n n>g") \
 	X(KV_GONE, kv_gone, 107, 0, "n>g") \
+	X(PAST, past, 230, 0, "n>g") \
+	X(PAST_ROWS, past_rows, 231, 0, "g>n") \
 	X(GROUP_NEW, group_new, 110, 0, "c>n n>g") \
 	X(GROUP_STATE, group_state, 111, 0, "g>n n>c") \
 	X(GROUP_ASK, group_ask, 112, 0, "c>n n>g") \

@@ -158,7 +158,7 @@ hand_on(struct sim *s)
 
 		if (o->fx[i].kind == CONTROL_FX_UP)
 			continue;
-		if (o->fx[i].kind == CONTROL_FX_PUT || o->fx[i].kind == CONTROL_FX_DEL) {
+		if (o->fx[i].kind == CONTROL_FX_PUT || o->fx[i].kind == CONTROL_FX_DEL || o->fx[i].kind == CONTROL_FX_PAST) {
 			disk_write(&st->disk, &o->fx[i], o->bytes.data);
 			continue;
 		}
