@@ -377,6 +377,14 @@ pull_step(struct pull_core *c, uint64_t now, const struct pull_in *in, struct pu
 }
 
 bool
+pull_awaits(struct pull_core *c, struct id id, uint64_t ticket)
+{
+	const struct pull *p = pull_find(c, id);
+
+	return p && p->room && p->room->ticket == ticket && !p->reserved;
+}
+
+bool
 pull_begin(struct pull_core *c, uint32_t node, struct id id, uint64_t stamp, uint64_t off, uint64_t n, uint64_t *ticket)
 {
 	struct pull_peer *e = map_get(&c->peers, node);

@@ -179,6 +179,7 @@ void	pull_release(struct pull_core *c);
  * peer's word that makes no sense; its state is as before.
  */
 int	pull_step(struct pull_core *c, uint64_t now, const struct pull_in *in, struct pull_out *o);
+bool	pull_awaits(struct pull_core *c, struct id id, uint64_t ticket);	/* the room of RESERVE: not answered, and not given up meanwhile */
 /*
  * A chunk comes from a node: is it to be written?  Then at byte off after the header in the room with *ticket, and CHUNK or
  * BROKEN of that node follows; only one chunk at a time comes from a node.  false: its bytes are passed over.

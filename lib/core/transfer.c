@@ -464,6 +464,12 @@ transfer_step(struct transfer *t, uint64_t now, const struct transfer_in *in, st
 }
 
 bool
+transfer_awaits(struct transfer *t, struct id id, uint64_t ticket)
+{
+	return pull_awaits(&t->pull, id, ticket);
+}
+
+bool
 transfer_begin(struct transfer *t, uint32_t node, const struct chunk *c, uint64_t *ticket)
 {
 	return pull_begin(&t->pull, node, c->id, c->stamp, c->off, c->bytes, ticket);

@@ -107,6 +107,7 @@ void	transfer_release(struct transfer *t);
  * messages may be missing; who waits for one asks again in time, or its node is given up.
  */
 int	transfer_step(struct transfer *t, uint64_t now, const struct transfer_in *in, struct transfer_out *o);
+bool	transfer_awaits(struct transfer *t, struct id id, uint64_t ticket);	/* as pull_awaits */
 bool	transfer_begin(struct transfer *t, uint32_t node, const struct chunk *c, uint64_t *ticket);	/* as pull_begin */
 bool	transfer_next(struct transfer *t, struct feed_chunk *c);	/* as feed_next */
 

@@ -376,12 +376,15 @@ link_room(struct link *l, struct id id, uint64_t ticket, const struct arena_fill
 	struct room *r = NULL;
 
 	link_take(l);
-	if (code == 0 && ((r = calloc(1, sizeof *r)) == NULL || idmap_get(&l->rooms, id) || idmap_put(&l->rooms, id, r) < 0)) {
-		free(r);
-		code = -ENOMEM;
-		text = "out of memory";
-	} else if (code == 0)
-		*r = (struct room){ .fill = *fill, .p = fill->a->base + fill->off + sizeof(struct obj_hdr), .ticket = ticket };
+	if (code == 0 && transfer_awaits(&l->transfer, id, ticket)) {	/* else it was given up, and the node is being told */
+		free(idmap_del(&l->rooms, id));		/* of one before, which was given up while it was written to */
+		if ((r = calloc(1, sizeof *r)) == NULL || idmap_put(&l->rooms, id, r) < 0) {
+			free(r);
+			code = -ENOMEM;
+			text = "out of memory";
+		} else
+			*r = (struct room){ .fill = *fill, .p = fill->a->base + fill->off + sizeof(struct obj_hdr), .ticket = ticket };
+	}
 	step(l, &(struct transfer_in){ .kind = TRANSFER_RESERVED, .id = id, .ticket = ticket, .code = code, .text = text });
 	after(l);
 }

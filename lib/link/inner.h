@@ -175,6 +175,7 @@ bool	rings_look(struct link *l);		/* true: something was there */
 void	rings_linger(struct link *l);		/* of the thread of sockets, before it sleeps: what may come at once is worth no other thread's waking */
 /* work.c */
 bool	work_look(struct work *w);
+void	work_over(struct work *w);			/* nothing more goes there, and nothing of here is read there */
 bool	work_read(const struct work *w);		/* all that was published was taken */
 int	work_dones(struct peer *p, const struct frame *f);
 int	work_state(struct peer *p, const struct frame *f);

@@ -244,7 +244,7 @@ link_work_end(struct link *l, uint64_t number)
 	if ((w = map_del(&l->works, number)) != NULL) {
 		if (w->peer)
 			map_del(&w->peer->works, w->far);
-		w->peer = NULL;
+		work_over(w);
 		list_add(&l->works_over, &w->link);
 		sweep(l, 0);
 	}

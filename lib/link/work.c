@@ -237,15 +237,17 @@ lend(struct work *w, struct packed_task *t, const struct obj_view *v, unsigned c
 {
 	struct id *id = malloc(sizeof *id);
 	struct form f;
-	int e;
+	int e = -ENOMEM;
 
-	if (id == NULL)
-		return -ENOMEM;
+	if (id == NULL || (e = bulk_lend(w->l, v, &f)) < 0) {
+		free(id);
+		return e;
+	}
 	*id = v->id;
-	if ((e = bulk_lend(w->l, v, &f)) < 0 || map_put(&w->lent, t->slot, id) < 0) {
+	if (map_put(&w->lent, t->slot, id) < 0) {
 		bulk_lent_back(w->l, v->id);
 		free(id);
-		return e < 0 ? e : -ENOMEM;
+		return -ENOMEM;
 	}
 	packed_form_put(form, id->seq, &f);
 	t->flags |= PACKED_AWAY;
@@ -376,6 +378,8 @@ work_look(struct work *w)
 			continue;		/* nothing of a worker elsewhere lies here */
 		if ((e = pack(w, slot, &tasks)) == 0)
 			w->inflight++;
+		else if (e < 0)
+			refuse(w, slot, "no memory to pass the task to another node");
 	}
 	if (w->ring.skipped) {
 		w->ring.skipped = false;
@@ -387,6 +391,16 @@ work_look(struct work *w)
 	return any;
 }
 
+void
+work_over(struct work *w)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&w->lent, &it))
+		lent_back(w, (uint32_t)it.key);
+	w->peer = NULL;
+}
+
 bool
 work_read(const struct work *w)
 {
@@ -396,10 +410,7 @@ work_read(const struct work *w)
 void
 work_free(struct work *w)
 {
-	struct map_iter it = MAP_ITER;
-
-	while (map_next(&w->lent, &it))
-		lent_back(w, (uint32_t)it.key);
+	work_over(w);
 	map_release(&w->lent);
 	for (unsigned i = 0; i < RING_DONES; i++)
 		if (w->block[i])

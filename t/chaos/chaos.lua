@@ -37,7 +37,14 @@ local function later(t, f)		-- f() at t
 	while i > 0 and agenda[i].t > t do i = i - 1 end
 	table.insert(agenda, i + 1, { t = t, f = f })
 end
+local looked = 0
+local stuck
 local function due()
+	if now() - looked > 1 then
+		local text = H.slurp(TMP .. "/stuck")
+		looked = now()
+		if text and os.remove(TMP .. "/stuck") then stuck(text) end
+	end
 	while agenda[1] and agenda[1].t <= now() do table.remove(agenda, 1).f() end
 end
 
@@ -68,13 +75,23 @@ end
 local function process(d)		-- its program, unless it has ended
 	for _, p in ipairs(H.processes(d.k, "driver")) do if p.args:find(d.mark, 1, true) then return p end end
 end
-local function stuck(d)			-- all that may say why
-	say("%s", H.output(("t/net.sh exec %d sh -c 'export ROTA_ADDRESS=local; timeout 5 rstat; timeout 5 rstat workers; timeout 5 rstat tasks' 2>&1 | head -60")
-	    :format(d.k)):gsub("\n", "\n# "))
-	local p = process(d)
-	if p and os.execute "command -v gdb >/dev/null" then
-		say("%s", H.output(("timeout 20 gdb -q -batch -p %d -ex 'thread apply all bt' 2>/dev/null | grep -E '^(#|Thread)'"):format(p.pid)):gsub("\n", "\n# "))
+function stuck(text)		-- all that may say why somebody waits in vain
+	local name = ("%s/stuck-%.0f.log"):format(TMP, now() - H.begun)
+	local f <close> = io.open(name, "w")
+	f:write(text, "\n")
+	for k = 1, nhosts do
+		f:write("h", k, "\n", H.output(("timeout 20 t/net.sh exec %d env ROTA_ADDRESS=local sh -c 'rstat nodes; rstat --header workers; rstat --header tasks; rstat --header objects' 2>&1")
+		    :format(k)))
+		for _, what in ipairs { "driver", "rlet", "worker" } do
+			for _, p in ipairs(H.processes(k, what)) do
+				f:write(what, " ", p.pid, " ", p.args, "\n", H.slurp(("/proc/%d/wchan"):format(p.pid)) or "", "\n")
+				if what ~= "worker" then
+					f:write(H.output(("timeout 20 gdb -q -batch -p %d -ex 'thread apply all bt' 2>/dev/null | grep -E '^(#|Thread)'"):format(p.pid)))
+				end
+			end
+		end
 	end
+	say("what there was is in %s", name:match "[^/]*$")
 end
 local function reap(i)			-- true: there is none in this place now
 	local d = slots[i]
@@ -83,7 +100,7 @@ local function reap(i)			-- true: there is none in this place now
 	if not text then
 		if now() - d.at > d.seconds + 120 then
 			fault("driver %d (%s, h%d) does not end", d.number, d.kind, d.k)
-			stuck(d)
+			stuck("driver " .. d.number)
 			d.killed = true
 			local p = process(d)
 			if p then H.kill(p) end

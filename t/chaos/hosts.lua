@@ -78,11 +78,14 @@ function H.spawn(k, log, words)
 	    k, TMP, words, log))
 	return f:read "n"
 end
+-- each line with the time, as this run counts it
+local STAMP = [[perl -MTime::HiRes=clock_gettime,CLOCK_MONOTONIC -ne 'BEGIN { $| = 1 } printf "%%7.2f %%s", clock_gettime(CLOCK_MONOTONIC) - %f, $_']]
 local function daemon(k, name, words)
 	local ready = ("%s/%d/%s.ready"):format(NET, k, name)
 	os.remove(ready)
 	at = -1
-	local f <close> = io.popen(("t/net.sh exec %d %s --ready-fd 3 </dev/null 3>%s >>%s/%s-%d.log 2>&1 & echo $!"):format(k, words, ready, TMP, name, k))
+	local f <close> = io.popen(("t/net.sh exec %d %s --ready-fd 3 </dev/null 3>%s 2>&1 >/dev/null | %s >>%s/%s-%d.log & echo $!"):format(
+	    k, words, ready, STAMP:format(H.begun), TMP, name, k))
 	hosts[k][name] = f:read "n"
 end
 local function ready(k, name) return (H.slurp(("%s/%d/%s.ready"):format(NET, k, name)) or "") ~= "" end

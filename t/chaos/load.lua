@@ -60,7 +60,13 @@ local function take(refs, want, what)
 	local t0 = rota.now()
 	while n > 0 do
 		local done, rest = rota.wait(left, { timeout = LIMIT })
-		if #done == 0 then wrong(what, "waits in vain for", n, "of", #refs, "results, one is number", index[left[1]:id()]) end
+		if #done == 0 then
+			local f = io.open(TMP .. "/stuck", "w")	-- the run looks at all hosts
+			f:write(left[1]:id(), "\n")
+			f:close()
+			rota.sleep(15)
+			wrong(what, "waits in vain for", n, "of", #refs, "results, one is number", index[left[1]:id()], left[1]:id())
+		end
 		for _, r in ipairs(done) do
 			local i = index[r:id()]
 			must(i, what, "gave a result that nobody waits for, or one twice")
