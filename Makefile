@@ -1,5 +1,6 @@
 # make                 builds all programs into build/bin, to be run in place: . build/env
 # make demo            the main job on this machine's manual pages; installs what it needs first
+# make demo-many       the same index over six hosts that are namespaces of this machine (needs root)
 # make check           all tests; make check-long: the same with longer crash loops and searches
 # make tsan            the tests of TSANLUA once more, everything built for the search of data races by TSan
 # make fuzz            searches for faults of decoders: T=NAME MIN=10 (clang); without T the list of them
@@ -69,7 +70,7 @@ TESTS += $(FUZZC:%.c=$(O)/%.t)
 endif
 
 # Goals for users do their own set-up; the others only say what is missing.
-READY := $(if $(filter deps demo check check-long tsan bench soak chaos,$(MAKECMDGOALS)),deps,have)
+READY := $(if $(filter deps demo demo-many check check-long tsan bench soak chaos,$(MAKECMDGOALS)),deps,have)
 
 all: $(PROGRAMS:%=$(O)/bin/%) $(LIBEXEC:%=$(O)/libexec/rota/%) $(MODULE) $(CAPI:%=$(O)/%) $(O)/env
 	@if command -v nvcc >/dev/null; then echo 'cuda: found; no part of this release uses it'; \
@@ -262,6 +263,8 @@ $(O)/t/tsan/lua.so: t/tsan/lua.c
 	$(call say,ld $@)$(CC) -shared $(CPPFLAGS) $(filter-out -fsanitize%,$(CFLAGS)) -o $@ $< -ldl
 demo: deps all
 	@. $(HERE)/env && examples/demo
+demo-many: deps all
+	@. $(HERE)/env && ROTA_LONG=1 t/demo_many.t
 bench: deps all $(BENCH)
 	@. $(HERE)/env && PATH="$(HERE)/contrib/bench:$$PATH" O="$(HERE)" PEERS=$(PEERS) contrib/bench/bench
 lint:

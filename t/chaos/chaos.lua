@@ -82,13 +82,9 @@ function stuck(text)		-- all that may say why somebody waits in vain
 	for k = 1, nhosts do
 		f:write("h", k, "\n", H.output(("timeout 20 t/net.sh exec %d env ROTA_ADDRESS=local sh -c 'rstat nodes; rstat --header workers; rstat --header tasks; rstat --header objects' 2>&1")
 		    :format(k)))
-		for _, what in ipairs { "driver", "rlet", "worker" } do
-			for _, p in ipairs(H.processes(k, what)) do
-				f:write(what, " ", p.pid, " ", p.args, "\n", H.slurp(("/proc/%d/wchan"):format(p.pid)) or "", "\n")
-				if what ~= "worker" then
-					f:write(H.output(("timeout 20 gdb -q -batch -p %d -ex 'thread apply all bt' 2>/dev/null | grep -E '^(#|Thread)'"):format(p.pid)))
-				end
-			end
+		for _, p in ipairs(H.processes(k, "driver")) do
+			f:write("driver ", p.pid, " ", p.args, "\n")
+			f:write(H.output(("timeout 20 gdb -q -batch -p %d -ex 'thread apply all bt' 2>/dev/null | grep -E '^(#|Thread)'"):format(p.pid)))
 		end
 	end
 	say("what there was is in %s", name:match "[^/]*$")
