@@ -404,12 +404,12 @@ drains(void)
 	local(0, true);
 	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_TABLE }) == 0 && s.local == 1 && s.asked == 2);
 	where_gone(&w, 2);
-	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_GONE, .node = 2 }) == 0 && fx(OVERFLOW_FX_NEVER, 0) == NULL);
-	tick(OVERFLOW_AGAIN);			/* it is not back */
-	ok(fx(OVERFLOW_FX_NEVER, 0) && strstr(fx(OVERFLOW_FX_NEVER, 0)->text, "drain"));
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_GONE, .node = 2 }) == 0 && split(3, 3, 1, 0, 0));	/* no other can */
+	node(2, 1, 10);
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_TABLE }) == 0 && s.local == 1 && s.asked == 2);
 	local(2, false);
 	want(2, true, true);
-	ok(split(2, 2, 1, 0, 0));
+	ok(split(2, 1, 1, 1, 0));
 	finish();
 }
 
@@ -433,9 +433,27 @@ seats(void)
 	finish();
 }
 
+/* a node that was lost may come back */
+static void
+again(void)
+{
+	begin();
+	node(2, 8, 10);
+	d.need.v[RES_CPU] = 4000;
+	want(1, false, false);
+	where_gone(&w, 2);
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_GONE, .node = 2 }) == 0 && fx(OVERFLOW_FX_NEVER, 0) == NULL);
+	tick(OVERFLOW_AGAIN - 1);
+	ok(fx(OVERFLOW_FX_NEVER, 0) == NULL && fx(OVERFLOW_FX_NOTICE, 0));
+	tick(OVERFLOW_PRESS);
+	ok(fx(OVERFLOW_FX_NEVER, 0) != NULL);
+	finish();
+}
+
 int
 main(void)
 {
+	again();
 	seats();
 	second_choice();
 	drains();

@@ -84,7 +84,7 @@ tries() {		# tries WANTED LUA: until it prints that: what a knows of the others 
 }
 meet='
 	local function meet(n, opts)
-		local t = rota.task(function() rota.sleep(0.2) return rota.context().node end):with(opts)
+		local t = rota.task(function() os.execute "sleep 0.2" return rota.context().node end):with(opts)
 		local refs, seen, list = {}, {}, {}
 		for i = 1, n do refs[i] = t() end
 		for _, v in ipairs(rota.get(refs)) do seen[v] = true end
@@ -96,4 +96,50 @@ check 'what has no room here goes elsewhere' tries true "$meet print(#meet(4, {}
 on() { at a timeout 60 rmap -k --on "$1" sh -c 'echo $ROTA_NODE $1' - ::: 1 2; }
 check 'rmap --on' prints 'b 1
 b 2' on zone=eu
+check 'tasks of a task there, too' tries true "$meet"'
+	print(#rota.get(rota.task(function() return meet(4, {}) end):with{node="b"}()) > 1)'
+gpus() {
+	start d $node --name d -c 1 -g 2 --join "$lab" && knows a 4 || return 1
+	prints '1 0,1 2' lua '
+	local t = rota.task(function() local v = os.getenv "CUDA_VISIBLE_DEVICES" return #v == 1 and "1" or v, #rota.context().gpus end)
+	local one, n = rota.get(t:with{gpus=0.5}())
+	local both, m = rota.get(t:with{gpus=2}())
+	assert(n == 1)
+	print(one, both, m)' | tr '\t' ' '
+}
+busy_on() {		# busy_on NAME: a task runs there, until something reads from GO; then another one, which may go to b
+	rm -f "$TMP/up" "$TMP/go"; mkfifo "$TMP/up" "$TMP/go"
+	UP=$TMP/up GO=$TMP/go lua '
+		local t = rota.task(function(wait)
+			if wait then io.open(os.getenv "UP", "w"):write("go\n"):close() io.open(os.getenv "GO"):close() end
+			return rota.context().node
+		end)
+		local ref = t:with{node="'"$1"'"}(true)
+		print(rota.get(ref), rota.get(t:with{node="'"$1"'", fallback="node=b"}()))' >"$TMP/busy" &
+	job=$!
+	read -r _ <"$TMP/up"
+}
+ends() {		# ends TEXT: the tasks of busy_on do, and say where they ran
+	: >"$TMP/go"
+	wait "$job" || { cat "$TMP/lua.err"; return 1; }
+	prints "$1" tr '\t' ' ' <"$TMP/busy"
+}
+drained() {		# what runs there goes on, then the node ends
+	busy_on d && at a rota drain d && prints draining state d && ends 'd b' && wait "$pid"
+}
+again() {
+	busy_on c && at a rota drain c && prints draining state c && at a rota drain --undo c && knows a 3 && ends 'c c'
+}
+state() {		# what a has heard of a node, once that is not alive
+	for _ in $(seq 200); do
+		s=$(at a rstat nodes -o state name="$1" | tail -n 1)
+		[ "$s" != alive ] && break
+		sleep 0.05
+	done
+	echo "$s"
+}
+check 'GPUs are those of the node where it runs' gpus
+check 'a node that drains' drained
+check 'no node of that name' exits 1 at a rota drain x
+check 'it may take work again' again
 done_testing

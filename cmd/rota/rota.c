@@ -36,6 +36,7 @@ const char rota_help[] =
 "       rota add|rm -A NAME HOST...       grow and shrink a cluster\n"
 "       rota run HOST... -- CMD...        up, CMD on the first one, down\n"
 "       rota scale -A NAME [--want N -c CPUS]  autoscaler; keep room\n"
+"       rota drain [--undo] [NODE...]     nothing new; then the node ends\n"
 "       rota key [--rotate] [NAME]        keys of clusters\n"
 "       rota doctor | env | help [WORD]   checks, variables, pages\n"
 "up:     -c CPUS -g GPUS -m MEM -R NAME=N --store SIZE: what a node offers\n"
@@ -118,7 +119,7 @@ static const struct opt no_opts[] = {
 	{ 'v', "verbose", NULL, "say what is being done" },
 	{ 0 }
 };
-static const char *const verbs[] = { "up", "down", "ls", "exec", "add", "rm", "run", "scale", "key", "doctor", "env", "help", NULL };
+static const char *const verbs[] = { "up", "down", "ls", "exec", "add", "rm", "run", "scale", "drain", "key", "doctor", "env", "help", NULL };
 
 static bool quiet, verbose;
 
@@ -402,7 +403,7 @@ suite(void)
 {
 	static const char text[] =
 	"rota runs functions, programs and actors on all CPUs, through shared memory.\n"
-	"  rota    this program: up, down, ls, exec, add, rm, run, scale, key, doctor, env, help\n"
+	"  rota    this program: up, down, ls, exec, add, rm, run, scale, drain, key, doctor, env, help\n"
 	"  rlua    Lua with rota ready: rlua FILE\n"
 	"  rmap    xargs over the node: ls *.log | rmap gzip\n"
 	"  robj    the object store from the shell: put, get, cat, ls, rm\n"
@@ -426,7 +427,7 @@ int
 main(int argc, char *argv[])
 {
 	static int (*const run[])(int, char **) = {
-		cmd_up, cmd_down, cmd_ls, cluster_verb, cluster_verb, cluster_verb, cluster_verb, cluster_verb, cluster_verb, cmd_doctor, cmd_env, cmd_help
+		cmd_up, cmd_down, cmd_ls, cluster_verb, cluster_verb, cluster_verb, cluster_verb, cluster_verb, cmd_drain, cluster_verb, cmd_doctor, cmd_env, cmd_help
 	};
 	struct opt_state o = { .opts = no_opts, .help = rota_help, .verbs = verbs };
 	int c, e = -1;

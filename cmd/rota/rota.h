@@ -37,6 +37,10 @@ const char *cluster_named(int *argc, char *argv[]);	/* by -A, which is taken out
 int	cmd_follow(void);			/* follow.c: what rota scale asks on the head; no verb for users */
 int	cmd_reach(int argc, char *argv[]);	/* reach.c: what rota up asks on a host; no verb for users */
 
+/* drain.c */
+extern const struct opt drain_opts[];
+int	cmd_drain(int argc, char *argv[]);
+
 /* doctor.c: what of this machine rota needs, a line each; 1 if something is not there */
 extern const struct opt doctor_opts[];
 int	cmd_doctor(int argc, char *argv[]);

@@ -257,6 +257,8 @@ int	client_actor_wait(struct client *c, struct actor *a, uint64_t deadline);	/* 
  */
 int	client_list(struct client *c, const char *what, int (*row)(void *arg, struct span map), void *arg, char *why, size_t n);
 int	client_stop_node(struct client *c, bool force, char *why, size_t n);
+/* number 0: our own node; it takes nothing new and ends when it is empty, or takes work again */
+int	client_drain(struct client *c, uint32_t node, bool on, char *why, size_t n);
 int	client_scale(struct client *c, const char *types, const char *drains);	/* an autoscaler's word to all nodes, see SCALE: 0 or -ENOMEM */
 
 /* --- names that a worker lacks (link.c), and the collector: called on the main thread, between tasks or in waits -- */

@@ -427,6 +427,25 @@ client_stop_node(struct client *c, bool force, char *why, size_t n)
 }
 
 int
+client_drain(struct client *c, uint32_t node, bool on, char *why, size_t n)
+{
+	struct request *rq;
+	int e;
+
+	lock_take(&c->lock);
+	if ((rq = link_expect_l(c)))
+		LINK_CALL(c, rq, drain, .node = node, .on = on, .req = rq->req);
+	lock_drop(&c->lock);
+	if (!rq)
+		return -ENOMEM;
+	snprintf(why, n, "%s", "");
+	if ((e = link_request(c, rq->req, WAIT_FOREVER, &rq)) == 0 && rq->type == MSG_FAIL_T)
+		e = link_fail(rq, why, n);
+	link_done(c, rq);
+	return e == ERR_NO_CLUSTER ? 0 : e;	/* it may end before it answers */
+}
+
+int
 client_scale(struct client *c, const char *types, const char *drains)
 {
 	lock_take(&c->lock);

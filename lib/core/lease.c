@@ -476,6 +476,14 @@ lease_step(struct lease_core *c, uint64_t now, const struct lease_in *in, struct
 	case LEASE_IN_RETIRE:
 		in_retire(c, in->proc, now, o);
 		break;
+	case LEASE_IN_RECALL:
+		list_each(p, &c->leases) {
+			struct lease *r = list_entry(p, struct lease, link);
+
+			if (r->d && r->group == NULL && r->level == 0)
+				lease_call(now, r, o);
+		}
+		break;
 	case LEASE_IN_RESERVE:
 		e = lease_reserve(c, in, o);
 		break;

@@ -76,6 +76,7 @@ enum lease_in_kind {
 	LEASE_IN_NOFORK,	/* lease: no worker could be made for it; it is over, still wanted, and forks rest for a while; an actor is
 				   to be placed once more */
 	LEASE_IN_RETIRE,	/* proc (a worker): it claims no more and is to be replaced */
+	LEASE_IN_RECALL,	/* all leases of tasks are called back, but those from placement groups */
 	LEASE_IN_RESERVE,	/* group, job, bundles, nbundle, priority: RESERVED once all are set aside, FAIL if never */
 	LEASE_IN_RELEASE,	/* group */
 	LEASE_IN_TICK,		/* the time that lease_out.at asked for */

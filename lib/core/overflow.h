@@ -15,6 +15,7 @@
  *	  these have nobody knows here: half of what waits after OVERFLOW_PATIENCE, or all if none of it is on this node.
  *	- When less is wanted, what waits here is given up first, then what was asked for, the furthest node first.  A grant that
  *	  was on its way meanwhile is used if something still waits, or given back.
+ *	- If this node drains, it runs only what no other one can, for its own submitters.
  *	- A node that is gone: what was asked of it is asked of others.  That its leases are over, the caller says for each.
  *	  It may come back as another one: for OVERFLOW_AGAIN nothing is said to be impossible.
  *

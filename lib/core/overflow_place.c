@@ -329,6 +329,10 @@ overflow_settle(struct overflow *c, uint64_t now, struct flow *f, struct overflo
 	if (f->first && f->here)
 		f->local += rest(f);
 	never = !place(c, now, f, o, &w);
+	if (never && f->could && !f->here) {	/* this node drains, and no other one can */
+		f->here = true;
+		never = false;
+	}
 	if (never && !f->wait && now >= c->until) {
 		struct overflow_fx *fx = overflow_fx_add(o, OVERFLOW_FX_NEVER, f);
 

@@ -16,7 +16,7 @@ ask_step(struct node *n, const struct overflow_in *in)
 bool
 abroad_asks(const struct nproc *p, const struct msg_lease *m)
 {
-	return p->n->abroad && (id_none(m->pgroup) ? !p->job->foreign : groups_abroad(p->n, m->pgroup));
+	return p->n->abroad && (id_none(m->pgroup) || groups_abroad(p->n, m->pgroup));
 }
 
 int

@@ -192,6 +192,7 @@ abroad_frame(struct node *n, uint32_t node, uint16_t type, struct span body)
 	switch (type) {
 	case MSG_FAR_JOB_T: return on_job(n, node, body);
 	case MSG_FAR_KNOW_T: return on_know(n, node, body);
+	case MSG_FAR_DRAIN_T: return drain_far(n, body);
 	case MSG_FAR_ASK_T: return abroad_asked(n, node, body);
 	case MSG_FAR_UNASK_T: return abroad_unasked(n, node, body);
 	case MSG_FAR_ANSWER_T: return abroad_answer(n, node, body);

@@ -190,33 +190,6 @@ elastic_gone(const struct nproc *p)
 	x->changes++;
 }
 
-static void
-drain(struct node *n, bool on)
-{
-	struct elastic *x = &n->self.elastic;
-	uint64_t lease;
-	uint32_t submitter;
-
-	if (x->draining == on)
-		return;
-	x->draining = on;
-	if (n->abroad)
-		guest_in(n, &(struct guest_in){ .kind = GUEST_IN_DRAIN, .on = on });
-	abroad_turn(n);
-	x->changes++;
-	if (on)
-		x->idle = n->lease.limit.idle;
-	n->lease.limit.idle = on ? 0 : x->idle;
-	if (!on)
-		return;
-	list_each_safe(l, q, &n->procs_list) {
-		struct nproc *w = list_entry(l, struct nproc, link);
-
-		if (w->role == ROLE_WORKER && !lease_of(&n->lease, w->number, &lease, &submitter))
-			grant_step(n, &(struct lease_in){ .kind = LEASE_IN_RETIRE, .proc = w->number });
-	}
-}
-
 static bool
 names_us(const struct node *n, struct span drains)
 {
@@ -239,7 +212,7 @@ elastic_news(struct node *n, bool anew)
 {
 	struct elastic *x = &n->self.elastic;
 	const struct cluster_row *r = NULL;
-	bool us = x->draining;
+	bool us = x->draining & DRAIN_SCALE;
 	struct node_load l;
 
 	if (anew || (x->from && cluster_row(&n->nodes, x->from) == NULL)) {
@@ -258,7 +231,7 @@ elastic_news(struct node *n, bool anew)
 	}
 	x->seen = n->nodes.rev;
 	expect(n);
-	drain(n, us);
+	drain_set(n, DRAIN_SCALE, us);
 }
 
 void

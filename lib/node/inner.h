@@ -533,6 +533,12 @@ uint64_t elastic_mark(const struct node *n);	/* another one when elastic_wanted 
 void	elastic_wanted(const struct node *n, char *text, size_t size);	/* as lease_wanted, with what waits for no node in particular */
 void	elastic_stop(struct node *n);
 
+/* drain.c: no new work */
+void	drain_set(struct node *n, enum drain_why why, bool on);
+void	drain_turn(struct node *n);		/* at the end of each turn: the node may be empty now, and then ends */
+int	drain_frame(struct nproc *p, const struct frame *f);	/* DRAIN */
+int	drain_far(struct node *n, struct span body);	/* FAR_DRAIN */
+
 /* fence.c: until when we may work */
 void	fence_join(struct node *n);		/* NODE_JOIN is on its way */
 bool	fence_joined(struct node *n, uint64_t limit);	/* the number is ours; limit: as NODE_JOINED has it; false: it may be over, wait */

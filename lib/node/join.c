@@ -336,6 +336,8 @@ join_frame(struct conn *c, const struct frame *f, int *fds, unsigned nfd)
 		return logs_frame(p, f);
 	case MSG_SCALE_T:
 		return elastic_frame(p, f);
+	case MSG_DRAIN_T:
+		return drain_frame(p, f);
 	case MSG_STOP_T:
 		return on_stop(p, f);
 	}

@@ -226,7 +226,7 @@ put_load(struct node *n, const struct nodes_load *l, bool all, struct buf *b)	/*
 	put_custom(n, &l->free, &custom);
 	e = node_load_put(b, &(struct node_load){ .resources = span_buf(&custom), .cpus = amount(l, RES_CPU),
 	    .gpus = amount(l, RES_GPU), .memory = amount(l, RES_MEM), .store = l->store, .waiting = l->waiting,
-	    .workers = l->workers, .drivers = l->drivers, .leases = l->leases, .kept = l->kept, .draining = x->draining,
+	    .workers = l->workers, .drivers = l->drivers, .leases = l->leases, .kept = l->kept, .draining = x->draining != 0,
 	    .wanted = span_str(wanted), .types = all ? span_buf(&x->types) : span_text(""),
 	    .drains = all ? span_buf(&x->drains) : span_text(""), .report = ++n->self.reports });
 	buf_release(&custom);
@@ -267,6 +267,7 @@ nodes_turn(struct node *n)
 	uint64_t every = n->nodes.n * LOAD_EACH, now;
 	struct nodes_load l;
 
+	drain_turn(n);
 	if (n->load_at || n->gcs == NULL || !n->joined)
 		return;
 	look(n, &l);

@@ -18,6 +18,8 @@
 
 enum { NODES_ADDR = TCP_HOST + TCP_PORT };
 
+enum drain_why { DRAIN_SCALE = 1, DRAIN_ASKED = 2 };	/* an autoscaler wants it; people do */
+
 struct nodes_load {			/* as last told; memory and store in coarse steps */
 	struct res free;
 	uint64_t store, waiting, workers, drivers, leases, kept, wanted, elastic;
@@ -43,7 +45,7 @@ struct nodes_self {
 		uint32_t proc;		/* of the autoscaler that is attached here; 0 */
 		struct buf types, drains;
 		uint64_t changes;
-		bool draining;		/* we are to take nothing new */
+		unsigned draining;	/* enum drain_why: we are to take nothing new */
 		unsigned idle;		/* lease.limit.idle before */
 		uint32_t from;		/* the node of whose load is known: */
 		struct buf coming;	/* what can come */

@@ -302,6 +302,10 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 #define MSG_STOP(F) \
 	F(U, force, "end the node; 1 although work runs") \
 	F(U, req, "request number; answered by OK or FAIL")
+#define MSG_DRAIN(F) \
+	F(U, node, "its number; 0: the one that is asked") \
+	F(U, on, "1: it takes nothing new, and ends when what runs there is over; 0: it takes work again") \
+	F(U, req, "request number; answered by OK or FAIL")
 #define MSG_SCALE(F) \
 	F(S, types, "what nodes could come, each N*name=amount,...: how many besides those that are there, and what each offers, a space between two; empty: none") \
 	F(S, drains, "numbers of nodes that are to drain, a space between two; both hold until the client leaves")
@@ -445,6 +449,7 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, ring, "granted: number of the ring, as FAR_TASKS is to call it") \
 	F(U, worker, "granted: process number of the worker, at the sender's node") \
 	F(B, load, "how loaded the sender is now, as in NODE_LOAD")
+#define MSG_FAR_DRAIN(F) F(U, on, "as in DRAIN, for the receiver")
 #define MSG_FAR_CLOSE(F) \
 	F(U, ring, "of a FAR_ANSWER: it is given back, or taken away") \
 	F(U, mine, "1: the sender has the worker")
@@ -823,6 +828,7 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(LIST, list, 60, 0, "c>n") \
 	X(ROWS, rows, 61, 0, "n>c") \
 	X(STOP, stop, 62, 0, "c>n") \
+	X(DRAIN, drain, 194, 0, "c>n") \
 	X(SCALE, scale, 250, 0, "c>n") \
 	X(ZFORK, zfork, 70, 3, "n>z") \
 	X(ZFORKED, zforked, 71, 1, "z>n") \
@@ -847,6 +853,7 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(FAR_JOB, far_job, 186, 0, "n>n") \
 	X(FAR_ASK, far_ask, 187, 0, "n>n") \
 	X(FAR_ANSWER, far_answer, 188, 0, "n>n") \
+	X(FAR_DRAIN, far_drain, 195, 0, "n>n") \
 	X(FAR_UNASK, far_unask, 189, 0, "n>n") \
 	X(FAR_CLOSE, far_close, 190, 0, "n>n") \
 	X(FAR_GONE, far_gone, 191, 0, "n>n") \
