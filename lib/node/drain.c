@@ -44,11 +44,11 @@ drain_set(struct node *n, enum drain_why why, bool on)
 	idle_workers_end(n);
 }
 
-/* What is here that somebody may still want?  Objects of processes that live are counted with these; what is kept stays here. */
+/* Is nothing here that somebody may still want?  What others own leaves (abroad_leave); what was put to be kept stays. */
 static bool
 empty(const struct node *n)
 {
-	return n->drivers == 0 && n->workers == 0 && n->lease.nactor == 0 && n->kept.n == 0;
+	return n->drivers == 0 && n->workers == 0 && n->lease.nactor == 0 && n->kept.n == 0 && abroad_primaries(n) == 0;
 }
 
 void
