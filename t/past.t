@@ -43,6 +43,11 @@ check 'with the reason' prints 'it was killed' at a rstat actors --all -o why na
 check 'by every node' prints 3 sh -c '"$@" | wc -l' - env ROTA_DIR="$TMP/b/run" ROTA_ADDRESS=local rstat actors --all
 check 'with when they ended' prints 3 sh -c '"$@" | grep -c "^20..-..-..T"' - env ROTA_DIR="$TMP/b/run" ROTA_ADDRESS=local rstat actors --all -o ended
 check 'so is their job' until_prints 'ended' at a rstat jobs --all -o state job=1
+group() {
+	at a rlua -l rota -e 'local g = rota.group({ { cpus = 0.1 } }, "pack", { name = "g1" }) g:wait(20) g:remove()' &&
+		until_prints 'g1 removed' sh -c '"$@" | tr "\t" " "' - env ROTA_DIR="$TMP/a/run" ROTA_ADDRESS=local rstat groups --all -o name,state
+}
+check 'and a placement group' group
 leaves() { kill "$b"; gone "$b"; until_prints 'left' at a rstat nodes --all -o state node=2; }
 check 'and a node that left' leaves
 restarts() {		# with what it had

@@ -25,7 +25,7 @@ enum { BATCH = 500 };			/* requests under way */
 static const char *state;
 static pid_t store;
 static int sock = -1;
-static struct buf in, out;
+static struct buf in, out, held;	/* held: parts of groups */
 static size_t taken;			/* bytes of in that were looked at */
 static uint64_t node;
 
@@ -75,6 +75,37 @@ flush(void)
 	out.len = 0;
 }
 
+/* f is about a part of a group: what a node answers that has room for all of them */
+static bool
+hold(const struct frame *f)
+{
+	struct msg_group_prepare p;
+	struct msg_group_commit c;
+	struct msg_group_answer a = { 0 };
+	size_t at = out.len;
+
+	if (f->type == MSG_GROUP_PREPARE_T && msg_get_group_prepare(&p, f->body, f->len) == 0)
+		a = (struct msg_group_answer){ .group = p.group, .round = p.round, .answer = 0 };
+	else if (f->type == MSG_GROUP_COMMIT_T && msg_get_group_commit(&c, f->body, f->len) == 0)
+		a = (struct msg_group_answer){ .group = c.group, .round = c.round, .answer = 1 };
+	else
+		return false;
+	if (out.len)
+		fail("a request is under way");
+	if (a.answer == 1) {			/* for the next store */
+		unsigned char b[24];
+
+		le_put64(b, c.group);
+		le_put64(b + 8, c.round);
+		le_put64(b + 16, 2);
+		buf_add(&held, b, sizeof b);
+	}
+	msg_put_group_answer(&out, &a);
+	flush();
+	out.len = at;
+	return true;
+}
+
 /* the next frame of a type that is an answer */
 static struct frame
 next(void)
@@ -87,7 +118,7 @@ next(void)
 
 		if (n > 0) {
 			taken += (size_t)n;
-			if (f.type == MSG_NODES_T)
+			if (f.type == MSG_NODES_T || hold(&f))
 				continue;
 			if (f.type == MSG_FAIL_T)
 				fail("rgcs refuses something");
@@ -116,6 +147,40 @@ join(const struct buf *actors)
 	if (f.type != MSG_NODE_JOINED_T || msg_get_node_joined(&m, f.body, f.len) < 0)
 		fail("no answer to NODE_JOIN");
 	node = m.node;
+	msg_put_group_held(&out, &(struct msg_group_held){ .parts = span_of(held.data, held.len) });
+	flush();
+}
+
+/* makes so many groups of two bundles each, or asks for those that were made; all must be there */
+static void
+groups(unsigned n, bool make)
+{
+	struct buf bundles = BUF_INIT;
+	struct msg_group_state m;
+	struct frame f;
+
+	for (int i = 0; i < 2; i++)
+		if (mp_put_array(&bundles, 4) < 0 || mp_put_uint(&bundles, 10) < 0 || mp_put_uint(&bundles, 0) < 0 || mp_put_uint(&bundles, 0) < 0 ||
+		    mp_put_bin(&bundles, "", 0) < 0)
+			fail("no memory");
+	for (unsigned i = 0; i < n; i++) {
+		struct id id = { (uint32_t)node, 1, (uint64_t)(i + 1) << 24 };
+
+		if (make)
+			msg_put_group_new(&out, &(struct msg_group_new){ .id = id, .strategy = 0, .bundles = span_of(bundles.data, bundles.len),
+			    .detached = 1, .namespace = span_text("default"), .job = 1, .home = node });
+		else
+			msg_put_group_ask(&out, &(struct msg_group_ask){ .id = id });
+		flush();
+		do {
+			f = next();
+			if (f.type != MSG_GROUP_STATE_T || msg_get_group_state(&m, f.body, f.len) < 0)
+				fail("an answer that makes no sense");
+		} while (m.state != 3 && m.state != 4);
+		if (m.state == 4)
+			fail("a group is not there");
+	}
+	buf_release(&bundles);
 }
 
 static void
@@ -177,6 +242,7 @@ main(int argc, char *argv[])
 	start();
 	join(&none);
 	ask(actors, make_actor, &made);
+	groups((unsigned)atoi(argv[2]), true);
 	kill(store, SIGKILL);
 	waitpid(store, NULL, 0);
 	close(sock);
@@ -186,6 +252,7 @@ main(int argc, char *argv[])
 	ask(1, find_actor, NULL);
 	printf("gcs-restart %.3f\n", (double)(clock_ns() - began) / 1e9);
 	ask(actors, find_actor, NULL);
+	groups((unsigned)atoi(argv[2]), false);
 	kill(store, SIGTERM);
 	waitpid(store, NULL, 0);
 	return 0;

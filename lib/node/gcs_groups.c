@@ -198,6 +198,8 @@ fx_do(struct gcs *g, const struct gfar_fx *fx)
 			fx_state(g, p, c, fx);
 		break;
 	case GFAR_FX_FORGET:
+		if (p && c)
+			gcs_group_past(g, p, c);
 		gfar_forget(&s->core, fx->group);
 		if (p)
 			leave(g, p);

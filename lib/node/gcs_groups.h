@@ -60,6 +60,7 @@ void	gcs_groups_down(struct gcs *g, uint32_t node);	/* it is given up, or has le
 /* gcs_groups_rows.c: what is on the disk, and for people */
 void	gcs_group_note(struct gcs *g, struct gcs_group *p);
 void	gcs_group_unnote(struct gcs *g, struct gcs_group *p);
+void	gcs_group_past(struct gcs *g, const struct gcs_group *p, const struct gfar_group *c);	/* it is over, and remembered as such */
 struct gcs_group *gcs_group_read(struct gcs *g, struct span val, struct gfar_in *in);	/* in's arrays are the caller's to free; NULL */
 void	gcs_groups_list(struct gcs_peer *p, uint64_t req);
 

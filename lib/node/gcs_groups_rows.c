@@ -74,6 +74,23 @@ gcs_group_unnote(struct gcs *g, struct gcs_group *p)
 	p->noted = false;
 }
 
+void
+gcs_group_past(struct gcs *g, const struct gcs_group *p, const struct gfar_group *c)
+{
+	struct control_past row = control_past_begin(&g->out);
+	char text[ID_TEXT];
+
+	control_past_s(&row, "id", span_text(id_format(text, p->id)));
+	control_past_s(&row, "name", span_text(p->name));
+	control_past_s(&row, "state", span_text("removed"));
+	control_past_s(&row, "strategy", span_text(group_strategy_word(p->strategy)));
+	control_past_u(&row, "bundles", c->n);
+	control_past_u(&row, "job", p->detached ? 0 : p->job);
+	control_past_s(&row, "namespace", span_text(p->namespace));
+	control_past_s(&row, "why", span_text(c->text));
+	control_past_end(&row, "groups");
+}
+
 static bool
 get_places(struct span s, unsigned n, struct gfar_in *in)
 {
