@@ -336,6 +336,7 @@ in_ask(struct lease_core *c, uint64_t now, const struct lease_in *in, struct lea
 		d->proc = in->proc;
 		d->shape = in->shape;
 		d->need = in->need;
+		d->needs = needs_of(&in->need);
 		d->group = map_get(&c->groups, in->group);
 		d->bundle = in->bundle;
 		d->capture = in->capture;

@@ -59,7 +59,7 @@ struct lease_core {
 	struct lease_limits limit;
 	unsigned nworker, nactor;	/* ro */
 	uint64_t hold_until;		/* private from here: forks fail, no grants before this time */
-	uint64_t last, turn;		/* last lease number; order of requests and grants */
+	uint64_t last, turn, pass;	/* last lease number; order of requests and grants; the last one in which it was looked who is next */
 	struct list demands, leases;
 	struct map by_lease, by_worker, jobs, groups;
 	struct map placing;	/* actor -> its place among those that wait */

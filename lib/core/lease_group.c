@@ -101,6 +101,7 @@ lease_reserve(struct lease_core *c, const struct lease_in *in, struct lease_out 
 	g->job->refs++;
 	d->reserve = g;
 	d->need = sum;
+	d->needs = needs_of(&sum);
 	d->want = 1;
 	d->priority = in->priority;
 	d->turn = ++c->turn;

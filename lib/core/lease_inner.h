@@ -24,16 +24,19 @@ struct lgroup {
 };
 
 struct demand {				/* what a process wants of a shape, or some actors or a group of its node */
-	struct list link;
-	uint32_t proc;
+	struct list link;		/* first what is looked at of each one at every step: one cache line of it */
+	uint64_t want, have, turn, skip;	/* skip: the pass in which it is served no more */
 	struct job *job;
-	uint64_t shape, actor, req, want, have, turn, reserved;
-	struct res need;
-	int64_t priority, use, called;
-	uint64_t since;			/* it has no lease since */
-	unsigned threads;
-	bool wait, skip, told;
 	struct lgroup *group;		/* whose pools it is granted from, or NULL */
+	unsigned needs;			/* bit r: need.v[r] > 0 */
+	bool wait, told;
+	int64_t priority;
+	uint64_t since;			/* it has no lease since */
+	uint32_t proc;
+	uint64_t shape, actor, req, reserved;
+	struct res need;
+	int64_t use, called;
+	unsigned threads;
 	struct list actors;		/* that wait, if actor, the first of them, is not 0 */
 	struct lgroup *reserve;		/* a group's own: all of it at once */
 	unsigned bundle;
@@ -63,6 +66,16 @@ struct wrk {
 	bool last;			/* it ends with its lease */
 	bool blocked;			/* given to nobody meanwhile */
 };
+
+static inline unsigned
+needs_of(const struct res *need)
+{
+	unsigned m = 0;
+
+	for (unsigned r = 0; r < RES_MAX; r++)
+		m |= (unsigned)(need->v[r] > 0) << r;
+	return m;
+}
 
 /* what a lease counts for when shares are compared: a worker without CPUs is still a little */
 static inline int64_t

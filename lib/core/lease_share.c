@@ -149,19 +149,32 @@ before(const struct demand *a, const struct demand *b)
 	return a->turn < b->turn;
 }
 
-/* limit[r]: who needs that much of r must not be served before somebody who stands before him */
+struct limits {
+	unsigned set;			/* bit r: there is a v[r] */
+	int64_t v[RES_MAX];		/* who needs that much of r must not be served before somebody who stands before him */
+};
+
+static bool
+out_of(const struct limits *l, const struct demand *d)
+{
+	for (unsigned m = l->set & d->needs; m; m &= m - 1) {
+		unsigned r = (unsigned)__builtin_ctz(m);
+
+		if (d->need.v[r] >= l->v[r])
+			return true;
+	}
+	return false;
+}
+
 static struct demand *
-best_demand(struct lease_core *c, const struct lgroup *g, const int64_t limit[RES_MAX])
+best_demand(struct lease_core *c, const struct lgroup *g, const struct limits *l)
 {
 	struct demand *best = NULL;
 
 	list_each(p, &c->demands) {
 		struct demand *d = list_entry(p, struct demand, link);
-		bool out = d->skip || d->have >= d->want || d->group != g;
 
-		for (unsigned r = 0; r < RES_MAX && !out; r++)
-			out = d->need.v[r] > 0 && d->need.v[r] >= limit[r];
-		if (!out && (best == NULL || before(d, best)))
+		if (d->have < d->want && d->skip != c->pass && d->group == g && (best == NULL || before(d, best)) && !out_of(l, d))
 			best = d;
 	}
 	return best;
@@ -171,27 +184,28 @@ best_demand(struct lease_core *c, const struct lgroup *g, const int64_t limit[RE
 static void
 schedule(struct lease_core *c, uint64_t now, const struct lgroup *g, struct lease_out *o)
 {
-	int64_t limit[RES_MAX];
+	struct limits limit = { .set = 0 };
 	struct demand *d;
-	unsigned r;
 
-	for (r = 0; r < RES_MAX; r++)
-		limit[r] = INT64_MAX;
-	while ((d = best_demand(c, g, limit)) != NULL) {
+	while ((d = best_demand(c, g, &limit)) != NULL) {
 		if (fits(c, d)) {
 			if (d->reserve)
 				lease_hold(c, d, o);
 			else if (!lease_staffed(c, now, d, o) || lease_grant(c, now, d, o) < 0)
-				d->skip = true;
+				d->skip = c->pass;
 			continue;
 		}
 		if (!g || g->held)
 			call_back(c, now, d, o);
-		d->skip = true;
-		for (r = 0; r < RES_MAX && !g; r++)	/* bundles are small and many: who fits into one is not held up */
-			if (d->need.v[r] > 0 && (d->need.v[r] > c->free.v[r] ||
-			    (r == RES_GPU && (d->reserve || !gpus_pick(&c->gpu, d->need.v[r])))))
-				limit[r] = now < d->reserved + LEASE_RESERVE ? 1 : d->need.v[r];
+		d->skip = c->pass;
+		for (unsigned m = g ? 0 : d->needs; m; m &= m - 1) {	/* bundles are small and many: who fits into one is not held up */
+			unsigned r = (unsigned)__builtin_ctz(m);
+
+			if (d->need.v[r] > c->free.v[r] || (r == RES_GPU && (d->reserve || !gpus_pick(&c->gpu, d->need.v[r])))) {
+				limit.v[r] = now < d->reserved + LEASE_RESERVE ? 1 : d->need.v[r];
+				limit.set |= 1u << r;
+			}
+		}
 		if (now < d->reserved + LEASE_RESERVE)
 			soon(o, d->reserved + LEASE_RESERVE);
 	}
@@ -235,15 +249,14 @@ lease_schedule(struct lease_core *c, uint64_t now, struct lease_out *o)
 {
 	const struct lgroup *g;
 
-	list_each(p, &c->demands)
-		list_entry(p, struct demand, link)->skip = false;
+	c->pass++;
 	schedule(c, now, NULL, o);
-	for (;;) {				/* each group that somebody waits in */
+	while (c->groups.n) {			/* each group that somebody waits in */
 		g = NULL;
 		list_each(p, &c->demands) {
 			struct demand *d = list_entry(p, struct demand, link);
 
-			if (d->group && !d->skip && d->have < d->want) {
+			if (d->group && d->skip != c->pass && d->have < d->want) {
 				g = d->group;
 				break;
 			}
