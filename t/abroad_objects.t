@@ -12,6 +12,7 @@ lua() { at a timeout 60 rlua "${0%/*}/abroad/$1.lua" >"$TMP/$1" 2>&1 || { grep -
 check 'more than fits' lua spill
 check 'another one' start c $node --store 32M -c 2 --join "$lab"
 check 'all are known' knows a 3
+check 'tasks go where their arguments are' lua near
 lost() {
 	mkfifo "$TMP/die" "$TMP/dead"
 	DIE=$TMP/die DEAD=$TMP/dead at a timeout 60 rlua "${0%/*}/abroad/lost.lua" >"$TMP/lost" 2>&1 & job=$!

@@ -96,7 +96,7 @@ outcome_l(struct client *c, struct lease *l, struct rec *r, const struct done *d
 	case DONE_AWAY:
 		memcpy(&w, p, sizeof w);
 		count = w.spare;
-		w = (struct rec_where){ .size = w.size };
+		w = (struct rec_where){ .size = w.size, .proc = l->node };	/* for near.c */
 		memcpy(r->inl, &w, sizeof w);
 		r->kind = REC_AWAY;
 		r->link = 0;

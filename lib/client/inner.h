@@ -111,6 +111,7 @@ struct shape {				/* a resource shape and the tasks that wait for leases of it *
 struct lease {				/* a worker that is ours for a while, or an actor's ring */
 	uint32_t index;			/* in client.lease */
 	uint32_t number, proc;
+	uint32_t node;			/* of its worker; 0: ours */
 	struct shape *shape;		/* NULL: an actor's ring */
 	struct actor *actor;
 	uint32_t lane;			/* of the actor's */
@@ -289,6 +290,7 @@ struct client {
 	struct map request;		/* req -> struct request * */
 	struct buf drops, holds;	/* ids to DROP and to HOLD, 16 bytes each, sent in batches; holds go first */
 	_Atomic bool lost;		/* then why says why */
+	bool abroad;			/* we had a worker of another node */
 	bool stuck;			/* nothing ended for a while: what runs is longer than the means say */
 	bool starved;			/* a queue found no place before an idle worker; its bell will be rung */
 	char why[256];
@@ -550,6 +552,10 @@ void	place_l(struct client *c, struct rec *r, struct fn *fn);	/* to a worker, or
 void	task_fail_l(struct client *c, struct rec *r, int code, const char *text);	/* it ends before it ran */
 void	wait_args_l(struct client *c, struct rec *r, const struct payload *a, struct actor *actor);
 void	feed_l(struct client *c, struct shape *s);
+
+#define NEAR_NODES 8u
+/* r is to go before l: or before another one of s, with room, at the node where most of r's arguments are (near.c) */
+struct lease *near_l(struct client *c, const struct shape *s, const struct rec *r, struct lease *l, unsigned depth);
 
 /* shape.c */
 struct shape *shape_l(struct client *c, const struct task_opts *o);	/* found or made; NULL: no memory */

@@ -47,6 +47,9 @@ lease_grant_l(struct client *c, const struct msg_grant *m, int ringfd, int slabf
 	}
 	l->number = (uint32_t)m->lease;
 	l->proc = (uint32_t)m->proc;
+	l->node = (uint32_t)m->node;
+	if (l->node)
+		c->abroad = true;
 	l->bell = &c->np->bell[m->bell];
 	l->since = clock_ns();
 	map_put(&c->lease_of, l->number, l);

@@ -167,6 +167,10 @@ feed_l(struct client *c, struct shape *s)
 		}
 		if (!(l = choose_l(c, s, fn->est, &room)))
 			break;
+		if (c->abroad && r->flags & REC_REFS) {
+			push_l(c, near_l(c, s, r, l, depth(s, fn->est)), queue_pop_l(c, s));
+			continue;
+		}
 		if (s->poison)
 			room = 1;
 		for (; room > 0 && s->queued; room--)
@@ -204,6 +208,8 @@ place_l(struct client *c, struct rec *r, struct fn *fn)
 	unsigned room;
 
 	if (s->queued == 0 && !c->lost && !s->infeasible && !fn->alone && (l = choose_l(c, s, fn->est, &room))) {
+		if (c->abroad && r->flags & REC_REFS)
+			l = near_l(c, s, r, l, depth(s, fn->est));
 		push_l(c, l, r);
 		lease_ring_l(c, l);
 		return;

@@ -308,7 +308,7 @@ on_ring(struct node *n, uint32_t node, struct span body)
 		return ERR_PROTO;
 	if ((sub = proc_find(n, m.proc)) != NULL && sub->role != ROLE_FAR && (wrk = abroad_proc(n, node, (uint32_t)m.worker)) != NULL) {
 		g = (struct msg_grant){ .req = m.req, .lease = n->abroad->next_ring++, .proc = wrk->number, .bell = wrk->bell,
-		    .actor = m.actor, .incarnation = m.incarnation, .group = m.group };
+		    .actor = m.actor, .incarnation = m.incarnation, .group = m.group, .node = wrk->home };
 		if (ring_new(n, sub, wrk, g.lease, m.actor, m.ring, &g, &none) != NULL)
 			return 0;
 	}

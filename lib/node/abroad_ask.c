@@ -150,7 +150,8 @@ connect_there(struct node *n, uint32_t node, const struct msg_far_answer *m)
 
 	if (sub == NULL || sub->role == ROLE_FAR || (wrk = abroad_proc(n, node, (uint32_t)m->worker)) == NULL)
 		return false;
-	g = (struct msg_grant){ .lease = n->abroad->next_ring++, .shape = m->shape, .proc = wrk->number, .bell = wrk->bell };
+	g = (struct msg_grant){ .lease = n->abroad->next_ring++, .shape = m->shape, .proc = wrk->number, .bell = wrk->bell,
+	    .node = wrk->home };
 	return ring_new(n, sub, wrk, g.lease, 0, m->ring, &g, &none) != NULL;
 }
 

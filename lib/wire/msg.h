@@ -93,7 +93,8 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE, ROLE_FAR };	
 	F(U, bell, "its bell") \
 	F(U, actor, "actor number if this is an actor's ring, else 0") \
 	F(U, incarnation, "the actor's incarnation, 1 first") \
-	F(U, group, "as in ACTOR_OPEN")
+	F(U, group, "as in ACTOR_OPEN") \
+	F(U, node, "of a worker of another node: its number; 0")
 #define MSG_RETURN(F) F(U, lease, "lease given back; its ring is empty")
 #define MSG_WANT(F) F(U, lease, "lease called back: feed it no more, take back, return it")
 #define MSG_RING(F) \

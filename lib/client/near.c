@@ -1,0 +1,67 @@
+/*
+ * near - where most of a task's argument bytes are: of workers of several nodes with room, one there is the best.
+ *
+ * What lies in our own arena, or was fetched, is here (node 0).  A value that stayed where it was made is there, as far as we
+ * know: copies at other nodes are known to its owner's node only.  Below NEAR_BYTES it is not worth a look.
+ */
+#include "client/inner.h"
+
+#define NEAR_BYTES (UINT64_C(256) << 10)
+
+struct near {
+	struct client *c;
+	uint32_t node[NEAR_NODES];
+	uint64_t bytes[NEAR_NODES];
+	unsigned n;
+};
+
+static int
+one(void *arg, const struct wref *w, bool valref)
+{
+	struct near *a = arg;
+	const struct rec *r = valref ? rec_of_l(a->c, w) : NULL;
+	struct rec_where at;
+	uint32_t node;
+	unsigned i;
+
+	if (!r || r->state != REC_READY || r->kind < REC_ARENA)
+		return 0;
+	memcpy(&at, r->inl, sizeof at);
+	node = at.off ? 0 : at.proc;			/* of REC_AWAY: outcome_l */
+	for (i = 0; i < a->n && a->node[i] != node; i++)
+		;
+	if (i == NEAR_NODES)
+		return 0;
+	if (i == a->n) {
+		a->node[a->n] = node;
+		a->bytes[a->n++] = 0;
+	}
+	a->bytes[i] += at.size;
+	return 0;
+}
+
+struct lease *
+near_l(struct client *c, const struct shape *s, const struct rec *r, struct lease *l, unsigned depth)
+{
+	struct near a = { .c = c };
+	struct obj_view v;
+	const unsigned char *p;
+	unsigned best = 0;
+	size_t n;
+
+	if (r->kind == REC_ARENA || !(p = rec_bytes_l(c, r, &v, &n)) || val_walk_refs(p, n, r->nvals, one, &a) < 0 || a.n == 0)
+		return l;
+	for (unsigned i = 1; i < a.n; i++)
+		if (a.bytes[i] > a.bytes[best])
+			best = i;
+	if (a.bytes[best] < NEAR_BYTES || l->node == a.node[best])
+		return l;
+	for (unsigned i = 0; i < s->leases; i++) {
+		struct lease *k = s->lease[i];
+
+		if (k->node == a.node[best] && !k->returning && !k->blocked && !k->dead && !k->slow &&
+		    (unsigned)ring_unclaimed(&k->ring, depth) < depth)
+			return k;
+	}
+	return l;
+}

@@ -1,0 +1,22 @@
+-- near.lua - tasks go where most of their argument bytes are (t/abroad_objects.t)
+package.path = arg[0]:match "^.*/" .. "../?.lua;" .. package.path
+local T = require "tap"
+local rota = require "rota"
+local function who() return os.getenv "ROTA_WORKER":match "^%d+" end
+local make = rota.task(function(n) rota.sleep(0.05) return ("x"):rep(n), os.getenv "ROTA_WORKER":match "^%d+" end)
+local use = rota.task(function(s, t) rota.sleep(0.02) return os.getenv "ROTA_WORKER":match "^%d+" end)
+local refs = {}
+for i = 1, 24 do refs[i] = make(400000) end
+rota.wait(refs)
+local there, near, n = {}, 0, 0
+local used = {}
+for i = 1, 24 do used[i] = use(refs[i], i) end
+for i = 1, 24 do
+	local _, made = rota.get(refs[i])
+	there[made] = (there[made] or 0) + 1
+	if rota.get(used[i]) == made then near = near + 1 end
+end
+for _ in pairs(there) do n = n + 1 end
+T.is(n, 2, "24 values, of two nodes")
+T.ok(near >= 16, "most are used where they were made", near)
+T.done()
