@@ -204,6 +204,8 @@ lane_up(struct peer *p, int k)
 	if (k == LANE_SMALL) {
 		p->why[0] = '\0';
 		peer_pump(p);
+		if (p->bulk.len)
+			ev_async_send(p->l->loop, &p->l->wake);	/* the other connection can be made now */
 	} else
 		bulk_up(p);
 }
@@ -469,7 +471,7 @@ wanted(const struct peer *p, int k)
 		return false;
 	if (k == LANE_BULK)
 		return p->bulk.len > 0 && p->lane[LANE_SMALL].up;
-	return s->kept.b.len > s->kept.off || session_waiting(s) > 0 || s->told < s->received;
+	return s->kept.b.len > s->kept.off || session_waiting(s) > 0 || s->told < s->received || p->bulk.len > 0;
 }
 
 uint64_t

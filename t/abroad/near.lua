@@ -19,4 +19,9 @@ end
 for _ in pairs(there) do n = n + 1 end
 T.is(n, 2, "24 values, of two nodes")
 T.ok(near >= 16, "most are used where they were made", near)
+-- nodes that had nothing to say to each other before
+local both, wrong = rota.task(function(s, t) return #s + #t end), 0
+for i = 1, 12 do used[i] = both(refs[i], refs[25 - i]) end
+for i = 1, 12 do wrong = wrong + (rota.get(used[i]) == 800000 and 0 or 1) end
+T.is(wrong, 0, "values of both as arguments of one task")
 T.done()
