@@ -1,4 +1,4 @@
-/* rgcs - control store daemon: nodes, jobs and names of actors, kept on disk.  rlet -l and 'rota up' start it. */
+/* rgcs - control store daemon: nodes, jobs, actors, placement groups and keys, kept on disk.  rlet -l and 'rota up' start it. */
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
