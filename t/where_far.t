@@ -61,6 +61,11 @@ check 'labels with operators' prints 'b c a a b' lua '
 	print(table.concat({where{labels={zone="eu"}}, where{labels="zone!=eu,zone=us"}, where{labels={zone="!in(eu,us)"}},
 	    where{labels={node="a"}}, where{labels={disk="in(hdd,ssd)"}}}, " "))'
 check 'a node by its name' prints 'c b' lua 'print(table.concat({where{node="c"}, where{node="b", labels={zone="eu"}}}, " "))'
+check 'actors too' prints 'b a c' lua '
+	local Who = rota.actor{ node = function() return rota.context().node end }
+	local function at(o) local a <close> = Who:with(o)() return rota.get(a:node()) end
+	print(table.concat({at{labels={zone="eu"}}, at{}, at{node="x", fallback={zone="us"}}}, " "))'
+check 'where an actor cannot be' fails 'none of the 3 nodes has the labels zone=mars' 'rota.get(rota.actor{ f = function() end }:with{labels="zone=mars"}():f())'
 check 'what no node has' fails 'none of the 3 nodes has the labels zone=mars' 'where{labels={zone="mars"}}'
 check 'nor the node that is named' fails 'none of the 3 nodes has the labels node=b,zone=us' 'where{node="b", labels={zone="us"}}'
 check 'other labels if no node has the first' prints 'c a b' lua '

@@ -321,7 +321,8 @@ new_msg(const struct client *c, const struct actor_spec *s, const struct buf *sp
 	    .spec = span_of(spec->data, spec->len), .cpus = s->opts.cpus, .gpus = s->opts.gpus, .memory = s->opts.memory,
 	    .resources = span_of(s->opts.resources, s->opts.nresources), .restarts = s->restarts, .detached = s->detached,
 	    .wait = s->opts.wait, .reuse = s->reuse, .threads = s->opts.threads,
-	    .pgroup = captured ? c->pgroup : s->opts.group, .bundle = s->opts.bundle, .capture = captured || s->opts.capture };
+	    .pgroup = captured ? c->pgroup : s->opts.group, .bundle = s->opts.bundle, .capture = captured || s->opts.capture,
+	    .strategy = s->opts.spread, .on = span_of(s->opts.on, s->opts.on ? strlen(s->opts.on) : 0) };
 }
 
 int

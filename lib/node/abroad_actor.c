@@ -43,11 +43,12 @@ any(const struct node *n, const struct res *need)
 uint32_t
 abroad_actor_place(struct node *n, const struct msg_actor_new *m, bool asked, char *why, size_t nwhy)
 {
-	struct where_demand d = { .strategy = WHERE_HYBRID };
+	struct where_demand d = { .strategy = m->strategy == 1 ? WHERE_SPREAD : WHERE_HYBRID };
 	struct span custom = m->resources;
 	struct where_found f = { 0 };
+	struct labels_any on = { 0 };
 	struct where_kind *k;
-	char text[160];
+	char text[LABELS_WHY] = "no memory";
 
 	if (groups_abroad(n, m->pgroup))
 		return abroad_group_never(n, m) ? n->number : 0;	/* who makes it says why; or where its bundle is: abroad_group_home */
@@ -58,13 +59,21 @@ abroad_actor_place(struct node *n, const struct msg_actor_new *m, bool asked, ch
 		    (int)(custom.n < 64 ? custom.n : 64), (const char *)custom.p);
 		return 0;
 	}
+	if (labels_any_parse(&on, m->on, text) < 0) {
+		snprintf(why, nwhy, "%s", text);
+		return 0;
+	}
+	d.labels = on.v;
+	d.nlabels = on.n;
 	abroad_look(n);
-	if ((k = where_kind(&n->abroad->where, &d)) == NULL)
+	k = where_kind(&n->abroad->where, &d);
+	labels_any_release(&on);
+	if (k == NULL)
 		return n->number;
 	switch (where_find(&n->abroad->where, clock_ns(), k, NULL, 0, &f)) {
 	case WHERE_AT: break;
 	case WHERE_WAIT:
-		if (lease_feasible(&n->lease, &d.need, text, sizeof text))
+		if (where_may(&n->abroad->where, clock_ns(), k, n->number))
 			f.node = n->number;
 		else if (f.node == 0)
 			f.node = any(n, &d.need);

@@ -429,6 +429,10 @@ on_new(struct nproc *p, const struct frame *f)
 			proc_fail(p, m.req, -ENOMEM, "the node is out of memory");
 		return 0;
 	}
+	if (id_none(m.pgroup) && nodes_labelled(n, m.on, text) <= 0) {
+		proc_fail(p, m.req, ERR_INFEASIBLE, "%s", text);
+		return 0;
+	}
 	if ((e = res_of(n, &need, m.cpus, m.gpus, m.memory, &m.resources)) == ERR_NOTFOUND) {
 		proc_fail(p, m.req, ERR_INFEASIBLE, "needs %g %.*s; this node has 0", (double)need.v[RES_CPU] / 1000,
 		    (int)(m.resources.n < 64 ? m.resources.n : 64), (const char *)m.resources.p);

@@ -227,7 +227,9 @@ enum route_kind {
 	F(D, pgroup, "as in LEASE") \
 	F(U, bundle, "as in LEASE") \
 	F(U, capture, "as in LEASE") \
-	F(U, node, "filled in by the node: where it will live; 0: that is to be found")
+	F(U, node, "filled in by the node: where it will live; 0: that is to be found") \
+	F(U, strategy, "as in LEASE") \
+	F(S, on, "as in LEASE")
 #define MSG_ACTOR(F) \
 	F(U, req, "request number") \
 	F(U, actor, "actor number, never used again") \

@@ -144,10 +144,10 @@ end
 local common = {
 	cpus = number(0, 1e5), gpus = number(0, 1e4), memory = size, resources = resources, timeout = time,
 	returns = integer(1, 255), name = text, priority = integer(-128, 127), wait = yes,
-	group = group, bundle = integer(1, 1024), capture = yes,
+	group = group, bundle = integer(1, 1024), capture = yes, labels = labels, node = node, fallback = fallback, strategy = strategy,
 }
 local task = { retries = integer(-1, 250), retry_on = retry_on, max_calls = integer(1, 2^53), block = yes, stream = yes,
-	backlog = integer(1, 2^31), labels = labels, node = node, fallback = fallback, strategy = strategy }
+	backlog = integer(1, 2^31) }
 local actor = {
 	restarts = integer(-1, 1e6), retries = integer(-1, 250), detached = yes, reuse = yes, concurrency = integer(1, 1e6),
 	groups = groups, max_pending = integer(1, 2^31 - 1),
@@ -181,7 +181,7 @@ local elsewhere = {
 }
 -- options of rota that this release does not have
 local later = {}
-for w in ([[labels node strategy fallback env isolate]]):gmatch "%S+" do later[w] = true end
+for w in ([[env isolate]]):gmatch "%S+" do later[w] = true end
 
 -- what was meant by a name that is not known, or, where the list is short, what there is
 local function hint(kind, name, from)
@@ -220,7 +220,7 @@ return function(kind, given, base, call)
 	if out.stream and (out.returns or 1) > 1 then blame(call .. ": a stream has no 'returns'") end
 	if out.backlog and not out.stream then blame(call .. ": 'backlog' goes with stream=true") end
 	if from ~= method and (out.labels or out.node or out.fallback or out.strategy) then
-		if from == task and out.group then blame(call .. ": in a placement group there are no labels, node, fallback and strategy") end
+		if out.group then blame(call .. ": in a placement group there are no labels, node, fallback and strategy") end
 		out.on = (out.labels or out.node or out.fallback) and on(out)
 	end
 	return out
