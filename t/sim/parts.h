@@ -4,9 +4,9 @@
 
 #include "sim.h"
 
-enum { SESSION_PART, CLUSTER_PART, STORE_PART, NODE_PART, SCALE_PART };
+enum { SESSION_PART, CLUSTER_PART, STORE_PART, NODE_PART, SCALE_PART, FAR_PART };
 
-extern const struct sim_part part_session, part_cluster, part_store, part_node, part_scale;
+extern const struct sim_part part_session, part_cluster, part_store, part_node, part_scale, part_far;
 
 void	sim_scale(void);		/* cost.c */
 
