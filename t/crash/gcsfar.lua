@@ -25,6 +25,8 @@ local function watch(timeout)		-- takes what has come, as rota-lua(7) says: who 
 		if seen["seen/end"] then return end
 	end
 end
+local set = rota.set(rota.actor { f = function(_, x) return x + 1 end }:with { cpus = 0 }, { n = 2 })
+T.is(rota.get(set:f(1), 60), 2, "a set of actors")
 local f = io.open(os.getenv "UP", "w")
 f:write "go\n"
 f:close()
@@ -37,12 +39,13 @@ while not enough() do
 	for i = 1, 50 do refs[i] = double(i) end
 	for i, v in ipairs(rota.get(refs, 60)) do if v ~= 2 * i then wrong[#wrong + 1] = i end end
 	tasks = tasks + 50
+	if rota.pget(set:f(round), 60) ~= round + 1 then wrong[#wrong + 1] = "set" end
 	local key = "seen/" .. round
 	if pcall(kv.put, kv, key, tostring(round)) then acked[key] = tostring(round) else unsure = unsure + 1 end
 	watch(0)
 end
 kv:put("seen/end", "end")
-T.ok(#wrong == 0, ("%d tasks of %d rounds ran elsewhere meanwhile"):format(tasks, round))
+T.ok(#wrong == 0, ("%d tasks of %d rounds ran elsewhere meanwhile, a set was called in each"):format(tasks, round), wrong)
 watch(20)
 local lost, unseen = {}, {}
 for key, value in pairs(acked) do
