@@ -298,7 +298,9 @@ lease_take_l(struct client *c, struct lease *l)
 
 		memcpy(&d, (const void *)p, sizeof d);
 		ring_take(&l->ring);
-		if (!(d.flags & DONE_PART))
+		if (d.kind == DONE_BACK)
+			l->slow &= l->inflight > 1;
+		else if (!(d.flags & DONE_PART))
 			l->slow = false;
 		else
 			l->tick_dhead++;	/* a task that streams has not ended */

@@ -148,6 +148,8 @@ nothing_ended_l(struct client *c)
 			silent_l(c, l);
 		} else {
 			lease_takeback_l(c, l);
+			if (l->inflight > 1)		/* a worker of another node, maybe: some lie before it there */
+				LINK_SEND(c, cancel, .lease = l->number);
 			l->slow = l->inflight > 0;
 			l->silent = 0;
 		}

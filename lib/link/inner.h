@@ -146,6 +146,7 @@ struct link {
 	struct buf news, taken;		/* u32 kind, u32 node, u32 type, u32 bytes, bytes; taken: what link_next gives from */
 	size_t at;			/* in taken */
 	bool told;			/* news: the node was told */
+	bool unsent;			/* peer_put: some peer is to be pumped before a thread sleeps */
 	bool full;			/* it takes none for a while: peers are not read */
 	bool resting;			/* rings are not looked at, as a peer is busy: the bell is to be rung when it is not */
 	struct slab slab;

@@ -164,6 +164,7 @@ peer_put(struct peer *p, int e, struct buf *frame)
 {
 	if (e == 0)
 		e = session_push(&p->s, SESSION_SMALL, frame->data, frame->len);
+	p->l->unsent = true;
 	if (e < 0)				/* what is not said would be missed for ever */
 		peer_wrong(p, e == ERR_FULL ? "64 MiB wait for it" : err_str(e));
 	buf_release(frame);

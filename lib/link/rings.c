@@ -42,9 +42,10 @@ rings_look(struct link *l)
 		any |= work_look(it.val);
 	while (map_next(&l->submits, &is))
 		any |= submit_look(is.val);
-	if (any) {
+	if (any || l->unsent) {
 		struct map_iter ip = MAP_ITER;
 
+		l->unsent = false;
 		while (map_next(&l->peers, &ip))
 			peer_pump(ip.val);
 		link_push(l);

@@ -644,6 +644,11 @@ submit_cancel(struct peer *p, const struct frame *f)
 
 	if (e < 0 || m.ring == 0 || (s = map_get(&p->l->submits, m.ring)) == NULL || s->peer != p)
 		return e;
+	if (m.slot == 0) {
+		takeback(s);
+		send(s);
+		return 0;
+	}
 	none.slot = (uint32_t)m.slot;
 	if ((a = held_slot(s, m.slot)) != NULL) {
 		packed_done_put(&s->out, &none);

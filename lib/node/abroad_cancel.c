@@ -77,7 +77,7 @@ abroad_cancelled(struct node *n, uint32_t node, struct span body)
 	if (e < 0)
 		return e;
 	/* the link has marked the task */
-	if (m.ring && (r = map_get(&n->rings, m.ring)) != NULL && r->sub->role == ROLE_FAR && r->sub->home == node && r->wrk->role == ROLE_WORKER)
+	if (m.ring && m.slot && (r = map_get(&n->rings, m.ring)) != NULL && r->sub->role == ROLE_FAR && r->sub->home == node && r->wrk->role == ROLE_WORKER)
 		proc_signal(r->wrk, SIGURG);
 	if (m.scope && (j = map_get(&n->jobs, m.job)) != NULL && !seen(n->abroad, m.round)) {
 		job_tell_scope(n, j, NULL, m.scope);

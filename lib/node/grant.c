@@ -462,7 +462,7 @@ on_cancel(struct nproc *p, const struct frame *f)
 	if (m.lease && (r = map_get(&p->n->rings, m.lease)) != NULL && r->sub == p) {
 		if (r->wrk->role == ROLE_FAR)
 			abroad_cancel(r, &m);
-		else
+		else if (m.slot)
 			proc_signal(r->wrk, SIGURG);
 	}
 	if (m.scope && p->job) {

@@ -124,7 +124,7 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE, ROLE_FAR };	
 #define MSG_CANCEL(F) \
 	F(U, lease, "lease whose worker is to look which of the sender's tasks are marked; 0: only scope counts") \
 	F(U, scope, "the node tells all processes of the job: tasks of this scope end; 0 none") \
-	F(U, slot, "of the task that was marked, for a worker of another node") \
+	F(U, slot, "of the task that was marked; 0: none, what a worker of another node has not begun is to come back") \
 	F(U, spare, "1: its children go on") \
 	F(U, late, "1: it was marked as its time is up")
 #define MSG_DEAD(F) \
@@ -523,7 +523,7 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, blocked, "1: its worker waits for something")
 #define MSG_FAR_CANCEL(F) \
 	F(U, ring, "of a FAR_GRANT, that the task went through; 0: only scope counts") \
-	F(U, slot, "of the task that is to end, as in FAR_TASKS") \
+	F(U, slot, "of the task that is to end, as in FAR_TASKS; 0: none, what is not begun goes back") \
 	F(U, spare, "as in CANCEL") \
 	F(U, late, "as in CANCEL") \
 	F(U, job, "job of the scope") \

@@ -86,4 +86,22 @@ end)
 ok(not fine and tostring(e):find "enough", "a scope that raises", e)
 ok(heard "scope.left.ends", "what its task had submitted, and not waited for, ends")
 is(rota.get(rota.task(function() return "well" end)()), "well", "others run as ever")
+
+-- a long task among short ones holds nobody up, also of those that were sent to its worker
+local noop = rota.task(function(x) return x end)
+for i = 1, 3000 do refs[i] = noop(i) end
+rota.get(refs)
+local dir = T.tmp()
+local opens = rota.task(function(path) io.open(path, "w"):close() end)
+local long = rota.task(function(path)		-- it computes
+	local till = os.clock() + 10
+	while os.clock() < till do
+		local f <close> = io.open(path)
+		if f then return "opened" end
+	end
+	return "late"
+end)
+local l, o = {}, {}
+for i = 1, 3 do l[i], o[i] = long(dir .. "/door" .. i), opens(dir .. "/door" .. i) end
+is({ rota.get(l[1]), rota.get(l[2]), rota.get(l[3]) }, { "opened", "opened", "opened" }, "tasks that wait for later ones")
 T.done()
