@@ -62,7 +62,8 @@ submit_fn(struct peer *p, const struct frame *f)
 	*b = (struct fnblk){ .serial = ++serial, .hash = { h.a, h.b }, .bytes = fn->code, .len = (uint32_t)fn->len, .kind = (uint8_t)m.kind,
 	    .nret = (uint8_t)m.nret, .flags = (uint8_t)m.flags & FNBLK_STREAM, .once = m.once != 0,
 	    .namelen = (uint8_t)(m.name.n < sizeof b->name - 1 ? m.name.n : sizeof b->name - 1) };
-	memcpy(b->name, m.name.p, b->namelen);
+	if (b->namelen)
+		memcpy(b->name, m.name.p, b->namelen);
 	return 0;
 }
 
