@@ -577,11 +577,34 @@ moves(const char *where, const char *name)
 	end(&a);
 }
 
+/* Keys are being changed: one knows the new one already, the other one does not. */
+static void
+rotated(struct tls_ctx *all)
+{
+	struct tls_ctx *old = tls;
+	struct side a, b;
+
+	begin(&a, A);
+	tls = all;
+	begin(&b, B);
+	tls = old;
+	link_peer(a.l, B, NULL);
+	link_peer(b.l, A, a.address);
+	say(&b, A, 1, 5);
+	ok(until(&a, 1, 0));			/* it offers the new one first, and then the old one */
+	link_peer(a.l, B, b.address);
+	say(&a, B, 1, 5);
+	ok(until(&b, 1, 0) && a.over + b.over == 0);
+	end(&b);
+	end(&a);
+}
+
 int
 main(void)
 {
 	unsigned seed = (unsigned)(clock_ns() >> 10);
 	struct keys k = { .n = 1 };
+	struct tls_ctx *all;
 	int fd = nodepage_create("np", 1, 3);
 
 	srand(seed);
@@ -589,6 +612,10 @@ main(void)
 	if (fd < 0 || nodepage_map(fd, &np) < 0 || key_new(&k.key[0]) < 0)
 		return 1;
 	tls = tls_ctx_new(&k);
+	k.n = 2;
+	k.key[1] = k.key[0];
+	if (key_new(&k.key[0]) < 0 || (all = tls_ctx_new(&k)) == NULL)
+		return 1;
 	late();
 	lost();
 	nonsense();
@@ -597,6 +624,7 @@ main(void)
 	crowd();
 	bytes();
 	spoilt();
+	rotated(all);
 	moves("127.0.0.1:0", "127.0.0.1");
 	moves("127.0.0.1:0", "localhost");		/* a name, which a thread looks up */
 	if ((fd = listen_at("[::1]:0", (char[TCP_NAME]){ "" })) >= 0) {
@@ -604,5 +632,6 @@ main(void)
 		moves("[::1]:0", "[::1]");
 	}
 	tls_ctx_free(tls);
+	tls_ctx_free(all);
 	return tap_done();
 }

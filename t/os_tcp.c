@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 #include "tap.h"
@@ -35,6 +36,8 @@ bound(int fd)
 static int
 meets(const char *at, const char *host, const char *seen)
 {
+	unsigned char who[16], nobody[16];
+	bool mapped;
 	struct tcp_name t;
 	struct addrinfo *a, *b;
 	char text[TCP_NAME], there[TCP_NAME], expected[TCP_NAME];
@@ -60,7 +63,10 @@ meets(const char *at, const char *host, const char *seen)
 	tcp_peer(s, text);
 	tcp_peer(c, there);
 	snprintf(expected, sizeof expected, "%s:%d", seen, bound(l));
-	good = c >= 0 && s >= 0 && tcp_error(c) == 0 && strncmp(text, seen, strlen(seen)) == 0 && strcmp(there, expected) == 0 &&
+	tcp_host(s, who);
+	tcp_host(-1, nobody);
+	mapped = memcmp(who, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1", 16) == 0;	/* IPv4, whatever socket it came to */
+	good = mapped == (*seen != '[') && memcmp(nobody, (char[16]){ 0 }, 16) == 0 && c >= 0 && s >= 0 && tcp_error(c) == 0 && strncmp(text, seen, strlen(seen)) == 0 && strcmp(there, expected) == 0 &&
 	    getsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, &n) == 0 && one && tcp_accept(l) == -EAGAIN;
 	if (!good)
 		printf("# %s %s: %d %d '%s' '%s', expected %s\n", at, host, c, s, text, there, expected);
@@ -93,5 +99,9 @@ main(void)
 	} else
 		ok(fd == -ECONNREFUSED);
 	freeaddrinfo(a);
+	ok(tcp_numeric(&t, &a) == 0);
+	freeaddrinfo(a);
+	tcp_parse(&t, "localhost:1");
+	ok(tcp_numeric(&t, &a) == -ENOENT);		/* a name, which is not looked up */
 	return tap_done();
 }

@@ -375,6 +375,10 @@ on_join(struct control *c, uint64_t now, uint64_t peer, const struct frame *f, s
 		return e;
 	if (node_of(c, peer) || m.node > UINT32_MAX)
 		return ERR_PROTO;
+	if (m.head && c->id && m.head != c->id) {
+		fail(o, peer, 0, -ESTALE, "this is control store %08x, and the node has joined %08x", (unsigned)(c->id >> 32), (unsigned)(m.head >> 32));
+		return 0;
+	}
 	n = m.node ? map_get(&c->nodes, m.node) : NULL;
 	if (n == NULL && m.node) {
 		fail(o, peer, 0, -ESTALE, "node %u was given up, and its number is not used again", (unsigned)m.node);
@@ -413,7 +417,8 @@ on_join(struct control *c, uint64_t now, uint64_t peer, const struct frame *f, s
 	fx = control_fx_add(o, CONTROL_FX_UP);
 	fx->peer = peer;
 	fx->node = n->number;
-	SEND(o, peer, node_joined, .node = n->number, .epoch = c->epoch, .limit = m.beats ? alive_limit(c->limit) : 0);
+	SEND(o, peer, node_joined, .node = n->number, .epoch = c->epoch, .limit = m.beats ? alive_limit(c->limit) : 0,
+	    .head = c->id);
 	if (o->at == 0 && n->beats)
 		o->at = now + c->limit;
 	return 0;

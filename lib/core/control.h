@@ -32,6 +32,7 @@ struct control {
 	uint64_t bytes;			/* ro: of those that there are, about */
 	uint64_t limit;			/* rw, before anything is loaded: ns until a node is given up */
 	uint64_t epoch;			/* ro: raised at each start */
+	uint64_t id;			/* rw, before the first step: of this store for ever; 0: not told to nodes */
 	size_t nbefore;			/* ro: nodes of before the start that have neither come back nor been given up */
 	uint64_t commit;		/* ro: number of the last commit asked for */
 	uint64_t next_node, next_job, next_actor;	/* private from here: last numbers given */

@@ -44,6 +44,7 @@ struct peer {
 	struct link *l;
 	uint32_t node;
 	char *address;			/* NULL: nobody can connect to it */
+	unsigned key;			/* which one of ours it is offered */
 	struct addrinfo *all, *next;	/* what it stands for; NULL: to be looked up; the one to be tried next */
 	struct session s;
 	uint64_t self;			/* incarnation that it knows us by: another one when we have given a session up */

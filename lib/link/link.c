@@ -160,6 +160,17 @@ link_send(struct link *l, uint32_t node, enum session_class class, const void *f
 	return e;
 }
 
+void
+link_wrong(struct link *l, uint32_t node, const char *why)
+{
+	struct peer *p;
+
+	link_take(l);
+	if ((p = map_get(&l->peers, node)) != NULL)
+		peer_wrong(p, why);
+	link_drop(l);
+}
+
 bool
 link_state(struct link *l, uint32_t node, struct link_peer_state *s)
 {

@@ -81,6 +81,7 @@ void	link_gone(struct link *l, uint32_t node);	/* it is dead: LINK_OVER, and not
  * ERR_FULL: 64 MiB wait for it; -ENOMEM: then the session is over soon, as something would be missing in it.
  */
 int	link_send(struct link *l, uint32_t node, enum session_class class, const void *frame, size_t n);
+void	link_wrong(struct link *l, uint32_t node, const char *why);	/* what it says makes no sense: its session is given up, LINK_OVER comes */
 bool	link_next(struct link *l, struct link_news *news);	/* one thread: false: nothing more */
 
 /* --- rings -------------------------------------------------------------------------------------------------------- */

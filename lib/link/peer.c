@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "link/inner.h"
+#include "loop/tls.h"
 #include "os/tcp.h"
 
 static struct peer *
@@ -326,6 +327,7 @@ on_close(struct conn *c, int e)
 	if (!p->lane[k].said)
 		said(p, *why ? why : err_str(e));
 	p->lane[k].said = false;
+	p->key += e == ERR_KEY && p->lane[k].ours;	/* it may know another one of ours: keys are being changed */
 	was = p->lane[k].up;
 	later(&p->lane[k]);
 	p->lane[k].up = false;
@@ -433,6 +435,7 @@ connect_to(struct peer *p, int k)
 		close(fd);
 		e = -ENOMEM;
 	}
+	tls_ctx_offer(l->o.tls, p->key);
 	if (c && (e = conn_secure(c, l->o.tls, false)) < 0)
 		conn_end(c);
 	if (e < 0) {

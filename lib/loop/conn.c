@@ -8,6 +8,7 @@
 #include "loop/tls.h"
 #include "os/fd.h"
 #include "wire/le.h"
+#include "wire/msg.h"
 
 enum { TRIM = 4096 };
 
@@ -52,6 +53,7 @@ fill_secure(struct conn *c)
 
 	if (n <= 0)
 		return n == 0 ? ERR_CLOSED : errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	c->spoke = true;
 	tls_feed(c->tls, part, (size_t)n);
 	do {
 		if (buf_reserve(&c->in, CONN_TURN) < 0)
@@ -80,6 +82,7 @@ fill(struct conn *c)
 		return n == -EAGAIN || n == -EINTR ? 0 : (int)n;
 	c->nfds += (unsigned)nfd;
 	c->in.len += (size_t)n;
+	c->spoke |= n > 0;
 	return n == 0 ? ERR_CLOSED : 0;
 }
 
@@ -97,6 +100,8 @@ consume(struct conn *c)
 			break;
 		if (n < 0 || f.nfd > c->nfds) {
 			e = n < 0 ? (int)n : ERR_PROTO;
+			if (n == ERR_PROTO && c->in.data[used + 6] > MSG_PROTO)
+				c->alien = c->in.data[used + 6];
 			break;
 		}
 		e = c->on_frame(c, &f, c->fds, f.nfd);

@@ -59,6 +59,8 @@ struct conn {
 	uint64_t sent;			/* stream position of out.data[0] */
 	struct tls *tls;		/* NULL: the peer is this user's, on this machine */
 	bool ended, broken, paused;
+	bool spoke;			/* ro: something has come from the peer */
+	uint8_t alien;			/* ro: after ERR_PROTO: its frame had this version of the protocol, which is not known here; or 0 */
 	size_t counted;			/* in set->held */
 	size_t mark_bytes;		/* rw: instead of CONN_MARK until all is sent: for long answers that are ours to bound */
 	uint32_t max;			/* rw: longest body accepted, FRAME_HELLO_MAX first */

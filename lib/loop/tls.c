@@ -16,12 +16,14 @@ struct tls_ctx {
 	unsigned refs;
 	SSL_CTX *server, *client;
 	struct keys keys;		/* secret: derived for TLS */
+	unsigned offer;			/* the one that clients offer */
 };
 
 struct tls_impl {
 	struct tls *t;
 	struct tls_ctx *c;
 	SSL *ssl;
+	unsigned offer;
 	bool server, unknown, begun, dead;	/* unknown: the client offered a key that we do not have */
 	const unsigned char *in;
 	size_t left;
@@ -118,7 +120,7 @@ static int
 offer_key(SSL *ssl, const EVP_MD *md, const unsigned char **id, size_t *n, SSL_SESSION **s)	/* the client's */
 {
 	struct tls_impl *m = SSL_get_app_data(ssl);
-	const struct key *k = &m->c->keys.key[0];
+	const struct key *k = &m->c->keys.key[m->offer];
 
 	(void)md;
 	*id = (const unsigned char *)k->id;
@@ -174,6 +176,12 @@ fail:
 }
 
 void
+tls_ctx_offer(struct tls_ctx *c, unsigned k)
+{
+	c->offer = k % c->keys.n;
+}
+
+void
 tls_ctx_free(struct tls_ctx *c)
 {
 	if (!c || --c->refs)
@@ -210,7 +218,8 @@ tls_open(struct tls *t, struct tls_ctx *c, bool server)
 	if (server)
 		SSL_set_accept_state(m->ssl);
 	else {
-		memcpy(t->key, c->keys.key[0].id, KEY_ID);
+		m->offer = c->offer;
+		memcpy(t->key, c->keys.key[m->offer].id, KEY_ID);
 		SSL_set_connect_state(m->ssl);
 		ERR_clear_error();
 		SSL_do_handshake(m->ssl);

@@ -31,6 +31,11 @@ struct tls {				/* private but for these */
 /* k: copied.  Connections keep what they were made with when keys change: a new context is for new ones.  NULL: no memory, no TLS 1.3. */
 struct tls_ctx *tls_ctx_new(const struct keys *k);
 void	tls_ctx_free(struct tls_ctx *c);	/* may be NULL; its connections live on */
+/*
+ * Connections that are opened from now on offer the k-th key instead of the first, modulo their number: to who does not know
+ * a new key yet.
+ */
+void	tls_ctx_offer(struct tls_ctx *c, unsigned k);
 
 /*
  * Begins a connection; the client's first bytes lie in t->out then.  0 or -ENOMEM, and t needs no release.

@@ -22,11 +22,26 @@ on_over(struct node *n, uint32_t node, struct span text)
 	abroad_gone(n, node, *why ? why : "its node is gone");
 }
 
+/* What it said was not done: whoever waits for that there would wait for ever, so both begin anew. */
+static void
+wrong(struct node *n, const struct link_news *news, int e)
+{
+	const char *name = msg_name(news->type);
+	char why[120];
+
+	if (e == ERR_PROTO)
+		snprintf(why, sizeof why, "it sent a message that makes no sense (%s)", name ? name : "?");
+	else
+		snprintf(why, sizeof why, "%s: %s", name ? name : "?", err_str(e));
+	link_wrong(n->abroad->link, news->node, why);
+}
+
 static void
 on_news(struct ev_loop *loop, ev_async *w, int revents)
 {
 	struct node *n = w->data;
 	struct link_news news;
+	int e;
 
 	(void)loop, (void)revents;
 	while (link_next(n->abroad->link, &news)) {
@@ -34,8 +49,8 @@ on_news(struct ev_loop *loop, ev_async *w, int revents)
 			on_over(n, news.node, news.body);
 		else if (news.kind != LINK_FRAME)
 			abroad_object(n, &news);
-		else if (abroad_frame(n, news.node, news.type, news.body) < 0)
-			node_log(n, 0, "node %u sent what makes no sense (%s)", news.node, msg_name(news.type) ? msg_name(news.type) : "?");
+		else if ((e = abroad_frame(n, news.node, news.type, news.body)) < 0)
+			wrong(n, &news, e);
 	}
 }
 
@@ -213,11 +228,14 @@ abroad_proc(struct node *n, uint32_t node, uint32_t proc)
 	struct abroad *a = n->abroad;
 	struct id key = { node, proc, 0 };
 	struct nproc *p;
+	struct there *t;
 
-	if (a == NULL || !map_get(&a->nodes, node))
+	if (a == NULL || (t = map_get(&a->nodes, node)) == NULL)
 		return NULL;
 	if ((p = idmap_get(&a->alias, key)) != NULL)
 		return p;
+	if (t->aliases >= ABROAD_ALIASES)
+		return NULL;
 	if ((p = calloc(1, sizeof *p)) == NULL)
 		return NULL;
 	*p = (struct nproc){ .n = n, .number = ++n->next_proc, .role = ROLE_FAR, .home = node, .home_proc = proc, .slab = a->slab, .err = -1,
@@ -232,6 +250,7 @@ abroad_proc(struct node *n, uint32_t node, uint32_t proc)
 		free(p);
 		return NULL;
 	}
+	t->aliases++;
 	atomic_store(&n->np->procs, n->next_proc);
 	return p;
 }
@@ -241,8 +260,11 @@ void
 abroad_unalias(struct nproc *p)
 {
 	struct node *n = p->n;
+	struct there *t = map_get(&n->abroad->nodes, p->home);
 
 	idmap_del(&n->abroad->alias, (struct id){ p->home, p->home_proc, 0 });
+	if (t)
+		t->aliases--;
 	abroad_disown(n, p->home, p->home_proc);
 	link_forget(n->abroad->link, p->home, p->home_proc);
 }

@@ -12,7 +12,10 @@
 struct there {				/* another node */
 	uint32_t node;
 	struct res total;		/* what it has; zeros: not known */
+	unsigned aliases;		/* processes of it that are known here, */
 };
+
+enum { ABROAD_ALIASES = 1 << 17 };	/* and at most so many */
 
 struct want {				/* what a process, of ours or an alias, asks of leases of one shape */
 	struct list link;

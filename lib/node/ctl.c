@@ -126,6 +126,12 @@ ctl_frame(struct node *n, const struct frame *f)
 	case MSG_NODE_JOINED_T:
 		if ((e = msg_get_node_joined(&joined, f->body, f->len)) < 0)
 			return e;
+		if (n->head && joined.head && joined.head != n->head) {
+			snprintf(why, sizeof why, "this is control store %08x, and this node has joined %08x", (unsigned)(joined.head >> 32),
+			    (unsigned)(n->head >> 32));
+			fence_out(n, why);
+			return 0;
+		}
 		if (joined.epoch < n->epoch) {
 			snprintf(why, sizeof why, "the control store is an older one, started %llu times and not %llu: what it had promised is lost",
 			    (unsigned long long)joined.epoch, (unsigned long long)n->epoch);
@@ -139,6 +145,7 @@ ctl_frame(struct node *n, const struct frame *f)
 		if (n->far)
 			far_good(n);
 		n->epoch = joined.epoch;
+		n->head = joined.head;
 		n->number = (uint32_t)joined.node;
 		nodes_joined(n);
 		n->joined = fence_joined(n, joined.limit);
@@ -252,7 +259,7 @@ join(struct node *n)
 	struct buf procs = BUF_INIT, jobs = BUF_INIT, actors = BUF_INIT, custom = BUF_INIT;
 	struct msg_node_join m = { .name = span_str(n->name), .cpus = (uint64_t)n->lease.total.v[RES_CPU],
 	    .memory = (uint64_t)n->lease.total.v[RES_MEM], .pid = (uint64_t)getpid(), .node = n->number,
-	    .heir = n->heir && !n->joined_once, .attempt = n->gcs ? n->gcs_at : 0 };
+	    .heir = n->heir && !n->joined_once, .attempt = n->gcs ? n->gcs_at : 0, .head = n->head };
 
 	if (m.heir)
 		heir_lists(n, &procs, &jobs, &actors);

@@ -105,6 +105,8 @@ far_closed(struct node *n, const struct conn *c, int e)
 		snprintf(why, sizeof why, "%s %.*s (%s)%s", n->o.join, 16 + KEY_ID - 1, said, base_name(n->o.key), rest);
 	} else if (n->gcs_why[0])
 		snprintf(why, sizeof why, "%s: %s", n->o.join, n->gcs_why);
+	else if (c->alien)
+		snprintf(why, sizeof why, "cannot join '%s': it speaks version %u of rota's protocol, this node %u", n->o.join, c->alien, MSG_PROTO);
 	else
 		snprintf(why, sizeof why, "cannot join '%s': %s", n->o.join, *said && e != ERR_CLOSED ? said :
 		    e == -ETIMEDOUT ? "it does not answer; a firewall?" : err_str(e));

@@ -21,11 +21,13 @@ enum {
 	STRANGERS = 256,		/* connections that have not joined: beyond that the oldest goes */
 	NODES = 10000,
 	STRANGER_TIME = 5,		/* seconds in which a peer from elsewhere has to show the key and join, */
-	STRANGER_HASTE = 1,		/* and while others wait at the door */
+	STRANGER_HASTE = 1,		/* and while others wait at the door; */
 	LOCK_TRIES = 50,
 	LOCK_PAUSE = 10000,		/* microseconds between them */
 	BACKLOG = 32 << 20,		/* bytes of changes that wait for the disk: then nothing more is read */
 };
+
+#define STRANGER_MUTE .2			/* one that has said nothing at all goes then */
 
 /* --- sending what is durable ------------------------------------------------------------------------------------------ */
 
@@ -273,6 +275,12 @@ on_close(struct conn *c, int e)
 	struct gcs *g = p->g;
 	char text[TCP_NAME], line[TCP_NAME + 200];
 
+	if (c->alien && !p->joined) {
+		size_t at = conn_out(c)->len;
+
+		snprintf(line, sizeof line, "it speaks version %u of rota's protocol, the node %u", MSG_PROTO, c->alien);
+		conn_done(c, at, msg_put_fail(conn_out(c), &(struct msg_fail){ .code = ERR_PROTO, .text = span_text(line) }), NULL, 0, 0);
+	}
 	if (e == -ENOBUFS && g->o.log)
 		g->o.log(0, "a node is dropped: it does not read what it is sent, or sends too much at once");
 	if (e == ERR_KEY && g->o.log) {
@@ -302,13 +310,13 @@ static void
 on_limit(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct gcs *g = w->data;
-	double most = g->open && g->door.paused ? STRANGER_HASTE : STRANGER_TIME;
+	bool haste = g->open && g->door.paused;
 
 	(void)revents;
 	list_each_safe(l, next, &g->strangers) {
 		struct gcs_peer *p = list_entry(l, struct gcs_peer, link);
 
-		if (p->c->tls && ev_now(loop) - p->since >= most)
+		if (p->c->tls && ev_now(loop) - p->since >= (!haste ? STRANGER_TIME : p->c->spoke ? STRANGER_HASTE : STRANGER_MUTE))
 			drop(p, ERR_CLOSED);
 	}
 }

@@ -1,6 +1,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 #include "base/err.h"
 #include "node/gcs_disk.h"
@@ -36,6 +38,21 @@ look(int dir, const char *path, char *why, size_t nwhy)
 	return 0;
 }
 
+/* which store it is, for ever: drawn when there is none yet, in the transaction that is under way */
+static int
+identity(struct db *db, uint64_t *id)
+{
+	struct buf b = BUF_INIT;
+	int e = db_get(db, "id", 2, &b);
+
+	if (e == 0 && b.len == sizeof *id)
+		memcpy(id, b.data, sizeof *id);
+	else if (e == 0 || e == ERR_NOTFOUND)
+		e = getrandom(id, sizeof *id, 0) == sizeof *id ? db_put(db, "id", 2, id, sizeof *id) : -EIO;
+	buf_release(&b);
+	return e;
+}
+
 int
 gcs_disk_load(struct gcs_disk *d, int dir, const char *path, struct control *core,
     gcs_disk_row *row, void *ctx, char *why, size_t nwhy)
@@ -64,7 +81,7 @@ gcs_disk_load(struct gcs_disk *d, int dir, const char *path, struct control *cor
 		goto out;
 	if ((e = buf_printf(&b, "%llu", (unsigned long long)++epoch)) < 0 || (e = db_begin(d->db)) < 0)
 		goto out;
-	if ((e = db_put(d->db, "epoch", 5, b.data, b.len)) < 0)
+	if ((e = db_put(d->db, "epoch", 5, b.data, b.len)) < 0 || (e = identity(d->db, &core->id)) < 0)
 		db_abort(d->db);
 	else
 		e = db_commit(d->db);

@@ -244,7 +244,7 @@ struct node {
 	bool heir, joined_once;		/* heir: another daemon served this node before */
 	struct buf ctl;			/* a frame for the control store being made */
 	struct buf ctl_queue;		/* lasting: frames while it is away */
-	uint64_t next_ask, epoch;
+	uint64_t next_ask, epoch, head;
 	struct map asks;		/* request -> struct ask * */
 	size_t asks_bytes;
 	unsigned nafter;		/* of them, those that wait for the end of an actor */

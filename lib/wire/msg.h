@@ -345,11 +345,13 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, store, "bytes of the object store") \
 	F(U, incarnation, "of the daemon, drawn at its start: another one is another peer for other nodes") \
 	F(U, beats, "1: it is on another machine and sends HEARTBEAT") \
-	F(U, attempt, "when the connection was begun, by the node's own monotonic clock: one begun before the last that joined is refused")
+	F(U, attempt, "when the connection was begun, by the node's own monotonic clock: one begun before the last that joined is refused") \
+	F(U, head, "the control store that it has joined, as NODE_JOINED had it; 0 none yet")
 #define MSG_NODE_JOINED(F) \
 	F(U, node, "node number") \
 	F(U, epoch, "of the control store, raised at each start") \
-	F(U, limit, "ns: work stops so long after the last HEARTBEAT left that is known to have come; 0 never")
+	F(U, limit, "ns: work stops so long after the last HEARTBEAT left that is known to have come; 0 never") \
+	F(U, head, "which control store this is, drawn when its directory was made: another one is another cluster's")
 #define MSG_HEARTBEAT(F) \
 	F(U, number, "1 first; to a node: this one has come") \
 	F(U, limit, "that the node goes by; 0: it was told none yet")

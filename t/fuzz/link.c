@@ -66,10 +66,10 @@ frame(struct fuzz *f, unsigned how)
 	fuzz_must(e == 0);
 	q = fuzz_copy(b.data, b.len);			/* a byte too far is seen */
 	fuzz_must(frame_parse(&fr, q, b.len, FRAME_MAX) == (ssize_t)b.len);
-	pthread_mutex_lock(&l->lock);
+	link_take(l);
 	p = map_get(&l->peers, THERE);
 	e = bulk ? bulk_frame(p, &fr) : peer_take(p, &fr);
-	pthread_mutex_unlock(&l->lock);
+	link_drop(l);
 	free((void *)(uintptr_t)q);
 	buf_release(&b);
 	return e == 0;
@@ -167,9 +167,9 @@ fuzz_one(const unsigned char *p, size_t n)
 		case 2: hear(); break;
 		default: good = frame(&f, (unsigned)fuzz_int(&f, 1));
 		}
-		pthread_mutex_lock(&l->lock);
+		link_take(l);
 		rings_look(l);
-		pthread_mutex_unlock(&l->lock);
+		link_drop(l);
 		if (!good)
 			break;
 	}
