@@ -13,8 +13,8 @@ begin() {		# begin NAME DAEMON...: as on a machine of its own, until it serves; 
 }
 begin head rgcs -q --listen 127.0.0.1:0 --dead-after 10s
 store=$address
-begin one rlet -l -q -c 2 --store 64M --join "$store" --listen 127.0.0.1:0 --label disk=nvme --label zone=eu
-begin two rlet -l -q -c 4 --store 64M --join "$store" --listen 127.0.0.1:0 --label zone=us -R ssd=2
+begin one rlet -l -q --name one -c 2 --store 64M --join "$store" --listen 127.0.0.1:0 --label disk=nvme --label zone=eu
+begin two rlet -l -q --name two -c 4 --store 64M --join "$store" --listen 127.0.0.1:0 --label zone=us -R ssd=2
 
 export ROTA_ADDRESS="unix:$dir/one/local.sock"
 until [ "$(rstat nodes | wc -l)" -eq 2 ]; do :; done		# whoever joins is known to all within a moment
@@ -23,3 +23,12 @@ rstat nodes -o cpus,state,labels | sed 's/node=[^,]*,*//'
 #> 4.0	alive	zone=us
 rlua -e 'local r = require "rota".resources() print(r.cpus, r.ssd)'
 #> 6	2
+
+rlua -e '						-- tasks choose nodes by what they have and what they are called
+	local rota = require "rota"
+	local where = rota.task(function() return rota.context().node end)
+	local function at(opts) return rota.get(where:with(opts)()) end
+	print(at{resources={ssd=1}}, at{labels={zone="eu"}}, at{labels={disk="!nvme"}}, at{node="three", fallback={node="one"}})'
+#> two	one	two	one
+rmap --on zone=us sh -c 'echo "$1 on $ROTA_NODE"' - ::: item
+#> item on two

@@ -132,6 +132,22 @@ ends() {		# ends TEXT: the tasks of busy_on do, and say where they ran
 drained() {		# what runs there goes on, then the node ends
 	busy_on d && at a rota drain d && prints draining state d && ends 'd b' && wait "$pid"
 }
+shared() {		# a job that has all of a node gives some of it to another one, which runs elsewhere too
+	rm -f "$TMP/up" "$TMP/go"; mkfifo "$TMP/up" "$TMP/go"
+	UP=$TMP/up GO=$TMP/go lua '
+		local t = rota.task(function() os.execute "sleep 0.03" end):with{node="b"}
+		local first = t()
+		for i = 1, 2000 do t() end
+		rota.get(first)
+		io.open(os.getenv "UP", "w"):write("go\n"):close()
+		io.open(os.getenv "GO"):close()
+		os.exit(0)' &
+	job=$!
+	read -r _ <"$TMP/up"
+	prints b lua 'print(where{node="b"})' && kill -0 "$job" || { cat "$TMP/lua.err"; return 1; }
+	: >"$TMP/go"
+	wait "$job"
+}
 again() {
 	busy_on c && at a rota drain c && prints draining state c && at a rota drain --undo c && knows a 3 && ends 'c c'
 }
@@ -143,6 +159,7 @@ state() {		# what a has heard of a node, once that is not alive
 	done
 	echo "$s"
 }
+check 'jobs take turns at a node of others' shared
 check 'GPUs are those of the node where it runs' gpus
 check 'a node that drains' drained
 check 'no node of that name' exits 1 at a rota drain x
