@@ -1,37 +1,35 @@
 #!/bin/sh
 # abroad_actor.t - actors that live on another node than those who made them or call them
 . "${0%/*}/lib.sh"
-umask 077
-key=$TMP/lab.key pids=''
-trap 'kill $pids 2>/dev/null; wait; rm -rf "$TMP"' EXIT
-
-at() {			# at DIR CMD...: with the directories of that machine
-	d=$TMP/$1; shift
-	ROTA_DIR=$d/run XDG_STATE_HOME=$d/state ROTA_ADDRESS=local "$@"
+. "${0%/*}/machines.sh"
+lua() {			# lua DIR FILE: a part of it in Lua
+	at "$1" timeout 60 rlua "${0%/*}/abroad/$2.lua" >"$TMP/o" 2>&1 </dev/null || { grep -v '^ok' "$TMP/o"; cat "$TMP"/*/err; return 1; }
 }
-start() {		# start DIR DAEMON...: until it is ready; $line is what it wrote then, its stderr is DIR/err
-	dir=$1; shift
-	mkdir -p "$TMP/$dir/run"
-	rm -f "$TMP/ready"; mkfifo "$TMP/ready"
-	ROTA_DIR=$TMP/$dir/run XDG_STATE_HOME=$TMP/$dir/state "$@" --ready-fd 3 3>"$TMP/ready" 2>>"$TMP/$dir/err" &
-	pid=$!; pids="$pids $pid"
-	read -r line <"$TMP/ready"
-}
-knows() {		# knows DIR N: it lists so many nodes
+none() {		# none DIR: no actor lives there
 	for _ in $(seq 200); do
-		[ "$(at "$1" rstat nodes -o state state=alive 2>"$TMP/o" | wc -l)" -eq "$2" ] && return
+		[ -z "$(at "$1" rstat actors 2>&1)" ] && return
 		sleep 0.05
 	done
-	at "$1" rstat nodes; return 1
+	at "$1" rstat actors; return 1
 }
-lua() {			# lua DIR FILE: a part of it in Lua
-	at "$1" timeout 60 rlua "${0%/*}/abroad/$2" >"$TMP/o" 2>&1 || { grep -v '^ok' "$TMP/o"; cat "$TMP"/*/err; return 1; }
-}
-node="rlet -l --store 64M --key $key --listen 127.0.0.1:0"
-check 'rgcs' start g rgcs --listen 127.0.0.1:0 --key "$key" --dead-after 60s
+node="rlet -l --store 32M --key $key --listen 127.0.0.1:0"
+check 'rgcs' start g rgcs --listen 127.0.0.1:0 --key "$key" --dead-after 3s
 lab=$line
 check 'a node with next to no CPU' start a $node -c 0.001 --join "$lab"
-check 'one with four, and what the first one has not' start b $node -c 4 -R disk=4 --join "$lab"
+check 'one with what the first one has not' start b $node --name b -c 4 -R disk=4 -R tape=8 --join "$lab"; b=$pid
 check 'it knows the other one' knows a 2
-check 'an actor there' lua a actors.lua
+check 'actors there' lua a actors
+check 'all of them end with their driver' none b
+lost() {
+	mkfifo "$TMP/die" "$TMP/dead"
+	DIE=$TMP/die DEAD=$TMP/dead at a timeout 60 rlua "${0%/*}/abroad/homes.lua" >"$TMP/lost" 2>&1 </dev/null & job=$!
+	timeout 60 cat "$TMP/die"
+	vanish "$b"
+	timeout 60 sh -c ': >"$0"' "$TMP/dead"
+	wait "$job" || { grep -v '^ok' "$TMP/lost"; cat "$TMP"/*/err; return 1; }
+}
+check 'another node' start c $node -c 4 -R disk=4 -R tape=16 -R pin=2 --join "$lab"
+check 'all are known' knows a 3
+check 'a node that vanishes' lost
+check 'nothing is left there' none c
 done_testing

@@ -128,7 +128,8 @@ over(struct afar *a, const char *text, struct afar_out *o)
 	if (a->dead)
 		return;
 	a->dead = true;
-	a->home = 0;
+	a->home = a->sent = 0;
+	list_del(&a->waits);
 	for (unsigned i = 0; i < a->nuse; i++)
 		if (a->use[i].op != AFAR_OPEN || (use_of(a, a->use[i].proc, AFAR_HOLD, 0) == NULL && a->use[i].group == 0))
 			tell_state(a, a->use[i].proc, ACTOR_DEAD, UINT32_MAX, text, o);
@@ -145,20 +146,20 @@ over(struct afar *a, const char *text, struct afar_out *o)
 static void
 lost(struct afar *a, const char *text, struct afar_out *o)
 {
+	bool made = a->home != 0;
 	struct afar_fx *fx;
 
-	a->home = 0;
+	a->home = a->sent = 0;
 	if (!a->kept) {
 		seek(a, o);
 		return;
 	}
-	if (a->made && a->restarts == 0) {
+	if (made && a->restarts == 0) {
 		over(a, text, o);
 		return;
 	}
-	if (a->made && a->restarts != UINT32_MAX)
+	if (made && a->restarts != UINT32_MAX)
 		a->restarts--;
-	a->made = false;
 	a->incarnation++;
 	snprintf(a->text, sizeof a->text, "%s", text);
 	for (unsigned i = 0; i < a->nuse; i++)
@@ -176,6 +177,7 @@ lost(struct afar *a, const char *text, struct afar_out *o)
 static void
 afar_free(struct afar *a)
 {
+	list_del(&a->waits);
 	buf_release(&a->spec);
 	free(a->use);
 	free(a->later);
@@ -190,6 +192,7 @@ make(struct afar_core *c, uint64_t number)
 	if (a == NULL)
 		return NULL;
 	a->number = number;
+	list_init(&a->waits);
 	if (map_put(&c->actors, number, a) < 0) {
 		free(a);
 		return NULL;
@@ -205,14 +208,16 @@ in_keep(struct afar_core *c, const struct afar_in *in, struct afar_out *o)
 	if (a == NULL && (a = make(c, in->actor)) == NULL)
 		return -ENOMEM;
 	if (buf_add(&a->spec, in->spec.p, in->spec.n) < 0 ||
-	    (in->proc && use_add(a, &(struct afar_use){ .proc = in->proc, .op = AFAR_HOLD }) < 0)) {
+	    (in->proc && !in->node && use_add(a, &(struct afar_use){ .proc = in->proc, .op = AFAR_HOLD }) < 0)) {
 		map_del(&c->actors, a->number);
 		afar_free(a);
 		return -ENOMEM;
 	}
 	a->kept = true;
 	a->asked = false;
-	a->home = 0;
+	a->home = a->sent = 0;
+	a->maker = in->node ? in->far : in->proc;
+	a->at = in->node;
 	a->job = in->job;
 	a->restarts = in->restarts;
 	a->incarnation = in->incarnation ? in->incarnation : 1;
@@ -234,6 +239,12 @@ put_off(struct afar *a, const struct afar_later *l)
 	return 0;
 }
 
+static bool
+unplaced(const struct afar *a)		/* no node knows of it */
+{
+	return a->kept && a->home == 0 && a->sent == 0;
+}
+
 static int
 in_use(struct afar_core *c, const struct afar_in *in, struct afar_out *o)
 {
@@ -244,6 +255,10 @@ in_use(struct afar_core *c, const struct afar_in *in, struct afar_out *o)
 
 	if (a == NULL && (in->op == AFAR_DROP || (a = make(c, in->actor)) == NULL))
 		return in->op == AFAR_DROP ? 0 : -ENOMEM;
+	if (in->op == AFAR_KILL && !in->restart && unplaced(a)) {
+		over(a, in->stop ? "it was stopped" : "it was killed", o);
+		return 0;
+	}
 	if (in->op == AFAR_KILL || in->node) {
 		if (a->home)
 			tell_later(a, &l, o);
@@ -252,7 +267,10 @@ in_use(struct afar_core *c, const struct afar_in *in, struct afar_out *o)
 	} else if (in->op == AFAR_DROP) {
 		if (use_end(a, in->proc, false) && a->home)
 			tell_use(a, &u, o);
-		forget_idle(a, o);
+		if (unplaced(a) && a->nuse == 0 && a->at == 0 && a->set == 0)
+			over(a, "nobody holds it any more", o);
+		else
+			forget_idle(a, o);
 		return 0;
 	} else if ((e = use_add(a, &u)) == 0 && a->home)
 		tell_use(a, &u, o);
@@ -277,13 +295,27 @@ in_at(struct afar *a, const struct afar_in *in, struct afar_out *o)
 static void
 in_note(struct afar *a, const struct afar_in *in, struct afar_out *o)
 {
-	if (!a->kept || in->node != a->home)
+	if (!a->kept || (in->node != a->home && in->node != a->sent))
 		return;
-	a->made = true;
 	a->restarts = in->restarts;
 	a->incarnation = in->incarnation;
 	if (in->state == ACTOR_DEAD)
 		over(a, in->text, o);
+	else if (a->sent) {
+		a->sent = 0;
+		at(a, in->node, o);
+	}
+}
+
+static void
+in_retry(struct afar_core *c, struct afar_out *o)
+{
+	for (unsigned i = 0; i < AFAR_RETRIES && !list_empty(&c->waiting); i++) {
+		struct afar *a = list_entry(c->waiting.next, struct afar, waits);
+
+		list_del(&a->waits);
+		fx_add(o, AFAR_FX_MAKE, a);
+	}
 }
 
 static void
@@ -336,7 +368,7 @@ in_node_gone(struct afar_core *c, const struct afar_in *in, struct afar_out *o)
 	while (map_next(&c->actors, &it)) {
 		struct afar *a = it.val;
 
-		if (a->home == in->node)
+		if (a->home == in->node || a->sent == in->node)
 			lost(a, in->text, o);
 	}
 }
@@ -351,6 +383,7 @@ afar_step(struct afar_core *c, const struct afar_in *in, struct afar_out *o)
 	case AFAR_IN_USE: return in_use(c, in, o);
 	case AFAR_IN_NODE_GONE: in_node_gone(c, in, o); return 0;
 	case AFAR_IN_GONE: in_gone(c, in->proc, o); return 0;
+	case AFAR_IN_RETRY: in_retry(c, o); return 0;
 	case AFAR_IN_JOB_END: in_job_end(c, in->job, o); return 0;
 	default: break;
 	}
@@ -358,8 +391,20 @@ afar_step(struct afar_core *c, const struct afar_in *in, struct afar_out *o)
 		return 0;
 	switch (in->kind) {
 	case AFAR_IN_PLACED:
-		if (a->kept && a->home == 0)
-			at(a, in->node, o);
+		if (unplaced(a))
+			a->sent = in->node;
+		break;
+	case AFAR_IN_WAIT:
+		if (unplaced(a)) {
+			list_del(&a->waits);
+			list_add_tail(&c->waiting, &a->waits);
+		}
+		break;
+	case AFAR_IN_REFUSED:
+		if (a->sent == in->node) {
+			a->sent = 0;
+			fx_add(o, AFAR_FX_MAKE, a);
+		}
 		break;
 	case AFAR_IN_NOPLACE: over(a, in->text, o); break;
 	case AFAR_IN_AT: in_at(a, in, o); break;
@@ -381,6 +426,7 @@ void
 afar_init(struct afar_core *c)
 {
 	*c = (struct afar_core){ .actors = MAP_INIT };
+	list_init(&c->waiting);
 }
 
 void

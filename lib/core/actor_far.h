@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/buf.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "base/span.h"
 #include "wire/msg.h"
@@ -49,8 +50,11 @@ struct afar {				/* ro for all but actor_far.c */
 	struct afar_later *later;
 	unsigned nuse, nlater;
 	size_t capuse, caplater;
-	bool kept, made;		/* made: home said that it has it */
-	uint32_t job, restarts, incarnation, rank;	/* of a kept one, from here on */
+	bool kept;
+	struct list waits;		/* kept, and no node has room for it */
+	uint32_t sent;			/* kept: node that is to be its home, and has not said yet that it is */
+	uint32_t maker, at;		/* process that made it, and its node, 0 for ours; of a kept one, from here on */
+	uint32_t job, restarts, incarnation, rank;
 	uint64_t set;
 	struct buf spec;		/* body of its ACTOR_NEW */
 	char text[240];			/* how its last home ended */
@@ -58,12 +62,18 @@ struct afar {				/* ro for all but actor_far.c */
 
 struct afar_core {
 	struct map actors;		/* number -> struct afar * */
+	struct list waiting;
 };
 
+#define AFAR_RETRIES 64u		/* of those that wait that are looked at in one step */
+
 enum afar_in_kind {
-	AFAR_IN_KEEP,		/* actor, proc its creator, job, restarts, spec, set, rank: registered, to be made elsewhere */
+	AFAR_IN_KEEP,		/* actor, proc its maker, of this node or that process far of node; job, restarts, spec, set, rank: registered, to be made elsewhere */
 	AFAR_IN_PLACED,		/* actor, node: of MAKE: it has been told */
 	AFAR_IN_NOPLACE,	/* actor, text: of MAKE: no node is good for it */
+	AFAR_IN_WAIT,		/* actor: of MAKE: no node has room just now */
+	AFAR_IN_RETRY,		/* some may have: those that have waited longest are looked at again */
+	AFAR_IN_REFUSED,	/* actor, node: that had no room after all */
 	AFAR_IN_USE,		/* op, actor, proc; OPEN: group, req; KILL: stop, restart; HOLD: node, far: for that process there, node 0: for proc */
 	AFAR_IN_AT,		/* actor, node: the control store said where it is; node 0: nowhere, text */
 	AFAR_IN_DENIED,		/* actor, node: that one does not have it */
@@ -87,7 +97,7 @@ struct afar_in {
 
 enum afar_fx_kind {
 	AFAR_FX_WHERE,		/* actor: ask the control store */
-	AFAR_FX_MAKE,		/* actor: choose a node for it: PLACED or NOPLACE */
+	AFAR_FX_MAKE,		/* actor: choose a node for it: PLACED, WAIT or NOPLACE */
 	AFAR_FX_TELL,		/* node: FAR_ACTOR: op, actor, group, req, stop, restart; of: whose process proc is, 0 ours */
 	AFAR_FX_LEFT,		/* node: our process proc is gone */
 	AFAR_FX_STATE,		/* proc: actor, state, incarnation, text */

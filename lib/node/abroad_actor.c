@@ -9,6 +9,8 @@
 #include "node/abroad.h"
 #include "wire/val.h"
 
+#define RETRY (CLOCK_SEC / 20)		/* between two looks whether there is room */
+
 static struct afar *
 kept_of(const struct node *n, uint64_t actor)
 {
@@ -19,29 +21,20 @@ kept_of(const struct node *n, uint64_t actor)
 
 /* --- where they are made ------------------------------------------------------------------------------------------ */
 
-/* a node that has so much in all; which of them is left to chance: the actors wait there */
-static uint32_t
-any(const struct node *n, const struct res *need)
+static bool
+room(const struct node *n, uint32_t node, const struct res *need)
 {
-	struct map_iter it = MAP_ITER;
-	uint32_t at = 0;
-	unsigned k = 0;
+	const struct where_node *w = node ? where_get(&n->abroad->where, node) : NULL;
 
-	while (map_next(&n->abroad->nodes, &it)) {
-		const struct there *t = it.val;
-		bool fits = true;
-
-		for (unsigned i = 0; i < RES_MAX && fits; i++)
-			fits = need->v[i] <= t->total.v[i];
-		if (fits && n->next_ask % ++k == 0)
-			at = t->node;
-	}
-	return at;
+	for (unsigned i = 0; w && i < RES_MAX; i++)
+		if (need->v[i] > 0 && need->v[i] > w->free.v[i] - w->asked.v[i])
+			return false;
+	return w && !w->draining && !w->doubted;
 }
 
-/* One that must wait does so here, if it can be here at all. */
+/* Where it is made there is the least to be sent.  What can be here only waits here. */
 uint32_t
-abroad_actor_place(struct node *n, const struct msg_actor_new *m, bool asked, char *why, size_t nwhy)
+abroad_actor_place(struct node *n, const struct msg_actor_new *m, uint32_t near, bool asked, char *why, size_t nwhy)
 {
 	struct where_demand d = { .strategy = m->strategy == 1 ? WHERE_SPREAD : WHERE_HYBRID };
 	struct span custom = m->resources;
@@ -70,13 +63,13 @@ abroad_actor_place(struct node *n, const struct msg_actor_new *m, bool asked, ch
 	labels_any_release(&on);
 	if (k == NULL)
 		return n->number;
-	switch (where_find(&n->abroad->where, clock_ns(), k, NULL, 0, &f)) {
+	*why = '\0';
+	if (d.strategy == WHERE_HYBRID && room(n, near, &d.need) && where_may(&n->abroad->where, clock_ns(), k, near))
+		f.node = near;
+	else switch (where_find(&n->abroad->where, clock_ns(), k, NULL, 0, &f)) {
 	case WHERE_AT: break;
 	case WHERE_WAIT:
-		if (where_may(&n->abroad->where, clock_ns(), k, n->number))
-			f.node = n->number;
-		else if (f.node == 0)
-			f.node = any(n, &d.need);
+		f.node = f.could == 1 && where_may(&n->abroad->where, clock_ns(), k, n->number) ? n->number : 0;
 		break;
 	case WHERE_NEVER:
 		snprintf(why, nwhy, "%s", f.why);
@@ -108,7 +101,7 @@ unplace(struct buf *b, struct span given)
 static int	take(struct node *n, uint32_t node, const struct msg_far_actor_new *m);
 
 static int
-tell_new(struct node *n, uint32_t node, const struct afar *f, uint32_t proc)
+tell_new(struct node *n, uint32_t node, const struct afar *f)
 {
 	struct buf b = BUF_INIT, spec = BUF_INIT, out = BUF_INIT;
 	struct msg_far_actor_new m;
@@ -119,7 +112,7 @@ tell_new(struct node *n, uint32_t node, const struct afar *f, uint32_t proc)
 		new.spec = span_buf(&spec);
 		e = msg_put_actor_new(&b, &new);
 	}
-	m = (struct msg_far_actor_new){ .actor = f->number, .job = f->job, .proc = proc, .incarnation = f->incarnation,
+	m = (struct msg_far_actor_new){ .actor = f->number, .job = f->job, .proc = f->incarnation == 1 ? f->maker : 0, .node = f->at, .incarnation = f->incarnation,
 	    .restarts = f->restarts, .set = f->set, .rank = f->rank, .text = span_str(f->text) };
 	if (e == 0) {
 		m.new = span_of(b.data + FRAME_HEAD, b.len - FRAME_HEAD);
@@ -135,14 +128,29 @@ tell_new(struct node *n, uint32_t node, const struct afar *f, uint32_t proc)
 
 #define LATER UINT32_MAX		/* its placement group has no place yet: abroad_actor_make will be called */
 
+/* a node; 0: none has room just now, or, if there is a line in why, none ever will; LATER */
 static uint32_t
 home(struct node *n, const struct afar *f, const struct msg_actor_new *m, char why[NODE_MESSAGE])
 {
 	uint32_t at = 0;
 
-	if (!groups_abroad(n, m->pgroup))
-		return abroad_actor_place(n, m, true, why, NODE_MESSAGE);
+	*why = '\0';
+	if (!groups_abroad(n, m->pgroup)) {
+		at = abroad_actor_place(n, m, f->incarnation == 1 ? f->at : 0, true, why, NODE_MESSAGE);
+		if (m->wait)
+			*why = '\0';
+		return at;
+	}
 	return abroad_group_home(n, m, f->number, &at, why) == 0 ? LATER : at;
+}
+
+static void
+look_again(struct node *n)
+{
+	if (n->away_at)
+		return;
+	n->away_at = clock_ns() + RETRY;
+	node_timer(n);
 }
 
 static void
@@ -153,14 +161,17 @@ fx_make(struct node *n, const struct afar *f)
 	char why[NODE_MESSAGE] = "it cannot be made";
 	struct msg_actor_new new;
 
-	if (msg_get_actor_new(&new, f->spec.data, f->spec.len) < 0 || j == NULL || (in.node = home(n, f, &new, why)) == 0 ||
-	    (in.node != LATER && in.node != n->number && abroad_job(n, in.node, j) < 0) ||
-	    (in.node != LATER && tell_new(n, in.node, f, f->incarnation == 1 && f->nuse ? f->use[0].proc : 0) < 0)) {
+	if (msg_get_actor_new(&new, f->spec.data, f->spec.len) < 0 || j == NULL || ((in.node = home(n, f, &new, why)) == 0 && *why)) {
 		in.kind = AFAR_IN_NOPLACE;
 		in.text = why;
-	}
-	if (in.node != LATER || in.kind == AFAR_IN_NOPLACE)
-		abroad_actor_step(n, &in);
+	} else if (in.node == 0 || (in.node != LATER && in.node != n->number && abroad_job(n, in.node, j) < 0)) {
+		in.kind = AFAR_IN_WAIT;
+		look_again(n);
+	} else if (in.node == LATER)
+		return;
+	abroad_actor_step(n, &in);
+	if (in.kind == AFAR_IN_PLACED && tell_new(n, in.node, f) < 0)
+		abroad_actor_step(n, &(struct afar_in){ .kind = AFAR_IN_NOPLACE, .actor = in.actor, .text = "out of memory" });
 }
 
 void
@@ -168,20 +179,30 @@ abroad_actor_make(struct node *n, uint64_t actor)
 {
 	const struct afar *f = kept_of(n, actor);
 
-	if (f && f->home == 0 && !f->dead)
+	if (f && f->home == 0 && f->sent == 0 && !f->dead)
 		fx_make(n, f);
+}
+
+void
+abroad_actor_tick(struct node *n)
+{
+	n->away_at = 0;
+	abroad_actor_step(n, &(struct afar_in){ .kind = AFAR_IN_RETRY });
+	if (n->abroad && !list_empty(&n->abroad->afar.waiting))
+		look_again(n);
 }
 
 void
 abroad_actor_keep(struct node *n, const struct ask *a, const struct msg_actor_new *m, uint64_t number)
 {
 	const struct nproc *p = proc_find(n, a->proc);
+	bool far = p && p->role == ROLE_FAR;
 
 	a->job->refs++;			/* until it is over */
-	abroad_actor_step(n, &(struct afar_in){ .kind = AFAR_IN_KEEP, .actor = number, .proc = p ? p->number : 0, .job = a->job->number,
-	    .restarts = m->restarts > UINT32_MAX ? UINT32_MAX : (uint32_t)m->restarts, .spec = span_buf(&a->body), .set = a->set,
-	    .rank = a->rank });
-	if (p && m->name.n)
+	abroad_actor_step(n, &(struct afar_in){ .kind = AFAR_IN_KEEP, .actor = number, .proc = p ? p->number : 0, .node = far ? p->home : 0,
+	    .far = far ? p->home_proc : 0, .job = a->job->number, .restarts = m->restarts > UINT32_MAX ? UINT32_MAX : (uint32_t)m->restarts,
+	    .spec = span_buf(&a->body), .set = a->set, .rank = a->rank });
+	if (p && !far && m->name.n)
 		abroad_actor_step(n, &(struct afar_in){ .kind = AFAR_IN_USE, .op = AFAR_WATCH, .actor = number, .proc = p->number });
 }
 
@@ -275,6 +296,69 @@ abroad_actor_step(struct node *n, const struct afar_in *in)
 	a->telling = false;
 }
 
+/* --- made by processes of other nodes than the job's driver's ---------------------------------------------------------- */
+
+bool
+abroad_actor_new(struct nproc *p, struct span body)
+{
+	const struct nproc *driver = map_get(&p->n->procs, p->job->driver);
+
+	if (!p->job->foreign || driver == NULL || driver->role != ROLE_FAR)
+		return false;
+	SEND_NODE(p->n, driver->home, far_actor_make, .job = p->job->number, .proc = p->number, .new = body);
+	return true;
+}
+
+static int
+on_make(struct node *n, uint32_t node, struct span body)
+{
+	struct msg_far_actor_make m;
+	struct nproc *p;
+	int e = msg_get_far_actor_make(&m, body.p, body.n);
+
+	if (e < 0 || m.proc > UINT32_MAX)
+		return ERR_PROTO;
+	if ((p = abroad_proc(n, node, (uint32_t)m.proc)) == NULL)
+		return -ENOMEM;
+	return actors_make_for(p, map_get(&n->jobs, m.job), m.new);
+}
+
+void
+abroad_actor_made(const struct nproc *to, const struct msg_actor *m)
+{
+	SEND_NODE(to->n, to->home, far_actor_made, .proc = to->home_proc, .req = m->req, .actor = m->actor, .class = m->class, .methods = m->methods);
+}
+
+void
+abroad_fail(const struct nproc *to, uint64_t req, int code, const char *text)
+{
+	SEND_NODE(to->n, to->home, far_fail, .proc = to->home_proc, .req = req, .code = code, .text = span_str(text));
+}
+
+static int
+on_made(struct node *n, struct span body)
+{
+	struct msg_far_actor_made m;
+	struct nproc *p;
+	int e = msg_get_far_actor_made(&m, body.p, body.n);
+
+	if (e == 0 && (p = proc_find(n, m.proc)) != NULL && p->role != ROLE_FAR)
+		SEND(p, actor, .req = m.req, .actor = m.actor, .class = m.class, .methods = m.methods);
+	return e;
+}
+
+static int
+on_fail(struct node *n, struct span body)
+{
+	struct msg_far_fail m;
+	struct nproc *p;
+	int e = msg_get_far_fail(&m, body.p, body.n);
+
+	if (e == 0 && (p = proc_find(n, m.proc)) != NULL && p->role != ROLE_FAR)
+		SEND(p, fail, .req = m.req, .code = m.code, .text = m.text);
+	return e;
+}
+
 /* --- of processes here ------------------------------------------------------------------------------------------------ */
 
 bool
@@ -352,7 +436,7 @@ on_note(struct node *n, uint32_t node, struct span body)
 
 	if (e < 0 || m.state > ACTOR_DEAD || m.incarnation > UINT32_MAX || m.restarts > UINT32_MAX)
 		return ERR_PROTO;
-	if ((f = kept_of(n, m.actor)) == NULL || f->home != node)
+	if ((f = kept_of(n, m.actor)) == NULL || (f->home != node && f->sent != node))
 		return 0;
 	snprintf(text, sizeof text, "%.*s", (int)(m.text.n < sizeof text ? m.text.n : sizeof text - 1), (const char *)m.text.p);
 	if (f->set)
@@ -376,24 +460,32 @@ take(struct node *n, uint32_t node, const struct msg_far_actor_new *m)
 	struct actor_in in = { .kind = m->incarnation > 1 ? ACTOR_IN_HEIR : ACTOR_IN_NEW, .keeper = node, .actor = m->actor, .set = m->set,
 	    .rank = (uint32_t)m->rank, .incarnation = (uint32_t)m->incarnation, .restarts = (uint32_t)m->restarts };
 	struct njob *j = map_get(&n->jobs, m->job);
+	uint64_t at = m->node ? m->node : node;
 	const struct nproc *p = NULL;
 	const struct actor_life *a;
 	struct msg_actor_new new;
 	char text[240];
 
-	if (m->incarnation == 0 || m->incarnation > UINT32_MAX || m->restarts > UINT32_MAX || m->proc > UINT32_MAX || m->rank > UINT32_MAX ||
+	if (at > UINT32_MAX || m->incarnation == 0 || m->incarnation > UINT32_MAX || m->restarts > UINT32_MAX || m->proc > UINT32_MAX || m->rank > UINT32_MAX ||
 	    msg_get_actor_new(&new, m->new.p, m->new.n) < 0)
 		return ERR_PROTO;
 	if (actor_get(&n->actor, m->actor))
 		return 0;
-	if (m->proc && (p = node == n->number ? proc_find(n, m->proc) : abroad_proc(n, node, (uint32_t)m->proc)) == NULL && node != n->number)
-		return -ENOMEM;
+	if (m->proc)
+		p = at == n->number ? proc_find(n, m->proc) : abroad_proc(n, (uint32_t)at, (uint32_t)m->proc);
 	if (j == NULL || res_of(n, &in.need, new.cpus, new.gpus, new.memory, &new.resources) < 0) {
 		if (j)
 			snprintf(text, sizeof text, "%s has not what it needs", n->name);
 		SEND_NODE(n, node, far_actor_note, .actor = m->actor, .state = ACTOR_DEAD, .incarnation = m->incarnation, .unfit = j != NULL,
 		    .text = span_str(j ? text : "its job is over"));
 		return 0;
+	}
+	if (node != n->number && id_none(new.pgroup)) {
+		abroad_look(n);
+		if (!room(n, n->number, &in.need)) {
+			SEND_NODE(n, node, far_actor_none, .actor = m->actor, .full = 1);
+			return 0;
+		}
 	}
 	snprintf(text, sizeof text, "%.*s", (int)(m->text.n < sizeof text ? m->text.n : sizeof text - 1), (const char *)m->text.p);
 	in.proc = p ? p->number : 0;
@@ -504,6 +596,9 @@ abroad_actor_frame(struct node *n, uint32_t node, uint16_t type, struct span bod
 	switch (type) {
 	case MSG_FAR_ACTOR_NEW_T:
 		return (e = msg_get_far_actor_new(&new, body.p, body.n)) < 0 ? e : take(n, node, &new);
+	case MSG_FAR_ACTOR_MAKE_T: return on_make(n, node, body);
+	case MSG_FAR_ACTOR_MADE_T: return on_made(n, body);
+	case MSG_FAR_FAIL_T: return on_fail(n, body);
 	case MSG_FAR_ACTOR_RING_T: return on_ring(n, node, body);
 	case MSG_FAR_ACTOR_STATE_T: return on_state(n, node, body);
 	case MSG_FAR_ACTOR_NOTE_T: return on_note(n, node, body);
@@ -511,7 +606,7 @@ abroad_actor_frame(struct node *n, uint32_t node, uint16_t type, struct span bod
 		return (e = msg_get_far_actor(&m, body.p, body.n)) < 0 ? e : use(n, node, &m);
 	default:
 		if ((e = msg_get_far_actor_none(&none, body.p, body.n)) == 0)
-			abroad_actor_step(n, &(struct afar_in){ .kind = AFAR_IN_DENIED, .actor = none.actor, .node = node });
+			abroad_actor_step(n, &(struct afar_in){ .kind = none.full ? AFAR_IN_REFUSED : AFAR_IN_DENIED, .actor = none.actor, .node = node });
 		return e;
 	}
 }

@@ -206,7 +206,7 @@ abroad_frame(struct node *n, uint32_t node, uint16_t type, struct span body)
 	case MSG_FAR_TOOK_T: return abroad_took(n, body);
 	case MSG_FAR_ROUTE_T: return abroad_routed(n, node, body);
 	case MSG_FAR_ACTOR_NEW_T: case MSG_FAR_ACTOR_T: case MSG_FAR_ACTOR_RING_T: case MSG_FAR_ACTOR_STATE_T:
-	case MSG_FAR_ACTOR_NOTE_T: case MSG_FAR_ACTOR_NONE_T:
+	case MSG_FAR_ACTOR_NOTE_T: case MSG_FAR_ACTOR_NONE_T: case MSG_FAR_ACTOR_MAKE_T: case MSG_FAR_ACTOR_MADE_T: case MSG_FAR_FAIL_T:
 		return abroad_actor_frame(n, node, type, body);
 	}
 	return 0;			/* of a newer peer */

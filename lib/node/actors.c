@@ -177,6 +177,15 @@ actors_stop(struct node *n)
 
 /* --- messages ------------------------------------------------------------------------------------------------------ */
 
+static void
+answer(struct nproc *p, uint64_t req, const struct msg_actor *m)
+{
+	if (p->role == ROLE_FAR)
+		abroad_actor_made(p, &(struct msg_actor){ .req = req, .actor = m->actor, .class = m->class, .methods = m->methods });
+	else
+		SEND(p, actor, .req = req, .actor = m->actor, .class = m->class, .methods = m->methods);
+}
+
 /* the control store registered it: m is its answer, a what was asked */
 void
 actors_made(struct node *n, const struct ask *a, const struct msg_actor *m)
@@ -198,7 +207,7 @@ actors_made(struct node *n, const struct ask *a, const struct msg_actor *m)
 		new.bundle = a->rank + 1;
 	}
 	if (p)
-		SEND(p, actor, .req = a->req, .actor = m->actor, .class = m->class, .methods = m->methods);
+		answer(p, a->req, m);
 	if (a->away) {
 		abroad_actor_keep(n, a, &new, m->actor);
 		return;
@@ -214,20 +223,33 @@ actors_made(struct node *n, const struct ask *a, const struct msg_actor *m)
 		actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_WATCH, .actor = m->actor, .proc = p->number });
 }
 
+/* who asks may be an alias, which has no job of its own here */
+static void
+of_job(struct node *n, struct ask *a, struct njob *j)
+{
+	j->refs++;
+	if (a->job)
+		job_unref(n, a->job);
+	a->job = j;
+}
+
 /* asks the control store to register the actor; body is the request as it came */
 static bool
-ask_new(struct node *n, struct nproc *p, struct msg_actor_new *m, struct span body)
+ask_new(struct node *n, struct nproc *p, struct njob *j, struct msg_actor_new *m, struct span body)
 {
 	uint64_t req = ctl_ask(n, p, m->req, MSG_ACTOR_NEW_T, body);
 	char why[NODE_MESSAGE];
+	struct ask *a;
 
 	if (req == 0)
 		return false;
-	m->node = abroad_actor_place(n, m, false, why, sizeof why) == n->number ? n->number : 0;
-	((struct ask *)map_get(&n->asks, req))->away = m->node == 0;
+	a = map_get(&n->asks, req);
+	of_job(n, a, j);
+	m->node = abroad_actor_place(n, m, p->home, false, why, sizeof why) == n->number ? n->number : 0;
+	a->away = m->node == 0;
 	m->req = req;
-	m->job = p->job->number;
-	m->namespace = span_buf(&p->job->namespace);
+	m->job = j->number;
+	m->namespace = span_buf(&j->namespace);
 	m->spec = span_of(NULL, 0);	/* the node keeps it */
 	if (msg_put_actor_new(&n->ctl, m) == 0)
 		ctl_send(n);
@@ -266,7 +288,7 @@ again(struct node *n, const struct ask *a)
 	struct nproc *p = proc_find(n, a->proc);
 	struct msg_actor_new m;
 
-	if (p && p->job && msg_get_actor_new(&m, a->body.data, a->body.len) == 0 && !ask_new(n, p, &m, span_buf(&a->body)))
+	if (p && a->job && msg_get_actor_new(&m, a->body.data, a->body.len) == 0 && !ask_new(n, p, a->job, &m, span_buf(&a->body)))
 		proc_fail(p, a->req, -ENOMEM, "the node is out of memory");
 }
 
@@ -351,6 +373,7 @@ put_off(struct node *n, const struct ask *a, uint64_t actor)
 
 	if (id == 0)
 		return false;
+	of_job(n, map_get(&n->asks, id), a->job);
 	((struct ask *)map_get(&n->asks, id))->after = actor;
 	n->nafter++;
 	return true;
@@ -380,7 +403,7 @@ actors_found(struct node *n, struct ask *a, const struct msg_actor *m)
 		proc_fail(p, a->req, ERR_NOTFOUND, "the actor's node is gone");
 		return;
 	}
-	SEND(p, actor, .req = a->req, .actor = m->actor, .class = m->class, .methods = m->methods);
+	answer(p, a->req, m);
 }
 
 /* the daemon before this one made it, and had no time to say so: true: it says so now */
@@ -403,10 +426,29 @@ made(struct nproc *p, const struct msg_actor_new *m)
 	return false;
 }
 
+int
+actors_make_for(struct nproc *p, struct njob *j, struct span body)
+{
+	char why[NODE_MESSAGE];
+	struct msg_actor_new m;
+	int e = msg_get_actor_new(&m, body.p, body.n);
+
+	if (e < 0)
+		return e;
+	if (j == NULL || j->over)
+		proc_fail(p, m.req, ERR_CANCELLED, "its job is over");
+	else if (abroad_actor_place(p->n, &m, p->home, false, why, sizeof why) == 0 && *why && !m.wait)
+		proc_fail(p, m.req, ERR_INFEASIBLE, "%s", why);
+	else if (!ask_new(p->n, p, j, &m, body))
+		proc_fail(p, m.req, -ENOMEM, "the node is out of memory");
+	return 0;
+}
+
 static int
 on_new(struct nproc *p, const struct frame *f)
 {
 	struct node *n = p->n;
+	struct span body = span_of(f->body, f->len);
 	struct msg_actor_new m;
 	struct res need;
 	char text[NODE_MESSAGE];
@@ -418,17 +460,10 @@ on_new(struct nproc *p, const struct frame *f)
 		proc_fail(p, m.req, -EPERM, "a tool makes no actors");
 		return 0;
 	}
-	if (made(p, &m))
+	if (made(p, &m) || (n->abroad && id_none(m.pgroup) && abroad_actor_new(p, body)))
 		return 0;
-	if (n->abroad && id_none(m.pgroup)) {
-		char why[NODE_MESSAGE];
-
-		if (!m.wait && abroad_actor_place(n, &m, false, why, sizeof why) == 0)
-			proc_fail(p, m.req, ERR_INFEASIBLE, "%s", why);
-		else if (!ask_new(n, p, &m, span_of(f->body, f->len)))
-			proc_fail(p, m.req, -ENOMEM, "the node is out of memory");
-		return 0;
-	}
+	if (n->abroad && id_none(m.pgroup))
+		return actors_make_for(p, p->job, body);
 	if (id_none(m.pgroup) && nodes_labelled(n, m.on, text) <= 0) {
 		proc_fail(p, m.req, ERR_INFEASIBLE, "%s", text);
 		return 0;
@@ -448,7 +483,7 @@ on_new(struct nproc *p, const struct frame *f)
 		proc_fail(p, m.req, ERR_INFEASIBLE, "%s", text);
 		return 0;
 	}
-	if (!ask_new(n, p, &m, span_of(f->body, f->len)))
+	if (!ask_new(n, p, p->job, &m, body))
 		proc_fail(p, m.req, -ENOMEM, "the node is out of memory");
 	return 0;
 }

@@ -90,7 +90,7 @@ on_fail(struct node *n, const struct frame *f)
 		snprintf(text, sizeof text, "%.*s", (int)(m.text.n < sizeof text ? m.text.n : sizeof text - 1), (const char *)m.text.p);
 		abroad_actor_at(n, a->req, 0, text);
 	} else if ((p = map_get(&n->procs, a->proc)) != NULL && !p->lost)
-		SEND(p, fail, .req = a->req, .code = m.code, .text = m.text);
+		proc_fail(p, a->req, (int)m.code, "%.*s", (int)m.text.n, (const char *)m.text.p);
 	if (a->set)			/* refused: the member is as one that died */
 		sets_step(n, &(struct set_in){ .kind = SET_IN_MADE, .set = a->set, .rank = a->rank });
 	ctl_ask_free(n, a);

@@ -214,7 +214,7 @@ struct node {
 	struct set_out set_out;
 	bool setting;			/* effects are being carried out */
 	uint64_t set_at;
-	uint64_t lease_at, actor_at, mem_at, ctl_at, kept_at, heir_at, load_at, fence_at, abroad_at;	/* CLOCK_MONOTONIC; 0: nothing */
+	uint64_t lease_at, actor_at, mem_at, ctl_at, kept_at, heir_at, load_at, fence_at, abroad_at, away_at;	/* CLOCK_MONOTONIC; 0: nothing */
 	bool granting, acting;		/* effects are being carried out */
 
 	struct conn *zygote;		/* worker.c */
@@ -443,10 +443,14 @@ int	abroad_take(struct node *n, uint32_t node, struct span body);	/* FAR_TAKE */
 int	abroad_took(struct node *n, struct span body);	/* FAR_TOOK */
 bool	abroad_alive(const struct node *n, uint32_t node, uint32_t proc);	/* a process of another node, as far as we know */
 /* abroad_actor.c: actors that live elsewhere (core/actor_far.h).  Where there is no n->abroad these do nothing. */
-/* a node for it, asked: that is going to be asked; 0: none is ever good for it, and why */
-uint32_t abroad_actor_place(struct node *n, const struct msg_actor_new *m, bool asked, char *why, size_t nwhy);
+/* a node for it, best near; asked: that is going to be asked; 0: none is ever good for it, and why */
+uint32_t abroad_actor_place(struct node *n, const struct msg_actor_new *m, uint32_t near, bool asked, char *why, size_t nwhy);
 void	abroad_actor_keep(struct node *n, const struct ask *a, const struct msg_actor_new *m, uint64_t number);	/* registered */
 void	abroad_actor_step(struct node *n, const struct afar_in *in);
+void	abroad_actor_tick(struct node *n);
+bool	abroad_actor_new(struct nproc *p, struct span body);	/* ACTOR_NEW, in a job of another node: that one makes it */
+void	abroad_actor_made(const struct nproc *to, const struct msg_actor *m);	/* an alias that asked so is answered */
+void	abroad_fail(const struct nproc *to, uint64_t req, int code, const char *text);	/* the same: FAIL */
 /* use: op and what belongs to it, done by use->proc, or for p; false: there are no other nodes */
 bool	abroad_actor_use(struct nproc *p, uint64_t actor, const struct afar_in *use);
 bool	abroad_actor_at(struct node *n, uint64_t actor, uint32_t node, const char *text);	/* the control store's answer */
@@ -492,6 +496,7 @@ void	actors_place(struct node *n, uint64_t number);
 void	actors_made(struct node *n, const struct ask *a, const struct msg_actor *m);
 void	actors_found(struct node *n, struct ask *a, const struct msg_actor *m);	/* the control store knew it before */
 int	actors_frame(struct nproc *p, const struct frame *f);
+int	actors_make_for(struct nproc *p, struct njob *j, struct span body);	/* ACTOR_NEW of p, of this job, which may be NULL: any node has it */
 void	actors_stop(struct node *n);
 
 /* ctl.c */

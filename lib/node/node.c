@@ -64,7 +64,7 @@ void
 node_timer(struct node *n)
 {
 	const uint64_t at[] = { n->lease_at, n->actor_at, n->mem_at, n->ctl_at, n->kept_at, n->group_at, n->set_at, n->heir_at, n->load_at,
-	    n->fence_at, n->abroad_at };
+	    n->fence_at, n->abroad_at, n->away_at };
 	uint64_t first = 0, now;
 
 	for (size_t i = 0; i < sizeof at / sizeof *at; i++)
@@ -118,6 +118,8 @@ on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 		fence_tick(n);
 	if (n->abroad_at && n->abroad_at <= now)
 		abroad_tick(n);
+	if (n->away_at && n->away_at <= now)
+		abroad_actor_tick(n);
 	if (n->heir_at && n->heir_at <= now)
 		heir_tick(n);
 	node_timer(n);

@@ -106,7 +106,10 @@ proc_fail(struct nproc *p, uint64_t req, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	SEND(p, fail, .req = req, .code = code, .text = span_str(text));
+	if (p->role == ROLE_FAR)
+		abroad_fail(p, req, code, text);
+	else
+		SEND(p, fail, .req = req, .code = code, .text = span_str(text));
 }
 
 void

@@ -479,7 +479,8 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 #define MSG_FAR_ACTOR_NEW(F) \
 	F(U, actor, "actor number: the receiver is to be its home; the sender keeps it") \
 	F(U, job, "its job: FAR_JOB came before") \
-	F(U, proc, "process of the sender's node that holds it; 0: who holds it will say so") \
+	F(U, proc, "process that made it and holds it; 0: who holds it will say so") \
+	F(U, node, "node of that; 0: the sender's") \
 	F(U, incarnation, "1 first") \
 	F(U, restarts, "that are left; 2^32-1 without end") \
 	F(U, set, "set of the sender's that it is a member of, or 0") \
@@ -518,7 +519,24 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, unfit, "1: it died of what it is: no place for it, or its constructor failed") \
 	F(S, text, "as in ACTOR_STATE") \
 	F(B, error, "as in ACTOR_STATE")
-#define MSG_FAR_ACTOR_NONE(F) F(U, actor, "actor number of a FAR_ACTOR: it does not live at the sender's")
+#define MSG_FAR_ACTOR_MAKE(F) \
+	F(U, job, "a job of the receiver's node; its process on the sender's node makes an actor") \
+	F(U, proc, "process of the sender's node, answered by FAR_ACTOR_MADE or FAR_FAIL") \
+	F(B, new, "body of its ACTOR_NEW")
+#define MSG_FAR_ACTOR_MADE(F) \
+	F(U, proc, "process of the receiver's node that asked") \
+	F(U, req, "as in ACTOR") \
+	F(U, actor, "as in ACTOR") \
+	F(S, class, "as in ACTOR") \
+	F(B, methods, "as in ACTOR")
+#define MSG_FAR_FAIL(F) \
+	F(U, proc, "process of the receiver's node that asked for something") \
+	F(U, req, "as in FAIL") \
+	F(I, code, "as in FAIL") \
+	F(S, text, "as in FAIL")
+#define MSG_FAR_ACTOR_NONE(F) \
+	F(U, actor, "actor number of a FAR_ACTOR: it does not live at the sender's; or of a FAR_ACTOR_NEW:") \
+	F(U, full, "1: there is no room for it now")
 #define MSG_FAR_RING(F) \
 	F(U, ring, "number of the ring, as the sender knows it") \
 	F(U, want, "0; 1: what is not begun goes back, 2 and nothing more is") \
@@ -873,6 +891,9 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(FAR_ACTOR_NOTE, far_actor_note, 204, 0, "n>n") \
 	X(FAR_ACTOR_NONE, far_actor_none, 205, 0, "n>n") \
 	X(ACTOR_WHERE, actor_where, 206, 0, "n>g") \
+	X(FAR_ACTOR_MAKE, far_actor_make, 207, 0, "n>n") \
+	X(FAR_ACTOR_MADE, far_actor_made, 208, 0, "n>n") \
+	X(FAR_FAIL, far_fail, 209, 0, "n>n") \
 	X(FAR_CANCEL, far_cancel, 220, 0, "n>n") \
 	X(FAR_TAKEN, far_taken, 221, 0, "n>n") \
 	X(FAR_OUTPUT, far_output, 222, 0, "n>n") \
