@@ -82,6 +82,7 @@ abroad_start(struct node *n, char *why, size_t nwhy)
 	overflow_init(&a->over, &a->where);
 	a->over.until = UINT64_MAX;		/* the list of nodes is to come */
 	guest_init(&a->guests);
+	afar_init(&a->afar);
 	hold_init(&a->holds);
 	if ((e = keys_read(&k, n->o.key, why, nwhy)) < 0)
 		return e;
