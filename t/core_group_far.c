@@ -612,6 +612,7 @@ nodes_side(void)
 	o.n = 0;
 	hold_step(&h, now, &(struct hold_in){ .kind = HOLD_IN_COMMIT, .group = 5, .round = 3 }, &o);	/* too late */
 	ok(o.n == 1 && o.fx[0].answer == HOLD_REFUSED && hold_find(&h, 5, 0, &at) == 0 && hold_find(&h, 5, 4, &at) == 1);
+	ok(hold_any(&h, 5, &(struct res){ { 1000 } }) == 1 && hold_any(&h, 5, &(struct res){ { 64000 } }) == 0 && hold_any(&h, 6, &(struct res){ { 0 } }) == 0);
 	hold_step(&h, now, &(struct hold_in){ .kind = HOLD_IN_DRAIN, .on = true }, &o);
 	o.n = 0;
 	in.round = 4;

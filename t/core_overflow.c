@@ -294,7 +294,19 @@ in_a_group(void)
 	want(5, false, false);
 	ok(split(5, 0, 0, 5, 0) && fx(OVERFLOW_FX_ASK, 3) && fx(OVERFLOW_FX_ASK, 4) && !fx(OVERFLOW_FX_ASK, 2) && !fx(OVERFLOW_FX_ASK, 5));
 	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_EXIT }) == 0);
+	/* a bundle is placed anew: what its old node was asked is lost with that, the new one is asked */
+	d.among = nodes + 1;
+	d.namong = 1;
+	want(2, false, true);
+	ok(split(2, 0, 0, 2, 0) && fx(OVERFLOW_FX_ASK, 3) && !fx(OVERFLOW_FX_ASK, 4));
 	where_gone(&w, 3);
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_GONE, .node = 3 }) == 0 && split(2, 0, 0, 0, 0));
+	d.among = nodes + 2;
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_WANT, .want = 2, .demand = &d, .wait = true, .anew = true }) == 0);
+	ok(split(2, 0, 0, 2, 0) && fx(OVERFLOW_FX_ASK, 4));
+	ok(step((struct overflow_in){ .kind = OVERFLOW_IN_EXIT }) == 0);
+	d.among = nodes + 1;
+	d.namong = 2;
 	where_gone(&w, 4);
 	want(1, false, false);
 	ok(fx(OVERFLOW_FX_NEVER, 0) &&
