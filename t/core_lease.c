@@ -264,6 +264,26 @@ stubborn(void)			/* a submitter that does not give back is pressed, then taken f
 }
 
 static void
+recall(void)			/* all are called back at once, and what is still wanted is granted again */
+{
+	fresh(2000);
+	slow = 100000 * MS;
+	ask(1, 1, 1000, 1);
+	ask(2, 2, 1000, 1);
+	step((struct lease_in){ .kind = LEASE_IN_RECALL });
+	ok(nheld == 2 && held[0].level == 1 && held[1].level == 1);
+	step((struct lease_in){ .kind = LEASE_IN_RECALL });
+	ok(broken == 0);
+	pass(LEASE_GRACE, NULL);
+	ok(held[0].level == 2 && held[1].level == 2);
+	give_back(&held[0]);
+	give_back(&held[0]);
+	ok(nheld == 0 && broken == 0);
+	ask(1, 1, 1000, 1);
+	ok(count(1) == 1 && held[0].level == 0);
+}
+
+static void
 blocked(void)
 {
 	fresh(1000);
@@ -615,6 +635,7 @@ main(void)
 	shares();
 	large();
 	stubborn();
+	recall();
 	blocked();
 	actors();
 	gpus();

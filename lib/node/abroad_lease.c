@@ -62,6 +62,19 @@ on_close(struct node *n, uint32_t node, struct span body)
 	return 0;
 }
 
+/* its worker's node wants it back */
+static int
+on_want(struct node *n, uint32_t node, struct span body)
+{
+	struct msg_far_want m;
+	struct nring *r;
+	int e = msg_get_far_want(&m, body.p, body.n);
+
+	if (e == 0 && (r = idmap_get(&n->abroad->rings, (struct id){ node, 0, m.ring })) != NULL)
+		SEND(r->sub, want, .lease = r->number);
+	return e;
+}
+
 /* --- workers here, for others ------------------------------------------------------------------------------------- */
 
 static int
@@ -192,6 +205,7 @@ abroad_frame(struct node *n, uint32_t node, uint16_t type, struct span body)
 	switch (type) {
 	case MSG_FAR_JOB_T: return on_job(n, node, body);
 	case MSG_FAR_KNOW_T: return on_know(n, node, body);
+	case MSG_FAR_WANT_T: return on_want(n, node, body);
 	case MSG_FAR_DRAIN_T: return drain_far(n, body);
 	case MSG_FAR_ASK_T: return abroad_asked(n, node, body);
 	case MSG_FAR_UNASK_T: return abroad_unasked(n, node, body);

@@ -171,7 +171,9 @@ fx_call(struct node *n, const struct lease_fx *fx)
 		return;
 	if (fx->level < 3) {
 		atomic_store(&r->shm->want, fx->level);
-		if (fx->level == 1)
+		if (fx->level == 1 && r->sub->role == ROLE_FAR)
+			SEND_NODE(n, r->sub->home, far_want, .ring = fx->lease);
+		else if (fx->level == 1)
 			SEND(r->sub, want, .lease = fx->lease);
 		ring_bells(r);
 		return;

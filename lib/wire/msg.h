@@ -454,6 +454,7 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, ring, "granted: number of the ring, as FAR_TASKS is to call it") \
 	F(U, worker, "granted: process number of the worker, at the sender's node") \
 	F(B, load, "how loaded the sender is now, as in NODE_LOAD")
+#define MSG_FAR_WANT(F) F(U, ring, "of a FAR_ANSWER: its lease is called back, as in WANT")
 #define MSG_FAR_DRAIN(F) F(U, on, "as in DRAIN, for the receiver")
 #define MSG_FAR_CLOSE(F) \
 	F(U, ring, "of a FAR_ANSWER: it is given back, or taken away") \
@@ -877,6 +878,7 @@ enum kv_session { KV_LASTS, KV_PROC, KV_JOB };	/* a key goes with its process, o
 	X(FAR_ASK, far_ask, 187, 0, "n>n") \
 	X(FAR_ANSWER, far_answer, 188, 0, "n>n") \
 	X(FAR_DRAIN, far_drain, 195, 0, "n>n") \
+	X(FAR_WANT, far_want, 196, 0, "n>n") \
 	X(FAR_UNASK, far_unask, 189, 0, "n>n") \
 	X(FAR_CLOSE, far_close, 190, 0, "n>n") \
 	X(FAR_GONE, far_gone, 191, 0, "n>n") \
