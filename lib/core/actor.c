@@ -393,6 +393,19 @@ in_job_end(struct actor_core *c, uint32_t job, struct actor_out *o)
 }
 
 static void
+in_unkept(struct actor_core *c, uint32_t keeper)
+{
+	struct map_iter it = MAP_ITER;
+
+	while (map_next(&c->actors, &it)) {
+		struct actor_life *a = it.val;
+
+		if (a->keeper == keeper && a->detached)
+			a->keeper = 0;
+	}
+}
+
+static void
 in_resume(struct actor_core *c, const struct actor_in *in, struct actor_out *o)
 {
 	struct map_iter it = MAP_ITER;
@@ -437,6 +450,7 @@ actor_step(struct actor_core *c, uint64_t now, const struct actor_in *in, struct
 	case ACTOR_IN_RESUME: in_resume(c, in, o); break;
 	case ACTOR_IN_OPEN: e = in_open(a, in, o); break;
 	case ACTOR_IN_GONE: in_gone(c, now, in, o); break;
+	case ACTOR_IN_UNKEPT: in_unkept(c, in->keeper); break;
 	case ACTOR_IN_JOB_END: in_job_end(c, in->job, o); break;
 	case ACTOR_IN_TICK: in_tick(c, now, o); break;
 	default:

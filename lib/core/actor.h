@@ -82,6 +82,7 @@ enum actor_in_kind {
 	ACTOR_IN_KILL,		/* actor, stop, restart */
 	ACTOR_IN_GONE,		/* proc died, text */
 	ACTOR_IN_JOB_END,	/* job */
+	ACTOR_IN_UNKEPT,	/* keeper is gone: those of its that outlive it are nobody's but ours */
 	ACTOR_IN_TICK,
 };
 

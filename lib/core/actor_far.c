@@ -219,6 +219,7 @@ in_keep(struct afar_core *c, const struct afar_in *in, struct afar_out *o)
 	a->maker = in->node ? in->far : in->proc;
 	a->at = in->node;
 	a->job = in->job;
+	a->detached = in->detached;
 	a->restarts = in->restarts;
 	a->incarnation = in->incarnation ? in->incarnation : 1;
 	a->set = in->set;
@@ -267,7 +268,7 @@ in_use(struct afar_core *c, const struct afar_in *in, struct afar_out *o)
 	} else if (in->op == AFAR_DROP) {
 		if (use_end(a, in->proc, false) && a->home)
 			tell_use(a, &u, o);
-		if (unplaced(a) && a->nuse == 0 && a->at == 0 && a->set == 0)
+		if (unplaced(a) && a->nuse == 0 && a->at == 0 && a->set == 0 && !a->detached)
 			over(a, "nobody holds it any more", o);
 		else
 			forget_idle(a, o);
@@ -355,7 +356,7 @@ in_job_end(struct afar_core *c, uint32_t job, struct afar_out *o)
 	while (map_next(&c->actors, &it)) {
 		struct afar *a = it.val;
 
-		if (a->kept && a->job == job)
+		if (a->kept && a->job == job && !a->detached)
 			over(a, "its job is over", o);
 	}
 }

@@ -50,7 +50,7 @@ struct afar {				/* ro for all but actor_far.c */
 	struct afar_later *later;
 	unsigned nuse, nlater;
 	size_t capuse, caplater;
-	bool kept;
+	bool kept, detached;		/* detached: it does not end with its job */
 	struct list waits;		/* kept, and no node has room for it */
 	uint32_t sent;			/* kept: node that is to be its home, and has not said yet that it is */
 	uint32_t maker, at;		/* process that made it, and its node, 0 for ours; of a kept one, from here on */
@@ -68,7 +68,7 @@ struct afar_core {
 #define AFAR_RETRIES 64u		/* of those that wait that are looked at in one step */
 
 enum afar_in_kind {
-	AFAR_IN_KEEP,		/* actor, proc its maker, of this node or that process far of node; job, restarts, spec, set, rank: registered, to be made elsewhere */
+	AFAR_IN_KEEP,		/* actor, proc its maker, of this node or that process far of node; job, restarts, spec, set, rank, detached: registered, to be made elsewhere */
 	AFAR_IN_PLACED,		/* actor, node: of MAKE: it has been told */
 	AFAR_IN_NOPLACE,	/* actor, text: of MAKE: no node is good for it */
 	AFAR_IN_WAIT,		/* actor: of MAKE: no node has room just now */
@@ -90,7 +90,7 @@ struct afar_in {
 	enum actor_state state;
 	uint64_t actor, req, set;
 	uint32_t proc, node, far, job, group, restarts, incarnation, rank;
-	bool stop, restart;
+	bool stop, restart, detached;
 	const char *text;
 	struct span spec;
 };

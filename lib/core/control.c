@@ -143,6 +143,20 @@ act_key(char key[32], uint64_t number)
 	snprintf(key, 32, "actor/%016" PRIx64, number);
 }
 
+static void	act_save(const struct act *a, struct control_out *o);
+
+/* the node that registered it is gone: one that outlives that is its home's; false: it is over */
+static bool
+act_inherit(struct act *a, struct control_out *o)
+{
+	if (!a->detached || !a->away || a->home == 0 || a->home == a->node)
+		return false;
+	a->node = a->home;
+	a->away = false;
+	act_save(a, o);
+	return true;
+}
+
 /* who asked where it lives is told: a->home, or, if that is 0, that it is no more */
 static void
 act_tell(struct act *a, const char *text, struct control_out *o)
@@ -321,7 +335,7 @@ node_over(struct control *c, const struct node *n, const char *why, struct contr
 	while (map_next(&c->actors, &it)) {
 		struct act *a = it.val;
 
-		if (a->node == n->number)
+		if (a->node == n->number && !act_inherit(a, o))
 			act_del(c, a, text, o);
 		else if (a->home == n->number)
 			a->home = 0;
@@ -344,7 +358,7 @@ node_back(struct control *c, const struct node *n, const struct msg_node_join *m
 
 		if (numbers_has(m->actors, it.key))
 			continue;
-		if (a->node == n->number)
+		if (a->node == n->number && !act_inherit(a, o))
 			act_del(c, a, "it was lost with its node's daemon", o);
 		else if (a->home == n->number)
 			a->home = 0;

@@ -194,6 +194,7 @@ abroad_gone(struct node *n, uint32_t node, const char *text)
 	abroad_lease_gone(n, node);
 	abroad_late(n, &(struct late){ .kind = LATE_GONE, .node = node });
 	abroad_turn(n);
+	actors_step(n, &(struct actor_in){ .kind = ACTOR_IN_UNKEPT, .keeper = node });
 	abroad_actor_step(n, &(struct afar_in){ .kind = AFAR_IN_NODE_GONE, .node = node, .text = text });
 }
 

@@ -201,7 +201,7 @@ abroad_actor_keep(struct node *n, const struct ask *a, const struct msg_actor_ne
 	a->job->refs++;			/* until it is over */
 	abroad_actor_step(n, &(struct afar_in){ .kind = AFAR_IN_KEEP, .actor = number, .proc = p ? p->number : 0, .node = far ? p->home : 0,
 	    .far = far ? p->home_proc : 0, .job = a->job->number, .restarts = m->restarts > UINT32_MAX ? UINT32_MAX : (uint32_t)m->restarts,
-	    .spec = span_buf(&a->body), .set = a->set, .rank = a->rank });
+	    .spec = span_buf(&a->body), .set = a->set, .rank = a->rank, .detached = m->detached != 0 });
 	if (p && !far && m->name.n)
 		abroad_actor_step(n, &(struct afar_in){ .kind = AFAR_IN_USE, .op = AFAR_WATCH, .actor = number, .proc = p->number });
 }
