@@ -275,6 +275,7 @@ actors_make(struct node *n, struct njob *j, struct span body, uint64_t set, uint
 	m.req = req;
 	m.job = j->number;
 	m.namespace = span_buf(&j->namespace);
+	m.node = n->number;
 	m.spec = m.name = span_of(NULL, 0);
 	if (msg_put_actor_new(&n->ctl, &m) == 0)
 		ctl_send(n);
