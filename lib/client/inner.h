@@ -102,6 +102,7 @@ struct shape {				/* a resource shape and the tasks that wait for leases of it *
 	unsigned leases;
 	unsigned blocked;		/* of them, whose worker waits */
 	unsigned asked;			/* leases last asked for */
+	unsigned passed;		/* how often others of the queue went before its first one (near.c) */
 	uint32_t est;			/* mean run time in ns of its tasks; EST_UNKNOWN */
 	bool infeasible;
 	bool poison;			/* some function of it is, or was */
@@ -555,6 +556,7 @@ void	feed_l(struct client *c, struct shape *s);
 
 #define NEAR_NODES 8u
 /* r is to go before l: or before another one of s, with room, at the node where most of r's arguments are (near.c) */
+struct rec *near_pop_l(struct client *c, struct shape *s, const struct lease *l);	/* of the queue of s, which has some: the one to go before l */
 struct lease *near_l(struct client *c, const struct shape *s, const struct rec *r, struct lease *l, unsigned depth);
 
 /* shape.c */

@@ -167,8 +167,9 @@ feed_l(struct client *c, struct shape *s)
 		}
 		if (!(l = choose_l(c, s, fn->est, &room)))
 			break;
-		if (c->abroad && r->flags & REC_REFS) {
-			push_l(c, near_l(c, s, r, l, depth(s, fn->est)), queue_pop_l(c, s));
+		if (c->abroad && !s->poison) {
+			r = near_pop_l(c, s, l);
+			push_l(c, near_l(c, s, r, l, depth(s, fn->est)), r);
 			continue;
 		}
 		if (s->poison)

@@ -2,19 +2,18 @@
 package.path = arg[0]:match "^.*/" .. "../?.lua;" .. package.path
 local T = require "tap"
 local rota = require "rota"
-local function who() return os.getenv "ROTA_WORKER":match "^%d+" end
 local make = rota.task(function(n) rota.sleep(0.05) return ("x"):rep(n), os.getenv "ROTA_WORKER":match "^%d+" end)
 local use = rota.task(function(s, t) rota.sleep(0.02) return os.getenv "ROTA_WORKER":match "^%d+" end)
 local refs = {}
 for i = 1, 24 do refs[i] = make(400000) end
 rota.wait(refs)
-local there, near, n = {}, 0, 0
-local used = {}
+local there, near, n, used = {}, 0, 0, {}
 for i = 1, 24 do used[i] = use(refs[i], i) end
 for i = 1, 24 do
+	local who = rota.get(used[i])
 	local _, made = rota.get(refs[i])
-	there[made] = (there[made] or 0) + 1
-	if rota.get(used[i]) == made then near = near + 1 end
+	there[made] = true
+	if who == made then near = near + 1 end
 end
 for _ in pairs(there) do n = n + 1 end
 T.is(n, 2, "24 values, of two nodes")
