@@ -70,9 +70,18 @@ check 'and all is well' runs
 check 'key' eval 'rota key lab >"$TMP/key"; cat "$TMP/key"; grep -qx "lab${tab}[0-9a-f-]*${tab}$conf/lab.key${tab}20[0-9-]*" "$TMP/key"'
 rotate() {
 	rota key lab >"$TMP/key" && rota key --rotate lab >/dev/null 2>"$TMP/err" || { cat "$TMP/err"; return 1; }
-	rota key lab >"$TMP/key2" && ! cmp -s "$TMP/key" "$TMP/key2" && [ "$(grep -c rota-key "$conf/lab.key")" = 2 ] && runs
+	rota key lab >"$TMP/key2" && ! cmp -s "$TMP/key" "$TMP/key2" && [ "$(grep -c rota-key "$conf/lab.key")" = 2 ] &&
+		prints 1 grep -c ' # until ' "$conf/lab.key" && runs
 }
 check 'a new key' rotate
+grace() {		# after it the old keys are refused by a store that was not started anew; a node that is joins with the new one
+	cp "$conf/lab.key" "$TMP/old.key" && rota key --rotate --grace 1 lab && runs || return
+	sed -n 2p "$TMP/old.key" | sed 's/ #.*//' >"$TMP/older.key" && chmod 600 "$TMP/older.key"
+	timeout 10 sh -c 'until grep -c . "$1" >/dev/null && [ "$(date +%s)" -gt "$(sed -n "s/.* # until //p" "$1" | sort -n | head -1)" ]; do :; done' - "$conf/lab.key"
+	mkdir -m 700 -p "$TMP/third" && at=$(sed -n "s/^store$tab//p" "$conf/lab")
+	ROTA_DIR=$TMP/third XDG_STATE_HOME=$TMP/third says 'refused our key' rlet -l --join "$at" --key "$TMP/older.key" && ended && up >"$TMP/out" && runs
+}
+check 'after the grace the old ones are refused' grace
 busy() {		# with a program attached
 	mkfifo "$TMP/in"
 	ROTA_ADDRESS=$(at) rlua -e 'require("rota").init() print "on" io.stdout:flush() io.read()' <"$TMP/in" >"$TMP/on" & d=$!

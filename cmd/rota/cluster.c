@@ -146,6 +146,15 @@ option(lua_State *L, int c, const char *arg)
 	case OPT_ROTATE: set_true(L, "rotate"); return true;
 	case 'q': set_true(L, "quiet"); return false;
 	case 'v': set_true(L, "verbose"); return false;
+	case OPT_GRACE: {
+		int64_t ns;
+
+		if (num_duration(arg, &ns) < 0 || ns < 1000000000)
+			opt_bad("--grace", arg, "a duration, a second at least");
+		lua_pushinteger(L, ns / 1000000000);
+		lua_setfield(L, -2, "grace");
+		return true;
+	}
 	case OPT_WANT:
 		lua_pushinteger(L, number("--want", arg, 0, 100000));
 		lua_setfield(L, -2, "count");

@@ -55,23 +55,41 @@ core_key(lua_State *L)
 	return 2;
 }
 
+static void
+age(struct keys *k, lua_Integer until)		/* the last one is the first from now on, the others end then, or sooner */
+{
+	struct key last = k->key[k->n - 1];
+
+	memmove(&k->key[1], &k->key[0], (k->n - 1) * sizeof k->key[0]);
+	memmove(&k->until[1], &k->until[0], (k->n - 1) * sizeof k->until[0]);
+	k->key[0] = last;
+	k->until[0] = 0;
+	for (unsigned i = 1; i < k->n; i++)
+		if (k->until[i] == 0 || k->until[i] > until)
+			k->until[i] = (uint32_t)until;
+}
+
 static int
 core_rotate(lua_State *L)
 {
-	enum { KEPT = 3 };		/* of the keys before */
 	const char *path = luaL_checkstring(L, 1);
+	lua_Integer until = luaL_optinteger(L, 2, 0);
 	char why[PATH_MAX + 200], id[KEY_ID];
 	struct keys k = { 0 };
 	int e = keys_read(&k, path, why, sizeof why);
 
 	if (e == 0) {
-		k.n = k.n < KEPT ? k.n + 1 : KEPT;
-		memmove(&k.key[1], &k.key[0], (k.n - 1) * sizeof k.key[0]);
-		if ((e = key_new(&k.key[0])) < 0)
-			snprintf(why, sizeof why, "cannot make a key: %s", err_str(e));
-		else
+		if (until) {
+			age(&k, until);
+		} else {
+			k.n -= k.n == KEYS_MAX;
+			if ((e = key_new(&k.key[k.n])) < 0)
+				snprintf(why, sizeof why, "cannot make a key: %s", err_str(e));
+			k.until[k.n++] = 0;
+		}
+		if (e == 0)
 			e = keys_write(&k, path, 0, why, sizeof why);
-		memcpy(id, k.key[0].id, sizeof id);
+		memcpy(id, k.key[until ? 0 : k.n - 1].id, sizeof id);
 	}
 	keys_wipe(&k);
 	if (e < 0)

@@ -12,7 +12,8 @@
  *	now()			seconds, of the monotonic clock
  *	scale(opts)		the autoscaler (core/scale.h), see scale.c
  *	key(path, new)		id of the first key in that file, how many it has; made if there is none and new; nil, why
- *	rotate(path)		puts a new key before the others (three at most): its id; nil, why
+ *	rotate(path)		puts a new key behind the others, to be accepted: its id; nil, why
+ *	rotate(path, until)	puts the last one before the others, to be offered; these end then, seconds since 1970
  *	write(path, text)	by rename, mode 0600, directories that are missing 0700: true; nil, why
  *	hash(list)		of the contents of these files and of their names after the last tab, 16 hex digits; nil, why
  *	lock(dir, now)		makes the directory and waits until no other process of this kind has it (now: does not wait): a number for

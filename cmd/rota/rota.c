@@ -98,6 +98,7 @@ const struct opt exec_opts[] = {
 const struct opt key_opts[] = {
 	{ 'A', "address", "NAME", "which cluster" },
 	{ OPT_ROTATE, "rotate", NULL, "a new key, offered from now on" },
+	{ OPT_GRACE, "grace", "DUR", "so long old ones are accepted (1h)" },
 	{ 'j', "jobs", "N", "hosts at once" },
 	{ 'q', "quiet", NULL, "no notices" },
 	{ 'v', "verbose", NULL, "say what is being done" },

@@ -20,7 +20,7 @@ void	ask_all(struct listing *l);		/* the nodes of this user on this machine */
 int	cmd_ls(int argc, char *argv[]);
 
 /* rota.c: options */
-enum { OPT_STORE = 256, OPT_FORCE, OPT_PURGE, OPT_DRY, OPT_NAME, OPT_LOCAL, OPT_PRINT, OPT_ROTATE, OPT_WANT };
+enum { OPT_STORE = 256, OPT_FORCE, OPT_PURGE, OPT_DRY, OPT_NAME, OPT_LOCAL, OPT_PRINT, OPT_ROTATE, OPT_WANT, OPT_GRACE };
 extern const struct opt up_opts[], down_opts[], change_opts[], exec_opts[], key_opts[], scale_opts[];
 
 /*

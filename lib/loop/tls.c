@@ -12,16 +12,24 @@
 #define HINT "rota1 accepts"		/* ids follow, a blank before each, and a newline */
 enum { HINT_MAX = sizeof HINT + KEYS_MAX * KEY_ID };
 
+struct key_set {			/* never changed: connections that began with it go on with it */
+	struct key_set *before;
+	struct keys k;			/* secret: derived for TLS */
+};
+
 struct tls_ctx {
 	unsigned refs;
 	SSL_CTX *server, *client;
-	struct keys keys;		/* secret: derived for TLS */
+	struct key_set *keys;		/* those of now; all of them end with us */
+	struct key_file file;
+	char *path;
 	unsigned offer;			/* the one that clients offer */
 };
 
 struct tls_impl {
 	struct tls *t;
 	struct tls_ctx *c;
+	const struct keys *keys;
 	SSL *ssl;
 	unsigned offer;
 	bool server, unknown, begun, dead;	/* unknown: the client offered a key that we do not have */
@@ -104,7 +112,7 @@ static int
 find_key(SSL *ssl, const unsigned char *id, size_t n, SSL_SESSION **s)	/* the server's: no session is no error here */
 {
 	struct tls_impl *m = SSL_get_app_data(ssl);
-	const struct keys *k = &m->c->keys;
+	const struct keys *k = m->keys;
 
 	*s = NULL;
 	for (unsigned i = 0; i < k->n; i++)
@@ -120,7 +128,7 @@ static int
 offer_key(SSL *ssl, const EVP_MD *md, const unsigned char **id, size_t *n, SSL_SESSION **s)	/* the client's */
 {
 	struct tls_impl *m = SSL_get_app_data(ssl);
-	const struct key *k = &m->c->keys.key[m->offer];
+	const struct key *k = &m->keys->key[m->offer];
 
 	(void)md;
 	*id = (const unsigned char *)k->id;
@@ -152,6 +160,46 @@ side(bool server)
 	return c;
 }
 
+static int
+keys_set(struct tls_ctx *c, const struct keys *k)
+{
+	struct key_set *s = calloc(1, sizeof *s);
+
+	if (s == NULL)
+		return -ENOMEM;
+	s->k.n = k->n;
+	for (unsigned i = 0; i < k->n; i++) {
+		memcpy(s->k.key[i].id, k->key[i].id, KEY_ID);
+		if (key_derive(&k->key[i], "tls", s->k.key[i].secret) < 0) {
+			keys_wipe(&s->k);
+			free(s);
+			return -EIO;
+		}
+	}
+	s->before = c->keys;
+	c->keys = s;
+	return 0;
+}
+
+void
+tls_ctx_follow(struct tls_ctx *c, const char *path)
+{
+	if ((c->path = strdup(path)) != NULL)
+		c->file = (struct key_file){ .path = c->path };
+}
+
+static void
+refresh(struct tls_ctx *c)
+{
+	struct keys k;
+
+	if (c->path == NULL || key_file_changed(&c->file, &k) == 0)
+		return;
+	if (keys_set(c, &k) == 0)		/* else what was known holds */
+		c->offer = 0;
+	keys_wipe(&k);
+}
+
 struct tls_ctx *
 tls_ctx_new(const struct keys *k)
 {
@@ -160,13 +208,7 @@ tls_ctx_new(const struct keys *k)
 	if (!c || k->n == 0 || !method())
 		goto fail;
 	c->refs = 1;
-	c->keys.n = k->n;
-	for (unsigned i = 0; i < k->n; i++) {
-		memcpy(c->keys.key[i].id, k->key[i].id, KEY_ID);
-		if (key_derive(&k->key[i], "tls", c->keys.key[i].secret) < 0)
-			goto fail;
-	}
-	if ((c->server = side(true)) != NULL && (c->client = side(false)) != NULL)
+	if (keys_set(c, k) == 0 && (c->server = side(true)) != NULL && (c->client = side(false)) != NULL)
 		return c;
 fail:
 	if (c)
@@ -178,7 +220,7 @@ fail:
 void
 tls_ctx_offer(struct tls_ctx *c, unsigned k)
 {
-	c->offer = k % c->keys.n;
+	c->offer = k % c->keys->k.n;
 }
 
 void
@@ -188,7 +230,11 @@ tls_ctx_free(struct tls_ctx *c)
 		return;
 	SSL_CTX_free(c->server);
 	SSL_CTX_free(c->client);
-	keys_wipe(&c->keys);
+	for (struct key_set *s; (s = c->keys) != NULL; free(s)) {
+		c->keys = s->before;
+		keys_wipe(&s->k);
+	}
+	free(c->path);
 	free(c);
 }
 
@@ -200,6 +246,7 @@ tls_open(struct tls *t, struct tls_ctx *c, bool server)
 	struct tls_impl *m = calloc(1, sizeof *m);
 	BIO *b;
 
+	refresh(c);
 	*t = (struct tls){ .impl = m };
 	if (!m || !(m->ssl = SSL_new(server ? c->server : c->client)) || !(b = BIO_new(method()))) {
 		if (m)
@@ -209,6 +256,7 @@ tls_open(struct tls *t, struct tls_ctx *c, bool server)
 	}
 	m->t = t;
 	m->c = c;
+	m->keys = &c->keys->k;
 	m->server = server;
 	c->refs++;
 	BIO_set_data(b, m);
@@ -218,8 +266,8 @@ tls_open(struct tls *t, struct tls_ctx *c, bool server)
 	if (server)
 		SSL_set_accept_state(m->ssl);
 	else {
-		m->offer = c->offer;
-		memcpy(t->key, c->keys.key[m->offer].id, KEY_ID);
+		m->offer = c->offer % m->keys->n;
+		memcpy(t->key, m->keys->key[m->offer].id, KEY_ID);
 		SSL_set_connect_state(m->ssl);
 		ERR_clear_error();
 		SSL_do_handshake(m->ssl);
@@ -260,7 +308,7 @@ fail(struct tls *t, int e, const char *why)
 static ssize_t
 unknown_key(struct tls *t)
 {
-	const struct keys *k = &t->impl->c->keys;
+	const struct keys *k = t->impl->keys;
 
 	t->out.len = 0;
 	buf_add(&t->out, HINT, strlen(HINT));

@@ -1,5 +1,5 @@
 /*
- * tls - TLS 1.3 with the cluster's key as pre-shared key, as a transformation of bytes: no socket and no clock inside.
+ * tls - TLS 1.3 with the cluster's key as pre-shared key, as a transformation of bytes: no socket inside.
  *
  * Who has the socket gives what came from it to tls_feed, takes what it says with tls_read until that gives 0, and sends
  * what lies in tls->out.  One suite, TLS_AES_128_GCM_SHA256; ephemeral Diffie-Hellman always (X25519, P-256); no
@@ -30,6 +30,11 @@ struct tls {				/* private but for these */
 
 /* k: copied.  Connections keep what they were made with when keys change: a new context is for new ones.  NULL: no memory, no TLS 1.3. */
 struct tls_ctx *tls_ctx_new(const struct keys *k);
+/*
+ * From now on the key file at path is looked at whenever a connection begins: when it has changed, or a key's time is over, what
+ * begins then goes by what it says now.  By the thread that opens connections of c.
+ */
+void	tls_ctx_follow(struct tls_ctx *c, const char *path);
 void	tls_ctx_free(struct tls_ctx *c);	/* may be NULL; its connections live on */
 /*
  * Connections that are opened from now on offer the k-th key instead of the first, modulo their number: to who does not know

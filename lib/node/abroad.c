@@ -90,6 +90,7 @@ abroad_start(struct node *n, char *why, size_t nwhy)
 	keys_wipe(&k);
 	if (a->tls == NULL)
 		return -ENOTSUP;
+	tls_ctx_follow(a->tls, n->o.key);
 	if (n->nbells == 0 || (a->slab = slab_create("rota-link")) < 0 || (page = page_create("rota-link-page", n->number, 0)) < 0)
 		return -ENOSPC;
 	e = page_map(page, &a->page, 0);

@@ -48,6 +48,7 @@ prepare(struct node *n, char *why, size_t nwhy)
 			snprintf(why, nwhy, "no TLS 1.3 in this OpenSSL");
 			return -ENOTSUP;
 		}
+		tls_ctx_follow(f->tls, n->o.key);
 	}
 	return 0;
 }

@@ -28,6 +28,8 @@ keys(struct gcs *g, char *why, size_t nwhy)
 		snprintf(why, nwhy, "no TLS 1.3 in this OpenSSL");
 		e = -ENOTSUP;
 	}
+	if (e == 0)
+		tls_ctx_follow(g->tls, g->o.key);
 	keys_wipe(&k);
 	return e;
 }

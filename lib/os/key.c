@@ -11,11 +11,14 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/err.h"
+#include "base/num.h"
 #include "os/fd.h"
 #include "os/key.h"
 
 #define WORD "rota-key-1:"
+#define UNTIL "# until "
 enum { BASE64 = 44, FILE_MAX = 64 << 10 };	/* BASE64: digits of KEY_BYTES */
 
 /* --- keys ------------------------------------------------------------------------------------------------------------------- */
@@ -79,12 +82,24 @@ wrong_line(char *why, size_t n, const char *path, unsigned line, const char *tex
 	return ERR_VALUE;
 }
 
+static uint32_t
+until_of(const char *s, const char *end)	/* "# until 1764000000"; 0: that is not what it says */
+{
+	char text[40];
+	unsigned n;
+
+	snprintf(text, sizeof text, "%.*s", (int)(end - s), s);
+	return (size_t)(end - s) < sizeof text && strncmp(text, UNTIL, strlen(UNTIL)) == 0 && num_uint(text + strlen(UNTIL), &n) == 0 ? n : 0;
+}
+
 /* [s, end) is a line without its end */
 static int
 parse_line(struct keys *k, const char *s, const char *end, const char **text)
 {
 	unsigned char out[BASE64 / 4 * 3];
 	struct key *key = &k->key[k->n];
+	const char *comment;
+	uint32_t until = 0;
 	int e;
 
 	while (s < end && isspace((unsigned char)*s))
@@ -93,6 +108,13 @@ parse_line(struct keys *k, const char *s, const char *end, const char **text)
 		end--;
 	if (s == end || *s == '#')
 		return 0;
+	*text = "expected # until and a number of seconds since 1970 behind the key";
+	if ((comment = memchr(s, '#', (size_t)(end - s))) != NULL) {
+		if ((until = until_of(comment, end)) == 0)
+			return ERR_VALUE;
+		for (end = comment; isspace((unsigned char)end[-1]);)
+			end--;
+	}
 	*text = "expected " WORD "BASE64 or a comment";
 	if ((size_t)(end - s) < strlen(WORD) || memcmp(s, WORD, strlen(WORD)) != 0)
 		return ERR_VALUE;
@@ -112,6 +134,11 @@ parse_line(struct keys *k, const char *s, const char *end, const char **text)
 	for (unsigned i = 0; i < k->n; i++)
 		if (CRYPTO_memcmp(k->key[i].secret, key->secret, KEY_BYTES) == 0)
 			return ERR_VALUE;
+	if (until && until <= clock_wall_ns() / CLOCK_SEC) {
+		OPENSSL_cleanse(key, sizeof *key);
+		return 0;
+	}
+	k->until[k->n] = until;
 	k->n++;
 	return 0;
 }
@@ -181,6 +208,29 @@ keys_read(struct keys *k, const char *path, char *why, size_t n)
 	return e;
 }
 
+int
+key_file_changed(struct key_file *f, struct keys *k)
+{
+	struct stat st;
+	uint64_t changed;
+	char why[256];
+
+	if (stat(f->path, &st) < 0)
+		return 0;
+	changed = (uint64_t)st.st_mtim.tv_sec * CLOCK_SEC + (uint64_t)st.st_mtim.tv_nsec;
+	if (changed == f->changed && st.st_ino == f->inode && (f->until == 0 || f->until > clock_wall_ns() / CLOCK_SEC))
+		return 0;
+	f->changed = changed;
+	f->inode = st.st_ino;
+	f->until = 0;
+	if (keys_read(k, f->path, why, sizeof why) < 0)
+		return 0;
+	for (unsigned i = 0; i < k->n; i++)
+		if (k->until[i] && (f->until == 0 || k->until[i] < f->until))
+			f->until = k->until[i];
+	return 1;
+}
+
 static int
 make_directories(const char *path)	/* all above it */
 {
@@ -201,7 +251,7 @@ make_directories(const char *path)	/* all above it */
 int
 keys_write(const struct keys *k, const char *path, int new, char *why, size_t n)
 {
-	char tmp[4096], line[sizeof WORD + BASE64 + 2];
+	char tmp[4096], line[sizeof WORD + BASE64 + 40];
 	int fd, e, len;
 
 	snprintf(why, n, "cannot write key file '%s'", path);
@@ -219,7 +269,8 @@ keys_write(const struct keys *k, const char *path, int new, char *why, size_t n)
 	for (unsigned i = 0; i < k->n && e == 0; i++) {
 		len = snprintf(line, sizeof line, "%s", WORD);
 		len += EVP_EncodeBlock((unsigned char *)line + len, k->key[i].secret, KEY_BYTES);
-		line[len++] = '\n';
+		len += k->until[i] ? snprintf(line + len, sizeof line - (size_t)len, " " UNTIL "%u\n", (unsigned)k->until[i]) :
+		    snprintf(line + len, sizeof line - (size_t)len, "\n");
 		e = fd_write_all(fd, line, (size_t)len);
 	}
 	OPENSSL_cleanse(line, sizeof line);

@@ -158,7 +158,7 @@ local function up(s, o)
 	local old = before and before:read("a"):match "store\t([^\n]+)"
 	if before then before:close() end
 
-	local what = { role = "head", key = path, text = not (p.here or p.shared) and key or nil, rlet = spec.rlet, limits = spec.limits, again = o.again }
+	local what = { role = "head", key = path, text = not (p.here or p.shared) and key or nil, rlet = spec.rlet, limits = spec.limits }
 	if not head.why then
 		local where = p:address(s.hosts[1], head)
 		if loopback(where) and not p.here and #s.hosts > 1 and not s.hosts[1].address then where = s.hosts[1].name end
@@ -452,17 +452,32 @@ local function show(name, path)
 	print(("%s\t%s\t%s\t%s"):format(name, id, path, made))
 end
 
+-- First all accept the new key, then it is offered; the old ones end by themselves.  Nothing is started anew.
+local function rotate(name, o)
+	lock()
+	local known = saved(name)
+	local p, failed = provider(known.spec, o), {}
+	local function step(until_)
+		local id, why = core.rotate(known.key, until_)
+		if not id then stop(125, why) end
+		if p.here or p.shared then return end
+		local f <close> = io.open(known.key)
+		local text = f:read "a"
+		for i, r in ipairs(p:rekey(known.spec.hosts, text)) do failed[i] = failed[i] or r.why end
+	end
+	step()
+	step(os.time() + (o.grace or 3600))
+	for i, h in ipairs(known.spec.hosts) do
+		if failed[i] then warn(("%s: it has not got the new key: %s; repair it with: rota up --name %s"):format(h.name, failed[i], name)) end
+	end
+	return next(failed) and 1 or 0
+end
+
 function M.key(o)
 	local name = o.operands[1] or o.cluster
 	if o.rotate then
 		if not name then stop(2, "expected a cluster: rota key --rotate NAME") end
-		lock()
-		local known = saved(name)
-		local id, why = core.rotate(known.key)
-		if not id then stop(125, why) end
-		o.again = true
-		o.quiet, o.silent = true, true
-		return up(known.spec, o)
+		return rotate(name, o)
 	end
 	if name then
 		show(name, io.open(config(name)) and saved(name).key or key_path(name))

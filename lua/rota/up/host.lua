@@ -77,7 +77,6 @@ esac
 scope=
 [ -z "${SSH_CONNECTION-}" ] || ! systemd-run --user --scope -q true >/dev/null 2>&1 </dev/null || scope='systemd-run --user --scope -q --'
 err=$state/start.err
-[ -z "$again" ] || end_store
 if [ "$role" = head ] && ! store; then
 	rm -f "$state/listens"
 	$scope rgcs --listen "$listen" --key "$key" --detached --ready-fd 3 </dev/null >"$state/listens" 2>"$err" 3>&1 &
@@ -105,6 +104,11 @@ else
 fi
 rm -f "$err"
 echo "row $row"
+]]
+
+-- the keys are the rest of the input
+local rekey = [[
+mkdir -p "$conf" && cat >"$conf/$cluster.key.new" && mv "$conf/$cluster.key.new" "$conf/$cluster.key" || fail "cannot write '$conf/$cluster.key'"
 ]]
 
 -- every node hears of every other one, and reaches it; of many, the next ones
@@ -218,7 +222,7 @@ end
 
 function M:unpack(hosts, archive) return self:script(hosts, unpack, { input = archive, timeout = 600 }) end
 
--- what: role, address (nil for a head that is to choose a port), listen, key (path here), text (of the key, nil: it lies there), again (start the control store anew), rlet(host) words
+-- what: role, address (nil for a head that is to choose a port), listen, key (path here), text (of the key, nil: it lies there), rlet(host) words
 function M:launch(hosts, what) return rows(self:script(hosts, start, self:launching(what))) end
 
 function M:launching(what)
@@ -233,12 +237,15 @@ function M:launching(what)
 			local env = {}
 			for name, v in pairs(h.limits or {}) do env[#env + 1] = ("ulimit -%s %s"):format(what.limits[name], v) end
 			for name, v in pairs(h.env or {}) do env[#env + 1] = ("export %s=%s"):format(name, quoted(v)) end
-			return { role = what.role, again = what.role == "head" and what.again and "1" or "", address = what.address or "", listen = what.listen or "", sent = what.text and "1" or "0", key = what.key, reached = self.reached, instance = h.instance or "",
+			return { role = what.role, address = what.address or "", listen = what.listen or "", sent = what.text and "1" or "0", key = what.key, reached = self.reached, instance = h.instance or "",
 				setup = table.concat(h.setup or {}, "\n"), environment = table.concat(env, " && ") }
 		end,
 	}
 end
 M.start, M.rows = start, rows
+
+-- the cluster's keys there are these from now on: daemons see that when the next connection begins
+function M:rekey(hosts, text) return self:script(hosts, rekey, { timeout = 30, input = text }) end
 
 -- results { seen=N, far="address why" }
 function M:meet(hosts, nodes)
