@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include "tap.h"
 #include "base/err.h"
@@ -62,6 +63,16 @@ main(void)
 	ok(read_text("# a comment\n\n  " FIRST " \r\n", 0600, &k) == 0 && k.n == 1 && strcmp(k.key[0].id, "ff52-7b72") == 0);
 	ok(key_derive(&k.key[0], "tls", out) == 0 && memcmp(out, tls, sizeof out) == 0);
 	ok(read_text(FIRST, 0600, &k) == 0 && k.n == 1);		/* no newline at the end */
+	ok(read_text(FIRST " # until 4000000000\n", 0600, &k) == 0 && k.n == 1 && k.until[0] == 4000000000u);
+	ok(refused(FIRST " # until 1000000000\n", "has no key") && refused(FIRST " # till\n", ":1: expected # until"));
+	{
+		struct key_file f = { .path = path };
+
+		ok(read_text(FIRST " # until 4000000000\n", 0600, &k) == 0 && key_file_changed(&f, &k) == 1 && k.n == 1 && key_file_changed(&f, &k) == 0);
+		k.until[0] = 0;
+		ok(keys_write(&k, path, 0, why, sizeof why) == 0 && key_file_changed(&f, &k) == 1 && k.until[0] == 0);
+		ok(chmod(path, 0644) == 0 && utimes(path, (struct timeval[2]){ { 1, 0 }, { 1, 0 } }) == 0 && key_file_changed(&f, &k) == 0);
+	}
 	ok(read_text(FIRST "\n", 0640, &k) == -EACCES && strstr(why, "(mode 0640); chmod 600 it") && k.n == 0);
 	ok(refused("", "has no key") && refused("# only this\n", "has no key"));
 	ok(refused(FIRST "\n" FIRST "\n", ":2: the same key twice"));

@@ -92,6 +92,8 @@ busy() {		# with a program attached
 	exec 9>&-; wait $d
 	[ $s = 0 ] && grep -q 'still running: 1 program on n1; --force ends them' "$TMP/err" && rows
 }
+doctor() { rota doctor -A lab >"$TMP/d"; s=$?; [ $s -le 1 ] && [ "$(grep -c "^n[123]${tab}ok${tab}time${tab}" "$TMP/d")" = 3 ] && [ "$(grep -c "^n[123]${tab}ok${tab}key${tab}" "$TMP/d")" = 3 ] && grep -q "^n2${tab}ok${tab}kernel" "$TMP/d" || { cat "$TMP/d"; return 1; }; }
+check 'doctor of all' doctor
 check 'down refuses while a program runs' busy
 check 'down' rota down -A lab
 check 'no longer known' [ ! -e "$conf/lab" ]

@@ -210,6 +210,22 @@ cluster_up(int argc, char *argv[])
 	return -1;
 }
 
+int
+cluster_doctor(int argc, char *argv[])
+{
+	lua_State *L = state();
+
+	if (!parse(L, argc, argv, doctor_opts, false)) {
+		lua_close(L);
+		signal(SIGPIPE, SIG_DFL);
+		return -1;
+	}
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "-J") == 0 || strncmp(argv[i], "-o", 2) == 0)
+			die(2, 0, "doctor of hosts: no %.2s, it prints host, state, check and text", argv[i]);
+	return perform(L);
+}
+
 /* ROTA_ADDRESS, if it is the name of a cluster */
 static const char *
 named(void)

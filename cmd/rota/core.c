@@ -247,7 +247,7 @@ luaopen_rota_up_core(lua_State *L)
 	static const luaL_Reg f[] = {
 		{ "run", core_run }, { "key", core_key }, { "rotate", core_rotate }, { "write", core_write }, { "lock", core_lock }, { "unlock", core_unlock },
 		{ "hash", core_hash }, { "self", core_self }, { "begin", core_begin }, { "turn", core_turn }, { "done", core_done },
-		{ "scale", core_scale }, { "now", core_now }, { NULL, NULL }
+		{ "scale", core_scale }, { "now", core_now }, { "wall", core_wall }, { NULL, NULL }
 	};
 
 	luaL_newlib(L, f);

@@ -9,7 +9,7 @@
  *				there too.  When it is collected what still runs is killed
  *	turn(crowds, seconds)	waits until something happens to one of them, at most so long, and does what is to be done
  *	done(crowd)		nil: not all have ended; else the results
- *	now()			seconds, of the monotonic clock
+ *	now(), wall()		seconds, of the monotonic clock, and since 1970
  *	scale(opts)		the autoscaler (core/scale.h), see scale.c
  *	key(path, new)		id of the first key in that file, how many it has; made if there is none and new; nil, why
  *	rotate(path)		puts a new key behind the others, to be accepted: its id; nil, why
@@ -31,6 +31,7 @@ int	core_begin(lua_State *L);
 int	core_turn(lua_State *L);
 int	core_done(lua_State *L);
 int	core_scale(lua_State *L);	/* scale.c */
-int	core_now(lua_State *L);		/* seconds, of the monotonic clock */
+int	core_now(lua_State *L);
+int	core_wall(lua_State *L);
 
 #endif

@@ -33,6 +33,8 @@ const struct opt doctor_opts[] = {
 	{ 'J', "json", NULL, "JSON lines" },
 	{ 'o', "columns", "COL,...", "columns" },
 	{ OPT_HEADER, "header", NULL, "a heading in a pipe too" },
+	{ 'A', "address", "NAME", "the hosts of a cluster" },
+	{ 'j', "jobs", "N", "hosts at once" },
 	{ 'q', "quiet", NULL, "only what is not ok" },
 	{ 'v', "verbose", NULL, "say what is being done" },
 	{ 0 }
@@ -412,6 +414,8 @@ cmd_doctor(int argc, char *argv[])
 	char why[256];
 	int c, e;
 
+	if ((e = cluster_doctor(argc, argv)) >= 0)
+		return e;
 	table_init(&d.t, cols, stdout);
 	while ((c = opt_next(&o, argc, argv)) != -1)
 		switch (c) {
@@ -420,8 +424,6 @@ cmd_doctor(int argc, char *argv[])
 		case OPT_HEADER: d.t.header = true; break;
 		case 'q': d.quiet = true; break;
 		}
-	if (o.index < argc)
-		die(2, 0, "doctor looks at this machine only; unexpected operand '%s'", argv[o.index]);
 	if (columns && (e = table_select(&d.t, columns, why, sizeof why)) != 0) {
 		if (e < 0)
 			die(2, 0, "%s", why);

@@ -38,7 +38,7 @@ const char rota_help[] =
 "       rota scale -A NAME [--want N -c CPUS]  autoscaler; keep room\n"
 "       rota drain [--undo] [NODE...]     nothing new; then the node ends\n"
 "       rota key [--rotate] [NAME]        keys of clusters\n"
-"       rota doctor | env | help [WORD]   checks, variables, pages\n"
+"       rota doctor [HOST...] | env | help [WORD]   checks, variables, pages\n"
 "up:     -c CPUS -g GPUS -m MEM -R NAME=N --store SIZE: what a node offers\n"
 "        --name NAME   -j N hosts at once   --print a cluster.lua   --dry-run\n"
 "down:   --force although work runs    --purge forget all state too\n"

@@ -24,11 +24,12 @@ enum { OPT_STORE = 256, OPT_FORCE, OPT_PURGE, OPT_DRY, OPT_NAME, OPT_LOCAL, OPT_
 extern const struct opt up_opts[], down_opts[], change_opts[], exec_opts[], key_opts[], scale_opts[];
 
 /*
- * cluster.c: what concerns several machines, in Lua (lua/rota/up.lua).  Each gives the exit status; up and down -1 if their
+ * cluster.c: what concerns several machines, in Lua (lua/rota/up.lua).  Each gives the exit status; up, down and doctor -1 if their
  * arguments speak of this machine's node.
  */
 int	cluster_up(int argc, char *argv[]);
 int	cluster_down(int argc, char *argv[]);
+int	cluster_doctor(int argc, char *argv[]);		/* -1: of this machine, as ls is without a name */
 int	cluster_ls(const char *name, int argc, char *argv[]);	/* of that cluster, with these arguments */
 int	cluster_verb(int argc, char *argv[]);			/* exec, add, rm, run, scale, key */
 int	cluster_scaler(int argc, char *argv[]);			/* the autoscaler itself; no verb for users */

@@ -351,3 +351,10 @@ core_now(lua_State *L)
 	lua_pushnumber(L, (double)clock_ns() / NS);
 	return 1;
 }
+
+int
+core_wall(lua_State *L)
+{
+	lua_pushnumber(L, (double)clock_wall_ns() / NS);
+	return 1;
+}

@@ -443,6 +443,43 @@ function M.run(o)
 	return status
 end
 
+-- --- doctor ----------------------------------------------------------------------------------------------------------------
+
+local SKEW <const> = 1			-- seconds between two clocks that nobody minds
+
+function M.doctor(o)
+	local known = o.cluster and saved(o.cluster)
+	local s = known and known.spec or wanted(o)
+	local p, bad = provider(s, o), 0
+	local id = known and core.key(known.key)
+	local function say(h, state, check, text)
+		if state == "bad" then bad = bad + 1 end
+		if state ~= "ok" or not o.quiet then print(("%s\t%s\t%s\t%s"):format(h.name, state, check, text)) end
+	end
+	for i, r in ipairs(p:doctor(s.hosts, { quiet = o.quiet, name = known and s.name })) do
+		local h = s.hosts[i]
+		if r.why then say(h, "bad", "ssh", (r.why:gsub("\n", "; ")))
+		else
+			local unfit = not p.here and fit.unfit(r)
+			say(h, unfit and "bad" or "ok", "system", unfit or ("%s %s, glibc %s"):format(r.system, r.arch, r.glibc))
+			local skew = tonumber(r.wall) and tonumber(r.wall) - r.at
+			if skew then say(h, math.abs(skew) > SKEW and "note" or "ok", "time", ("%+.1f s from here"):format(skew)) end
+			if not p.here then say(h, "ok", "tree", r.tree and p.build .. " is there" or "the programs are sent by rota up") end
+			if r.runs and r.row then
+				local other = r.runs ~= p.build and not p.here
+				say(h, other and "note" or "ok", "version", other and ("its node is %s, this is %s"):format(r.runs, p.build) or "its node is of this build")
+			elseif known then say(h, "bad", "node", "none runs there: rota up --name " .. s.name) end
+			if known then say(h, r.key == id and "ok" or r.key and "bad" or "note", "key", r.key == id and id or ("%s, here it is %s"):format(r.key or "none", id or "none")) end
+			for _, line in ipairs(r.lines) do
+				if line:match "^bad" then bad = bad + 1 end
+				print(h.name .. "\t" .. line)
+			end
+		end
+	end
+	if known then bad = bad + met(p, s.hosts, p:list(s.hosts)) end
+	return bad > 0 and 1 or 0
+end
+
 -- --- key -------------------------------------------------------------------------------------------------------------------
 
 local function show(name, path)

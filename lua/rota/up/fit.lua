@@ -10,7 +10,7 @@ local function version(text)		-- "2.36" -> 2036
 	return a and tonumber(a) * 1000 + tonumber(b)
 end
 
-local function unfit(r)			-- why a host cannot run this build, or nil
+function M.unfit(r)			-- why a host cannot run this build, or nil
 	local me = core.self()
 	if r.system ~= "Linux" then return ("%s: rota runs on Linux"):format(r.system) end
 	if r.arch ~= me.arch then return ("%s, this build is %s"):format(r.arch, me.arch) end
@@ -26,7 +26,7 @@ function M.check(p, hosts, results)		-- results[i].why where a host cannot be us
 		local r = results[i]
 		local other = r.row and (r.cluster or ""):match "^%S*"
 		if r.why then		-- it said so itself
-		elseif not p.here and unfit(r) then r.why = unfit(r)
+		elseif not p.here and M.unfit(r) then r.why = M.unfit(r)
 		elseif other and other ~= p.cluster then
 			r.why = other == "" and "a node runs there already; end it first: rota down" or
 				("a node of the cluster %s runs there already; end that first: rota down -A %s"):format(other, other)

@@ -106,6 +106,15 @@ rm -f "$err"
 echo "row $row"
 ]]
 
+-- what rota doctor says there, and what only another machine can judge
+local look = [[
+echo "wall $(date +%s.%N)"
+]] .. probe .. [[
+echo "runs $(cut -d' ' -f3 "$state/cluster" 2>/dev/null)"
+[ ! -x "$tree/bin/rota" ] || { echo "key $(rota key "${name:-$cluster}" 2>/dev/null | cut -f2)"; rota doctor $quiet | sed 's/^/check /'; }
+true
+]]
+
 -- the keys are the rest of the input
 local rekey = [[
 mkdir -p "$conf" && cat >"$conf/$cluster.key.new" && mv "$conf/$cluster.key.new" "$conf/$cluster.key" || fail "cannot write '$conf/$cluster.key'"
@@ -243,6 +252,26 @@ function M:launching(what)
 	}
 end
 M.start, M.rows = start, rows
+
+-- results { wall=, arch=, tree=, runs=, key=, ... }, each with lines={ state<TAB>check<TAB>text, ... } and at=, when it said the time
+function M:doctor(hosts, o)
+	local lines, said, err = {}, {}, {}
+	for i in ipairs(hosts) do lines[i], said[i], err[i] = {}, {}, {} end
+	local results = self:script(hosts, look, { timeout = 60, vars = function() return { quiet = o.quiet and "-q" or "", name = o.name or "" } end,
+		line = function(i, text, stream)
+			if stream ~= "out" then err[i][#err[i] + 1] = text return end
+			local k, v = text:match "^([^ ]+) (.*)"
+			if k == "check" then lines[i][#lines[i] + 1] = v
+			elseif k then said[i][k] = v ~= "" and v or nil end
+			if k == "wall" then said[i].at = core.wall() end
+		end })
+	for i, r in ipairs(results) do
+		if not r.why and r.status ~= 0 then said[i].why = self:explain(hosts[i], r, last_lines(table.concat(err[i], "\n") .. "\n")) end
+		said[i].why = said[i].why or r.why
+		said[i].lines = lines[i]
+	end
+	return said
+end
 
 -- the cluster's keys there are these from now on: daemons see that when the next connection begins
 function M:rekey(hosts, text) return self:script(hosts, rekey, { timeout = 30, input = text }) end
