@@ -6,7 +6,7 @@
 NET=$TMP/net net=t/net.sh tab=$(printf '\t')
 export NET ROTA_STORE=64M
 agent=
-trap '[ -z "$agent" ] || kill $agent; $net down; rm -rf "$TMP"' EXIT
+trap '[ -z "$agent" ] || kill $agent 2>/dev/null; $net down; rm -rf "$TMP"' EXIT
 sshd_find || skip_all 'needs sshd (make deps, or openssh-server)'
 for p in ssh ssh-agent ssh-add; do command -v $p >/dev/null || skip_all "needs $p"; done
 [ -z "$(sanitizer)" ] || skip_all 'a sanitized tree is too large to send'
