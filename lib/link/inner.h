@@ -189,6 +189,13 @@ int	submit_fn(struct peer *p, const struct frame *f);
 int	submit_cancel(struct peer *p, const struct frame *f);	/* FAR_CANCEL, which the node gets too */
 int	submit_taken(struct peer *p, const struct frame *f);
 void	submit_free(struct submit *s);
+void	submit_untake(struct submit *s, uint32_t unit);	/* its task is over, or goes back: the record is free */
+struct rec *submit_mine(const struct submit *s, uint32_t unit);	/* NULL: no such record lies before this worker */
+void	submit_back(struct submit *s, uint32_t slot);	/* not begun: the other side has it again */
+void	submit_takeback(struct submit *s);	/* all that the worker has not claimed */
+/* submit_back.c */
+int	submit_error(struct submit *s, uint32_t slot, int code, const char *why);	/* the task's outcome */
+void	submit_send(struct submit *s);		/* what came of tasks, as far as it was put */
 bool	submit_args(struct link *l, struct id id, uint64_t off, uint32_t gen, int code, const char *text);	/* link_here */
 void	submit_last(struct submit *s);
 bool	submit_done(struct submit *s);		/* of one that has ended: its worker has ended all that it had begun */

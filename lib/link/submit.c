@@ -5,69 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
-#include "base/hash.h"
 #include "link/inner.h"
 #include "link/packed.h"
 #include "store/arena.h"
 #include "wire/le.h"
 #include "wire/val.h"
 
-/* --- functions ---------------------------------------------------------------------------------------------------- */
-
-void
-fn_free(struct link *l, struct far_fn *fn)
-{
-	if (fn->unit)
-		slab_free(&l->slab, fn->unit);
-	if (fn->code && fn->len <= SLAB_BLOCK_MAX)
-		slab_free(&l->slab, fn->code);
-	free(fn);
-}
-
-int
-submit_fn(struct peer *p, const struct frame *f)
-{
-	static _Atomic uint64_t serial;
-	struct link *l = p->l;
-	struct msg_far_fn m;
-	struct far_fn *fn;
-	struct hash128 h;
-	struct fnblk *b;
-	struct id key;
-	int e = msg_get_far_fn(&m, f->body, f->len);
-
-	if (e < 0 || m.proc > UINT32_MAX || m.kind > UINT8_MAX || m.nret > UINT8_MAX)
-		return ERR_PROTO;
-	key = (struct id){ p->node, (uint32_t)m.proc, m.serial };
-	if (idmap_get(&l->fns, key))
-		return 0;
-	if (m.code.n > LINK_FNS || p->fns > LINK_FNS - m.code.n)
-		return ERR_FULL;
-	if ((fn = calloc(1, sizeof *fn)) == NULL)
-		return -ENOMEM;
-	fn->len = m.code.n;
-	fn->flags = (uint8_t)m.flags;
-	fn->unit = slab_alloc(&l->slab, sizeof *b);
-	if (fn->len)
-		fn->code = fn->len <= SLAB_BLOCK_MAX ? slab_alloc(&l->slab, fn->len) : slab_run(&l->slab, fn->len);
-	if (fn->unit == 0 || (fn->len && fn->code == 0) || idmap_put(&l->fns, key, fn) < 0) {
-		fn_free(l, fn);
-		return -ENOMEM;
-	}
-	p->fns += fn->len + sizeof *b;
-	if (fn->len)
-		memcpy(slab_at(&l->slab, fn->code), m.code.p, fn->len);
-	h = hash128(m.code.p, m.code.n);	/* not the peer's word for it: workers go by it */
-	b = slab_at(&l->slab, fn->unit);
-	*b = (struct fnblk){ .serial = ++serial, .hash = { h.a, h.b }, .bytes = fn->code, .len = (uint32_t)fn->len, .kind = (uint8_t)m.kind,
-	    .nret = (uint8_t)m.nret, .flags = (uint8_t)m.flags & FNBLK_STREAM, .once = m.once != 0,
-	    .namelen = (uint8_t)(m.name.n < sizeof b->name - 1 ? m.name.n : sizeof b->name - 1) };
-	if (b->namelen)
-		memcpy(b->name, m.name.p, b->namelen);
-	return 0;
-}
-
-/* --- back ----------------------------------------------------------------------------------------------------------- */
+/* --- records ---------------------------------------------------------------------------------------------------------- */
 
 /* of a record of ours: where it stands how far the consumer of its stream is; 0: it does not stream */
 static uint32_t
@@ -101,8 +45,8 @@ args_free(struct args *a)
 	free(a);
 }
 
-static void
-untake(struct submit *s, uint32_t unit)
+void
+submit_untake(struct submit *s, uint32_t unit)
 {
 	struct args *a = s->args.n ? map_del(&s->args, unit) : NULL;
 	struct rec *r = slab_at(&s->l->slab, unit), *last;
@@ -116,8 +60,8 @@ untake(struct submit *s, uint32_t unit)
 	rec_free(s, r);
 }
 
-static struct rec *
-mine(const struct submit *s, uint32_t unit)
+struct rec *
+submit_mine(const struct submit *s, uint32_t unit)
 {
 	struct rec *r;
 
@@ -127,15 +71,15 @@ mine(const struct submit *s, uint32_t unit)
 	return r->count < s->n && s->unit[r->count] == unit ? r : NULL;
 }
 
-static void
-back(struct submit *s, uint32_t slot)	/* not begun */
+void
+submit_back(struct submit *s, uint32_t slot)	/* not begun */
 {
 	packed_done_put(&s->out, &(struct packed_done){ .slot = slot, .kind = DONE_BACK });
 }
 
 /* what the worker has not claimed, the last one first: so it comes into the right order again */
-static void
-takeback(struct submit *s)
+void
+submit_takeback(struct submit *s)
 {
 	struct ring_sub *g = &s->ring;
 	struct packed_task t;
@@ -146,7 +90,7 @@ takeback(struct submit *s)
 		size_t n = a->task.len;
 
 		if (packed_task_get(&t, &p, &n) > 0)
-			back(s, t.slot);
+			submit_back(s, t.slot);
 		args_free(a);
 	}
 	ring_unclaimed(g, 0);
@@ -154,221 +98,11 @@ takeback(struct submit *s)
 		uint64_t w = atomic_load_explicit(&g->shm->word[pos % RING_WORDS], memory_order_acquire);
 		struct rec *r;
 
-		if (ring_claim_of(w) != RING_QUEUED || w & RING_FREE || !ring_revoke(g, pos, (uint32_t)w) || (r = mine(s, (uint32_t)w)) == NULL)
+		if (ring_claim_of(w) != RING_QUEUED || w & RING_FREE || !ring_revoke(g, pos, (uint32_t)w) || (r = submit_mine(s, (uint32_t)w)) == NULL)
 			continue;
-		back(s, r->link);
-		untake(s, (uint32_t)w);
+		submit_back(s, r->link);
+		submit_untake(s, (uint32_t)w);
 	}
-}
-
-static void
-free_object(struct submit *s, uint64_t off)
-{
-	uint32_t slot = RING_FREE | (uint32_t)(off / 64);
-
-	if (ring_unclaimed(&s->ring, RING_WORDS) < RING_WORDS) {
-		ring_push(&s->ring, slot);
-		s->rung = true;
-	} else
-		buf_add(&s->frees, &slot, sizeof slot);
-}
-
-static int
-put_error(struct submit *s, uint32_t slot, int code, const char *why)
-{
-	struct packed_done d = { .slot = slot, .kind = DONE_HERE, .flags = DONE_ERROR, .nvals = 1 };
-	struct buf b = BUF_INIT;
-	int e = val_error(&b, code, why, NULL, NULL, 0, NULL);
-
-	d.bytes = b.data;
-	d.n = (uint32_t)b.len;
-	if (e == 0)
-		e = packed_done_put(&s->out, &d);
-	buf_release(&b);
-	return e;
-}
-
-/* a value that stays here until somebody fetches it: its size, and the references in it */
-static int
-stays(struct submit *s, const struct done *d, const struct obj_view *v, struct buf *b)
-{
-	unsigned char head[PACKED_STAYS];
-	int n = 0, e = buf_add(b, head, sizeof head);
-
-	if (e == 0 && d->flags & DONE_REFS && (n = val_collect_refs(b, v->head, v->headlen, d->nvals)) < 0)
-		e = n;
-	if (e < 0 || b->len > PACKED_VALUES || n > UINT16_MAX || (e = bulk_made(s->l, v)) < 0)
-		return e < 0 ? e : ERR_FULL;
-	le_put64(b->data, v->size);
-	le_put16(b->data + 8, (uint16_t)n);
-	return 0;
-}
-
-/* one completion, d a private copy: 0, ERR_PROTO: the worker cannot be believed */
-static int
-done(struct submit *s, const struct done *d)
-{
-	struct packed_done o = { .ret = d->ret, .ns = d->ns, .nvals = d->nvals, .n = d->len, .kind = DONE_HERE,
-	    .flags = d->flags & (DONE_ERROR | DONE_REFS | DONE_PART | DONE_RETRY) };
-	struct rec *r = mine(s, d->slot);
-	struct rec_where at = { 0 };
-	unsigned char ids[16 * PACKED_KEPT];
-	struct buf away = BUF_INIT;
-	struct obj_view v;
-	size_t kept = 0;
-	int e = 0;
-
-	if (r == NULL)
-		return ERR_PROTO;
-	o.slot = r->link;
-	switch (d->kind) {
-	case DONE_NONE:
-		o.kind = DONE_NONE;
-		o.n = 0;
-		break;
-	case DONE_HERE:
-		if (d->len > sizeof d->inl)
-			return ERR_PROTO;
-		o.bytes = d->inl;
-		break;
-	case DONE_BLOCK:
-		if (d->len > REC_BLOCK_MAX || (o.bytes = peerslab_at(&s->slab, d->unit, d->len)) == NULL)
-			return ERR_PROTO;
-		kept = (d->len + 7u) & ~7u;
-		break;
-	case DONE_ARENA:
-		memcpy(&at, d->inl, sizeof at);
-		if (arena_view(s->l->o.arena, at.off, at.gen, &v) < 0)
-			return ERR_PROTO;
-		if (v.nbuf == 0 && v.headlen <= PACKED_VALUES) {
-			o.bytes = v.head;
-			o.n = (uint32_t)v.headlen;
-		} else if (s->peer && stays(s, d, &v, &away) == 0) {
-			o.kind = DONE_AWAY;
-			o.bytes = away.data;
-			o.n = (uint32_t)away.len;
-			at.off = 0;
-		}
-		break;
-	default:
-		return ERR_PROTO;
-	}
-	if (d->flags & DONE_KEPT) {
-		const unsigned char *p = peerslab_at(&s->slab, d->unit, kept + 4 + sizeof ids);
-
-		if (p == NULL)
-			return ERR_PROTO;
-		o.nkept = (uint16_t)(le_get32(p + kept) < PACKED_KEPT ? le_get32(p + kept) : PACKED_KEPT);
-		memcpy(ids, p + kept + 4, 16 * (size_t)o.nkept);
-		o.kept = ids;
-	}
-	if (o.bytes == NULL && o.kind == DONE_HERE)
-		e = put_error(s, r->link, ERR_VALUE, "values of more than 60 KiB that hold a thousand references do not come from other nodes");
-	else if ((e = packed_done_put(&s->out, &o)) == 0 && o.flags & DONE_REFS && o.kind == DONE_HERE)
-		e = val_unplace_refs(s->out.data + s->out.len - o.n - 16 * (size_t)o.nkept, o.n, o.nvals);
-	buf_release(&away);
-	if (at.off)
-		free_object(s, at.off);
-	if (!(o.flags & DONE_PART))
-		untake(s, d->slot);
-	return e < 0 ? ERR_PROTO : 0;
-}
-
-static bool
-completions(struct submit *s)
-{
-	struct done *p;
-	bool any = false;
-
-	while ((p = ring_completion(&s->ring)) != NULL) {
-		struct done d;
-
-		memcpy(&d, (const void *)p, sizeof d);
-		ring_take(&s->ring);
-		any = true;
-		if (done(s, &d) < 0) {
-			atomic_fetch_or(&s->ring.shm->dead, RING_DEAD_WORKER);
-			break;
-		}
-	}
-	if (any && ring_tell(&s->ring))
-		s->rung = true;
-	return any;
-}
-
-static void
-frees_again(struct submit *s)
-{
-	size_t n = 0;
-
-	for (; n < s->frees.len && ring_unclaimed(&s->ring, RING_WORDS) < RING_WORDS; n += 4) {
-		uint32_t slot;
-
-		memcpy(&slot, s->frees.data + n, 4);
-		ring_push(&s->ring, slot);
-		s->rung = true;
-	}
-	buf_drop(&s->frees, n);
-}
-
-static void
-send(struct submit *s)
-{
-	struct buf b = BUF_INIT;
-
-	if (s->out.len && s->peer)
-		peer_put(s->peer, msg_put_far_dones(&b, &(struct msg_far_dones){ .ring = s->number, .dones = span_of(s->out.data, s->out.len) }), &b);
-	s->out.len = 0;
-}
-
-bool
-submit_look(struct submit *s)
-{
-	const struct ring_shm *g = s->ring.shm;
-	unsigned want = atomic_load_explicit(&g->want, memory_order_relaxed);
-	unsigned blocked = atomic_load_explicit(&g->blocked, memory_order_relaxed);
-	bool any = false;
-	struct buf b = BUF_INIT;
-
-	if (s->peer && peer_busy(s->peer))
-		s->l->resting = true;
-	else
-		any = completions(s);
-
-	if (s->frees.len)
-		frees_again(s);
-	if (want != s->want || blocked != s->blocked) {
-		if (want || blocked)
-			takeback(s);
-		send(s);
-		s->want = want;
-		s->blocked = blocked;
-		any = true;
-		if (s->peer)
-			peer_put(s->peer, msg_put_far_ring(&b, &(struct msg_far_ring){ .ring = s->number, .want = want, .blocked = blocked }), &b);
-	}
-	send(s);
-	if (s->rung)
-		link_ring(s->l, s->bell);
-	s->rung = false;
-	return any;
-}
-
-/* before it is freed: all that the worker did, and what it never began */
-void
-submit_last(struct submit *s)
-{
-	completions(s);
-	takeback(s);
-	send(s);
-}
-
-bool
-submit_done(struct submit *s)
-{
-	completions(s);
-	s->out.len = 0;
-	return s->n == 0;
 }
 
 /* --- there ---------------------------------------------------------------------------------------------------------- */
@@ -486,7 +220,7 @@ hold(struct submit *s, const struct packed_task *t)
 	if (idmap_put(&s->l->args, a->id, a) == 0 && (e = bulk_want(s->l, a->id, f.bytes, PULL_ARGUMENT)) == 0)
 		return 0;
 	args_free(a);
-	return put_error(s, t->slot, ERR_FULL, "too much is being fetched from other nodes for the task's arguments");
+	return submit_error(s, t->slot, ERR_FULL, "too much is being fetched from other nodes for the task's arguments");
 }
 
 /* those whose turn it is */
@@ -533,7 +267,7 @@ submit_args(struct link *l, struct id id, uint64_t off, uint32_t gen, int code, 
 		size_t n = a->task.len;
 
 		packed_task_get(&t, &p, &n);
-		put_error(s, t.slot, code, text);
+		submit_error(s, t.slot, code, text);
 		args_free(a);
 	} else {
 		a->here = true;
@@ -542,7 +276,7 @@ submit_args(struct link *l, struct id id, uint64_t off, uint32_t gen, int code, 
 	}
 	unhold(s);
 	if (s->out.len)
-		send(s);
+		submit_send(s);
 	return code == 0;
 }
 
@@ -579,7 +313,7 @@ submit_tasks(struct peer *p, const struct frame *f)
 	while ((e = packed_task_get(&t, &m.tasks.p, &m.tasks.n)) > 0) {
 		ahead(s, &t);
 		if (ring_unclaimed(&s->ring, RING_WORDS) == RING_WORDS || s->want || s->blocked)	/* the other side is being told */
-			back(s, t.slot);
+			submit_back(s, t.slot);
 		else if (list_empty(&s->held) && !(t.flags & PACKED_AWAY))
 			e = place(s, &t, NULL);
 		else
@@ -589,7 +323,7 @@ submit_tasks(struct peer *p, const struct frame *f)
 	}
 	link_ring(p->l, s->bell);
 	if (s->out.len)
-		send(s);
+		submit_send(s);
 	return e;
 }
 
@@ -646,8 +380,8 @@ submit_cancel(struct peer *p, const struct frame *f)
 	if (e < 0 || m.ring == 0 || (s = map_get(&p->l->submits, m.ring)) == NULL || s->peer != p)
 		return e;
 	if (m.slot == 0) {
-		takeback(s);
-		send(s);
+		submit_takeback(s);
+		submit_send(s);
 		return 0;
 	}
 	none.slot = (uint32_t)m.slot;
@@ -655,15 +389,15 @@ submit_cancel(struct peer *p, const struct frame *f)
 		packed_done_put(&s->out, &none);
 		args_free(a);
 		unhold(s);
-		send(s);
+		submit_send(s);
 		return 0;
 	}
 	if ((r = of_slot(s, m.slot)) == NULL)
 		return 0;
 	if (take_back(s, slab_unit(&s->l->slab, r))) {
 		packed_done_put(&s->out, &none);
-		untake(s, slab_unit(&s->l->slab, r));
-		send(s);
+		submit_untake(s, slab_unit(&s->l->slab, r));
+		submit_send(s);
 		return 0;
 	}
 	if (m.late && r->flags & REC_CONTEXT)	/* there, if not here yet */
@@ -698,7 +432,7 @@ submit_free(struct submit *s)
 	while (!list_empty(&s->held))
 		args_free(list_entry(s->held.next, struct args, link));
 	while (s->n)
-		untake(s, s->unit[s->n - 1]);
+		submit_untake(s, s->unit[s->n - 1]);
 	if (s->ring.shm)
 		ring_unmap(s->ring.shm);
 	if (s->slab.base)

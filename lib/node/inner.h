@@ -437,11 +437,12 @@ int	abroad_frame(struct node *n, uint32_t node, uint16_t type, struct span body)
 bool	abroad_fetch(struct node *n, struct id id, bool ahead);	/* one that is not here: it will be in n->moved, coming; ahead: nobody waits for it yet; false: there is nowhere to ask */
 void	abroad_forget(struct node *n, struct id id);	/* its owner, who is here, let it go: so do all nodes */
 void	abroad_disown(struct node *n, uint32_t node, uint32_t proc);	/* a process is gone (0: all of a node), and all that it owned */
+bool	abroad_alive(const struct node *n, uint32_t node, uint32_t proc);	/* a process of another node, as far as we know */
+/* abroad_leave.c: a node that drains is rid of them */
 void	abroad_leave(struct node *n);		/* what others own and only this node has is to go to their nodes; to be said again until there is none */
 size_t	abroad_primaries(const struct node *n);	/* objects whose only copy, as far as is known, this node has moved or could */
 int	abroad_take(struct node *n, uint32_t node, struct span body);	/* FAR_TAKE */
 int	abroad_took(struct node *n, struct span body);	/* FAR_TOOK */
-bool	abroad_alive(const struct node *n, uint32_t node, uint32_t proc);	/* a process of another node, as far as we know */
 /* abroad_actor.c: actors that live elsewhere (core/actor_far.h).  Where there is no n->abroad these do nothing. */
 /* a node for it, best near; asked: that is going to be asked; 0: none is ever good for it, and why */
 uint32_t abroad_actor_place(struct node *n, const struct msg_actor_new *m, uint32_t near, bool asked, char *why, size_t nwhy);

@@ -105,6 +105,9 @@ bool	abroad_evictable(struct node *n, const struct arena_item *it);	/* its owner
 void	abroad_refused(struct node *n, struct id id);
 void	abroad_dropped(struct node *n, const struct moved *m);	/* it is about to go from here */
 
+/* abroad_leave.c */
+void	abroad_took_one(struct node *n, struct moved *m);	/* m is here: the node that asked us to have it lets it go */
+
 /* relocate.c */
 /* Copies those that lie in the window elsewhere; v: what remains, for the disk.  How many. */
 size_t	relocate(struct spill *s, struct moved **v, size_t count);
