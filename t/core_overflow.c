@@ -309,6 +309,8 @@ in_a_group(void)
 	d.namong = 2;
 	where_gone(&w, 4);
 	want(1, false, false);
+	ok(fx(OVERFLOW_FX_NEVER, 0) == NULL);		/* one was lost a moment ago */
+	tick(OVERFLOW_AGAIN);
 	ok(fx(OVERFLOW_FX_NEVER, 0) &&
 	    strcmp(fx(OVERFLOW_FX_NEVER, 0)->text, "no node that has a part of its placement group is there and can run it") == 0);
 	finish();

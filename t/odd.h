@@ -125,7 +125,8 @@ odd_frame(struct buf *b, unsigned from, unsigned to, unsigned nfd, uint64_t sess
 
 	do
 		k = odd_dice(sizeof odd_message / sizeof *odd_message);
-	while (odd_message[k].type < from || odd_message[k].type > to || odd_message[k].type == MSG_STOP_T);	/* they may */
+	while (odd_message[k].type < from || odd_message[k].type > to || odd_message[k].type == MSG_STOP_T ||
+	    odd_message[k].type == MSG_DRAIN_T || odd_message[k].type == MSG_FAR_DRAIN_T);	/* these they may */
 	kinds = odd_message[k].kinds;
 	n = (unsigned)strlen(kinds);
 	f = (struct frame){ .type = (uint16_t)odd_message[k].type, .version = MSG_PROTO, .nfd = (uint16_t)nfd, .session = session };
