@@ -112,7 +112,7 @@ modules() {		# and any Lua, and a C compiler; a sanitized module needs its sanit
 check 'doctor' doctor
 check 'doctor finds an open key file' bad_key
 check 'doctor -J' sh -c 'rota doctor -J | grep -q "\"check\":\"kernel\""'
-check 'doctor takes no hosts yet' exits 2 rota doctor n1
+check 'doctor of a host that nobody knows' exits 1 rota doctor nobody.invalid
 check 'env' shell
 check 'env: modules and librota' modules
 check 'help finds pages' sh -c 'rota help actor | grep -q "^rota-lua(7)	"'

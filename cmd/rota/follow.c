@@ -1,6 +1,6 @@
 /*
  * follow - private to rota scale, on the head: what all nodes say, twice a second, until stdin ends.  A line for each node, the
- * columns of rstat nodes that are named below, and a line with a dot.  Lines on stdin are for the nodes:
+ * columns of rstat nodes that are named below, and a line with a dot, or two once they have heard what follows.  Lines on stdin are for the nodes:
  *	types N*NAME=AMOUNT,... ...	nodes that could come
  *	drains NUMBER ...		nodes that are to take nothing new
  * What they said holds until we end.
@@ -55,7 +55,7 @@ take(struct said *s)			/* false: stdin is at its end */
 }
 
 static void
-show(struct client *c)
+show(struct client *c, bool scaled)
 {
 	struct view v = { .kind = lists_find("nodes"), .columns = COLUMNS, .client = c };
 	struct table t;
@@ -64,7 +64,7 @@ show(struct client *c)
 	if (view_begin(&v, &t, stdout, why, sizeof why) != 0 || view_print(&v, &t, why, sizeof why) < 0)
 		die(125, 0, "%s", why);
 	table_end(&t);
-	if (puts(".") == EOF || fflush(stdout))
+	if (puts(scaled ? ".." : ".") == EOF || fflush(stdout))
 		die(125, -errno, "cannot write to stdout");
 }
 
@@ -76,6 +76,7 @@ cmd_follow(void)
 	struct client *c;
 	char why[1024];
 	uint64_t next = clock_ns(), now;
+	bool scaled = false;
 	int e = client_open(&c, &o, why, sizeof why);
 
 	if (e < 0)
@@ -84,13 +85,17 @@ cmd_follow(void)
 		struct pollfd p = { .fd = 0, .events = POLLIN };
 
 		if ((now = clock_ns()) >= next) {
-			show(c);
+			show(c, scaled);
 			next = now + EVERY_MS * UINT64_C(1000000);
 		}
 		if (poll(&p, 1, (int)((next - now) / 1000000) + 1) > 0 && !take(&s))
 			break;
 		if (s.news && client_scale(c, s.types, s.drains) < 0)
 			die(125, 0, "the node ended");
+		if (s.news && !scaled) {
+			scaled = true;
+			next = now;		/* what is shown next the node says after it has heard that */
+		}
 		s.news = false;
 	}
 	client_close(c);

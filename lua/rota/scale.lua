@@ -196,7 +196,7 @@ function S:ask()
 		if not results then return end
 		self.lost = "the head does not answer: " .. (results[1].err:match "([^\n]*)\n*$" or "")
 		log(self.lost)
-		self.follow, self.told, self.again = nil, nil, core.now() + 2
+		self.follow, self.told, self.heard, self.again = nil, nil, nil, core.now() + 2
 		self.counts_before = nil
 	end
 	if self.again and core.now() < self.again then return end
@@ -205,7 +205,8 @@ function S:ask()
 	f.program.hold = true
 	f.crowd = core.begin({ f.program }, { line = function(_, text, stream)
 		if stream ~= "out" then return end
-		if text ~= "." then rows[#rows + 1] = row(text) return end
+		if text ~= "." and text ~= ".." then rows[#rows + 1] = row(text) return end
+		self.heard = text == ".."
 		self.looks[#self.looks + 1] = rows
 		self.lost = nil
 		rows = {}
@@ -222,7 +223,7 @@ function S:turn()
 	self.looks = {}
 	if #looks > 0 then self:look(looks[#looks]) end
 	if self.at and core.now() >= self.at then self:step { kind = "tick" } end
-	if self.told or self.said then self:status() end		-- who waits for it may go on
+	if (self.told and self.heard) or self.said then self:status() end	-- who waits for it may go on: the head's node knows what could come
 	self:ask()
 end
 
