@@ -28,7 +28,11 @@ check 'a cluster' start h rgcs --listen 127.0.0.1:0 --key "$key" --dead-after 60
 lab=$line
 check 'of two nodes' start a rlet -l -c 1 --store 32M --join "$lab" --key "$key" --listen 127.0.0.1:0
 check 'both listening' start b rlet -l -c 1 --store 32M --join "$lab" --key "$key" --listen 127.0.0.1:0
-node=$(at a rstat nodes -J | sed -n 's/.*"address":"\([0-9.:]*\)".*/\1/p' | tail -1)
+for _ in $(seq 200); do		# it hears of the other one a moment after it has joined
+	node=$(at a rstat nodes -J | sed -n 's/.*"address":"\([0-9.:]*\)".*/\1/p' | tail -1)
+	[ -z "$node" ] || break
+	sleep 0.05
+done
 check 'their addresses are listed' test -n "$node"
 
 # --- key files
