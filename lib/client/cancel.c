@@ -78,7 +78,7 @@ cancel_ask_l(struct client *c, struct rec *r, unsigned how, uint64_t kill_at)
 	if (r->link == OWN)
 		pthread_kill(c->main, SIGURG);
 	else
-		LINK_SEND(c, cancel, .lease = c->lease[r->link]->number, .slot = slab_unit(&c->slab, r), .spare = (flags & REC_SPARE) != 0,
+		LINK_SEND(c, cancel, .lease = c->lease[r->link]->number, .slot = slab_unit(&c->slab, r), .task = r->seq, .spare = (flags & REC_SPARE) != 0,
 		    .late = s && s->late);
 	if (is_program(c, r))
 		kill_at = clock_ns();

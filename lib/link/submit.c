@@ -328,12 +328,12 @@ submit_tasks(struct peer *p, const struct frame *f)
 }
 
 static struct rec *
-of_slot(const struct submit *s, uint64_t slot)
+of_slot(const struct submit *s, uint64_t slot, uint64_t task)	/* task 0: any */
 {
 	for (unsigned i = 0; i < s->n; i++) {
 		struct rec *r = slab_at(&s->l->slab, s->unit[i]);
 
-		if (r->link == slot)
+		if (r->link == slot && (task == 0 || r->seq == task))
 			return r;
 	}
 	return NULL;
@@ -352,7 +352,7 @@ take_back(struct submit *s, uint32_t unit)
 }
 
 static struct args *
-held_slot(const struct submit *s, uint64_t slot)
+held_slot(const struct submit *s, uint64_t slot, uint64_t task)
 {
 	list_each(k, &s->held) {
 		struct args *a = list_entry(k, struct args, link);
@@ -360,7 +360,7 @@ held_slot(const struct submit *s, uint64_t slot)
 		size_t n = a->task.len;
 		struct packed_task t;
 
-		if (packed_task_get(&t, &p, &n) > 0 && t.slot == slot)
+		if (packed_task_get(&t, &p, &n) > 0 && t.slot == slot && t.seq == task)
 			return a;
 	}
 	return NULL;
@@ -385,14 +385,14 @@ submit_cancel(struct peer *p, const struct frame *f)
 		return 0;
 	}
 	none.slot = (uint32_t)m.slot;
-	if ((a = held_slot(s, m.slot)) != NULL) {
+	if ((a = held_slot(s, m.slot, m.task)) != NULL) {
 		packed_done_put(&s->out, &none);
 		args_free(a);
 		unhold(s);
 		submit_send(s);
 		return 0;
 	}
-	if ((r = of_slot(s, m.slot)) == NULL)
+	if (m.task == 0 || (r = of_slot(s, m.slot, m.task)) == NULL)
 		return 0;
 	if (take_back(s, slab_unit(&s->l->slab, r))) {
 		packed_done_put(&s->out, &none);
@@ -416,7 +416,7 @@ submit_taken(struct peer *p, const struct frame *f)
 	struct rec *r;
 	int e = msg_get_far_taken(&m, f->body, f->len);
 
-	if (e < 0 || (s = map_get(&p->l->submits, m.ring)) == NULL || s->peer != p || (r = of_slot(s, m.slot)) == NULL ||
+	if (e < 0 || (s = map_get(&p->l->submits, m.ring)) == NULL || s->peer != p || (r = of_slot(s, m.slot, 0)) == NULL ||
 	    (unit = stream_unit(s, r)) == 0)
 		return e;
 	t = slab_at(&s->l->slab, unit);

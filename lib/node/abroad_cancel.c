@@ -50,7 +50,8 @@ pass_on(struct node *n, const struct njob *j, uint32_t from, uint64_t scope, str
 void
 abroad_cancel(struct nring *r, const struct msg_cancel *m)
 {
-	SEND_NODE(r->sub->n, r->wrk->home, far_cancel, .ring = r->far, .slot = m->slot, .spare = m->spare, .late = m->late);
+	SEND_NODE(r->sub->n, r->wrk->home, far_cancel, .ring = r->far, .slot = m->slot, .task = m->task, .spare = m->spare,
+	    .late = m->late);
 }
 
 void

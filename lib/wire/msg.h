@@ -126,7 +126,8 @@ enum msg_role { ROLE_DRIVER = 1, ROLE_TOOL, ROLE_WORKER, ROLE_NODE, ROLE_FAR };	
 	F(U, scope, "the node tells all processes of the job: tasks of this scope end; 0 none") \
 	F(U, slot, "of the task that was marked; 0: none, what a worker of another node has not begun is to come back") \
 	F(U, spare, "1: its children go on") \
-	F(U, late, "1: it was marked as its time is up")
+	F(U, late, "1: it was marked as its time is up") \
+	F(U, task, "of slot: the low half of its id")
 #define MSG_DEAD(F) \
 	F(U, proc, "process number that died") \
 	F(I, code, "ERR_CRASHED, ERR_OOM, ERR_CLOSED for an orderly end, …") \
@@ -549,7 +550,8 @@ enum actor_state { ACTOR_PENDING = 1, ACTOR_ALIVE, ACTOR_RESTARTING, ACTOR_DEAD 
 	F(U, late, "as in CANCEL") \
 	F(U, job, "job of the scope") \
 	F(U, scope, "as in CANCEL: told to all processes of the job, and passed on to other nodes that have some") \
-	F(D, round, "of that order, so that it is passed on once")
+	F(D, round, "of that order, so that it is passed on once") \
+	F(U, task, "as in CANCEL: another one may have its slot by now")
 #define MSG_FAR_TAKEN(F) \
 	F(U, ring, "of a FAR_GRANT, that a task which streams went through") \
 	F(U, slot, "of the task, as in FAR_TASKS") \
