@@ -219,10 +219,17 @@ elastic_news(struct node *n, bool anew)
 		x->seen = x->from = 0;
 		x->coming.len = 0;
 		us = false;
+		if (x->proc) {
+			x->from = n->number;
+			set(&x->coming, span_buf(&x->types));
+			us = names_us(n, span_buf(&x->drains));
+		}
 	}
 	while ((r = cluster_newer(&n->nodes, x->seen, r)) != NULL) {
 		if (r->gone || node_load_get(&l, span_of(r->load.data, r->load.len)) < 0)
 			continue;
+		if (r->number == n->number && x->proc)
+			continue;		/* what the list says of us is older than what we were told here */
 		if (l.types.n == 0 && l.drains.n == 0 && r->number != x->from)
 			continue;
 		x->from = l.types.n || l.drains.n ? r->number : 0;
