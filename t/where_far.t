@@ -89,7 +89,7 @@ tries() {		# tries WANTED LUA: until it prints that: what a knows of the others 
 }
 meet='
 	local function meet(n, opts)
-		local t = rota.task(function() os.execute "sleep 0.2" return rota.context().node end):with(opts)
+		local t = rota.task(function() os.execute "sleep 0.5" return rota.context().node end):with(opts)
 		local refs, seen, list = {}, {}, {}
 		for i = 1, n do refs[i] = t() end
 		for _, v in ipairs(rota.get(refs)) do seen[v] = true end
